@@ -1,0 +1,81 @@
+// Package api is the HTTP interface of the order service: routes, what is asked
+// of a request, and what is answered. openapi.yaml describes it from outside.
+//
+// It promises that every answer is JSON in UTF-8, that a request with faults is
+// told all of them at once (RFC 9457), that bad input never gives a 5xx, and that
+// no body is ever logged. It knows orders and net/http, and nothing of where orders
+// are kept or what serves the handler.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"orders/shared/order"
+)
+
+// Config is what the handler needs.
+type Config struct {
+	Orders  order.Store
+	Metrics order.MetricsReader
+	// Health answers GET /healthz: nil when the store answers. Without the
+	// function there is no such route.
+	Health func(context.Context) error
+	// RequestID makes the id of a request that brings none: 1 to 100 visible
+	// ASCII characters, not twice the same.
+	RequestID func() string
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+type api struct{ Config }
+
+// A handler answers one method of one route. An error becomes a problem
+// (see problem.go); nothing else writes to the client.
+type handler func(*http.Request) (response, error)
+
+// routes names every path, without the trailing slash that each may have, and
+// what answers its methods. A HEAD is answered like a GET.
+func (a *api) routes() map[string]map[string]handler {
+	routes := map[string]map[string]handler{
+		"/api/orders":                   {http.MethodPost: a.create},
+		"/api/orders/create":            {http.MethodPost: a.create},
+		"/api/orders/ids":               {http.MethodGet: a.ids},
+		"/api/orders/{order_id}":        {http.MethodGet: a.order},
+		"/api/orders/{order_id}/status": {http.MethodGet: a.status},
+		"/api/metrics":                  {http.MethodGet: a.metrics},
+	}
+	if a.Health != nil {
+		routes["/healthz"] = map[string]handler{http.MethodGet: a.health}
+	}
+	return routes
+}
+
+// New returns the handler of all routes.
+func New(cfg Config) http.Handler {
+	a := &api{cfg}
+	mux := http.NewServeMux()
+	for path, methods := range a.routes() {
+		mux.Handle(path, a.endpoint(methods))
+		mux.Handle(path+"/{$}", a.endpoint(methods))
+	}
+	mux.Handle("/", a.endpoint(nil))
+	return cleanPath(mux)
+}
+
+// Routes lists the routes, such as "POST /api/orders/create", for the contract
+// and the deployment to be compared with.
+func Routes() []string {
+	var list []string
+	for path, methods := range (&api{Config{Health: func(context.Context) error { return nil }}}).routes() {
+		for method := range maps.Keys(methods) {
+			list = append(list, method+" "+path)
+		}
+	}
+	slices.Sort(list)
+	return list
+}

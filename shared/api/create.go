@@ -1,0 +1,100 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json/jsontext"
+	"encoding/json/v2"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"orders/shared/order"
+)
+
+// maxBody is the largest body that create reads, in bytes.
+const maxBody = 64 << 10
+
+// statusAnswer says what became of an order.
+type statusAnswer struct {
+	OrderID order.ID `json:"order_id"`
+	Status  string   `json:"status"`
+}
+
+// create answers POST /api/orders/create/.
+func (a *api) create(r *http.Request) (response, error) {
+	draft, err := readDraft(r)
+	if err != nil {
+		return response{}, err
+	}
+	o, replayed, err := a.Orders.Create(r.Context(), draft)
+	if err != nil {
+		return response{orderID: draft.Key}, err
+	}
+	// The status is the one asked for, also in a replay: a retry gets the answer
+	// that it has missed, not the news.
+	res, err := answerJSON(http.StatusCreated, o.ID, statusAnswer{o.ID, draft.TakenOverAs.String()})
+	res.header = append(res.header, headerField{"Location", "/api/orders/" + string(o.ID) + "/status/"})
+	if replayed {
+		res.header = append(res.header, headerField{"Idempotency-Replayed", "true"})
+	}
+	return res, err
+}
+
+// readDraft reads and checks everything that a create says.
+func readDraft(r *http.Request) (order.Draft, error) {
+	if err := checkBodyType(r.Header); err != nil {
+		return order.Draft{}, err
+	}
+	key, badKey := idempotencyKey(r.Header)
+	p := draftParsers.Get().(*draftParser)
+	defer draftParsers.Put(p)
+	if err := p.read(r); err != nil {
+		return order.Draft{}, err
+	}
+	draft, found := p.parse()
+	if badKey != nil {
+		found = append(found, *badKey)
+	}
+	if len(found) > 0 {
+		return order.Draft{}, found
+	}
+	draft.Key = key
+	draft.Sign()
+	return draft, nil
+}
+
+// draftParsers keeps the buffers of requests that are done.
+var draftParsers = sync.Pool{New: func() any {
+	return &draftParser{json: jsontext.NewDecoder(nil)}
+}}
+
+// read takes in the body, and no more of it than is allowed.
+func (p *draftParser) read(r *http.Request) error {
+	if r.ContentLength > maxBody {
+		return errTooLarge
+	}
+	p.body.Reset()
+	n, err := p.body.ReadFrom(io.LimitReader(r.Body, maxBody+1))
+	switch {
+	case n > maxBody:
+		return errTooLarge
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return faults{bodyFault("incomplete_body", "ended before the length that was announced")}
+	case err != nil:
+		return fmt.Errorf("%w: read the body: %w", errBodyLost, err)
+	case len(bytes.Trim(p.body.Bytes(), " \t\r\n")) == 0:
+		return faults{bodyFault("empty_body", "must be a JSON object")}
+	default:
+		return nil
+	}
+}
+
+func bodyFault(code, detail string) fault { return fault{Pointer: new(""), Code: code, Detail: detail} }
+
+// answerJSON is the answer that holds v and is about the order of that id.
+func answerJSON(status int, id order.ID, v any) (response, error) {
+	body, err := json.Marshal(v)
+	return response{status: status, body: body, orderID: id}, err
+}

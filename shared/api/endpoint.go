@@ -1,0 +1,155 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+
+	"orders/shared/order"
+)
+
+// A response is an answer that is ready to be written.
+type response struct {
+	status  int
+	header  []headerField // besides those that every answer has
+	body    []byte
+	orderID order.ID // whom it is about, for the log
+}
+
+// A headerField has its name in canonical form.
+type headerField struct{ name, value string }
+
+// The values that many answers share.
+var (
+	typeJSON    = []string{"application/json"}
+	typeProblem = []string{"application/problem+json"}
+	noStore     = []string{"no-store"}
+	noSniff     = []string{"nosniff"}
+)
+
+// endpoint answers all requests for one path. It is the one place that writes
+// to the client and to the log; with no methods it answers that there is no such path.
+func (a *api) endpoint(methods map[string]handler) http.Handler {
+	if get, ok := methods[http.MethodGet]; ok {
+		methods = maps.Clone(methods)
+		methods[http.MethodHead] = get
+	}
+	allow := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := a.Now()
+		id := a.requestID(r)
+		res, err := a.answer(r, methods, allow)
+		header := w.Header()
+		header["Content-Type"] = typeJSON
+		if err != nil {
+			res = problemOf(err, id)
+			header["Content-Type"] = typeProblem
+		}
+		header["Cache-Control"] = noStore
+		header["X-Content-Type-Options"] = noSniff
+		header["X-Request-Id"] = []string{id}
+		header["Content-Length"] = []string{strconv.Itoa(len(res.body))}
+		for _, f := range res.header {
+			header[f.name] = []string{f.value}
+		}
+		w.WriteHeader(res.status)
+		// An error here means that the client has gone; it has nobody to tell.
+		_, _ = w.Write(res.body)
+
+		if level := levelOf(res.status); a.Log.Enabled(r.Context(), level) {
+			a.log(r, level, id, res, err, a.Now().Sub(began))
+		}
+	})
+}
+
+// answer finds who answers, and turns a panic into an error, so that one bad
+// request harms no other.
+func (a *api) answer(r *http.Request, methods map[string]handler, allow string) (res response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if len(methods) == 0 {
+		return response{}, errNoRoute
+	}
+	handle, ok := methods[r.Method]
+	if !ok {
+		return response{}, &methodError{allow}
+	}
+	if !accepts(r.Header["Accept"]) {
+		return response{}, errNotAcceptable
+	}
+	return handle(r)
+}
+
+// requestID is the id that the client gave the request, or a new one.
+func (a *api) requestID(r *http.Request) string {
+	if ids := r.Header["X-Request-Id"]; len(ids) == 1 && visibleASCII(ids[0], 100) {
+		return ids[0]
+	}
+	return a.RequestID()
+}
+
+// levelOf makes the default level quiet as long as all goes well.
+func levelOf(status int) slog.Level {
+	switch {
+	case status >= http.StatusInternalServerError:
+		return slog.LevelError
+	case status >= http.StatusBadRequest:
+		return slog.LevelInfo
+	default:
+		return slog.LevelDebug
+	}
+}
+
+// log writes the one line of a request. The route is our own text, and what the
+// client wrote is in no attribute but the request id, which is visible ASCII.
+func (a *api) log(r *http.Request, level slog.Level, id string, res response, err error, took any) {
+	attrs := []slog.Attr{
+		slog.String("method", knownMethod(r.Method)), slog.String("route", r.Pattern), slog.Int("status", res.status),
+		slog.Any("duration", took), slog.String("request_id", id),
+	}
+	if res.orderID != "" {
+		attrs = append(attrs, slog.String("order_id", string(res.orderID)))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.Any("err", err))
+	}
+	a.Log.LogAttrs(context.WithoutCancel(r.Context()), level, "request", attrs...)
+}
+
+// cleanPath serves a path with empty or dot segments, such as a base URL's slash
+// and the path's own make, as what it means, where a ServeMux would redirect.
+// Escaped characters stay as they are.
+func cleanPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if escaped := r.URL.EscapedPath(); escaped != cleaned(escaped) {
+			if u, err := r.URL.Parse(cleaned(escaped)); err == nil {
+				clone := *r
+				clone.URL = u
+				clone.URL.RawQuery = r.URL.RawQuery
+				r = &clone
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func cleaned(p string) string {
+	if !strings.Contains(p, "//") && !strings.Contains(p, "/.") && strings.HasPrefix(p, "/") {
+		return p
+	}
+	clean := path.Clean("/" + p)
+	if strings.HasSuffix(p, "/") && clean != "/" {
+		clean += "/"
+	}
+	return clean
+}

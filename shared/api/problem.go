@@ -1,0 +1,120 @@
+package api
+
+import (
+	"context"
+	"encoding/json/v2"
+	"errors"
+	"net/http"
+	"strings"
+
+	"orders/shared/order"
+)
+
+// A problem is an answer that says what is wrong, as RFC 9457 has it. Code is
+// its stable name; of several faults, that of the first.
+type problem struct {
+	Type     string  `json:"type"`
+	Title    string  `json:"title"`
+	Status   int     `json:"status"`
+	Code     string  `json:"code"`
+	Detail   string  `json:"detail"`
+	Instance string  `json:"instance"`
+	Errors   []fault `json:"errors,omitempty"`
+}
+
+// A fault is one thing that is wrong with a request, and where: in the body
+// (an RFC 6901 pointer, empty for the whole), a query parameter or a header.
+type fault struct {
+	Pointer   *string `json:"pointer,omitempty"`
+	Parameter string  `json:"parameter,omitempty"`
+	Header    string  `json:"header,omitempty"`
+	Code      string  `json:"code"`
+	Detail    string  `json:"detail"`
+}
+
+// faults is the error of a request that breaks rules: all of them, in the order
+// of the request.
+type faults []fault
+
+func (f faults) Error() string {
+	codes := make([]string, len(f))
+	for i := range f {
+		codes[i] = f[i].Code
+	}
+	return "bad input: " + strings.Join(codes, ", ")
+}
+
+// A methodError is a method that the path does not have.
+type methodError struct{ allow string }
+
+func (e *methodError) Error() string { return "method not allowed, only " + e.allow }
+
+// Errors that are an answer by themselves.
+var (
+	errNoRoute       = errors.New("there is nothing at this path")
+	errNotAcceptable = errors.New("answers are application/json, which the Accept header excludes")
+	errTooLarge      = errors.New("the body must have at most 65536 bytes")
+	errMediaType     = errors.New("the body must be application/json in UTF-8, and Content-Type say so once")
+	errBodyLost      = errors.New("the body could not be read to its end")
+	errEncoding      = errors.New("the body must not have a Content-Encoding")
+)
+
+// kinds says, for each error that has an answer of its own, which one. The text
+// of the error is the detail: it tells the client nothing that it cannot know.
+var kinds = []struct {
+	err    error
+	status int
+	code   string
+	header []headerField
+}{
+	{order.ErrNotFound, http.StatusNotFound, "order_not_found", nil},
+	{order.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency_key_reused", nil},
+	{order.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", retryAfter},
+	{context.DeadlineExceeded, http.StatusServiceUnavailable, "unavailable", retryAfter},
+	{context.Canceled, http.StatusServiceUnavailable, "unavailable", retryAfter},
+	{errNoRoute, http.StatusNotFound, "no_such_route", nil},
+	{errNotAcceptable, http.StatusNotAcceptable, "not_acceptable", nil},
+	{errTooLarge, http.StatusRequestEntityTooLarge, "body_too_large", []headerField{{"Connection", "close"}}},
+	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type", nil},
+	{errBodyLost, http.StatusRequestTimeout, "body_lost", []headerField{{"Connection", "close"}}},
+	{errEncoding, http.StatusUnsupportedMediaType, "unsupported_encoding", nil},
+}
+
+// retryAfter is in seconds.
+var retryAfter = []headerField{{"Retry-After", "1"}}
+
+// problemOf is the answer to a request that failed. What is not in the tables
+// is our fault, and the client learns no more than that.
+func problemOf(err error, requestID string) response {
+	p, header := classify(err)
+	p.Type = "urn:orders:problem:" + p.Code
+	p.Title = http.StatusText(p.Status)
+	p.Instance = "urn:orders:request:" + requestID
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // texts and numbers always have a JSON form
+	}
+	return response{status: p.Status, header: header, body: body}
+}
+
+func classify(err error) (problem, []headerField) {
+	if all, ok := errors.AsType[faults](err); ok {
+		return problem{
+			Status: http.StatusBadRequest, Code: all[0].Code, Errors: all,
+			Detail: "The request breaks the rules listed in errors; nothing was stored.",
+		}, nil
+	}
+	if method, ok := errors.AsType[*methodError](err); ok {
+		return problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: method.Error()},
+			[]headerField{{"Allow", method.allow}}
+	}
+	for _, k := range kinds {
+		if errors.Is(err, k.err) {
+			return problem{Status: k.status, Code: k.code, Detail: k.err.Error()}, k.header
+		}
+	}
+	return problem{
+		Status: http.StatusInternalServerError, Code: "internal",
+		Detail: "The request failed for a reason that is ours, not yours.",
+	}, nil
+}

@@ -1,0 +1,136 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"orders/shared/order"
+)
+
+// maxPage is the largest number of ids on a page, and the one without a limit.
+const maxPage = 1000
+
+// status answers GET /api/orders/{order_id}/status/.
+func (a *api) status(r *http.Request) (response, error) {
+	o, err := a.find(r)
+	if err != nil {
+		return response{}, err
+	}
+	return answerJSON(http.StatusOK, o.ID, statusAnswer{o.ID, o.Status.String()})
+}
+
+// orderAnswer is the whole order. Times are in UTC, null until they are set.
+type orderAnswer struct {
+	OrderID         order.ID `json:"order_id"`
+	ClientReference *string  `json:"client_reference"`
+	UserID          string   `json:"user_id"`
+	ItemIDs         []string `json:"item_ids"`
+	TotalAmount     string   `json:"total_amount"`
+	Status          string   `json:"status"`
+	CreatedAt       *string  `json:"created_at"`
+	StartedAt       *string  `json:"started_at"`
+	CompletedAt     *string  `json:"completed_at"`
+}
+
+// order answers GET /api/orders/{order_id}/.
+func (a *api) order(r *http.Request) (response, error) {
+	o, err := a.find(r)
+	if err != nil {
+		return response{}, err
+	}
+	answer := orderAnswer{
+		OrderID: o.ID, UserID: o.UserID, ItemIDs: o.ItemIDs,
+		TotalAmount: o.TotalAmount.String(), Status: o.Status.String(),
+		CreatedAt: instant(o.CreatedAt), StartedAt: instant(o.StartedAt), CompletedAt: instant(o.CompletedAt),
+	}
+	if o.ClientReference != "" {
+		answer.ClientReference = &o.ClientReference
+	}
+	return answerJSON(http.StatusOK, o.ID, answer)
+}
+
+// instant is t in RFC 3339 with milliseconds, nil when it is not set.
+func instant(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	return new(t.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+}
+
+// find returns the order that the path names. What does not look like an id is
+// not looked for.
+func (a *api) find(r *http.Request) (order.Order, error) {
+	id, err := order.ParseID(r.PathValue("order_id"))
+	if err != nil {
+		return order.Order{}, err
+	}
+	return a.Orders.Get(r.Context(), id)
+}
+
+// metricsAnswer counts all orders. AvgProcessTime is in seconds.
+type metricsAnswer struct {
+	TotalOrders    int64        `json:"total_orders"`
+	AvgProcessTime float64      `json:"avg_process_time"`
+	StatusCounts   statusCounts `json:"status_counts"`
+}
+
+type statusCounts struct {
+	Pending    int64 `json:"Pending"`
+	Processing int64 `json:"Processing"`
+	Completed  int64 `json:"Completed"`
+}
+
+// metrics answers GET /api/metrics/.
+func (a *api) metrics(r *http.Request) (response, error) {
+	t, err := a.Metrics.Metrics(r.Context())
+	if err != nil {
+		return response{}, err
+	}
+	return answerJSON(http.StatusOK, "", metricsAnswer{
+		TotalOrders: t.Total(), AvgProcessTime: t.AvgProcessTime(),
+		StatusCounts: statusCounts{
+			Pending:    t.ByStatus[order.Pending],
+			Processing: t.ByStatus[order.Processing],
+			Completed:  t.ByStatus[order.Completed],
+		},
+	})
+}
+
+// health answers GET /healthz.
+func (a *api) health(r *http.Request) (response, error) {
+	if err := a.Health(r.Context()); err != nil {
+		return response{}, fmt.Errorf("%w: %w", order.ErrUnavailable, err)
+	}
+	return answerJSON(http.StatusOK, "", map[string]string{"status": "ok"})
+}
+
+type listEntry struct {
+	OrderID order.ID `json:"order_id"`
+}
+
+// ids answers GET /api/orders/ids/.
+func (a *api) ids(r *http.Request) (response, error) {
+	limit, after, err := pageAsked(r.URL.RawQuery)
+	if err != nil {
+		return response{}, err
+	}
+	page, err := a.Orders.List(r.Context(), limit, after)
+	if errors.Is(err, order.ErrInvalidCursor) {
+		return response{}, faults{invalidCursor}
+	}
+	if err != nil {
+		return response{}, err
+	}
+	entries := make([]listEntry, len(page.IDs))
+	for i, id := range page.IDs {
+		entries[i].OrderID = id
+	}
+	res, err := answerJSON(http.StatusOK, "", entries)
+	if page.Next != "" {
+		next := fmt.Sprintf(`</api/orders/ids/?limit=%d&cursor=%s>; rel="next"`, limit, encodeCursor(page.Next))
+		res.header = append(res.header, headerField{"Link", next})
+	}
+	return res, err
+}

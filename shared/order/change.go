@@ -1,0 +1,81 @@
+package order
+
+import "time"
+
+// A Change is what one write did to one order. Old is nil for a creation.
+type Change struct {
+	Old, New *Order
+}
+
+// Next is what a change puts on the queue: the transition that follows.
+// processing is the time an order spends in Processing.
+//
+// For an order that is as it is, Change{New: &o}.Next says what it waits for.
+func (c Change) Next(processing time.Duration) []Message {
+	if c.Old != nil && c.Old.Status == c.New.Status {
+		return nil
+	}
+	switch c.New.Status {
+	case Pending:
+		return []Message{{OrderID: c.New.ID, To: Processing, NotBefore: c.New.CreatedAt}}
+	case Processing:
+		return []Message{{OrderID: c.New.ID, To: Completed, NotBefore: c.New.StartedAt.Add(processing)}}
+	default:
+		return nil
+	}
+}
+
+// Tally is what a change adds to the metrics.
+func (c Change) Tally() Tally {
+	var t Tally
+	t.count(c.New, +1)
+	if c.Old != nil {
+		t.count(c.Old, -1)
+	}
+	return t
+}
+
+// A Tally counts orders: the sum of Change.Tally over all changes so far, and
+// just as well the sum over all orders as they are.
+type Tally struct {
+	ByStatus [len(Statuses)]int64
+	// TimedOrders counts the orders that the system itself has completed, and
+	// TimedMillis sums their completed_at - created_at in milliseconds.
+	TimedOrders int64
+	TimedMillis int64
+}
+
+func (t *Tally) count(o *Order, n int64) {
+	t.ByStatus[o.Status] += n
+	if !o.CompletedAt.IsZero() {
+		t.TimedOrders += n
+		t.TimedMillis += n * o.CompletedAt.Sub(o.CreatedAt).Milliseconds()
+	}
+}
+
+// Add adds what u counts to t.
+func (t *Tally) Add(u Tally) {
+	for s := range u.ByStatus {
+		t.ByStatus[s] += u.ByStatus[s]
+	}
+	t.TimedOrders += u.TimedOrders
+	t.TimedMillis += u.TimedMillis
+}
+
+// Total is the number of orders.
+func (t Tally) Total() int64 {
+	var n int64
+	for _, count := range t.ByStatus {
+		n += count
+	}
+	return n
+}
+
+// AvgProcessTime is the mean time from creation to completion in seconds over
+// the orders that the system has completed, 0 when there is none.
+func (t Tally) AvgProcessTime() float64 {
+	if t.TimedOrders == 0 {
+		return 0
+	}
+	return float64(t.TimedMillis) / float64(t.TimedOrders) / 1000
+}

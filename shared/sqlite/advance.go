@@ -1,0 +1,96 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"orders/shared/order"
+)
+
+// One UPDATE moves a run: the seqs bound it, and status and start single out its
+// orders from others between them.
+const (
+	startRun = `UPDATE orders SET status = 1, started_at = ?1
+		WHERE seq BETWEEN ?2 AND ?3 AND status = 0`
+	completeRun = `UPDATE orders SET status = 2, completed_at = ?1
+		WHERE seq BETWEEN ?2 AND ?3 AND status = 1 AND started_at = ?4`
+)
+
+// advanceRun makes the transition of all orders in a run. If the file does not
+// hold exactly these orders, each in the state that the run expects, none is touched, and they
+// are taken one by one: a duplicate was faster.
+func (t *tx) advanceRun(r run) error {
+	// The queue vouches that the time has come, though the clock on the wall
+	// may have been set back meanwhile.
+	now := order.Timestamp(latest(t.now, r.notBefore))
+	whole, err := t.updateRun(r, now)
+	if err != nil {
+		return err
+	}
+	if !whole {
+		return t.advanceSingly(r, now)
+	}
+	for _, seq := range r.seqs {
+		before := order.Order{Status: r.to - 1, CreatedAt: createdAt(seq), StartedAt: r.startedAt}
+		after, err := before.Advance(r.to, now, t.w.queue.processing)
+		if err != nil {
+			return fmt.Errorf("advance a run: %w", err)
+		}
+		t.did(seq, order.Change{Old: &before, New: &after})
+	}
+	return nil
+}
+
+// updateRun changes the rows of a run, or none of them.
+func (t *tx) updateRun(r run, now time.Time) (whole bool, err error) {
+	query := startRun
+	if r.to == order.Completed {
+		query = completeRun
+	}
+	if err := t.exec("SAVEPOINT run"); err != nil {
+		return false, err
+	}
+	stmt, err := t.conn.Prepare(query)
+	if err != nil {
+		return false, err
+	}
+	stmt.BindInt64(1, now.UnixMilli())
+	stmt.BindInt64(2, r.seqs[0])
+	stmt.BindInt64(3, r.seqs[len(r.seqs)-1])
+	if r.to == order.Completed {
+		stmt.BindInt64(4, r.startedAt.UnixMilli())
+	}
+	if err := exec(stmt); err != nil {
+		return false, err
+	}
+	whole = t.conn.Changes() == len(r.seqs)
+	if !whole {
+		if err := t.exec("ROLLBACK TO run"); err != nil {
+			return false, err
+		}
+	}
+	return whole, t.exec("RELEASE run")
+}
+
+// advanceSingly works off the messages of a run one by one.
+func (t *tx) advanceSingly(r run, now time.Time) error {
+	for _, seq := range r.seqs {
+		o, err := orderAt(t.conn, seq)
+		if err != nil {
+			return err
+		}
+		m := order.Message{OrderID: o.ID, To: r.to, NotBefore: r.notBefore}
+		if err := t.processor().Handle(context.Background(), m, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,73 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"orders/shared/order"
+)
+
+// processor works off single messages within the transaction: what it does, the
+// removal of the message included, happens with the commit or not at all.
+func (t *tx) processor() order.Processor { return order.Processor{Orders: t, Queue: t} }
+
+// Advance implements order.Advancer. The writer is alone, so nothing can come
+// between the reading and the writing.
+func (t *tx) Advance(_ context.Context, id order.ID, to order.Status, now time.Time) error {
+	seq, err := locate(t.conn, t.w.store.keys, id)
+	if err != nil {
+		return err
+	}
+	before, err := orderAt(t.conn, seq)
+	if err != nil {
+		return err
+	}
+	after, err := before.Advance(to, now, t.w.queue.processing)
+	if err != nil {
+		return err
+	}
+	stmt, err := t.conn.Prepare(`UPDATE orders SET status = ?, started_at = ?, completed_at = ? WHERE seq = ?`)
+	if err != nil {
+		return err
+	}
+	stmt.BindInt64(1, int64(after.Status))
+	stmt.BindInt64(2, timeColumn(&after, after.StartedAt))
+	stmt.BindInt64(3, timeColumn(&after, after.CompletedAt))
+	stmt.BindInt64(4, seq)
+	if err := exec(stmt); err != nil {
+		return err
+	}
+	t.did(seq, order.Change{Old: &before, New: &after})
+	return nil
+}
+
+// Send implements order.Queue: the messages wait from the commit on.
+func (t *tx) Send(_ context.Context, messages ...order.Message) error {
+	for _, m := range messages {
+		seq, err := locate(t.conn, t.w.store.keys, m.OrderID)
+		if err != nil {
+			return err
+		}
+		o, err := orderAt(t.conn, seq)
+		if err != nil {
+			return err
+		}
+		t.next.split()
+		t.next.add(seq, &o, []order.Message{m})
+		t.next.split()
+	}
+	return nil
+}
+
+// Bury implements order.Queue.
+func (t *tx) Bury(_ context.Context, body []byte, reason error) error {
+	stmt, err := t.conn.Prepare(`INSERT INTO dead_letters (buried_at, body, reason) VALUES (?, ?, ?)`)
+	if err != nil {
+		return err
+	}
+	stmt.BindInt64(1, t.now.UnixMilli())
+	stmt.BindBytes(2, body)
+	stmt.BindText(3, reason.Error())
+	t.w.store.cfg.Log.Warn("message buried in dead_letters", "reason", reason)
+	return exec(stmt)
+}

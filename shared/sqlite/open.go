@@ -1,0 +1,135 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gofrs/flock"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitemigration"
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+// Why a file is refused.
+var (
+	// ErrInUse: another process has the file open.
+	ErrInUse = errors.New("is in use by another process")
+	// ErrNewer: a newer release of this program has written the file.
+	ErrNewer = errors.New("was written by a newer version of this program")
+	// ErrDamaged: the file is damaged, or is not a database of orders.
+	ErrDamaged = errors.New("is damaged, or is not a database of orders: restore a backup, or name another file")
+)
+
+const (
+	// readers is how many reads can go on at a time.
+	readers = 4
+	// busyTimeout is how long a commit waits for somebody who looks into the
+	// file with another program.
+	busyTimeout = 2 * time.Second
+)
+
+// Open opens the database file, making or migrating it as needed, and begins to
+// work off the orders that are not finished.
+//
+// It returns ErrInUse, ErrNewer or ErrDamaged, with the path, when the file is
+// not to be touched, or the operating system's reason why it cannot be.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s := &Store{
+		cfg: cfg, waiting: newGroup(0), keys: newKeyIndex(),
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+		lock: flock.New(cfg.Path + ".lock"),
+	}
+	w, err := s.open(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", cfg.Path, explain(err)), s.release())
+	}
+	go w.run()
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) (*writer, error) {
+	locked, err := s.lock.TryLock()
+	if err != nil {
+		return nil, err
+	}
+	if !locked {
+		return nil, ErrInUse
+	}
+	if s.conn, err = openWriter(ctx, s.cfg.Path); err != nil {
+		return nil, err
+	}
+	w := &writer{store: s, conn: s.conn, queue: queue{processing: s.cfg.ProcessingTime}}
+	if err := w.load(); err != nil {
+		return nil, err
+	}
+	s.readers, err = sqlitex.NewPool(s.cfg.Path, sqlitex.PoolOptions{
+		Flags:       sqlite.OpenReadWrite | sqlite.OpenWAL,
+		PoolSize:    readers,
+		PrepareConn: func(conn *sqlite.Conn) error { return script(conn, "PRAGMA query_only = ON") },
+	})
+	return w, err
+}
+
+// openWriter opens the connection that makes all changes and brings the schema
+// up to date.
+func openWriter(ctx context.Context, path string) (*sqlite.Conn, error) {
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenWAL)
+	if err != nil {
+		return nil, err
+	}
+	if err := prepareWriter(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+func prepareWriter(ctx context.Context, conn *sqlite.Conn) error {
+	conn.SetBusyTimeout(busyTimeout)
+	err := script(conn, `PRAGMA synchronous = FULL; PRAGMA cache_size = -16000; PRAGMA journal_size_limit = 67108864`)
+	if err != nil {
+		return err
+	}
+	var version int
+	err = sqlitex.ExecuteTransient(conn, "PRAGMA user_version", &sqlitex.ExecOptions{
+		ResultFunc: func(stmt *sqlite.Stmt) error {
+			version = stmt.ColumnInt(0)
+			return nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("%w (schema %d; this one knows %d)", ErrNewer, version, len(migrations))
+	}
+	return sqlitemigration.Migrate(ctx, conn, schema)
+}
+
+func script(conn *sqlite.Conn, queries string) error {
+	return sqlitex.ExecuteScript(conn, queries, nil)
+}
+
+// release gives back what open has taken.
+func (s *Store) release() (err error) {
+	if s.readers != nil {
+		err = s.readers.Close()
+	}
+	if s.conn != nil {
+		err = errors.Join(err, s.conn.Close())
+	}
+	return errors.Join(err, s.lock.Unlock())
+}
+
+// explain says what SQLite's codes mean for someone who wants to open a file.
+func explain(err error) error {
+	switch sqlite.ErrCode(err).ToPrimary() {
+	case sqlite.ResultNotADB, sqlite.ResultCorrupt:
+		return fmt.Errorf("%w (%w)", ErrDamaged, err)
+	case sqlite.ResultBusy, sqlite.ResultLocked:
+		return fmt.Errorf("%w (%w)", ErrInUse, err)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,201 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json/v2"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofrs/flock"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"orders/shared/order"
+)
+
+// Config is what a Store needs. All fields are required.
+type Config struct {
+	// Path of the database file, made if there is none. Beside it lie SQLite's
+	// own -wal and -shm, and a .lock that shows that a process owns the file.
+	Path string
+	// ProcessingTime is how long an order stays in Processing.
+	ProcessingTime time.Duration
+	// Now is the clock. With a monotonic reading, as time.Now gives, a step of
+	// the wall clock does not disturb the orders under way.
+	Now func() time.Time
+	// Random makes ids impossible to guess.
+	Random io.Reader
+	Log    *slog.Logger
+}
+
+// A Store is an open database file. It implements order.Store and
+// order.MetricsReader, and works orders off in the background until Close.
+type Store struct {
+	cfg     Config
+	lock    *flock.Flock
+	conn    *sqlite.Conn // the writer's
+	readers *sqlitex.Pool
+	keys    *keyIndex
+	tally   atomic.Pointer[order.Tally]
+
+	mu      sync.Mutex
+	waiting *group // what the next commit will take
+	err     error  // why nothing is taken any more
+
+	wake    chan struct{} // tells the writer that something waits
+	stopped chan struct{} // closed when the writer has ended
+}
+
+// A group is what one transaction is to commit of what came from outside.
+type group struct {
+	creations  []*creation
+	deliveries []*delivery
+	done       chan struct{} // closed when each has its result
+}
+
+func newGroup(size int) *group {
+	return &group{creations: make([]*creation, 0, size), done: make(chan struct{})}
+}
+
+func (g *group) empty() bool { return len(g.creations) == 0 && len(g.deliveries) == 0 }
+
+// fail gives everything in the group the same error.
+func (g *group) fail(err error) {
+	for _, c := range g.creations {
+		c.err = err
+	}
+	for _, d := range g.deliveries {
+		d.err = err
+	}
+}
+
+// A creation is one call of Create on its way through the writer.
+type creation struct {
+	draft   order.Draft
+	itemIDs []byte // draft.ItemIDs as JSON
+
+	order    order.Order
+	replayed bool
+	err      error
+}
+
+// A delivery is one message's body on its way through the writer.
+type delivery struct {
+	body []byte
+	err  error
+}
+
+// maxWaiting bounds the orders that wait for a commit, and so the memory they
+// take while the disk stalls. More are refused as unavailable.
+const maxWaiting = 50_000
+
+// Create implements order.Store. When the context ends first, the order may
+// still be made.
+func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, error) {
+	itemIDs, err := json.Marshal(d.ItemIDs)
+	if err != nil {
+		return order.Order{}, false, fmt.Errorf("write item_ids: %w", err)
+	}
+	c := &creation{draft: d, itemIDs: itemIDs}
+	err = s.submit(ctx, func(g *group) { g.creations = append(g.creations, c) })
+	if err != nil {
+		return order.Order{}, false, err
+	}
+	return c.order, c.replayed, c.err
+}
+
+// Deliver puts bodies on the queue as they are and returns when each has been
+// processed once, or put back to wait. It is how messages get in that the store has not
+// made itself: an operator's, or a test's duplicates and nonsense. Orders need
+// none of them.
+func (s *Store) Deliver(ctx context.Context, bodies ...[]byte) error {
+	deliveries := make([]*delivery, len(bodies))
+	for i, body := range bodies {
+		deliveries[i] = &delivery{body: body}
+	}
+	err := s.submit(ctx, func(g *group) { g.deliveries = append(g.deliveries, deliveries...) })
+	for _, d := range deliveries {
+		if err == nil {
+			err = d.err
+		}
+	}
+	return err
+}
+
+// submit adds to the next group and waits until that is committed.
+func (s *Store) submit(ctx context.Context, add func(*group)) error {
+	s.mu.Lock()
+	g := s.waiting
+	if s.err != nil || len(g.creations) >= maxWaiting {
+		err := s.err
+		s.mu.Unlock()
+		if err == nil {
+			err = fmt.Errorf("%w: too many orders wait for the disk", order.ErrUnavailable)
+		}
+		return err
+	}
+	first := g.empty()
+	add(g)
+	s.mu.Unlock()
+	if first {
+		s.signal()
+	}
+	select {
+	case <-g.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the commit: %w", ctx.Err())
+	}
+}
+
+// signal wakes the writer. It never blocks: one signal waiting is enough.
+func (s *Store) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take hands what waits to the writer and begins a new group. An error says that
+// it is the last one.
+func (s *Store) take() (*group, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.waiting
+	s.waiting = newGroup(len(g.creations))
+	return g, s.err
+}
+
+// refuse makes all calls from now on fail with err. The first reason stays.
+func (s *Store) refuse(err error) {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.mu.Unlock()
+	s.signal()
+}
+
+// Done is closed when the store has stopped taking orders: after Close, or
+// because the disk failed in a way that leaves open what is stored. See Close.
+func (s *Store) Done() <-chan struct{} { return s.stopped }
+
+var errClosed = fmt.Errorf("%w: the store is closed", order.ErrUnavailable)
+
+// Close commits what waits, stops the background work and closes the file. It
+// returns the error that had stopped the store before, if one had. Orders that are not
+// finished go on when the file is opened again.
+func (s *Store) Close() error {
+	s.refuse(errClosed)
+	<-s.stopped
+	err := s.release()
+	if s.err != errClosed {
+		err = errors.Join(s.err, err)
+	}
+	return err
+}

@@ -1,0 +1,108 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+
+	"orders/shared/order"
+)
+
+// A tx is one transaction of the writer. It holds what will be true once it is
+// committed, and can be dropped without a trace until then.
+type tx struct {
+	w     *writer
+	conn  *sqlite.Conn
+	now   time.Time
+	tally order.Tally
+	last  int64
+
+	finished int64      // the checkpoint "finished" to be
+	merged   int        // how many ids went from memory to the table keys
+	keyed    []order.ID // keyed orders made
+	next     runBuilder // what follows
+}
+
+func (w *writer) begin(mark int64, now time.Time) *tx {
+	t := &w.transaction
+	*t = tx{
+		w: w, conn: w.conn, now: now,
+		tally: w.tally, last: w.last, finished: mark,
+		keyed: t.keyed[:0],
+		next:  runBuilder{runs: t.next.runs[:0]},
+	}
+	return t
+}
+
+// do runs the whole transaction. After an error nothing of it is in the file,
+// unless that is a brokenError.
+func (t *tx) do(g *group, runs []run) (err error) {
+	if err := t.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	defer func() {
+		if !t.conn.AutocommitEnabled() {
+			err = errors.Join(err, t.exec("ROLLBACK"))
+		}
+	}()
+	for _, c := range g.creations {
+		if err := t.create(c); err != nil {
+			return err
+		}
+	}
+	for _, d := range g.deliveries {
+		d.err = t.processor().Process(context.Background(), d.body, t.now)
+	}
+	for _, r := range runs {
+		if err := t.advanceRun(r); err != nil {
+			return err
+		}
+	}
+	if err := t.bookkeeping(len(g.creations)); err != nil {
+		return err
+	}
+	return commitError(t.exec("COMMIT"))
+}
+
+// commitError tells a commit that has not happened from one of which nobody
+// knows: SQLite reports a full disk or a locked file before it changes anything, but after a
+// failed write or fsync the commit may be on the disk or not.
+func commitError(err error) error {
+	if sqlite.ErrCode(err).ToPrimary() == sqlite.ResultIOErr {
+		return &brokenError{err}
+	}
+	return err
+}
+
+// bookkeeping writes what the transaction adds up to.
+func (t *tx) bookkeeping(creates int) (err error) {
+	if t.merged, err = t.w.store.keys.merge(t.conn, creates); err != nil {
+		return err
+	}
+	if t.tally != t.w.tally {
+		if err := setTally(t.conn, t.tally); err != nil {
+			return err
+		}
+	}
+	if t.finished != t.w.finished {
+		return setCheckpoint(t.conn, finishedMark, t.finished)
+	}
+	return nil
+}
+
+// did notes a change that is now in the transaction: what it adds to the metrics
+// and what follows from it.
+func (t *tx) did(seq int64, c order.Change) {
+	t.tally.Add(c.Tally())
+	t.next.add(seq, c.New, c.Next(t.w.queue.processing))
+}
+
+func (t *tx) exec(query string) error {
+	stmt, err := t.conn.Prepare(query)
+	if err != nil {
+		return err
+	}
+	return exec(stmt)
+}
