@@ -60,10 +60,10 @@ func New(cfg Config) http.Handler {
 	a := &api{cfg}
 	mux := http.NewServeMux()
 	for path, methods := range a.routes() {
-		mux.Handle(path, a.endpoint(methods))
-		mux.Handle(path+"/{$}", a.endpoint(methods))
+		mux.Handle(path, a.endpoint(path, methods))
+		mux.Handle(path+"/{$}", a.endpoint(path, methods))
 	}
-	mux.Handle("/", a.endpoint(nil))
+	mux.Handle("/", a.endpoint("none", nil))
 	return cleanPath(mux)
 }
 

@@ -67,7 +67,7 @@ func readDraft(r *http.Request) (order.Draft, error) {
 
 // draftParsers keeps the buffers of requests that are done.
 var draftParsers = sync.Pool{New: func() any {
-	return &draftParser{json: jsontext.NewDecoder(nil)}
+	return &draftParser{json: new(jsontext.Decoder)}
 }}
 
 // read takes in the body, and no more of it than is allowed.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"orders/shared/order"
 )
@@ -36,7 +37,7 @@ var (
 
 // endpoint answers all requests for one path. It is the one place that writes
 // to the client and to the log; with no methods it answers that there is no such path.
-func (a *api) endpoint(methods map[string]handler) http.Handler {
+func (a *api) endpoint(route string, methods map[string]handler) http.Handler {
 	if get, ok := methods[http.MethodGet]; ok {
 		methods = maps.Clone(methods)
 		methods[http.MethodHead] = get
@@ -49,7 +50,7 @@ func (a *api) endpoint(methods map[string]handler) http.Handler {
 		header := w.Header()
 		header["Content-Type"] = typeJSON
 		if err != nil {
-			res = problemOf(err, id)
+			res = problemOf(err, id, res.orderID)
 			header["Content-Type"] = typeProblem
 		}
 		header["Cache-Control"] = noStore
@@ -64,7 +65,7 @@ func (a *api) endpoint(methods map[string]handler) http.Handler {
 		_, _ = w.Write(res.body)
 
 		if level := levelOf(res.status); a.Log.Enabled(r.Context(), level) {
-			a.log(r, level, id, res, err, a.Now().Sub(began))
+			a.log(level, route, r.Method, id, res, err, a.Now().Sub(began))
 		}
 	})
 }
@@ -110,12 +111,12 @@ func levelOf(status int) slog.Level {
 	}
 }
 
-// log writes the one line of a request. The route is our own text, and what the
-// client wrote is in no attribute but the request id, which is visible ASCII.
-func (a *api) log(r *http.Request, level slog.Level, id string, res response, err error, took any) {
+// log writes the one line of a request. Nothing that the client wrote is in it but
+// the request id, which is visible ASCII.
+func (a *api) log(level slog.Level, route, method, id string, res response, err error, took time.Duration) {
 	attrs := []slog.Attr{
-		slog.String("method", knownMethod(r.Method)), slog.String("route", r.Pattern), slog.Int("status", res.status),
-		slog.Any("duration", took), slog.String("request_id", id),
+		slog.String("method", knownMethod(method)), slog.String("route", route), slog.Int("status", res.status),
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request_id", id),
 	}
 	if res.orderID != "" {
 		attrs = append(attrs, slog.String("order_id", string(res.orderID)))
@@ -123,7 +124,7 @@ func (a *api) log(r *http.Request, level slog.Level, id string, res response, er
 	if err != nil {
 		attrs = append(attrs, slog.Any("err", err))
 	}
-	a.Log.LogAttrs(context.WithoutCancel(r.Context()), level, "request", attrs...)
+	a.Log.LogAttrs(context.Background(), level, "request", attrs...)
 }
 
 // cleanPath serves a path with empty or dot segments, such as a base URL's slash

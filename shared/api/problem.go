@@ -85,7 +85,7 @@ var retryAfter = []headerField{{"Retry-After", "1"}}
 
 // problemOf is the answer to a request that failed. What is not in the tables
 // is our fault, and the client learns no more than that.
-func problemOf(err error, requestID string) response {
+func problemOf(err error, requestID string, about order.ID) response {
 	p, header := classify(err)
 	p.Type = "urn:orders:problem:" + p.Code
 	p.Title = http.StatusText(p.Status)
@@ -94,7 +94,7 @@ func problemOf(err error, requestID string) response {
 	if err != nil {
 		panic(err) // texts and numbers always have a JSON form
 	}
-	return response{status: p.Status, header: header, body: body}
+	return response{status: p.Status, header: header, body: body, orderID: about}
 }
 
 func classify(err error) (problem, []headerField) {

@@ -67,7 +67,7 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 	s.readers, err = sqlitex.NewPool(s.cfg.Path, sqlitex.PoolOptions{
 		Flags:       sqlite.OpenReadWrite | sqlite.OpenWAL,
 		PoolSize:    readers,
-		PrepareConn: func(conn *sqlite.Conn) error { return script(conn, "PRAGMA query_only = ON") },
+		PrepareConn: func(conn *sqlite.Conn) error { return pragma(conn, "query_only = ON") },
 	})
 	return w, err
 }
@@ -87,12 +87,13 @@ func openWriter(ctx context.Context, path string) (*sqlite.Conn, error) {
 
 func prepareWriter(ctx context.Context, conn *sqlite.Conn) error {
 	conn.SetBusyTimeout(busyTimeout)
-	err := script(conn, `PRAGMA synchronous = FULL; PRAGMA cache_size = -16000; PRAGMA journal_size_limit = 67108864`)
-	if err != nil {
-		return err
+	for _, setting := range []string{"synchronous = FULL", "cache_size = -16000"} {
+		if err := pragma(conn, setting); err != nil {
+			return err
+		}
 	}
 	var version int
-	err = sqlitex.ExecuteTransient(conn, "PRAGMA user_version", &sqlitex.ExecOptions{
+	err := sqlitex.ExecuteTransient(conn, "PRAGMA user_version", &sqlitex.ExecOptions{
 		ResultFunc: func(stmt *sqlite.Stmt) error {
 			version = stmt.ColumnInt(0)
 			return nil
@@ -107,8 +108,8 @@ func prepareWriter(ctx context.Context, conn *sqlite.Conn) error {
 	return sqlitemigration.Migrate(ctx, conn, schema)
 }
 
-func script(conn *sqlite.Conn, queries string) error {
-	return sqlitex.ExecuteScript(conn, queries, nil)
+func pragma(conn *sqlite.Conn, setting string) error {
+	return sqlitex.ExecuteTransient(conn, "PRAGMA "+setting, nil)
 }
 
 // release gives back what open has taken.
