@@ -61,8 +61,10 @@ func (a *api) endpoint(route string, methods map[string]handler) http.Handler {
 			header[f.name] = []string{f.value}
 		}
 		w.WriteHeader(res.status)
-		// An error here means that the client has gone; it has nobody to tell.
-		_, _ = w.Write(res.body)
+		if r.Method != http.MethodHead {
+			// An error here means that the client has gone; it has nobody to tell.
+			_, _ = w.Write(res.body)
+		}
 
 		if level := levelOf(res.status); a.Log.Enabled(r.Context(), level) {
 			a.log(level, route, r.Method, id, res, err, a.Now().Sub(began))

@@ -121,8 +121,10 @@ func (p *draftParser) number() (string, error) {
 		return "", err
 	}
 	digits := token.String()
-	if _, err := strconv.ParseFloat(digits, 64); strings.ContainsAny(digits, "eE") && err != nil {
-		return "", errTooBig
+	if strings.ContainsAny(digits, "eE") {
+		if _, err := strconv.ParseFloat(digits, 64); err != nil {
+			return "", errTooBig
+		}
 	}
 	return digits, nil
 }
@@ -139,8 +141,12 @@ func (p *draftParser) missing(pointer string, required bool, rule string) error 
 	return p.wrongType(pointer, rule)
 }
 
-// check notes a rule of the domain's that a value breaks.
+// check notes a rule of the domain's that a value breaks. It returns nil, for its
+// callers to return.
 func (p *draftParser) check(pointer string, broken error) error {
+	if broken == nil {
+		return nil
+	}
 	for _, rule := range rules {
 		if errors.Is(broken, rule.err) {
 			p.fault(pointer, rule.code, rule.err.Error())

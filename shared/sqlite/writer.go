@@ -46,6 +46,7 @@ func (w *writer) run() {
 			return
 		default:
 			g.fail(err)
+			close(g.done)
 			return
 		}
 	}
@@ -82,6 +83,7 @@ func (w *writer) sleep() {
 // each its result. Whatever happens, nothing is forgotten: calls are answered,
 // and runs have led to their successors or are queued again.
 func (w *writer) commit(g *group, runs []run, mark int64, now time.Time) {
+	defer close(g.done)
 	if g.empty() && len(runs) == 0 && mark == w.finished {
 		return
 	}
@@ -91,7 +93,6 @@ func (w *writer) commit(g *group, runs []run, mark int64, now time.Time) {
 	} else {
 		w.committed(t, len(g.creations))
 	}
-	close(g.done)
 }
 
 // committed takes over what a transaction has left on the disk.

@@ -1,0 +1,145 @@
+package ordertest
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"orders/shared/order"
+)
+
+var processTests = []test{
+	{"I4 I7 I8 an order is started, and completed when its time is over", func(t *tester) {
+		o := t.awaitStatus(t.create().ID, order.Completed)
+		if o.StartedAt.Before(o.CreatedAt) || o.CompletedAt.Sub(o.StartedAt) < t.ProcessingTime {
+			t.Errorf("created %s, started %s, completed %s: not %s of processing", o.CreatedAt, o.StartedAt, o.CompletedAt, t.ProcessingTime)
+		}
+	}},
+	{"an order is Processing for the time in between", func(t *tester) {
+		o := t.awaitStatus(t.create().ID, order.Processing)
+		if o.Status != order.Processing || o.StartedAt.IsZero() || !o.CompletedAt.IsZero() {
+			t.Errorf("the order is %+v", o)
+		}
+	}},
+	{"I7 an order taken over as Processing is completed a processing time after its creation", func(t *tester) {
+		created := t.create(takenOver(order.Processing))
+		o := t.awaitStatus(created.ID, order.Completed)
+		if !o.StartedAt.Equal(created.CreatedAt) || o.CompletedAt.Sub(o.CreatedAt) < t.ProcessingTime {
+			t.Errorf("created %s, started %s, completed %s", o.CreatedAt, o.StartedAt, o.CompletedAt)
+		}
+	}},
+	{"an order taken over as Completed is counted and never processed", func(t *tester) {
+		done := t.create(takenOver(order.Completed))
+		t.awaitStatus(t.create().ID, order.Completed)
+		if o := t.get(done.ID); !o.StartedAt.IsZero() || !o.CompletedAt.IsZero() {
+			t.Errorf("started at %s, completed at %s", o.StartedAt, o.CompletedAt)
+		}
+		t.eventually(func() error {
+			if got := t.metrics(); got.ByStatus[order.Completed] != 2 || got.TimedOrders != 1 {
+				return fmt.Errorf("metrics are %+v, not 2 completed and 1 of them timed", got)
+			}
+			return nil
+		})
+	}},
+	{"I5 I9 messages that come again, side by side and in any order, have no second effect", func(t *tester) {
+		o := t.create()
+		messages := [][]byte{body(o.ID, order.Completed), body(o.ID, order.Processing), body(o.ID, order.Completed)}
+		repeat := func() {
+			concurrently(8, func(int) {
+				if err := t.Deliver(t.Context(), messages...); err != nil {
+					t.Errorf("Deliver: %v", err)
+				}
+			})
+		}
+		repeat()
+		started := t.awaitStatus(o.ID, order.Processing)
+		repeat()
+		completed := t.awaitStatus(o.ID, order.Completed)
+		repeat()
+		last := t.get(o.ID)
+		if !started.StartedAt.Equal(last.StartedAt) || !completed.CompletedAt.Equal(last.CompletedAt) {
+			t.Errorf("times moved: %+v, %+v, %+v", started, completed, last)
+		}
+		t.awaitQuiet(1)
+	}},
+	{"I7 a message that comes early waits for its time", func(t *tester) {
+		o := t.create(takenOver(order.Processing))
+		if err := t.Deliver(t.Context(), body(o.ID, order.Completed)); err != nil {
+			t.Fatalf("Deliver: %v", err)
+		}
+		done := t.awaitStatus(o.ID, order.Completed)
+		if done.CompletedAt.Sub(done.StartedAt) < t.ProcessingTime {
+			t.Errorf("started %s, completed %s", done.StartedAt, done.CompletedAt)
+		}
+		t.awaitQuiet(1)
+	}},
+	{"I4 every order of many is completed, each once", func(t *tester) {
+		const n = 200
+		concurrently(20, func(int) {
+			for range n / 20 {
+				if _, _, err := t.Store.Create(t.Context(), t.draft()); err != nil {
+					t.Errorf("Create: %v", err)
+				}
+			}
+		})
+		t.awaitCount(n)
+		t.awaitQuiet(n)
+	}},
+}
+
+var queueTests = []test{
+	{"I13 I14 a message that can never succeed goes to the dead-letter queue, and its mates are done", func(t *tester) {
+		unknown := body(order.KeyedID("", "never used"), order.Processing)
+		bad := [][]byte{
+			[]byte(""), []byte("not JSON"), []byte("null"), []byte("[]"), []byte("{}"), unknown,
+			[]byte(`{"order_id":"ORD00000000000000000000000000"}`),
+			[]byte(`{"to":"Processing"}`),
+			[]byte(`{"order_id":"ORD00000000000000000000000000","to":"Shipped"}`),
+			[]byte(`{"order_id":"ORD00000000000000000000000000","to":"Pending"}`),
+			[]byte(`{"order_id":"ORDER#x","to":"Processing"}`),
+			[]byte(`{"order_id":"ORD00000000000000000000000000","to":"Processing","x":1}`),
+			[]byte(`{"order_id":"ORD00000000000000000000000000","to":"Processing"} {}`),
+			[]byte(strings.Repeat("x", 200<<10)),
+		}
+		o := t.create()
+		batch := append(append([][]byte{body(o.ID, order.Processing)}, bad...), body(o.ID, order.Completed))
+		if err := t.Deliver(t.Context(), batch...); err != nil {
+			t.Fatalf("Deliver: %v", err)
+		}
+		if got := t.get(o.ID); got.Status == order.Pending {
+			t.Errorf("the good message in the batch was not worked off")
+		}
+		t.eventually(func() error { return t.buried(bad) })
+		t.awaitQuiet(1)
+	}},
+	{"an empty batch is nothing", func(t *tester) {
+		if err := t.Deliver(t.Context()); err != nil {
+			t.Errorf("Deliver: %v", err)
+		}
+	}},
+}
+
+func body(id order.ID, to order.Status) []byte {
+	return order.Message{OrderID: id, To: to}.Body()
+}
+
+// buried reports which bodies are missing in the dead-letter queue or not to be there.
+func (t *tester) buried(want [][]byte) error {
+	got, err := t.DeadLetters(t.Context())
+	if err != nil {
+		return err
+	}
+	if len(got) != len(want) {
+		return fmt.Errorf("%d dead letters, not %d", len(got), len(want))
+	}
+	for _, body := range want {
+		found := false
+		for _, letter := range got {
+			found = found || bytes.Equal(letter, body)
+		}
+		if !found {
+			return fmt.Errorf("no dead letter %.60q", body)
+		}
+	}
+	return nil
+}
