@@ -19,15 +19,15 @@ type problem struct {
 	Code     string  `json:"code"`
 	Detail   string  `json:"detail"`
 	Instance string  `json:"instance"`
-	Errors   []fault `json:"errors,omitempty"`
+	Errors   []fault `json:"errors,omitzero"`
 }
 
 // A fault is one thing that is wrong with a request, and where: in the body
 // (an RFC 6901 pointer, empty for the whole), a query parameter or a header.
 type fault struct {
-	Pointer   *string `json:"pointer,omitempty"`
-	Parameter string  `json:"parameter,omitempty"`
-	Header    string  `json:"header,omitempty"`
+	Pointer   *string `json:"pointer,omitzero"`
+	Parameter string  `json:"parameter,omitzero"`
+	Header    string  `json:"header,omitzero"`
 	Code      string  `json:"code"`
 	Detail    string  `json:"detail"`
 }

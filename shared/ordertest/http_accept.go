@@ -1,0 +1,239 @@
+package ordertest
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"orders/shared/order"
+)
+
+var httpTests = []httpTest{
+	{"the original order is taken as it stands, and completed", func(c *client) {
+		const original = `{"user_id": 645, "order_id": "userTest23", "item_ids": [890, 563], "total_amount": 1650.78, "status": "Processing"}`
+		for _, target := range []string{"/api/orders/create/", "/api/orders/create", "/api/orders/", "/api/orders", "//api/orders/", "/api//orders/./create"} {
+			r := post(original)
+			r.target = target
+			got := c.mustCreate(r)
+			if got.Status != "Processing" {
+				c.Errorf("%s: %+v", target, got)
+			}
+			o := c.order(got.OrderID)
+			if o.UserID != "645" || *o.ClientReference != "userTest23" || !slices.Equal(o.ItemIDs, []string{"890", "563"}) || o.TotalAmount != "1650.78" {
+				c.Errorf("%s: stored %+v", target, o)
+			}
+			c.awaitStatus(order.ID(got.OrderID), order.Completed)
+		}
+	}},
+	{"status and order follow the order through its life", func(c *client) {
+		id := c.mustCreate(post(good)).OrderID
+		c.awaitStatus(order.ID(id), order.Completed)
+		for _, target := range []string{"/api/orders/" + id + "/status/", "/api/orders/" + id + "/status", "//api/orders/" + id + "/status//"} {
+			if got := decode[created](c, c.do(get(target))); got.OrderID != id || got.Status != "Completed" {
+				c.Errorf("%s: %+v", target, got)
+			}
+		}
+		o := c.order(id)
+		times := []time.Time{c.instant(o.CreatedAt), c.instant(o.StartedAt), c.instant(o.CompletedAt)}
+		if !slices.IsSortedFunc(times, time.Time.Compare) || o.ClientReference != nil {
+			c.Errorf("order %+v", o)
+		}
+	}},
+	{"a HEAD is answered as a GET without a body", func(c *client) {
+		full, head := c.do(get("/api/metrics/")), c.do(request{method: http.MethodHead, target: "/api/metrics/"})
+		if head.StatusCode != 200 || len(head.body) != 0 || head.Header.Get("Content-Length") != full.Header.Get("Content-Length") {
+			c.Errorf("HEAD: %s %v %q", head.Status, head.Header, head.body)
+		}
+	}},
+	{"a 405 says what is allowed", func(c *client) {
+		for target, allow := range map[string]string{"/api/orders/": "POST", "/api/orders/ids/": "GET, HEAD"} {
+			if got := c.do(request{method: http.MethodDelete, target: target}).Header.Get("Allow"); got != allow {
+				c.Errorf("%s: Allow is %q, not %q", target, got, allow)
+			}
+		}
+	}},
+	{"4, 7, 12, 44 harmless variants of a request are taken", func(c *client) {
+		for _, r := range []request{
+			post(good, "Content-Type", "Application/JSON; charset=UTF-8"),
+			post(good, "Content-Type", `application/json;charset="utf-8"`),
+			post(good, "Content-Encoding", "identity"),
+			post(good, "Accept", "*/*"), post(good, "Accept", "application/*"), post(good, "Accept", "text/html, application/json;q=0.1"),
+			post(good, "Accept", ","), post(good, "Accept", ";;;"),
+			post(good, "X-HTTP-Method-Override", "DELETE"),
+			post("\n\t " + good + " \r\n"),
+			{method: "POST", target: "/api/orders/create/?x=1&limit=0", body: good, header: post(good).header, unknownLength: true},
+		} {
+			c.mustCreate(r)
+		}
+		if a := c.do(get("/api/orders/ids/?unknown=1&cursors=x")); a.StatusCode != 200 {
+			c.Errorf("unknown parameter: %s", a.Status)
+		}
+	}},
+	{"a request keeps the id that it brings, unless that is unfit", func(c *client) {
+		for id, kept := range map[string]bool{"my-request-1": true, strings.Repeat("x", 100): true, strings.Repeat("x", 101): false, "a b": false, "é": false} {
+			got := c.do(get("/api/metrics/").with("X-Request-Id", id)).Header.Get("X-Request-Id")
+			if (got == id) != kept || got == "" {
+				c.Errorf("brought %q, got %q", id, got)
+			}
+		}
+	}},
+	{"25, 27, 29, 31, 40, 41 texts come back as they were sent", func(c *client) {
+		for sent, want := range map[string]string{
+			"645": "645", `"645"`: "645", "-1": "-1", "0": "0",
+			"9223372036854775808": "9223372036854775808", "123456789012345678901234567890": "123456789012345678901234567890",
+			`"Ünïcødé"`: "Ünïcødé", `"注文 番号"`: "注文 番号", `"🚀❤️"`: "🚀❤️", `"नमस्ते"`: "नमस्ते", `"a\u0301"`: "a\u0301",
+			`"' OR 1=1--"`: "' OR 1=1--", `"{\"$ne\":1}"`: `{"$ne":1}`, `"<script>alert(1)</script>"`: "<script>alert(1)</script>",
+			`"%s%n%x"`: "%s%n%x", `"${jndi:ldap://x}"`: "${jndi:ldap://x}", `"{{7*7}}"`: "{{7*7}}", `"\\"`: `\`, `"/"`: "/",
+			`"ORDER#x"`: "ORDER#x", `"TALLY"`: "TALLY", `"CHECKPOINT"`: "CHECKPOINT",
+			quote(strings.Repeat("é", 100)): strings.Repeat("é", 100),
+		} {
+			body := fmt.Sprintf(`{"user_id": %s, "item_ids": [%s, %s], "total_amount": 1}`, sent, sent, sent)
+			o := c.order(c.mustCreate(post(body)).OrderID)
+			if o.UserID != want || !slices.Equal(o.ItemIDs, []string{want, want}) {
+				c.Errorf("sent %s, got %q and %q", sent, o.UserID, o.ItemIDs)
+			}
+			if reference := decodeReference(sent); reference != "" {
+				o := c.order(c.mustCreate(post(withField("order_id", sent))).OrderID)
+				if *o.ClientReference != want {
+					c.Errorf("sent %s, got reference %q", sent, *o.ClientReference)
+				}
+			}
+		}
+	}},
+	{"34, 38 amounts are kept exactly", func(c *client) {
+		for sent, want := range map[string]string{
+			"0": "0.00", "0.00": "0.00", "99999999.99": "99999999.99", `"1650.78"`: "1650.78", `"10"`: "10.00", "1650.780": "1650.78",
+			"0.1": "0.10", "0.29": "0.29", "1.15": "1.15", "19.99": "19.99", "2.67": "2.67", "0.07": "0.07", "4.350000000000000000000000": "4.35",
+		} {
+			if got := c.order(c.mustCreate(post(withField("total_amount", sent))).OrderID).TotalAmount; got != want {
+				c.Errorf("sent %s, got %s", sent, got)
+			}
+		}
+	}},
+	{"an order has at most 100 items", func(c *client) {
+		items := "[" + strings.Repeat("7, ", 99) + "7]"
+		if got := c.order(c.mustCreate(post(withField("item_ids", items))).OrderID).ItemIDs; len(got) != 100 {
+			c.Errorf("%d items", len(got))
+		}
+	}},
+	{"I3 47 the same key and request, however written, answer the same order", func(c *client) {
+		first := c.mustCreate(post(good, "Idempotency-Key", "k-1"))
+		c.awaitStatus(order.ID(first.OrderID), order.Completed)
+		for _, r := range []request{
+			post(good, "Idempotency-Key", "k-1"),
+			post(good, "Idempotency-Key", `"k-1"`),
+			post(`{"total_amount":"1650.780","item_ids":["890",563],"user_id":"645"}`, "Idempotency-Key", "k-1"),
+			post(` { "item_ids" : [ 890 , 563 ] , "total_amount" : 1650.78 , "user_id" : 645, "status": "Pending" } `, "Idempotency-Key", "k-1"),
+		} {
+			a := c.do(r)
+			if a.StatusCode != 201 || a.Header.Get("Idempotency-Replayed") != "true" || decode[created](c, a) != first {
+				c.Errorf("%s: %s %v %s", r.body, a.Status, a.Header, a.body)
+			}
+		}
+		if other := c.mustCreate(post(good, "Idempotency-Key", "k-2")); other.OrderID == first.OrderID {
+			c.Errorf("another key has the same order")
+		}
+	}},
+	{"I2 48 the same key with another request is refused", func(c *client) {
+		c.mustCreate(post(good, "Idempotency-Key", "k"))
+		for name, value := range map[string]string{
+			"total_amount": "1650.79", "user_id": "646", "item_ids": "[563, 890]", "order_id": `"x"`, "status": `"Processing"`,
+		} {
+			c.reject(rejection{"48: other " + name, post(withField(name, value), "Idempotency-Key", "k"), 422, codes("idempotency_key_reused")})
+		}
+		c.awaitCount(1)
+	}},
+	{"I3 49 fifty requests at once with one key make one order", func(c *client) {
+		var ids sync.Map
+		concurrently(50, func(int) {
+			a := c.do(post(good, "Idempotency-Key", "k"))
+			if a.StatusCode != 201 {
+				c.Errorf("%s %s", a.Status, a.body)
+			}
+			ids.Store(string(a.body), true)
+		})
+		n := 0
+		ids.Range(func(any, any) bool { n++; return true })
+		if n != 1 {
+			c.Errorf("%d different answers", n)
+		}
+		c.awaitCount(1)
+	}},
+	{"I12 following the links gives all ids once, newest first", func(c *client) {
+		for range 25 {
+			c.mustCreate(post(good))
+		}
+		c.awaitCount(25)
+		var got []order.ID
+		for target := "/api/orders/ids/?limit=10"; target != ""; {
+			a := c.do(get(target))
+			for _, entry := range decode[[]struct {
+				OrderID order.ID `json:"order_id"`
+			}](c, a) {
+				got = append(got, entry.OrderID)
+			}
+			target = nextLink(a)
+		}
+		if want := c.all(1000); !slices.Equal(got, want) {
+			c.Errorf("links give %v, not %v", got, want)
+		}
+	}},
+	{"45 a cursor that was damaged is refused, and each page has an end", func(c *client) {
+		for range 3 {
+			c.mustCreate(post(good))
+		}
+		c.awaitCount(3)
+		_, cursor, _ := strings.Cut(nextLink(c.do(get("/api/orders/ids/?limit=1"))), "cursor=")
+		for _, bad := range damaged(cursor) {
+			c.reject(rejection{"45: " + bad, get("/api/orders/ids/?cursor=" + bad), 400, codes("invalid_cursor")})
+		}
+	}},
+	{"metrics have every status, and the total is their sum", func(c *client) {
+		type metrics struct {
+			TotalOrders    int64            `json:"total_orders"`
+			AvgProcessTime float64          `json:"avg_process_time"`
+			StatusCounts   map[string]int64 `json:"status_counts"`
+		}
+		c.mustCreate(post(good))
+		c.mustCreate(post(withField("status", `"Completed"`)))
+		c.awaitQuiet(2)
+		got := decode[metrics](c, c.do(get("/api/metrics/")))
+		want := map[string]int64{"Pending": 0, "Processing": 0, "Completed": 2}
+		if got.TotalOrders != 2 || got.AvgProcessTime < c.ProcessingTime.Seconds() || fmt.Sprint(got.StatusCounts) != fmt.Sprint(want) {
+			c.Errorf("metrics %+v", got)
+		}
+	}},
+}
+
+// instant reads a time that is to be set, in RFC 3339 with milliseconds.
+func (c *client) instant(s *string) time.Time {
+	c.Helper()
+	if s == nil {
+		c.Fatal("a time is not set")
+	}
+	t, err := time.Parse("2006-01-02T15:04:05.000Z", *s)
+	if err != nil {
+		c.Error(err)
+	}
+	return t
+}
+
+// decodeReference is sent if it is a JSON string, which a reference must be.
+func decodeReference(sent string) string {
+	if strings.HasPrefix(sent, `"`) {
+		return sent
+	}
+	return ""
+}
+
+// nextLink is the target of the Link header to the next page, "" on the last.
+func nextLink(a answer) string {
+	target, rest, _ := strings.Cut(strings.TrimPrefix(a.Header.Get("Link"), "<"), ">")
+	if rest != `; rel="next"` {
+		return ""
+	}
+	return target
+}
