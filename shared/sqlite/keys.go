@@ -26,6 +26,10 @@ type keyIndex struct {
 	recent map[order.ID]int64
 	frozen map[order.ID]int64
 
+	// size is after how many orders recent is frozen. It bounds the memory, and
+	// what a restart reads again.
+	size int
+
 	// For the writer alone:
 	orders   int        // orders, keyed or not, since recent began
 	unmerged []order.ID // what of frozen is not yet in the table, sorted
@@ -33,11 +37,9 @@ type keyIndex struct {
 	stored   int64      // the checkpoint "keys"
 }
 
-// generation is after how many orders recent is frozen. It bounds the memory,
-// and what a restart reads again.
-const generation = 50_000
-
-func newKeyIndex() *keyIndex { return &keyIndex{recent: map[order.ID]int64{}} }
+func newKeyIndex(size int) *keyIndex {
+	return &keyIndex{size: size, recent: map[order.ID]int64{}}
+}
 
 // find returns the seq of the order with that id, 0 when there is none. An id
 // leaves the memory only when it is in the table for good, so looking in that order
@@ -109,7 +111,7 @@ func (k *keyIndex) merged(n, creates int, last int64) {
 		k.stored = k.through
 	}
 	k.orders += creates
-	if k.orders >= generation && k.stored == k.through {
+	if k.orders >= k.size && k.stored == k.through {
 		k.freeze(last)
 	}
 }

@@ -25,6 +25,8 @@ var (
 const (
 	// readers is how many reads can go on at a time.
 	readers = 4
+	// generation is the size of the key index's generations, in orders.
+	generation = 50_000
 	// busyTimeout is how long a commit waits for somebody who looks into the
 	// file with another program.
 	busyTimeout = 2 * time.Second
@@ -36,11 +38,7 @@ const (
 // It returns ErrInUse, ErrNewer or ErrDamaged, with the path, when the file is
 // not to be touched, or the operating system's reason why it cannot be.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{
-		cfg: cfg, waiting: newGroup(0), keys: newKeyIndex(),
-		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		lock: flock.New(cfg.Path + ".lock"),
-	}
+	s := newStore(cfg)
 	w, err := s.open(ctx)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", cfg.Path, explain(err)), s.release())
@@ -49,6 +47,15 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
+func newStore(cfg Config) *Store {
+	return &Store{
+		cfg: cfg, waiting: newGroup(0), keys: newKeyIndex(generation),
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+		lock: flock.New(cfg.Path + ".lock"),
+	}
+}
+
+// open takes the file and reads what the writer needs to know of it.
 func (s *Store) open(ctx context.Context) (*writer, error) {
 	locked, err := s.lock.TryLock()
 	if err != nil {

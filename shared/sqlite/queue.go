@@ -103,7 +103,7 @@ type runBuilder struct {
 // add gathers what follows from a change of the order at seq.
 func (b *runBuilder) add(seq int64, o *order.Order, messages []order.Message) {
 	for _, m := range messages {
-		if i := b.open[m.To] - 1; i >= 0 && b.runs[i].takes(o, m) {
+		if i := b.open[m.To] - 1; i >= 0 && b.runs[i].takes(seq, o, m) {
 			b.runs[i].seqs = append(b.runs[i].seqs, seq)
 			continue
 		}
@@ -112,9 +112,11 @@ func (b *runBuilder) add(seq int64, o *order.Order, messages []order.Message) {
 	}
 }
 
-// takes reports whether the message of o says the same as the run.
-func (r *run) takes(o *order.Order, m order.Message) bool {
-	return r.to == m.To && r.startedAt.Equal(o.StartedAt) && r.notBefore.Equal(m.NotBefore) && len(r.seqs) < maxRun
+// takes reports whether the message of the order at seq says the same as the run,
+// and keeps its seqs ascending.
+func (r *run) takes(seq int64, o *order.Order, m order.Message) bool {
+	return seq > r.seqs[len(r.seqs)-1] && len(r.seqs) < maxRun &&
+		r.startedAt.Equal(o.StartedAt) && r.notBefore.Equal(m.NotBefore)
 }
 
 const maxRun = 1_000

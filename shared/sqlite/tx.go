@@ -47,6 +47,14 @@ func (t *tx) do(g *group, runs []run) (err error) {
 			err = errors.Join(err, t.exec("ROLLBACK"))
 		}
 	}()
+	if err := t.write(g, runs); err != nil {
+		return err
+	}
+	return commitError(t.exec("COMMIT"))
+}
+
+// write makes all changes of the transaction.
+func (t *tx) write(g *group, runs []run) error {
 	for _, c := range g.creations {
 		if err := t.create(c); err != nil {
 			return err
@@ -60,10 +68,7 @@ func (t *tx) do(g *group, runs []run) (err error) {
 			return err
 		}
 	}
-	if err := t.bookkeeping(len(g.creations)); err != nil {
-		return err
-	}
-	return commitError(t.exec("COMMIT"))
+	return t.bookkeeping(len(g.creations))
 }
 
 // commitError tells a commit that has not happened from one of which nobody
