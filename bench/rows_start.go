@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// longProcessing keeps orders unfinished for as long as a measurement takes.
+const longProcessing = 15 * time.Minute
+
+func (b *bench) measureStart(ctx context.Context) (section, error) {
+	sec := section{
+		How: fmt.Sprintf(`From the exec of the server to its first 200 on GET /healthz, asked every %s; the median of %d
+starts. For the last row %s orders are created over HTTP, processing time %s, and the server is killed
+with SIGKILL, as it is again after each start. Memory is taken at the first answer.`,
+			pollInterval, b.starts, grouped(b.unfinished), longProcessing),
+	}
+	large, err := b.largePath(ctx)
+	if err != nil {
+		return sec, err
+	}
+	killed, err := b.killedFile(ctx)
+	if err != nil {
+		return sec, err
+	}
+	var mem memory
+	for _, c := range []startCase{
+		{"without a file", 50 * time.Millisecond, b.newFile, (*server).stop},
+		{
+			fmt.Sprintf("with %s finished orders", grouped(b.largeFile)), 200 * time.Millisecond,
+			func() string { return large }, (*server).stop,
+		},
+		{
+			fmt.Sprintf("after SIGKILL with %s unfinished orders", grouped(b.unfinished)), 1500 * time.Millisecond,
+			func() string { return killed }, func(s *server) error { s.kill(); return nil },
+		},
+	} {
+		r, err := b.startRow(ctx, c, &mem)
+		if err != nil {
+			return sec, err
+		}
+		sec.Rows = append(sec.Rows, r)
+	}
+	sec.Rows = append(sec.Rows, mem.row("while starting", 200))
+	return sec, nil
+}
+
+// A startCase is what a server is started on, and how it is ended.
+type startCase struct {
+	name  string
+	limit time.Duration
+	file  func() string
+	end   func(*server) error
+}
+
+func (b *bench) startRow(ctx context.Context, c startCase, mem *memory) (row, error) {
+	var times []float64
+	for range b.starts {
+		s, err := b.startOrders(ctx, c.file(), longProcessing)
+		if err != nil {
+			return row{}, err
+		}
+		mem.watch(s)
+		times = append(times, milliseconds(s.startedIn))
+		if err := c.end(s); err != nil {
+			return row{}, err
+		}
+	}
+	r := row{
+		Name: "start to first answer " + c.name, Goal: atMost(milliseconds(c.limit), "ms"),
+		Value: median(times), Measured: fmt.Sprintf("%.0f ms", median(times)),
+	}
+	b.say("  %s: %s", r.Name, r.Measured)
+	return r, nil
+}
+
+// killedFile returns the path of a file that a killed server has left with
+// unfinished orders.
+func (b *bench) killedFile(ctx context.Context) (string, error) {
+	b.say("  making a file of %s unfinished orders", grouped(b.unfinished))
+	file := b.newFile()
+	s, err := b.startOrders(ctx, file, longProcessing)
+	if err != nil {
+		return "", err
+	}
+	defer s.kill()
+	l := load{requests: newCreates(false), duration: longProcessing / 2, limit: b.unfinished}
+	if _, err := l.run(ctx, s.addr); err != nil {
+		return "", err
+	}
+	m, err := s.metrics(ctx)
+	if err == nil && m.unfinished() != b.unfinished {
+		err = fmt.Errorf("%d orders are unfinished, not %d", m.unfinished(), b.unfinished)
+	}
+	return file, err
+}

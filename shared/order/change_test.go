@@ -1,0 +1,77 @@
+package order_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"orders/shared/order"
+)
+
+func TestWhatFollowsFromAChange(t *testing.T) {
+	at := func(s order.Status) *order.Order {
+		o := order.New(order.Draft{TakenOverAs: s}, "ORD", noon)
+		return &o
+	}
+	for name, tt := range map[string]struct {
+		change order.Change
+		want   []order.Message
+	}{
+		"a new order":                    {order.Change{New: at(order.Pending)}, []order.Message{{"ORD", order.Processing, noon}}},
+		"an order taken over at work":    {order.Change{New: at(order.Processing)}, []order.Message{{"ORD", order.Completed, noon.Add(processing)}}},
+		"an order taken over when done":  {order.Change{New: at(order.Completed)}, nil},
+		"a start":                        {order.Change{Old: at(order.Pending), New: at(order.Processing)}, []order.Message{{"ORD", order.Completed, noon.Add(processing)}}},
+		"a completion":                   {order.Change{Old: at(order.Processing), New: at(order.Completed)}, nil},
+		"a write that moved no status":   {order.Change{Old: at(order.Pending), New: at(order.Pending)}, nil},
+		"another such write, being done": {order.Change{Old: at(order.Processing), New: at(order.Processing)}, nil},
+	} {
+		got := tt.change.Next(processing)
+		if len(got) != len(tt.want) || len(got) > 0 && got[0] != tt.want[0] {
+			t.Errorf("after %s: %+v, not %+v", name, got, tt.want)
+		}
+	}
+}
+
+// TestTalliesAddUp is I9 to I11: whatever changes orders go through, the sum of
+// what the changes add is what a recount of the orders gives.
+func TestTalliesAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var running order.Tally
+		orders := map[int]order.Order{}
+		for range rapid.IntRange(0, 50).Draw(t, "steps") {
+			i := rapid.IntRange(0, 9).Draw(t, "order")
+			now := noon.Add(time.Duration(rapid.IntRange(0, 200_000).Draw(t, "ms")) * time.Millisecond)
+			old, exists := orders[i]
+			if !exists {
+				o := order.New(order.Draft{TakenOverAs: rapid.SampledFrom(order.Statuses[:]).Draw(t, "status")}, "ORD", now)
+				running.Add(order.Change{New: &o}.Tally())
+				orders[i] = o
+				continue
+			}
+			if o, err := old.Advance(min(old.Status+1, order.Completed), now, processing); err == nil {
+				running.Add(order.Change{Old: &old, New: &o}.Tally())
+				orders[i] = o
+			}
+		}
+		var recount order.Tally
+		for _, o := range orders {
+			recount.Add(order.Change{New: &o}.Tally())
+		}
+		if running != recount || running.Total() != int64(len(orders)) {
+			t.Fatalf("tally %+v, recount %+v", running, recount)
+		}
+	})
+}
+
+func TestTheMeanIsTheIntegerSumOverTheCount(t *testing.T) {
+	for want, tally := range map[float64]order.Tally{
+		0:      {},
+		50.482: {TimedOrders: 1000, TimedMillis: 50_482_000},
+		0.0015: {TimedOrders: 2, TimedMillis: 3},
+	} {
+		if got := tally.AvgProcessTime(); got != want {
+			t.Errorf("mean of %+v is %v, not %v", tally, got, want)
+		}
+	}
+}

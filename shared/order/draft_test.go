@@ -1,0 +1,90 @@
+package order_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"orders/shared/order"
+)
+
+func TestParseAmount(t *testing.T) {
+	for text, want := range map[string]order.Amount{
+		"0": 0, "0.00": 0, "0.0": 0, "10": 1000, "1650.78": 165078, "1650.780000": 165078, "0.1": 10, "0.29": 29,
+		"1.15": 115, "19.99": 1999, "2.67": 267, "99999999.99": order.MaxAmount, "99999999.990": order.MaxAmount,
+	} {
+		if got, err := order.ParseAmount(text); err != nil || got != want {
+			t.Errorf("%q is %d, error %v, not %d", text, got, err, want)
+		}
+	}
+	for err, texts := range map[error][]string{
+		order.ErrOutOfRange: {"-1", "-0", "-0.01", "-0.001", "100000000", "100000000.001", "9007199254740993", strings.Repeat("9", 1000)},
+		order.ErrPrecision:  {"0.001", "1.234", "99999999.999"},
+		order.ErrNotDecimal: {"", " 5", "5 ", "1,5", "abc", "٣", "1e2", "+5", "05", "00", ".5", "5.", ".", "-", "--5", "0x1", "1.2.3", "NaN", "1_0"},
+	} {
+		for _, text := range texts {
+			if got, e := order.ParseAmount(text); !errors.Is(e, err) {
+				t.Errorf("%q is %d, error %v, not %v", text, got, e, err)
+			}
+		}
+	}
+}
+
+func TestAmountsAreReadAsTheyAreWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := order.Amount(rapid.Int64Range(0, int64(order.MaxAmount)).Draw(t, "cents"))
+		if got, err := order.ParseAmount(want.String()); err != nil || got != want {
+			t.Fatalf("%s is read as %s, error %v", want, got, err)
+		}
+	})
+}
+
+func TestCheckText(t *testing.T) {
+	for _, text := range []string{"x", "a b", "a  b", "-1", "é", "注文", "नमस्ते", "🚀", "❤️", "a\u0301", "\ufffd", strings.Repeat("é", 100), "~!@#$%^&*()"} {
+		if err := order.CheckText(text); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for err, texts := range map[error][]string{
+		order.ErrLength:     {"", strings.Repeat("x", 101), strings.Repeat("é", 101)},
+		order.ErrCharacters: {" ", " x", "x ", "\u00a0x", "x\u3000", "a\x00b", "a\nb", "a\x7fb", "a\u0085b", "a\u200bb", "a\u200db", "a\u202eb", "a\ufeffb", "a\ufffeb", "a\U0010ffffb", "a\u2028b", "a\u00adb", "a\u3164b", "a\u2800b", "a\U000e0041b"},
+	} {
+		for _, text := range texts {
+			if e := order.CheckText(text); !errors.Is(e, err) {
+				t.Errorf("%q: %v, not %v", text, e, err)
+			}
+		}
+	}
+}
+
+// TestAFingerprintTellsRequestsApart moves text between neighbouring fields, where
+// a fingerprint without lengths would not notice.
+func TestAFingerprintTellsRequestsApart(t *testing.T) {
+	seen := map[order.Fingerprint]string{}
+	for _, d := range []order.Draft{
+		{Details: order.Details{UserID: "ab", ItemIDs: []string{"c"}}},
+		{Details: order.Details{UserID: "a", ItemIDs: []string{"bc"}}},
+		{Details: order.Details{ClientReference: "a", UserID: "b", ItemIDs: []string{"c"}}},
+		{Details: order.Details{UserID: "ab", ItemIDs: []string{"c", ""}}},
+		{Details: order.Details{UserID: "ab", ItemIDs: []string{"c"}, TotalAmount: 1}},
+		{Details: order.Details{UserID: "ab", ItemIDs: []string{"c"}}, TakenOverAs: order.Completed},
+		{Details: order.Details{UserID: "ab", ItemIDs: []string{"c", "d"}}},
+		{Details: order.Details{UserID: "ab", ItemIDs: []string{"d", "c"}}},
+	} {
+		d.Sign()
+		text := fmt.Sprintf("%+v", d.Details)
+		if other, twice := seen[d.Fingerprint]; twice {
+			t.Errorf("same fingerprint: %s and %s", other, text)
+		}
+		seen[d.Fingerprint] = text
+	}
+	keyed, plain := order.Draft{Key: "ORDKEY"}, order.Draft{}
+	keyed.Sign()
+	plain.Sign()
+	if keyed.Fingerprint != plain.Fingerprint {
+		t.Error("the key changes the fingerprint")
+	}
+}
