@@ -18,7 +18,7 @@ func (a *api) status(r *http.Request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	return answerJSON(http.StatusOK, o.ID, statusAnswer{o.ID, o.Status.String()})
+	return answerStatus(http.StatusOK, o.ID, o.Status), nil
 }
 
 // orderAnswer is the whole order. Times are in UTC, null until they are set.
@@ -48,7 +48,7 @@ func (a *api) order(r *http.Request) (response, error) {
 	if o.ClientReference != "" {
 		answer.ClientReference = &o.ClientReference
 	}
-	return answerJSON(http.StatusOK, o.ID, answer)
+	return answerJSON(o.ID, answer)
 }
 
 // instant is t in RFC 3339 with milliseconds, nil when it is not set.
@@ -88,7 +88,7 @@ func (a *api) metrics(r *http.Request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	return answerJSON(http.StatusOK, "", metricsAnswer{
+	return answerJSON("", metricsAnswer{
 		TotalOrders: t.Total(), AvgProcessTime: t.AvgProcessTime(),
 		StatusCounts: statusCounts{
 			Pending:    t.ByStatus[order.Pending],
@@ -103,7 +103,7 @@ func (a *api) health(r *http.Request) (response, error) {
 	if err := a.Health(r.Context()); err != nil {
 		return response{}, fmt.Errorf("%w: %w", order.ErrUnavailable, err)
 	}
-	return answerJSON(http.StatusOK, "", map[string]string{"status": "ok"})
+	return answerJSON("", map[string]string{"status": "ok"})
 }
 
 type listEntry struct {
@@ -127,7 +127,7 @@ func (a *api) ids(r *http.Request) (response, error) {
 	for i, id := range page.IDs {
 		entries[i].OrderID = id
 	}
-	res, err := answerJSON(http.StatusOK, "", entries)
+	res, err := answerJSON("", entries)
 	if page.Next != "" {
 		next := fmt.Sprintf(`</api/orders/ids/?limit=%d&cursor=%s>; rel="next"`, limit, encodeCursor(page.Next))
 		res.header = append(res.header, headerField{"Link", next})

@@ -101,6 +101,7 @@ func (c *client) do(r request) answer {
 		req.ContentLength = -1
 	}
 	res := c.service.Do(req)
+	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		c.Errorf("read the answer: %v", err)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
-	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -112,7 +111,7 @@ func (h *history) group(t *rapid.T) (g *group, keys []string) {
 	g = newGroup(0)
 	for range rapid.IntRange(1, 4).Draw(t, "creates") {
 		d, key := h.draft(t)
-		g.creations = append(g.creations, &creation{draft: d, itemIDs: []byte(`["890"]`)})
+		g.creations = append(g.creations, &creation{draft: d, itemIDs: itemsColumn(d.ItemIDs)})
 		keys = append(keys, key)
 	}
 	return g, keys
@@ -196,7 +195,7 @@ func (h *history) fullDisk(t *rapid.T) {
 	for range 100 {
 		g.creations[0].draft.ItemIDs = append(g.creations[0].draft.ItemIDs, "a longer item id, to fill pages")
 	}
-	g.creations[0].itemIDs = must(json.Marshal(g.creations[0].draft.ItemIDs))
+	g.creations[0].itemIDs = itemsColumn(g.creations[0].draft.ItemIDs)
 	g.creations[0].draft.Sign()
 	mark := h.writer.mark(h.now)
 	h.writer.commit(g, h.writer.queue.pop(h.now), mark, h.now)

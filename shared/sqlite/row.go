@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"encoding/binary"
+	"encoding/json/jsontext"
 	"encoding/json/v2"
 	"fmt"
 	"time"
@@ -77,6 +78,20 @@ func scanOrder(stmt *sqlite.Stmt) (order.Order, error) {
 		return order.Order{}, fmt.Errorf("read item_ids of %s: %w", o.ID, err)
 	}
 	return o, nil
+}
+
+// itemsColumn is how item ids are stored: as a JSON array.
+func itemsColumn(ids []string) []byte {
+	b := []byte{'['}
+	for i, id := range ids {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		// The error is about invalid UTF-8, which a draft does not hold and which
+		// would be replaced.
+		b, _ = jsontext.AppendQuote(b, id)
+	}
+	return append(b, ']')
 }
 
 // timeColumn is how a time of the order is stored. One that is not set yet is the

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"io"
@@ -94,15 +93,15 @@ type delivery struct {
 // take while the disk stalls. More are refused as unavailable.
 const maxWaiting = 50_000
 
-// Create implements order.Store. When the context ends first, the order may
-// still be made.
+// Create implements order.Store. It does not return before the commit, also if
+// the context ends meanwhile: the order is on its way, and the commit is a matter of
+// milliseconds.
 func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, error) {
-	itemIDs, err := json.Marshal(d.ItemIDs)
-	if err != nil {
-		return order.Order{}, false, fmt.Errorf("write item_ids: %w", err)
+	if err := ctx.Err(); err != nil {
+		return order.Order{}, false, err
 	}
-	c := &creation{draft: d, itemIDs: itemIDs}
-	err = s.submit(ctx, func(g *group) { g.creations = append(g.creations, c) })
+	c := &creation{draft: d, itemIDs: itemsColumn(d.ItemIDs)}
+	err := s.submit(func(g *group) { g.creations = append(g.creations, c) })
 	if err != nil {
 		return order.Order{}, false, err
 	}
@@ -118,7 +117,10 @@ func (s *Store) Deliver(ctx context.Context, bodies ...[]byte) error {
 	for i, body := range bodies {
 		deliveries[i] = &delivery{body: body}
 	}
-	err := s.submit(ctx, func(g *group) { g.deliveries = append(g.deliveries, deliveries...) })
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := s.submit(func(g *group) { g.deliveries = append(g.deliveries, deliveries...) })
 	for _, d := range deliveries {
 		if err == nil {
 			err = d.err
@@ -128,7 +130,7 @@ func (s *Store) Deliver(ctx context.Context, bodies ...[]byte) error {
 }
 
 // submit adds to the next group and waits until that is committed.
-func (s *Store) submit(ctx context.Context, add func(*group)) error {
+func (s *Store) submit(add func(*group)) error {
 	s.mu.Lock()
 	g := s.waiting
 	if s.err != nil || len(g.creations) >= maxWaiting {
@@ -145,12 +147,8 @@ func (s *Store) submit(ctx context.Context, add func(*group)) error {
 	if first {
 		s.signal()
 	}
-	select {
-	case <-g.done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait for the commit: %w", ctx.Err())
-	}
+	<-g.done
+	return nil
 }
 
 // signal wakes the writer. It never blocks: one signal waiting is enough.
@@ -194,7 +192,7 @@ func (s *Store) Close() error {
 	s.refuse(errClosed)
 	<-s.stopped
 	err := s.release()
-	if s.err != errClosed {
+	if !errors.Is(s.err, errClosed) {
 		err = errors.Join(s.err, err)
 	}
 	return err
