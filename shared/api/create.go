@@ -18,9 +18,9 @@ const maxBody = 64 << 10
 
 // answerStatus says what became of an order. This is the answer that most requests
 // get, and neither of its texts holds a character that JSON escapes.
-func answerStatus(code int, id order.ID, s order.Status) response {
+func answerStatus(httpStatus int, id order.ID, s order.Status) response {
 	return response{
-		status: code, orderID: id,
+		status: httpStatus, orderID: id,
 		body: []byte(`{"order_id":"` + string(id) + `","status":"` + s.String() + `"}`),
 	}
 }

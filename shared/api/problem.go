@@ -5,6 +5,7 @@ import (
 	"encoding/json/v2"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"orders/shared/order"
@@ -89,7 +90,7 @@ func problemOf(err error, requestID string, about order.ID) response {
 	p, header := classify(err)
 	p.Type = "urn:orders:problem:" + p.Code
 	p.Title = http.StatusText(p.Status)
-	p.Instance = "urn:orders:request:" + requestID
+	p.Instance = "urn:orders:request:" + url.PathEscape(requestID)
 	body, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // texts and numbers always have a JSON form

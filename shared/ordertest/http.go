@@ -22,13 +22,10 @@ type Service struct {
 
 	// Logs returns all that the service has logged, a line an entry, at level debug.
 	Logs func() []byte
-
-	// Check is shown every exchange, to hold it to the contract.
-	Check func(t testing.TB, req *http.Request, requestBody []byte, res *http.Response, responseBody []byte)
 }
 
-// RunHTTP holds a service to what clients are promised. The numbers in the names
-// are those of docs/bad-input.md.
+// RunHTTP holds a service to what clients are promised, and every exchange with it
+// to openapi.yaml. The numbers in the names are those of docs/bad-input.md.
 func RunHTTP(t *testing.T, open func(t *testing.T) Service) {
 	for _, tt := range slices.Concat(httpTests, rejectTests()) {
 		t.Run(tt.sentence, func(t *testing.T) {
@@ -112,7 +109,7 @@ func (c *client) do(r request) answer {
 	if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("X-Content-Type-Options") != "nosniff" || res.Header.Get("X-Request-Id") == "" {
 		c.Errorf("%s %.200q: headers %v", r.method, r.target, res.Header)
 	}
-	c.service.Check(c, req, []byte(r.body), res, body)
+	checkContract(c, req, []byte(r.body), res, body)
 	return answer{res, body}
 }
 

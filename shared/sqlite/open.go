@@ -94,7 +94,7 @@ func openWriter(ctx context.Context, path string) (*sqlite.Conn, error) {
 
 func prepareWriter(ctx context.Context, conn *sqlite.Conn) error {
 	conn.SetBusyTimeout(busyTimeout)
-	for _, setting := range []string{"synchronous = FULL", "cache_size = -16000"} {
+	for _, setting := range []string{"synchronous = FULL", "cache_size = -8000"} {
 		if err := pragma(conn, setting); err != nil {
 			return err
 		}

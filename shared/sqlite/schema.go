@@ -49,7 +49,7 @@ CREATE TABLE orders (
 	item_ids         TEXT    NOT NULL, -- JSON array of strings
 	total_amount     INTEGER NOT NULL, -- hundredths
 	fingerprint      BLOB    NOT NULL,
-	status           INTEGER NOT NULL CHECK (status IN (0, 1, 2)),
+	status           INTEGER NOT NULL CHECK (status BETWEEN 0 AND 2),
 	started_at       INTEGER NOT NULL, -- milliseconds since 1970, or unset (see row.go)
 	completed_at     INTEGER NOT NULL
 ) STRICT;

@@ -1,0 +1,144 @@
+package ordertest
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestTheContractHasTheErrorCodesOfTheService(t *testing.T) {
+	c := loadedContract()
+	described := append(enum(c.schema("FaultCode")), enum(c.schema("ProblemCode"))...)
+	equalSets(t, "error codes", described, codesInSource(t))
+	for _, code := range described {
+		if !strings.Contains(c.model.Info.Description, "`"+code+"`") {
+			t.Errorf("the contract's introduction does not explain %q", code)
+		}
+	}
+}
+
+// codesInSource lists the error codes that the source of shared/api names: the strings
+// that it gives to a field or a parameter called code. One that is not written there
+// as a literal fails the test, because it would be missed.
+func codesInSource(t *testing.T) (codes []string) {
+	t.Helper()
+	files := sourceFiles(t)
+	takers := map[string]int{} // functions that take a code, and which argument it is
+	for _, file := range files {
+		for _, declaration := range file.Decls {
+			if f, ok := declaration.(*ast.FuncDecl); ok {
+				if i := position(f.Type.Params, "code"); i >= 0 {
+					takers[f.Name.Name] = i
+				}
+			}
+		}
+	}
+	for _, file := range files {
+		ast.Inspect(file, func(n ast.Node) bool {
+			for _, given := range codesGiven(n, takers) {
+				if code := literal(t, given); code != "" && !slices.Contains(codes, code) {
+					codes = append(codes, code)
+				}
+			}
+			return true
+		})
+	}
+	return codes
+}
+
+func sourceFiles(t *testing.T) (files []*ast.File) {
+	t.Helper()
+	names, err := filepath.Glob("../api/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	return files
+}
+
+// codesGiven lists what a node of the source gives for a code.
+func codesGiven(n ast.Node, takers map[string]int) (given []ast.Expr) {
+	switch n := n.(type) {
+	case *ast.KeyValueExpr: // fault{Code: "required"}
+		if lastName(n.Key) == "Code" {
+			given = append(given, n.Value)
+		}
+	case *ast.CallExpr: // p.fault(pointer, "required", "is missing")
+		if i, ok := takers[lastName(n.Fun)]; ok {
+			given = append(given, n.Args[i])
+		}
+	case *ast.CompositeLit: // a table of structs that have a code, like kinds
+		table, isTable := n.Type.(*ast.ArrayType)
+		if !isTable {
+			break
+		}
+		row, isStruct := table.Elt.(*ast.StructType)
+		if !isStruct || position(row.Fields, "code") < 0 {
+			break
+		}
+		for _, element := range n.Elts {
+			given = append(given, element.(*ast.CompositeLit).Elts[position(row.Fields, "code")])
+		}
+	}
+	return given
+}
+
+// literal is the string that is written there, "" where a code that was given before
+// is passed on.
+func literal(t *testing.T, e ast.Expr) string {
+	t.Helper()
+	if strings.EqualFold(lastName(e), "code") {
+		return ""
+	}
+	text, ok := e.(*ast.BasicLit)
+	if !ok {
+		t.Errorf("the source gives a code that is no literal: %T %s", e, lastName(e))
+		return ""
+	}
+	code, err := strconv.Unquote(text.Value)
+	if err != nil {
+		t.Error(err)
+	}
+	return code
+}
+
+// lastName is the last part of a name such as p.fault, "" for other expressions.
+func lastName(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.SelectorExpr:
+		return e.Sel.Name
+	default:
+		return ""
+	}
+}
+
+// position is which of the fields or parameters is the string of that name, -1 when
+// none is.
+func position(fields *ast.FieldList, name string) int {
+	i := 0
+	for _, field := range fields.List {
+		for _, ident := range field.Names {
+			if ident.Name == name && lastName(field.Type) == "string" {
+				return i
+			}
+			i++
+		}
+	}
+	return -1
+}
