@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -128,7 +127,7 @@ func TestAnIOErrorAtACommitStopsTheStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "orders.db")
 	cfg := sqlite.Config{
 		Path: path, ProcessingTime: time.Hour, Now: time.Now,
-		Random: bufio.NewReader(rand.Reader), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Random: bufio.NewReader(rand.Reader), Log: slog.New(slog.DiscardHandler),
 	}
 	store, err := sqlite.Open(t.Context(), cfg)
 	if err != nil {

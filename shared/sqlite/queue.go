@@ -103,7 +103,7 @@ type runBuilder struct {
 // add gathers what follows from a change of the order at seq.
 func (b *runBuilder) add(seq int64, o *order.Order, messages []order.Message) {
 	for _, m := range messages {
-		if i := b.open[m.To] - 1; i >= 0 && b.runs[i].takes(seq, o, m) {
+		if i := b.open[m.To] - 1; i >= 0 && b.runs[i].takes(seq, m) {
 			b.runs[i].seqs = append(b.runs[i].seqs, seq)
 			continue
 		}
@@ -114,9 +114,8 @@ func (b *runBuilder) add(seq int64, o *order.Order, messages []order.Message) {
 
 // takes reports whether the message of the order at seq says the same as the run,
 // and keeps its seqs ascending.
-func (r *run) takes(seq int64, o *order.Order, m order.Message) bool {
-	return seq > r.seqs[len(r.seqs)-1] && len(r.seqs) < maxRun &&
-		r.startedAt.Equal(o.StartedAt) && r.notBefore.Equal(m.NotBefore)
+func (r *run) takes(seq int64, m order.Message) bool {
+	return seq > r.seqs[len(r.seqs)-1] && len(r.seqs) < maxRun && r.notBefore.Equal(m.NotBefore)
 }
 
 const maxRun = 1_000
