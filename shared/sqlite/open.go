@@ -26,7 +26,7 @@ const (
 	// readers is how many reads can go on at a time.
 	readers = 4
 	// generation is the size of the key index's generations, in orders.
-	generation = 50_000
+	generation = 25_000
 	// busyTimeout is how long a commit waits for somebody who looks into the
 	// file with another program.
 	busyTimeout = 2 * time.Second
