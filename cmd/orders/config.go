@@ -27,43 +27,68 @@ const (
 	maxProcessingTime = 15 * time.Minute
 )
 
-var errHelp = flag.ErrHelp
+// A setting is a flag with the variable that sets its default.
+type setting struct {
+	flag, variable, fallback string
+	rule                     string // what a value must be, for the person who gave another
+	set                      func(c *config, value string) (ok bool)
+}
 
-// parseConfig reads the configuration and reports all that is wrong with it
-// together. A flag goes before its variable.
-func parseConfig(args []string, getenv func(string) string) (config, error) {
+var (
+	addrSetting = setting{
+		"addr", "ORDERS_ADDR", "127.0.0.1:8000", "host:port, such as 127.0.0.1:8000",
+		func(c *config, value string) bool { c.addr = value; return validAddr(value) },
+	}
+	dbSetting = setting{
+		"db", "ORDERS_DB", "orders.db", "the path of a file, such as orders.db",
+		func(c *config, value string) bool { c.db = value; return value != "" && value != inMemory },
+	}
+	processingTimeSetting = setting{
+		"processing-time", "PROCESSING_TIME", "50s", "from 1ms to 15m, such as 50s",
+		func(c *config, value string) bool {
+			var err error
+			c.processingTime, err = time.ParseDuration(value)
+			return err == nil && minProcessingTime <= c.processingTime && c.processingTime <= maxProcessingTime
+		},
+	}
+	logLevelSetting = setting{
+		"log-level", "LOG_LEVEL", "info", "debug, info, warn or error",
+		func(c *config, value string) bool { return c.logLevel.UnmarshalText([]byte(value)) == nil },
+	}
+	logFormatSetting = setting{
+		"log-format", "LOG_FORMAT", "", "text or json",
+		func(c *config, value string) bool {
+			c.logFormat = value
+			return value == "" || value == "text" || value == "json"
+		},
+	}
+)
+
+// inMemory is SQLite's name for a database that is gone with its connection.
+const inMemory = ":memory:"
+
+// parseConfig reads the settings that a command has, and reports all that is
+// wrong with them together. A flag goes before its variable. It returns
+// flag.ErrHelp when the arguments ask for help.
+func parseConfig(settings []setting, args []string, getenv func(string) string) (config, error) {
 	flags := flag.NewFlagSet("orders", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	setting := func(name, variable, fallback string) *string {
-		return flags.String(name, cmp.Or(getenv(variable), fallback), "")
+	values := make([]*string, len(settings))
+	for i, s := range settings {
+		values[i] = flags.String(s.flag, cmp.Or(getenv(s.variable), s.fallback), "")
 	}
-	addr := setting("addr", "ORDERS_ADDR", "127.0.0.1:8000")
-	db := setting("db", "ORDERS_DB", "orders.db")
-	processingTime := setting("processing-time", "PROCESSING_TIME", "50s")
-	logLevel := setting("log-level", "LOG_LEVEL", "info")
-	logFormat := setting("log-format", "LOG_FORMAT", "")
 	if err := flags.Parse(args); err != nil {
 		return config{}, err
 	}
-
-	cfg := config{addr: *addr, db: *db, logFormat: *logFormat}
+	var cfg config
 	var problems []error
 	if flags.NArg() > 0 {
 		problems = append(problems, fmt.Errorf("unexpected argument %q", flags.Arg(0)))
 	}
-	if !validAddr(*addr) {
-		problems = append(problems, fmt.Errorf("--addr (ORDERS_ADDR) must be host:port, such as 127.0.0.1:8000, not %q", *addr))
-	}
-	var err error
-	cfg.processingTime, err = time.ParseDuration(*processingTime)
-	if err != nil || cfg.processingTime < minProcessingTime || cfg.processingTime > maxProcessingTime {
-		problems = append(problems, fmt.Errorf("--processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not %q", *processingTime))
-	}
-	if cfg.logLevel.UnmarshalText([]byte(*logLevel)) != nil {
-		problems = append(problems, fmt.Errorf("--log-level (LOG_LEVEL) must be debug, info, warn or error, not %q", *logLevel))
-	}
-	if *logFormat != "" && *logFormat != "text" && *logFormat != "json" {
-		problems = append(problems, fmt.Errorf("--log-format (LOG_FORMAT) must be text or json, not %q", *logFormat))
+	for i, s := range settings {
+		if !s.set(&cfg, *values[i]) {
+			problems = append(problems, fmt.Errorf("--%s (%s) must be %s, not %q", s.flag, s.variable, s.rule, *values[i]))
+		}
 	}
 	return cfg, errors.Join(problems...)
 }

@@ -5,11 +5,13 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 )
 
@@ -27,22 +29,31 @@ const usage = `orders takes orders over HTTP and works them through Pending, Pro
 Completed in the background. All it keeps is in one SQLite file.
 
 Usage:
-  orders serve [flags]    run the service until SIGTERM or Ctrl-C
-  orders check [flags]    read the whole database file, with the service stopped,
-                          and report whether all in it fits together
-  orders --version        print the version
-  orders --help           print this
+  orders serve [flags]      run the service until SIGTERM or Ctrl-C, then answer
+                            the requests under way; a second signal ends it at once
+  orders check [--db FILE]  read the whole database file, with the service stopped,
+                            and report whether all in it fits together
+  orders --version          print the version
+  orders --help             print this
 
 Flags, each with the environment variable that sets its default:
-  --addr ADDRESS          ORDERS_ADDR      host:port to listen on (127.0.0.1:8000)
+  --addr ADDRESS          ORDERS_ADDR      host:port to listen on (127.0.0.1:8000);
+                                           port 0 takes any free one
   --db FILE               ORDERS_DB        database file, made if missing (orders.db)
   --processing-time TIME  PROCESSING_TIME  how long an order stays in Processing,
                                            1ms to 15m (50s)
   --log-level LEVEL       LOG_LEVEL        debug, info, warn or error (info);
                                            debug has a line for every request
-  --log-format FORMAT     LOG_FORMAT       text or json (text on a terminal)
+  --log-format FORMAT     LOG_FORMAT       text or json (text on a terminal, else json)
 
-Exit status: 0 all is well, 1 it failed, 2 wrong usage.
+The address is printed once the service listens; the log goes to standard error.
+To try it, start it, and then:
+  curl -d '{"user_id":645,"item_ids":[1,2],"total_amount":1650.78}' \
+    -H 'Content-Type: application/json' http://127.0.0.1:8000/api/orders/create/
+  curl http://127.0.0.1:8000/api/metrics/
+or open http://127.0.0.1:8000/docs/ in a browser.
+
+Exit status: 0 all is well, 1 it failed or check has findings, 2 wrong usage.
 `
 
 func main() {
@@ -51,12 +62,15 @@ func main() {
 	os.Exit(exitCode(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr), os.Stderr))
 }
 
-// exitCode reports an error to the person who typed the command.
+// exitCode reports an error to the person who typed the command, a line for
+// each thing that is wrong.
 func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(stderr, "orders:", err)
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(stderr, "orders:", strings.TrimSpace(line))
+	}
 	if _, ok := errors.AsType[*usageError](err); ok {
 		fmt.Fprintln(stderr, "Try: orders --help")
 		return exitUsage
@@ -70,31 +84,40 @@ type usageError struct{ err error }
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
+// A command is what the first argument names.
+type command struct {
+	settings []setting
+	run      func(ctx context.Context, cfg config, stdout, stderr io.Writer) error
+}
+
+var commands = map[string]command{
+	"serve": {[]setting{addrSetting, dbSetting, processingTimeSetting, logLevelSetting, logFormatSetting}, serve},
+	"check": {[]setting{dbSetting}, check},
+}
+
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
-		return &usageError{errors.New("which command?")}
+		return &usageError{errors.New("the command is missing: serve or check")}
 	}
-	commands := map[string]func(context.Context, config, io.Writer, io.Writer) error{
-		"serve": serve,
-		"check": check,
-	}
-	command, ok := commands[args[0]]
-	switch {
-	case ok:
-		cfg, err := parseConfig(args[1:], getenv)
-		if errors.Is(err, errHelp) {
-			break
-		}
-		if err != nil {
-			return &usageError{err}
-		}
-		return command(ctx, cfg, stdout, stderr)
-	case args[0] == "--version" || args[0] == "version":
+	switch args[0] {
+	case "--version", "version":
 		_, err := fmt.Fprintf(stdout, "orders %s (%s)\n", version, runtime.Version())
 		return err
-	case args[0] != "--help" && args[0] != "-h" && args[0] != "help":
+	case "--help", "-h", "help":
+		_, err := io.WriteString(stdout, usage)
+		return err
+	}
+	command, ok := commands[args[0]]
+	if !ok {
 		return &usageError{fmt.Errorf("there is no command %q", args[0])}
 	}
-	_, err := io.WriteString(stdout, usage)
-	return err
+	cfg, err := parseConfig(command.settings, args[1:], getenv)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		_, err := io.WriteString(stdout, usage)
+		return err
+	case err != nil:
+		return &usageError{err}
+	}
+	return command.run(ctx, cfg, stdout, stderr)
 }

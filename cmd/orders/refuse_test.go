@@ -1,0 +1,233 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+// unusable lists what may be wrong with the file, and what the person who
+// starts the service is told after the file's name.
+var unusable = []struct {
+	name  string
+	spoil func(t *testing.T, db string) // makes it so, from a good file
+	want  string
+}{
+	{"noise", func(t *testing.T, db string) { rewrite(t, db, func([]byte) []byte { return noise(20_000) }) }, damaged},
+	{"a short text", func(t *testing.T, db string) { rewrite(t, db, func([]byte) []byte { return []byte("orders\n") }) }, damaged},
+	{"half of the file", func(t *testing.T, db string) { rewrite(t, db, func(b []byte) []byte { return b[:len(b)/2] }) }, damaged},
+	{"its first 100 bytes", func(t *testing.T, db string) { rewrite(t, db, func(b []byte) []byte { return b[:100] }) }, damaged},
+	{"noise in all pages but the first", noiseAfterFirstPage, damaged},
+	{"another program's database", anotherProgram, damaged},
+	{"a newer release's database", func(t *testing.T, db string) { runSQL(t, db, "PRAGMA user_version = 99") }, "was written by a newer version"},
+	{"a file that another program has locked", holdLock, "is in use by another process"},
+	{"a folder", makeFolder, "is not a file"},
+	{"a folder that is not there", func(t *testing.T, db string) { removeFolder(t, db) }, "no such file or directory"},
+}
+
+const damaged = "is damaged, or is not a database of orders: restore a backup, or name another file"
+
+func TestUnusableFileIsRefusedAndNotTouched(t *testing.T) {
+	for _, test := range unusable {
+		t.Run(test.name, func(t *testing.T) {
+			defer goleak.VerifyNone(t)
+			db := goodFile(t)
+			test.spoil(t, db)
+			before := fingerprint(db)
+			code, stdout, stderr := invoke(t, nil, "serve", "--addr", "127.0.0.1:0", "--db", db)
+			if code != exitFailed || stdout != "" {
+				t.Errorf("exit code %d, stdout %q; want 1 and nothing", code, stdout)
+			}
+			if !strings.HasPrefix(stderr, "orders: "+db+": ") || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("stderr %q; want one line with the file and %q", stderr, test.want)
+			}
+			if fingerprint(db) != before {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
+func TestFileThatMustNotBeWrittenIsRefused(t *testing.T) {
+	tests := []struct {
+		name         string
+		file, folder os.FileMode
+		want         string
+	}{
+		{"a file to read only", 0o444, 0o777, "attempt to write a readonly database"},
+		{"a file that is not to be read", 0o000, 0o777, "unable to open database file"},
+		{"a folder to read only", 0o666, 0o555, "permission denied"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			folder := publicFolder(t)
+			db := filepath.Join(folder, "orders.db")
+			rewriteTo(t, goodFile(t), db, test.file)
+			before := fingerprint(db)
+			if err := os.Chmod(folder, test.folder); err != nil {
+				t.Fatal(err)
+			}
+			cmd := program(t, "serve", "--addr", "127.0.0.1:0", "--db", db)
+			asOrdinaryUser(t, cmd)
+			output, _ := cmd.CombinedOutput()
+			if cmd.ProcessState.ExitCode() != exitFailed {
+				t.Errorf("%v; want exit code 1", cmd.ProcessState)
+			}
+			text := string(output)
+			if !strings.HasPrefix(text, "orders: "+db+": ") || !strings.Contains(text, test.want) || strings.Count(text, "\n") != 1 {
+				t.Errorf("output %q; want one line with the file and %q", text, test.want)
+			}
+			if fingerprint(db) != before {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
+// asOrdinaryUser takes from the process the rights of a superuser, whom no
+// permission stops.
+func asOrdinaryUser(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return
+	}
+	const nobody = 65534
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	copied := filepath.Join(publicFolder(t), "orders") // the test binary lies where only its owner gets at
+	rewriteTo(t, cmd.Path, copied, 0o755)
+	cmd.Path, cmd.Args[0] = copied, copied
+	cmd.Dir = "/"
+}
+
+// publicFolder is a temporary folder that every user can write to.
+func publicFolder(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "orders-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(os.Chmod(folder, 0o700), os.RemoveAll(folder)); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// goodFile makes a database with an order in it, and nothing beside it.
+func goodFile(t *testing.T) (db string) {
+	t.Helper()
+	db = filepath.Join(t.TempDir(), "orders", "orders.db")
+	if err := os.Mkdir(filepath.Dir(db), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := startService(t, "--addr", "127.0.0.1:0", "--db", db)
+	_, err := post(s.client, s.url)
+	if err := errors.Join(err, s.stop()); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// fingerprint tells one state of a file from another.
+func fingerprint(path string) string {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%d bytes %x", len(content), sha256.Sum256(content))
+}
+
+func rewrite(t *testing.T, path string, change func([]byte) []byte) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, change(content), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rewriteTo copies a file and gives the copy that mode.
+func rewriteTo(t *testing.T, from, to string, mode os.FileMode) {
+	t.Helper()
+	content, err := os.ReadFile(from)
+	if err == nil {
+		err = errors.Join(os.WriteFile(to, content, 0o644), os.Chmod(to, mode))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func noise(size int) []byte {
+	b := make([]byte, size)
+	_, _ = rand.Read(b)
+	return b
+}
+
+func noiseAfterFirstPage(t *testing.T, db string) {
+	const page = 4096
+	rewrite(t, db, func(b []byte) []byte { return append(b[:page:page], noise(len(b)-page)...) })
+}
+
+func anotherProgram(t *testing.T, db string) {
+	if err := os.Remove(db); err != nil {
+		t.Fatal(err)
+	}
+	runSQL(t, db, "CREATE TABLE songs (title TEXT); INSERT INTO songs VALUES ('Help!')")
+}
+
+func makeFolder(t *testing.T, db string) {
+	if err := errors.Join(os.Remove(db), os.Mkdir(db, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func removeFolder(t *testing.T, db string) {
+	if err := os.RemoveAll(filepath.Dir(db)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// holdLock keeps the file locked, as another SQLite program may, until the test
+// is over.
+func holdLock(t *testing.T, db string) {
+	conn := connect(t, db)
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := sqlitex.ExecScript(conn, "PRAGMA locking_mode = EXCLUSIVE; UPDATE tally SET pending = pending"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func runSQL(t *testing.T, db, script string) {
+	t.Helper()
+	conn := connect(t, db)
+	if err := errors.Join(sqlitex.ExecScript(conn, script), conn.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func connect(t *testing.T, db string) *sqlite.Conn {
+	t.Helper()
+	conn, err := sqlite.OpenConn(db, sqlite.OpenReadWrite|sqlite.OpenCreate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}

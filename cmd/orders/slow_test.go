@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"orders/shared/sqlite"
+)
+
+// Clients that do not keep up, what they send before they fall silent, and when
+// their connection is to be gone.
+var slowClients = []struct {
+	name  string
+	sends string
+	reads bool // what is answered
+	gone  time.Duration
+}{
+	{"send nothing", "", true, readHeaderTimeout},
+	{"never end their headers", "POST /api/orders/ HTTP/1.1\r\nHost: orders\r\n", true, readHeaderTimeout},
+	{"never end their body", halfOrder, true, readTimeout},
+	{"never read", "GET /api/metrics/ HTTP/1.1\r\nHost: orders\r\n\r\n", false, writeTimeout},
+	{"have nothing more to ask", "GET /api/metrics/ HTTP/1.1\r\nHost: orders\r\n\r\n", true, idleTimeout},
+}
+
+const halfOrder = "POST /api/orders/ HTTP/1.1\r\nHost: orders\r\nContent-Type: application/json\r\n" +
+	"Content-Length: 100\r\n\r\n" + `{"user_id":645,`
+
+// The clock in a synctest bubble jumps ahead when all goroutines wait, and the
+// bubble fails the test when a goroutine is left at its end.
+func TestSlowClientsLoseTheirConnectionAndDisturbNobody(t *testing.T) {
+	const clients = 1000
+	for _, slow := range slowClients {
+		t.Run(slow.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, network := serveInMemory(t)
+				began := time.Now()
+				gone := make(chan time.Duration, clients)
+				for range clients {
+					conn := network.dial()
+					go func() {
+						defer conn.Close()
+						_, _ = io.WriteString(conn, slow.sends)
+						if !slow.reads {
+							time.Sleep(slow.gone + time.Millisecond)
+						}
+						n, err := io.Copy(io.Discard, conn)
+						if err != nil || !slow.reads && n > 0 {
+							t.Errorf("read %d bytes and %v; want a closed connection", n, err)
+						}
+						gone <- time.Since(began)
+					}()
+				}
+				synctest.Wait()
+				if err := placeOrder(network); err != nil {
+					t.Errorf("another client: %v", err)
+				}
+				for range clients {
+					// net/http gives a client half a second to read the last answer.
+					if after := <-gone; after < slow.gone || after > slow.gone+time.Second {
+						t.Fatalf("gone after %s, want %s", after, slow.gone)
+					}
+				}
+				if tally, _ := store.Metrics(t.Context()); tally.Total() != 1 {
+					t.Errorf("%d orders are stored; want that of the other client alone", tally.Total())
+				}
+			})
+		})
+	}
+}
+
+func TestClientThatHangsUpLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, network := serveInMemory(t)
+		conn := network.dial()
+		if _, err := io.WriteString(conn, halfOrder); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if tally, _ := store.Metrics(t.Context()); tally.Total() != 0 {
+			t.Errorf("%d orders are stored", tally.Total())
+		}
+	})
+}
+
+// serveInMemory serves a real store on a network in memory, for the time of the
+// bubble.
+func serveInMemory(t *testing.T) (*sqlite.Store, *memoryNetwork) {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	store, err := sqlite.Open(t.Context(), sqlite.Config{
+		Path: filepath.Join(t.TempDir(), "orders.db"), ProcessingTime: maxProcessingTime,
+		Now: time.Now, Random: rand.Reader, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	network := &memoryNetwork{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := newServer(newHandler(store, log), log)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(network) }()
+	t.Cleanup(func() {
+		if err := shutdown(server); err != nil {
+			t.Error(err)
+		}
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return store, network
+}
+
+func placeOrder(network *memoryNetwork) error {
+	began := time.Now()
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return network.dial(), nil },
+	}}
+	defer client.CloseIdleConnections()
+	_, err := post(client, "http://orders")
+	if took := time.Since(began); err == nil && took > time.Second {
+		return fmt.Errorf("answered after %s", took)
+	}
+	return err
+}
+
+// A memoryNetwork is a net.Listener whose connections are pipes: unlike sockets,
+// they let the clock of a bubble jump.
+type memoryNetwork struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (m *memoryNetwork) dial() net.Conn {
+	client, server := net.Pipe()
+	m.conns <- server
+	return client
+}
+
+func (m *memoryNetwork) Accept() (net.Conn, error) {
+	select {
+	case conn := <-m.conns:
+		return conn, nil
+	case <-m.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (m *memoryNetwork) Close() error   { close(m.closed); return nil }
+func (m *memoryNetwork) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }

@@ -1,0 +1,160 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/gofrs/flock"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"orders/shared/order"
+)
+
+// A Report is what Check has read in a database file.
+type Report struct {
+	// Tally is a recount over all orders.
+	Tally order.Tally
+	// Keys is how many ids of idempotency keys are in the table keys.
+	Keys int64
+	// DeadLetters is how many messages could never succeed. They are for an
+	// operator to look at, and no fault of the file's.
+	DeadLetters int64
+	// Findings says what does not fit together, a sentence each. It is empty
+	// when everything does.
+	Findings []string
+}
+
+// maxFindings bounds a report; what is beyond is only counted.
+const maxFindings = 100
+
+// Check reads the whole database file and reports whether all in it fits
+// together. It changes nothing in the file, but locks it as Open does, so that
+// nobody else changes it meanwhile. Its memory does not grow with the number of orders.
+//
+// When SQLite itself finds the file damaged, the report has those findings and
+// nothing else: what is read from such a file says little.
+//
+// It returns fs.ErrNotExist when there is no file, ErrInUse, ErrNewer or
+// ErrDamaged, with the path, when it cannot be read as one of ours, or the
+// operating system's reason.
+func Check(ctx context.Context, path string) (Report, error) {
+	var c checker
+	if err := c.open(ctx, path); err != nil {
+		return Report{}, fmt.Errorf("%s: %w", path, explain(err))
+	}
+	if c.more > 0 {
+		c.report.Findings = append(c.report.Findings, fmt.Sprintf("and %d more findings", c.more))
+	}
+	return c.report, nil
+}
+
+type checker struct {
+	conn   *sqlite.Conn
+	report Report
+	more   int // findings beyond maxFindings
+
+	// The checkpoints.
+	finished, keyed int64
+}
+
+// open makes the process the owner of the file for as long as it is checked.
+func (c *checker) open(ctx context.Context, path string) (err error) {
+	if err := regularFile(path); err != nil {
+		return err
+	}
+	lock := flock.New(path + ".lock")
+	locked, err := lock.TryLock()
+	if err != nil {
+		return err
+	}
+	if !locked {
+		return ErrInUse
+	}
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
+
+	if c.conn, err = sqlite.OpenConn(path, sqlite.OpenReadOnly); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.conn.Close()) }()
+	c.conn.SetBusyTimeout(busyTimeout)
+	c.conn.SetInterrupt(ctx.Done())
+	return c.check()
+}
+
+// regularFile returns an error unless path is that of a regular file:
+// fs.ErrNotExist when there is nothing.
+func regularFile(path string) error {
+	info, err := os.Stat(path)
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return failed.Err // without the path, which the caller names
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("is not a file")
+	}
+	return err
+}
+
+func (c *checker) check() error {
+	version, err := schemaVersion(c.conn)
+	if err != nil {
+		return err
+	}
+	if known := len(migrations); version < known {
+		return fmt.Errorf("has schema %d, and this program %d: serve the file once, which brings it up to date", version, known)
+	}
+	if err := c.integrity(); err != nil || len(c.report.Findings) > 0 {
+		return err
+	}
+	for _, step := range []func() error{c.checkpoints, c.orders, c.tally, c.duplicates, c.keyRows} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	c.report.DeadLetters, err = queryInt(c.conn, "SELECT count(*) FROM dead_letters")
+	return err
+}
+
+func (c *checker) find(format string, args ...any) {
+	if len(c.report.Findings) == maxFindings {
+		c.more++
+		return
+	}
+	c.report.Findings = append(c.report.Findings, fmt.Sprintf(format, args...))
+}
+
+// schemaVersion is the version of the schema in the file, 0 when nothing is in
+// the file yet. It returns ErrDamaged for another program's database, and ErrNewer.
+func schemaVersion(conn *sqlite.Conn) (int, error) {
+	var got [3]int64
+	for i, query := range []string{"PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"} {
+		var err error
+		if got[i], err = queryInt(conn, query); err != nil {
+			return 0, err
+		}
+	}
+	application, version, objects := got[0], int(got[1]), got[2]
+	switch {
+	case application != applicationID && (application != 0 || objects > 0):
+		return 0, ErrDamaged
+	case version > len(migrations):
+		return 0, fmt.Errorf("%w (schema %d; this one knows %d)", ErrNewer, version, len(migrations))
+	}
+	return version, nil
+}
+
+// integrity asks SQLite for what it knows to be wrong: its own structures, and
+// values of the wrong type.
+func (c *checker) integrity() error {
+	return sqlitex.ExecuteTransient(c.conn, "PRAGMA integrity_check", &sqlitex.ExecOptions{
+		ResultFunc: func(row *sqlite.Stmt) error {
+			if text := row.ColumnText(0); text != "ok" {
+				c.find("SQLite: %s", text)
+			}
+			return nil
+		},
+	})
+}
