@@ -36,6 +36,9 @@ func main() {
 	rounds := flag.Int("rounds", 1000, "how many times to kill the service")
 	seed := flag.Uint64("seed", rand.Uint64(), "of the random numbers")
 	connections := flag.Int("connections", 32, "how many clients there are at a time")
+	shortest := flag.Duration("min", 20*time.Millisecond, "the least time that a service lives under load")
+	longest := flag.Duration("max", 400*time.Millisecond, "the most time that a service lives under load")
+	pause := flag.Duration("pause", 12*time.Millisecond, "up to which a client rests between two requests")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 
@@ -43,7 +46,10 @@ func main() {
 	began := time.Now()
 	home, err := newHome()
 	if err == nil {
-		t := &trial{home: home, ledger: newLedger(*connections), seed: *seed, connections: *connections}
+		t := &trial{
+			home: home, ledger: newLedger(*connections), seed: *seed, connections: *connections,
+			shortest: *shortest, longest: max(*shortest, *longest), pause: *pause,
+		}
 		err = t.run(ctx, *rounds)
 	}
 	stop()
@@ -60,7 +66,10 @@ type trial struct {
 	ledger      *ledger
 	seed        uint64
 	connections int
-	round       int
+	// How long a service lives, and up to how long a client rests.
+	shortest, longest, pause time.Duration
+
+	round int
 }
 
 // run removes the files when all is well.
@@ -103,11 +112,11 @@ func (t *trial) crash(ctx context.Context) error {
 	}
 	l := &load{
 		client: newClient(ctx, s.url, t.connections), ledger: t.ledger, service: s,
-		pause: upTo(12*time.Millisecond, random),
+		pause: upTo(t.pause, random),
 	}
 	l.begin(t.connections, t.random)
 	select {
-	case <-time.After(20*time.Millisecond + upTo(380*time.Millisecond, random)):
+	case <-time.After(t.shortest + upTo(t.longest-t.shortest, random)):
 	case <-s.exited:
 	}
 	err = s.kill()

@@ -53,22 +53,20 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 // Limits of the server. A client that is slower loses its connection and
 // disturbs nobody.
 const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 15 * time.Second
-	writeTimeout      = 30 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 16 << 10
-	drainTimeout      = 20 * time.Second
+	readTimeout    = 10 * time.Second // for the headers and the body together
+	writeTimeout   = 30 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+	drainTimeout   = 20 * time.Second
 )
 
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		Handler:        handler,
+		ReadTimeout:    readTimeout,
+		WriteTimeout:   writeTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
 		// What net/http has to say is about clients that misbehave.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}

@@ -25,8 +25,8 @@ var slowClients = []struct {
 	reads bool // what is answered
 	gone  time.Duration
 }{
-	{"send nothing", "", true, readHeaderTimeout},
-	{"never end their headers", "POST /api/orders/ HTTP/1.1\r\nHost: orders\r\n", true, readHeaderTimeout},
+	{"send nothing", "", true, readTimeout},
+	{"never end their headers", "POST /api/orders/ HTTP/1.1\r\nHost: orders\r\n", true, readTimeout},
 	{"never end their body", halfOrder, true, readTimeout},
 	{"never read", "GET /api/metrics/ HTTP/1.1\r\nHost: orders\r\n\r\n", false, writeTimeout},
 	{"have nothing more to ask", "GET /api/metrics/ HTTP/1.1\r\nHost: orders\r\n\r\n", true, idleTimeout},
