@@ -73,19 +73,29 @@ func (t *tx) updateRun(r run, now time.Time) (whole bool, err error) {
 	return whole, t.exec("RELEASE run")
 }
 
-// advanceSingly works off the messages of a run one by one.
+// advanceSingly works off the messages of a run one by one. An order that cannot
+// be read is tried again later, and holds up no other.
 func (t *tx) advanceSingly(r run, now time.Time) error {
 	for _, seq := range r.seqs {
-		o, err := orderAt(t.conn, seq)
-		if err != nil {
+		err := t.advanceOne(seq, r, now)
+		if isSQLite(err) {
 			return err
 		}
-		m := order.Message{OrderID: o.ID, To: r.to, NotBefore: r.notBefore}
-		if err := t.processor().Handle(context.Background(), m, now); err != nil {
-			return err
+		if err != nil {
+			t.w.store.cfg.Log.Error("an order cannot be advanced; will try again", "seq", seq, "err", err)
+			t.again = append(t.again, run{to: r.to, seqs: []int64{seq}, startedAt: r.startedAt, notBefore: r.notBefore})
 		}
 	}
 	return nil
+}
+
+func (t *tx) advanceOne(seq int64, r run, now time.Time) error {
+	o, err := orderAt(t.conn, seq)
+	if err != nil {
+		return err
+	}
+	m := order.Message{OrderID: o.ID, To: r.to, NotBefore: r.notBefore}
+	return t.processor().Handle(context.Background(), m, now)
 }
 
 func latest(a, b time.Time) time.Time {

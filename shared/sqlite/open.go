@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -57,6 +58,9 @@ func newStore(cfg Config) *Store {
 
 // open takes the file and reads what the writer needs to know of it.
 func (s *Store) open(ctx context.Context) (*writer, error) {
+	if err := regularFile(s.cfg.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	locked, err := s.lock.TryLock()
 	if err != nil {
 		return nil, err
@@ -80,9 +84,9 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 }
 
 // openWriter opens the connection that makes all changes and brings the schema
-// up to date.
+// up to date. Nothing is written to a file before it is known to be ours.
 func openWriter(ctx context.Context, path string) (*sqlite.Conn, error) {
-	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenWAL)
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate)
 	if err != nil {
 		return nil, err
 	}
@@ -94,25 +98,30 @@ func openWriter(ctx context.Context, path string) (*sqlite.Conn, error) {
 
 func prepareWriter(ctx context.Context, conn *sqlite.Conn) error {
 	conn.SetBusyTimeout(busyTimeout)
-	for _, setting := range []string{"synchronous = FULL", "cache_size = -8000"} {
+	version, err := schemaVersion(conn)
+	if err != nil {
+		return err
+	}
+	for _, setting := range []string{"journal_mode = WAL", "synchronous = FULL", "cache_size = -8000"} {
 		if err := pragma(conn, setting); err != nil {
 			return err
 		}
 	}
-	var version int
-	err := sqlitex.ExecuteTransient(conn, "PRAGMA user_version", &sqlitex.ExecOptions{
-		ResultFunc: func(stmt *sqlite.Stmt) error {
-			version = stmt.ColumnInt(0)
-			return nil
-		},
-	})
-	if err != nil {
-		return err
+	if version < len(migrations) {
+		return sqlitemigration.Migrate(ctx, conn, schema)
 	}
-	if version > len(migrations) {
-		return fmt.Errorf("%w (schema %d; this one knows %d)", ErrNewer, version, len(migrations))
+	return writable(conn)
+}
+
+// writable returns an error when the file cannot be written: better now than
+// with the first order. It leaves no trace.
+func writable(conn *sqlite.Conn) error {
+	for _, statement := range []string{"BEGIN IMMEDIATE", "UPDATE checkpoints SET seq = seq", "ROLLBACK"} {
+		if err := sqlitex.ExecuteTransient(conn, statement, nil); err != nil {
+			return err
+		}
 	}
-	return sqlitemigration.Migrate(ctx, conn, schema)
+	return nil
 }
 
 func pragma(conn *sqlite.Conn, setting string) error {

@@ -90,7 +90,7 @@ func (s *Store) read(ctx context.Context, do func(*sqlite.Conn) error) error {
 	}
 	defer s.readers.Put(conn)
 	err = do(conn)
-	if sqlite.ErrCode(err) != sqlite.ResultOK && sqlite.ErrCode(err) != sqlite.ResultError {
+	if isSQLite(err) {
 		return fmt.Errorf("%w: %w", order.ErrUnavailable, err)
 	}
 	return err

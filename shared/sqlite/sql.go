@@ -81,6 +81,13 @@ func optionalInt(stmt *sqlite.Stmt) (n int64, err error) {
 	return n, firstError(err, stmt.Reset())
 }
 
+// isSQLite reports whether an error comes from SQLite. ErrCode says ResultError of
+// all others, which is also SQLite's code for a statement with a mistake in it.
+func isSQLite(err error) bool {
+	code := sqlite.ErrCode(err)
+	return code != sqlite.ResultOK && code != sqlite.ResultError
+}
+
 func firstError(a, b error) error {
 	if a != nil {
 		return a

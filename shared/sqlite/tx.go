@@ -23,6 +23,7 @@ type tx struct {
 	merged   int        // how many ids went from memory to the table keys
 	keyed    []order.ID // keyed orders made
 	next     runBuilder // what follows
+	again    []run      // what is to be tried again
 }
 
 func (w *writer) begin(mark int64, now time.Time) *tx {

@@ -104,6 +104,9 @@ func (w *writer) committed(t *tx, creates int) {
 	for _, r := range t.next.runs {
 		w.queue.push(r, t.now)
 	}
+	for _, r := range t.again {
+		w.queue.retry(r, t.now)
+	}
 	if w.failing {
 		w.failing = false
 		w.store.cfg.Log.Info("the database file can be written again")
