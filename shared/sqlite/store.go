@@ -187,7 +187,7 @@ var errClosed = fmt.Errorf("%w: the store is closed", order.ErrUnavailable)
 
 // Close commits what waits, stops the background work and closes the file. It
 // returns the error that had stopped the store before, if one had. Orders that are not
-// finished go on when the file is opened again.
+// finished go on when the file is opened again. It is to be called once.
 func (s *Store) Close() error {
 	s.refuse(errClosed)
 	<-s.stopped
