@@ -71,8 +71,6 @@ var kinds = []struct {
 	{order.ErrNotFound, http.StatusNotFound, "order_not_found", nil},
 	{order.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency_key_reused", nil},
 	{order.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", retryAfter},
-	{context.DeadlineExceeded, http.StatusServiceUnavailable, "unavailable", retryAfter},
-	{context.Canceled, http.StatusServiceUnavailable, "unavailable", retryAfter},
 	{errNoRoute, http.StatusNotFound, "no_such_route", nil},
 	{errNotAcceptable, http.StatusNotAcceptable, "not_acceptable", nil},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "body_too_large", []headerField{{"Connection", "close"}}},
@@ -108,6 +106,9 @@ func classify(err error) (problem, []headerField) {
 	if method, ok := errors.AsType[*methodError](err); ok {
 		return problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: method.Error()},
 			[]headerField{{"Allow", method.allow}}
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		err = order.ErrUnavailable // to the client it is the same
 	}
 	for _, k := range kinds {
 		if errors.Is(err, k.err) {

@@ -1,0 +1,152 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json/v2"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"orders/shared/api"
+	"orders/shared/order"
+)
+
+// failing is a store, a metrics reader and a health check that all do the same:
+// return an error, or panic with it.
+type failing struct {
+	err    error
+	panics bool
+}
+
+func (f failing) fail() error {
+	if f.panics {
+		panic(f.err)
+	}
+	return f.err
+}
+
+func (f failing) Create(context.Context, order.Draft) (order.Order, bool, error) {
+	return order.Order{}, false, f.fail()
+}
+func (f failing) Get(context.Context, order.ID) (order.Order, error) { return order.Order{}, f.fail() }
+func (f failing) List(context.Context, int, string) (order.Page, error) {
+	return order.Page{}, f.fail()
+}
+func (f failing) Metrics(context.Context) (order.Tally, error) { return order.Tally{}, f.fail() }
+func (f failing) Health(context.Context) error                 { return f.fail() }
+
+// serve answers one request and returns what it logs.
+func serve(f failing, method, target string) (*httptest.ResponseRecorder, string) {
+	var logs bytes.Buffer
+	handler := api.New(api.Config{
+		Orders: f, Metrics: f, Health: f.Health, Now: time.Now,
+		RequestID: func() string { return "the-request" },
+		Log:       slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	body := `{"user_id": "a secret", "item_ids": [1], "total_amount": 1}`
+	req := httptest.NewRequest(method, target, strings.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, req)
+	return recorder, logs.String()
+}
+
+// everyRoute is a request for each.
+var everyRoute = []struct{ method, target string }{
+	{http.MethodPost, "/api/orders/create/"},
+	{http.MethodGet, "/api/orders/ORD00000000000000000000000000/"},
+	{http.MethodGet, "/api/orders/ORD00000000000000000000000000/status/"},
+	{http.MethodGet, "/api/orders/ids/"},
+	{http.MethodGet, "/api/metrics/"},
+}
+
+func TestAStoreThatCannotIsA503ThatSaysWhenToTryAgain(t *testing.T) {
+	for _, err := range []error{
+		fmt.Errorf("%w: the disk is full, says /secret/path", order.ErrUnavailable),
+		fmt.Errorf("wait: %w", context.DeadlineExceeded),
+		fmt.Errorf("wait: %w", context.Canceled),
+	} {
+		for _, r := range everyRoute {
+			res, logs := serve(failing{err: err}, r.method, r.target)
+			checkFailure(t, res, http.StatusServiceUnavailable, "unavailable")
+			if res.Header().Get("Retry-After") != "1" {
+				t.Errorf("%s %s: headers %v", r.method, r.target, res.Header())
+			}
+			if !strings.Contains(logs, "level=ERROR") || !strings.Contains(logs, "err=") {
+				t.Errorf("logged %s", logs)
+			}
+		}
+	}
+	if res, _ := serve(failing{err: errors.New("down")}, http.MethodGet, "/healthz"); res.Code != http.StatusServiceUnavailable {
+		t.Errorf("/healthz: %d", res.Code)
+	}
+}
+
+func TestAPanicOrAnUnknownErrorIsA500ThatSaysNothingOfTheInside(t *testing.T) {
+	for _, f := range []failing{{err: errors.New("at /secret/path")}, {err: errors.New("at /secret/path"), panics: true}} {
+		for _, r := range everyRoute {
+			res, logs := serve(f, r.method, r.target)
+			checkFailure(t, res, http.StatusInternalServerError, "internal")
+			if !strings.Contains(logs, "level=ERROR") || !strings.Contains(logs, "/secret/path") {
+				t.Errorf("logged %s", logs)
+			}
+		}
+	}
+}
+
+// checkFailure makes sure that an answer is a problem, and tells no secret.
+func checkFailure(t *testing.T, res *httptest.ResponseRecorder, status int, code string) {
+	t.Helper()
+	var problem struct {
+		Code     string `json:"code"`
+		Instance string `json:"instance"`
+	}
+	if err := json.Unmarshal(res.Body.Bytes(), &problem); err != nil {
+		t.Errorf("answer %s: %v", res.Body, err)
+	}
+	if res.Code != status || problem.Code != code || problem.Instance != "urn:orders:request:the-request" {
+		t.Errorf("answer %d %s", res.Code, res.Body)
+	}
+	if strings.Contains(res.Body.String(), "secret") {
+		t.Errorf("the answer tells of the inside: %s", res.Body)
+	}
+}
+
+func TestARequestLeavesOneLineAtTheLevelOfItsOutcome(t *testing.T) {
+	for _, tt := range []struct {
+		method, target string
+		err            error
+		want           []string
+	}{
+		{http.MethodPost, "/api/orders/", nil, []string{"level=DEBUG", "method=POST", "route=/api/orders ", "status=201", "duration_ms=", "request_id=the-request"}},
+		{http.MethodGet, "/api/orders/x%0a/status", nil, []string{"level=INFO", "method=GET", "route=/api/orders/{order_id}/status", "status=404", `err="order not found"`}},
+		{http.MethodGet, "/api/metrics", order.ErrUnavailable, []string{"level=ERROR", "route=/api/metrics", "status=503"}},
+		{"SMUGGLE", "/nowhere", nil, []string{"level=INFO", "method=other", "route=none", "status=404"}},
+	} {
+		_, logs := serve(failing{err: tt.err}, tt.method, tt.target)
+		for _, want := range tt.want {
+			if !strings.Contains(logs, want) {
+				t.Errorf("%s %s logs %s, without %s", tt.method, tt.target, logs, want)
+			}
+		}
+		if strings.Count(logs, "\n") != 1 || strings.Contains(logs, "secret") || strings.Contains(logs, "nowhere") {
+			t.Errorf("%s %s logs %s", tt.method, tt.target, logs)
+		}
+	}
+}
+
+func TestRequestIDsAreEscapedWhereTheyBecomeAURI(t *testing.T) {
+	req := httptest.NewRequest(http.MethodGet, "/nowhere", nil)
+	req.Header.Set("X-Request-Id", `a%"<b>`)
+	res := httptest.NewRecorder()
+	api.New(api.Config{Now: time.Now, Log: slog.New(slog.DiscardHandler)}).ServeHTTP(res, req)
+	if !strings.Contains(res.Body.String(), `"urn:orders:request:a%25%22%3Cb%3E"`) || res.Header().Get("X-Request-Id") != `a%"<b>` {
+		t.Errorf("answer %s, headers %v", res.Body, res.Header())
+	}
+}
