@@ -66,7 +66,7 @@ func (a *api) endpoint(route string, methods map[string]handler) http.Handler {
 			_, _ = w.Write(res.body)
 		}
 
-		if level := levelOf(res.status); a.Log.Enabled(r.Context(), level) {
+		if level := levelOf(res.status, r.Context().Err() != nil); a.Log.Enabled(r.Context(), level) {
 			a.log(level, route, r.Method, id, res, err, a.Now().Sub(began))
 		}
 	})
@@ -101,9 +101,14 @@ func (a *api) requestID(r *http.Request) string {
 	return a.RequestID()
 }
 
-// levelOf makes the default level quiet as long as all goes well.
-func levelOf(status int) slog.Level {
+// levelOf makes the default level quiet as long as all goes well, also when a client
+// does not wait for its answer. The store itself logs why it is unavailable, once.
+func levelOf(status int, abandoned bool) slog.Level {
 	switch {
+	case abandoned:
+		return slog.LevelDebug
+	case status == http.StatusServiceUnavailable:
+		return slog.LevelWarn
 	case status >= http.StatusInternalServerError:
 		return slog.LevelError
 	case status >= http.StatusBadRequest:

@@ -78,7 +78,7 @@ func TestAStoreThatCannotIsA503ThatSaysWhenToTryAgain(t *testing.T) {
 			if res.Header().Get("Retry-After") != "1" {
 				t.Errorf("%s %s: headers %v", r.method, r.target, res.Header())
 			}
-			if !strings.Contains(logs, "level=ERROR") || !strings.Contains(logs, "err=") {
+			if !strings.Contains(logs, "level=WARN") || !strings.Contains(logs, "err=") {
 				t.Errorf("logged %s", logs)
 			}
 		}
@@ -126,7 +126,7 @@ func TestARequestLeavesOneLineAtTheLevelOfItsOutcome(t *testing.T) {
 	}{
 		{http.MethodPost, "/api/orders/", nil, []string{"level=DEBUG", "method=POST", "route=/api/orders ", "status=201", "duration_ms=", "request_id=the-request"}},
 		{http.MethodGet, "/api/orders/x%0a/status", nil, []string{"level=INFO", "method=GET", "route=/api/orders/{order_id}/status", "status=404", `err="order not found"`}},
-		{http.MethodGet, "/api/metrics", order.ErrUnavailable, []string{"level=ERROR", "route=/api/metrics", "status=503"}},
+		{http.MethodGet, "/api/metrics", order.ErrUnavailable, []string{"level=WARN", "route=/api/metrics", "status=503"}},
 		{"SMUGGLE", "/nowhere", nil, []string{"level=INFO", "method=other", "route=none", "status=404"}},
 	} {
 		_, logs := serve(failing{err: tt.err}, tt.method, tt.target)

@@ -8,8 +8,7 @@ import (
 	"orders/shared/order"
 )
 
-// One UPDATE moves a run: the seqs bound it, and status and start single out its
-// orders from others between them.
+// One UPDATE moves a run.
 const (
 	startRun = `UPDATE orders SET status = 1, started_at = ?1
 		WHERE seq BETWEEN ?2 AND ?3 AND status = 0`
@@ -23,7 +22,10 @@ const (
 func (t *tx) advanceRun(r run) error {
 	// The queue vouches that the time has come, though the clock on the wall
 	// may have been set back meanwhile.
-	now := order.Timestamp(latest(t.now, r.notBefore))
+	now := order.Timestamp(t.now)
+	if now.Before(r.notBefore) {
+		now = r.notBefore
+	}
 	whole, err := t.updateRun(r, now)
 	if err != nil {
 		return err
@@ -31,7 +33,7 @@ func (t *tx) advanceRun(r run) error {
 	if !whole {
 		return t.advanceSingly(r, now)
 	}
-	for _, seq := range r.seqs {
+	for seq := r.first; seq <= r.last; seq++ {
 		before := order.Order{Status: r.to - 1, CreatedAt: createdAt(seq), StartedAt: r.startedAt}
 		after, err := before.Advance(r.to, now, t.w.queue.processing)
 		if err != nil {
@@ -56,15 +58,15 @@ func (t *tx) updateRun(r run, now time.Time) (whole bool, err error) {
 		return false, err
 	}
 	stmt.BindInt64(1, now.UnixMilli())
-	stmt.BindInt64(2, r.seqs[0])
-	stmt.BindInt64(3, r.seqs[len(r.seqs)-1])
+	stmt.BindInt64(2, r.first)
+	stmt.BindInt64(3, r.last)
 	if r.to == order.Completed {
 		stmt.BindInt64(4, r.startedAt.UnixMilli())
 	}
 	if err := exec(stmt); err != nil {
 		return false, err
 	}
-	whole = t.conn.Changes() == len(r.seqs)
+	whole = t.conn.Changes() == r.len()
 	if !whole {
 		if err := t.exec("ROLLBACK TO run"); err != nil {
 			return false, err
@@ -76,31 +78,26 @@ func (t *tx) updateRun(r run, now time.Time) (whole bool, err error) {
 // advanceSingly works off the messages of a run one by one. An order that cannot
 // be read is tried again later, and holds up no other.
 func (t *tx) advanceSingly(r run, now time.Time) error {
-	for _, seq := range r.seqs {
-		err := t.advanceOne(seq, r, now)
+	for seq := r.first; seq <= r.last; seq++ {
+		one := r
+		one.first, one.last = seq, seq
+		err := t.advanceOne(one, now)
 		if isSQLite(err) {
 			return err
 		}
 		if err != nil {
 			t.w.store.cfg.Log.Error("an order cannot be advanced; will try again", "seq", seq, "err", err)
-			t.again = append(t.again, run{to: r.to, seqs: []int64{seq}, startedAt: r.startedAt, notBefore: r.notBefore})
+			t.again = append(t.again, one)
 		}
 	}
 	return nil
 }
 
-func (t *tx) advanceOne(seq int64, r run, now time.Time) error {
-	o, err := orderAt(t.conn, seq)
+func (t *tx) advanceOne(r run, now time.Time) error {
+	o, err := orderAt(t.conn, r.first)
 	if err != nil {
 		return err
 	}
 	m := order.Message{OrderID: o.ID, To: r.to, NotBefore: r.notBefore}
 	return t.processor().Handle(context.Background(), m, now)
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
 }

@@ -69,15 +69,18 @@ func TestSeqsNeverRunBackwardsThoughTheClockDoes(t *testing.T) {
 	}
 }
 
-func TestARunIsAscendingThoughAnOrderBeganAtWork(t *testing.T) {
+func TestARunHasNoGaps(t *testing.T) {
 	var b runBuilder
 	start := time.UnixMilli(1_800_000_000_000)
 	o := order.Order{StartedAt: start}
 	m := []order.Message{{To: order.Completed, NotBefore: start.Add(historyProcessing)}}
-	for _, seq := range []int64{5, 7, 3, 4} {
+	for _, seq := range []int64{5, 6, 8, 3, 4} {
 		b.add(seq, &o, m)
 	}
-	if len(b.runs) != 2 || b.runs[0].seqs[0] != 5 || b.runs[1].seqs[0] != 3 {
-		t.Errorf("runs %+v", b.runs)
+	want := [][2]int64{{5, 6}, {8, 8}, {3, 4}}
+	for i, r := range b.runs {
+		if len(b.runs) != len(want) || r.first != want[i][0] || r.last != want[i][1] {
+			t.Fatalf("runs %+v, not %v", b.runs, want)
+		}
 	}
 }

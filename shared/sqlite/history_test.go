@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -197,6 +198,9 @@ func (h *history) fullDisk(t *rapid.T) {
 	}
 	g.creations[0].itemIDs = itemsColumn(g.creations[0].draft.ItemIDs)
 	g.creations[0].draft.Sign()
+	for range 4 {
+		g.deliveries = append(g.deliveries, &delivery{body: []byte(strings.Repeat("not a message", 100))})
+	}
 	mark := h.writer.mark(h.now)
 	h.writer.commit(g, h.writer.queue.pop(h.now), mark, h.now)
 	h.check(pragma(h.writer.conn, "max_page_count = 1000000"))

@@ -54,11 +54,7 @@ func (w *writer) loadQueue() error {
 			CreatedAt: createdAt(seq),
 			StartedAt: timeOf(row.ColumnInt64(2)),
 		}
-		messages := order.Change{New: &o}.Next(w.queue.processing)
-		if len(messages) == 0 {
-			b.split()
-		}
-		b.add(seq, &o, messages)
+		b.add(seq, &o, order.Change{New: &o}.Next(w.queue.processing))
 	})
 	now := w.store.cfg.Now()
 	for _, r := range b.runs {

@@ -14,11 +14,7 @@ func (t *tx) processor() order.Processor { return order.Processor{Orders: t, Que
 // Advance implements order.Advancer. The writer is alone, so nothing can come
 // between the reading and the writing.
 func (t *tx) Advance(_ context.Context, id order.ID, to order.Status, now time.Time) error {
-	seq, err := locate(t.conn, t.w.store.keys, id)
-	if err != nil {
-		return err
-	}
-	before, err := orderAt(t.conn, seq)
+	seq, before, err := find(t.conn, t.w.store.keys, id)
 	if err != nil {
 		return err
 	}
@@ -44,17 +40,11 @@ func (t *tx) Advance(_ context.Context, id order.ID, to order.Status, now time.T
 // Send implements order.Queue: the messages wait from the commit on.
 func (t *tx) Send(_ context.Context, messages ...order.Message) error {
 	for _, m := range messages {
-		seq, err := locate(t.conn, t.w.store.keys, m.OrderID)
+		seq, o, err := find(t.conn, t.w.store.keys, m.OrderID)
 		if err != nil {
 			return err
 		}
-		o, err := orderAt(t.conn, seq)
-		if err != nil {
-			return err
-		}
-		t.next.split()
 		t.next.add(seq, &o, []order.Message{m})
-		t.next.split()
 	}
 	return nil
 }

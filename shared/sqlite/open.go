@@ -75,6 +75,9 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 	if err := w.load(); err != nil {
 		return nil, err
 	}
+	if newest := createdAt(w.last); newest.After(s.cfg.Now().Add(time.Minute)) {
+		s.cfg.Log.Warn("the newest order is from the future; new ones get its time until the clock has caught up", "created_at", newest)
+	}
 	s.readers, err = sqlitex.NewPool(s.cfg.Path, sqlitex.PoolOptions{
 		Flags:       sqlite.OpenReadWrite | sqlite.OpenWAL,
 		PoolSize:    readers,

@@ -7,15 +7,13 @@ import (
 	"orders/shared/order"
 )
 
-// A run is messages that say the same of orders created side by side: one
-// transition, due at one time. Orders of one group commit share their fate, so
-// most runs hold hundreds, and a run costs one UPDATE.
-//
-// Between the first and the last seq of a run there may be other orders; they
-// are told apart by status and start.
+// A run is messages that say the same of orders whose seqs follow one another
+// without a gap: one transition, due at one time. Orders of one group commit share
+// their fate, so most runs hold hundreds under load, and a run costs one UPDATE.
+// No other order can lie between the first and the last.
 type run struct {
-	to   order.Status
-	seqs []int64 // ascending
+	to          order.Status
+	first, last int64
 	// startedAt is when the orders were started, zero for Pending ones.
 	startedAt time.Time
 	// notBefore is order.Message.NotBefore, by the clock on the wall.
@@ -56,7 +54,7 @@ const maxAdvances = 5_000
 func (q *queue) pop(now time.Time) (due []run) {
 	for n := 0; n < maxAdvances && len(q.waiting) > 0 && !now.Before(q.waiting[0].due); {
 		r := heap.Pop(&q.waiting).(run)
-		n += len(r.seqs)
+		n += r.len()
 		due = append(due, r)
 	}
 	return due
@@ -73,7 +71,7 @@ func (q *queue) wait(now time.Time) (d time.Duration, ok bool) {
 // finishedBelow is the seq below which no order waits for anything.
 func (q *queue) finishedBelow(next int64) int64 {
 	for _, r := range q.waiting {
-		next = min(next, r.seqs[0])
+		next = min(next, r.first)
 	}
 	return next
 }
@@ -88,38 +86,36 @@ func (h *runHeap) Push(r any)        { *h = append(*h, r.(run)) }
 func (h *runHeap) Pop() any {
 	last := len(*h) - 1
 	r := (*h)[last]
-	(*h)[last] = run{} // let go of its seqs
 	*h = (*h)[:last]
 	return r
 }
 
-// A runBuilder gathers messages into runs, in the order of their seqs.
+// len is the number of messages.
+func (r run) len() int { return int(r.last - r.first + 1) }
+
+// A runBuilder gathers messages into runs.
 type runBuilder struct {
 	runs []run
-	// open is the index in runs of the run that is growing for each transition.
+	// open is one more than the index in runs of the run that grows, for each
+	// transition; 0 when none does.
 	open [len(order.Statuses)]int
-}
-
-// add gathers what follows from a change of the order at seq.
-func (b *runBuilder) add(seq int64, o *order.Order, messages []order.Message) {
-	for _, m := range messages {
-		if i := b.open[m.To] - 1; i >= 0 && b.runs[i].takes(seq, m) {
-			b.runs[i].seqs = append(b.runs[i].seqs, seq)
-			continue
-		}
-		b.runs = append(b.runs, run{to: m.To, seqs: []int64{seq}, startedAt: o.StartedAt, notBefore: m.NotBefore})
-		b.open[m.To] = len(b.runs)
-	}
-}
-
-// takes reports whether the message of the order at seq says the same as the run,
-// and keeps its seqs ascending.
-func (r *run) takes(seq int64, m order.Message) bool {
-	return seq > r.seqs[len(r.seqs)-1] && len(r.seqs) < maxRun && r.notBefore.Equal(m.NotBefore)
 }
 
 const maxRun = 1_000
 
-// split closes the open runs: the next message begins a new one, because orders
-// that wait for nothing lie in between.
-func (b *runBuilder) split() { b.open = [len(order.Statuses)]int{} }
+// add gathers what the order at seq waits for.
+func (b *runBuilder) add(seq int64, o *order.Order, messages []order.Message) {
+	for _, m := range messages {
+		if i := b.open[m.To] - 1; i >= 0 && b.runs[i].takes(seq, m) {
+			b.runs[i].last = seq
+			continue
+		}
+		b.runs = append(b.runs, run{to: m.To, first: seq, last: seq, startedAt: o.StartedAt, notBefore: m.NotBefore})
+		b.open[m.To] = len(b.runs)
+	}
+}
+
+// takes reports whether the message of the order at seq carries the run on.
+func (r run) takes(seq int64, m order.Message) bool {
+	return seq == r.last+1 && r.len() < maxRun && r.notBefore.Equal(m.NotBefore)
+}

@@ -13,11 +13,7 @@ import (
 // Get implements order.Store.
 func (s *Store) Get(ctx context.Context, id order.ID) (o order.Order, err error) {
 	err = s.read(ctx, func(conn *sqlite.Conn) error {
-		seq, err := locate(conn, s.keys, id)
-		if err != nil {
-			return err
-		}
-		o, err = orderAt(conn, seq)
+		_, o, err = find(conn, s.keys, id)
 		return err
 	})
 	return o, err
@@ -66,8 +62,8 @@ func list(conn *sqlite.Conn, limit int, before int64) (page order.Page, err erro
 // is in memory.
 func (s *Store) Metrics(context.Context) (order.Tally, error) { return *s.tally.Load(), nil }
 
-// Ping reports whether the store answers: that it takes orders and that the
-// file can be read.
+// Ping reports whether the store answers: that it has not been stopped, and that
+// the file can be read.
 func (s *Store) Ping(ctx context.Context) error {
 	s.mu.Lock()
 	err := s.err
@@ -94,6 +90,20 @@ func (s *Store) read(ctx context.Context, do func(*sqlite.Conn) error) error {
 		return fmt.Errorf("%w: %w", order.ErrUnavailable, err)
 	}
 	return err
+}
+
+// find returns the order of that id and where it is, or ErrNotFound. The key index
+// may know of an order whose commit has failed since, so the row decides.
+func find(conn *sqlite.Conn, keys *keyIndex, id order.ID) (int64, order.Order, error) {
+	seq, err := locate(conn, keys, id)
+	if err != nil {
+		return 0, order.Order{}, err
+	}
+	o, err := orderAt(conn, seq)
+	if err == nil && o.ID != id {
+		err = order.ErrNotFound
+	}
+	return seq, o, err
 }
 
 // locate returns the seq at which the order of that id would be: by the time in

@@ -108,10 +108,9 @@ func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, e
 	return c.order, c.replayed, c.err
 }
 
-// Deliver puts bodies on the queue as they are and returns when each has been
-// processed once, or put back to wait. It is how messages get in that the store has not
-// made itself: an operator's, or a test's duplicates and nonsense. Orders need
-// none of them.
+// Deliver processes the bodies of messages that the store has not made itself, and
+// returns when each has been worked on once. Orders need none: it is the queue's
+// door for tests, through which the conformance suite sends duplicates and nonsense.
 func (s *Store) Deliver(ctx context.Context, bodies ...[]byte) error {
 	deliveries := make([]*delivery, len(bodies))
 	for i, body := range bodies {
@@ -169,10 +168,11 @@ func (s *Store) take() (*group, error) {
 	return g, s.err
 }
 
-// refuse makes all calls from now on fail with err. The first reason stays.
+// refuse makes all calls from now on fail with err. The first reason stays, but for
+// a commit that fails while the store is being closed.
 func (s *Store) refuse(err error) {
 	s.mu.Lock()
-	if s.err == nil {
+	if s.err == nil || errors.Is(s.err, errClosed) {
 		s.err = err
 	}
 	s.mu.Unlock()

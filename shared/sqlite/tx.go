@@ -62,7 +62,11 @@ func (t *tx) write(g *group, runs []run) error {
 		}
 	}
 	for _, d := range g.deliveries {
-		d.err = t.processor().Process(context.Background(), d.body, t.now)
+		// SQLite may have undone the whole transaction with the statement that
+		// failed, so its errors end it.
+		if d.err = t.processor().Process(context.Background(), d.body, t.now); isSQLite(d.err) {
+			return d.err
+		}
 	}
 	for _, r := range runs {
 		if err := t.advanceRun(r); err != nil {

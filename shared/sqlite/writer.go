@@ -123,12 +123,12 @@ func (w *writer) failed(t *tx, g *group, runs []run, err error) {
 	}
 	err = fmt.Errorf("%w: %w", order.ErrUnavailable, err)
 	g.fail(err)
-	if !w.failing {
-		w.failing = true
-		w.store.cfg.Log.Error("the database file cannot be written; will keep trying", "err", err)
-	}
 	if broken, ok := errors.AsType[*brokenError](err); ok {
 		w.store.refuse(broken)
+		w.store.cfg.Log.Error("the store has stopped: only opening the file again can tell what is on the disk", "err", err)
+	} else if !w.failing {
+		w.failing = true
+		w.store.cfg.Log.Error("the database file cannot be written; will keep trying", "err", err)
 	}
 }
 
