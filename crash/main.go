@@ -103,7 +103,7 @@ func (t *trial) rounds(ctx context.Context, rounds int) error {
 func (t *trial) crash(ctx context.Context) error {
 	defer t.ledger.killed()
 	random := t.random(0)
-	if random.IntN(10) == 0 {
+	if t.round > 1 && random.IntN(10) == 0 {
 		return t.startAndKill(ctx, upTo(30*time.Millisecond, random))
 	}
 	s, err := t.start(ctx)

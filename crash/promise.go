@@ -17,7 +17,7 @@ const (
 	listsAll    promise = "I12 pages joined = all ids, none twice"
 	answersWell promise = "I15 no 5xx for any input"
 	consistent  promise = "I17 a full recount equals the tallies"
-	recovers    promise = "F22 kill -9 at any moment is survived"
+	recovers    promise = "kill -9 at any moment is survived"
 )
 
 // A violation is a promise that does not hold.

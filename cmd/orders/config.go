@@ -77,12 +77,13 @@ func parseConfig(settings []setting, args []string, getenv func(string) string) 
 	for i, s := range settings {
 		values[i] = flags.String(s.flag, cmp.Or(getenv(s.variable), s.fallback), "")
 	}
-	if err := flags.Parse(args); err != nil {
-		return config{}, err
-	}
 	var cfg config
 	var problems []error
-	if flags.NArg() > 0 {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return cfg, err
+	} else if err != nil {
+		problems = append(problems, err)
+	} else if flags.NArg() > 0 {
 		problems = append(problems, fmt.Errorf("unexpected argument %q", flags.Arg(0)))
 	}
 	for i, s := range settings {

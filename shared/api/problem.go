@@ -24,7 +24,8 @@ type problem struct {
 }
 
 // A fault is one thing that is wrong with a request, and where: in the body
-// (an RFC 6901 pointer, empty for the whole), a query parameter or a header.
+// (an RFC 6901 pointer, empty for the whole), a query parameter or a header. A query
+// that cannot be read at all has none of them.
 type fault struct {
 	Pointer   *string `json:"pointer,omitzero"`
 	Parameter string  `json:"parameter,omitzero"`
