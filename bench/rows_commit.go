@@ -33,8 +33,11 @@ func (b *bench) measureCommit(ctx context.Context) (section, error) {
 Store.Create, against one goroutine that calls it again when it has returned, which makes each order a
 transaction, and an fsync, of its own; %s each, on fresh files. The orders are taken over as Completed, so
 that no transitions are counted on either side. A group is no larger than the number of callers, so the
-ratio falls where an fsync is fast, and rises with the callers: the second line has %s.`,
-			grouped(connections), b.committing, grouped(manyCallers)),
+ratio falls where an fsync is fast, and rises with the callers: the second line has %s. Here an order alone
+took %.2f ms, nearly all of it fsync, and each of %s callers came round every %.1f ms, 4 ms of which are the
+pacing of commits, which the creates over HTTP gain by.`,
+			grouped(connections), b.committing, grouped(manyCallers),
+			1000/one, grouped(connections), 1000*connections/many),
 		Rows: []row{r, s},
 	}, nil
 }
