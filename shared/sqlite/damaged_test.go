@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -28,6 +29,23 @@ func TestAnOrderThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 	}
 	if got := len(w.queue.waiting); got != 2 {
 		t.Errorf("%d runs wait, not the completion of one order and the start of the other", got)
+	}
+	if err := s.release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnIDLeadsToNoOtherOrderThanItsOwn(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	s, w := openByHand(t, filepath.Join(t.TempDir(), "orders.db"), &now)
+	c := &creation{itemIDs: []byte("[]")}
+	w.commit(&group{creations: []*creation{c}, done: make(chan struct{})}, nil, 0, now)
+	// What a reader finds that looks while a commit fails whose seq is then given
+	// to another order.
+	id := order.KeyedID("", "k")
+	s.keys.add(id, seqOf(c.order.ID))
+	if o, err := s.Get(t.Context(), id); !errors.Is(err, order.ErrNotFound) {
+		t.Errorf("Get(%s): %+v, error %v", id, o, err)
 	}
 	if err := s.release(); err != nil {
 		t.Fatal(err)
