@@ -67,12 +67,8 @@ func (c *checker) open(ctx context.Context, path string) (err error) {
 		return err
 	}
 	lock := flock.New(path + ".lock")
-	locked, err := lock.TryLock()
-	if err != nil {
+	if err := own(lock); err != nil {
 		return err
-	}
-	if !locked {
-		return ErrInUse
 	}
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
 

@@ -12,13 +12,18 @@ import (
 	"orders/shared/order"
 )
 
+// byHand configures a store that a test drives, at the time that *now says.
+func byHand(path string, now *time.Time) Config {
+	return Config{
+		Path: path, ProcessingTime: historyProcessing, Now: func() time.Time { return *now },
+		Random: bufio.NewReader(rand.Reader), Log: slog.New(slog.DiscardHandler),
+	}
+}
+
 // openByHand opens a store without its goroutine, at the time that *now says.
 func openByHand(t *testing.T, path string, now *time.Time) (*Store, *writer) {
 	t.Helper()
-	s := newStore(Config{
-		Path: path, ProcessingTime: historyProcessing, Now: func() time.Time { return *now },
-		Random: bufio.NewReader(rand.Reader), Log: slog.New(slog.DiscardHandler),
-	})
+	s := newStore(byHand(path, now))
 	w, err := s.open(context.Background())
 	if err != nil {
 		t.Fatal(err)

@@ -1,12 +1,9 @@
 package sqlite
 
 import (
-	"bufio"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -85,10 +82,7 @@ func (h *history) check(err error) {
 
 // open opens the file as a process does, but for the goroutine.
 func (h *history) open() {
-	h.store = newStore(Config{
-		Path: h.path, ProcessingTime: historyProcessing, Now: func() time.Time { return h.now },
-		Random: bufio.NewReader(rand.Reader), Log: slog.New(slog.DiscardHandler),
-	})
+	h.store = newStore(byHand(h.path, &h.now))
 	h.store.keys.size = 5
 	var err error
 	h.writer, err = h.store.open(context.Background())

@@ -11,10 +11,10 @@ import (
 // load reads into memory what the process before has left: the tally, the
 // recent idempotency keys, and the messages of the orders that are not finished.
 func (w *writer) load() (err error) {
-	if w.tally, err = loadTally(w.conn); err != nil {
+	tally, err := loadTally(w.conn)
+	if err != nil {
 		return err
 	}
-	tally := w.tally
 	w.store.tally.Store(&tally)
 	if w.last, err = queryInt(w.conn, "SELECT coalesce(max(seq), 0) FROM orders"); err != nil {
 		return err

@@ -61,12 +61,9 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 	if err := regularFile(s.cfg.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	locked, err := s.lock.TryLock()
+	err := own(s.lock)
 	if err != nil {
 		return nil, err
-	}
-	if !locked {
-		return nil, ErrInUse
 	}
 	if s.conn, err = openWriter(ctx, s.cfg.Path); err != nil {
 		return nil, err
@@ -84,6 +81,16 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 		PrepareConn: func(conn *sqlite.Conn) error { return pragma(conn, "query_only = ON") },
 	})
 	return w, err
+}
+
+// own makes this process the owner of the file that the lock stands for, until the
+// lock is released or the process ends. It returns ErrInUse when another one is.
+func own(lock *flock.Flock) error {
+	locked, err := lock.TryLock()
+	if err == nil && !locked {
+		err = ErrInUse
+	}
+	return err
 }
 
 // openWriter opens the connection that makes all changes and brings the schema

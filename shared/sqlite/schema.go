@@ -29,9 +29,9 @@
 //	dead_letters  messages that can never succeed
 //
 // seq is the primary key and the order of creation: created_at in milliseconds,
-// 15 bits of counter, given in commit order, never given again once committed. Inserts append, and
-// listing, cursor and creation time need no index and no column of their own.
-// It is also the leading 63 bits of the id's ULID: such an id leads to its row by
+// 15 bits of counter, given in commit order, never given again once committed.
+// Inserts append, and listing, cursor and creation time need no index and no column
+// of their own. It is also the leading 63 bits of the id's ULID: such an id leads to its row by
 // itself. The id of an idempotency key is a hash, and keys leads to its row; that
 // table is filled in sorted batches a little behind the orders (see keys.go).
 package sqlite

@@ -30,7 +30,7 @@ func (w *writer) begin(mark int64, now time.Time) *tx {
 	t := &w.transaction
 	*t = tx{
 		w: w, conn: w.conn, now: now,
-		tally: w.tally, last: w.last, finished: mark,
+		tally: *w.store.tally.Load(), last: w.last, finished: mark,
 		keyed: t.keyed[:0],
 		next:  runBuilder{runs: t.next.runs[:0]},
 	}
@@ -91,7 +91,7 @@ func (t *tx) bookkeeping(creates int) (err error) {
 	if t.merged, err = t.w.store.keys.merge(t.conn, creates); err != nil {
 		return err
 	}
-	if t.tally != t.w.tally {
+	if t.tally != *t.w.store.tally.Load() {
 		if err := setTally(t.conn, t.tally); err != nil {
 			return err
 		}

@@ -19,7 +19,6 @@ type writer struct {
 	conn  *sqlite.Conn
 	queue queue
 	pacer pacer
-	tally order.Tally
 	last  int64 // the highest seq given so far
 
 	finished    int64     // the checkpoint "finished"
@@ -97,7 +96,7 @@ func (w *writer) commit(g *group, runs []run, mark int64, now time.Time) {
 
 // committed takes over what a transaction has left on the disk.
 func (w *writer) committed(t *tx, creates int) {
-	w.tally, w.last, w.finished = t.tally, t.last, t.finished
+	w.last, w.finished = t.last, t.finished
 	tally := t.tally
 	w.store.tally.Store(&tally)
 	w.store.keys.merged(t.merged, creates, t.last)
