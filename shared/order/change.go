@@ -2,7 +2,8 @@ package order
 
 import "time"
 
-// A Change is what one write did to one order. Old is nil for a creation.
+// A Change is what one write did to one order. Old is nil for a creation. New is
+// nil for a deletion, which the service never makes, but an operator may.
 type Change struct {
 	Old, New *Order
 }
@@ -12,7 +13,7 @@ type Change struct {
 //
 // For an order that is as it is, Change{New: &o}.Next says what it waits for.
 func (c Change) Next(processing time.Duration) []Message {
-	if c.Old != nil && c.Old.Status == c.New.Status {
+	if c.New == nil || c.Old != nil && c.Old.Status == c.New.Status {
 		return nil
 	}
 	switch c.New.Status {
@@ -28,7 +29,9 @@ func (c Change) Next(processing time.Duration) []Message {
 // Tally is what a change adds to the metrics.
 func (c Change) Tally() Tally {
 	var t Tally
-	t.count(c.New, +1)
+	if c.New != nil {
+		t.count(c.New, +1)
+	}
 	if c.Old != nil {
 		t.count(c.Old, -1)
 	}

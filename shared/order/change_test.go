@@ -24,6 +24,7 @@ func TestWhatFollowsFromAChange(t *testing.T) {
 		"a start":                        {order.Change{Old: at(order.Pending), New: at(order.Processing)}, []order.Message{{"ORD", order.Completed, noon.Add(processing)}}},
 		"a completion":                   {order.Change{Old: at(order.Processing), New: at(order.Completed)}, nil},
 		"a write that moved no status":   {order.Change{Old: at(order.Pending), New: at(order.Pending)}, nil},
+		"a deletion":                     {order.Change{Old: at(order.Pending)}, nil},
 		"another such write, being done": {order.Change{Old: at(order.Processing), New: at(order.Processing)}, nil},
 	} {
 		got := tt.change.Next(processing)
@@ -43,6 +44,11 @@ func TestTalliesAddUp(t *testing.T) {
 			i := rapid.IntRange(0, 9).Draw(t, "order")
 			now := noon.Add(time.Duration(rapid.IntRange(0, 200_000).Draw(t, "ms")) * time.Millisecond)
 			old, exists := orders[i]
+			if exists && rapid.IntRange(0, 9).Draw(t, "delete") == 0 {
+				running.Add(order.Change{Old: &old}.Tally())
+				delete(orders, i)
+				continue
+			}
 			if !exists {
 				o := order.New(order.Draft{TakenOverAs: rapid.SampledFrom(order.Statuses[:]).Draw(t, "status")}, "ORD", now)
 				running.Add(order.Change{New: &o}.Tally())

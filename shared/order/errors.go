@@ -2,6 +2,7 @@ package order
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -41,3 +42,14 @@ type EarlyError struct {
 func (e *EarlyError) Error() string {
 	return "too early until " + e.Until.Format(time.RFC3339Nano)
 }
+
+// An UnsentError says how far a queue got with the messages that it was given.
+type UnsentError struct {
+	// First is the index of the first message that may not be on the queue. All
+	// before it are.
+	First int
+	Err   error
+}
+
+func (e *UnsentError) Error() string { return fmt.Sprintf("send message %d: %v", e.First, e.Err) }
+func (e *UnsentError) Unwrap() error { return e.Err }

@@ -53,7 +53,8 @@ type Advancer interface {
 // A Queue delivers messages at least once, each no earlier than it is due.
 type Queue interface {
 	// Send puts messages on the queue. After an error some of them may be there;
-	// sending them again does no harm, because processing is idempotent.
+	// sending them again does no harm, because processing is idempotent. An
+	// *UnsentError says from which one on it is worth it.
 	Send(ctx context.Context, messages ...Message) error
 
 	// Bury puts the body of a message that can never succeed into the dead-letter

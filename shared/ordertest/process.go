@@ -123,7 +123,8 @@ func body(id order.ID, to order.Status) []byte {
 	return order.Message{OrderID: id, To: to}.Body()
 }
 
-// buried reports which bodies are missing in the dead-letter queue or not to be there.
+// buried reports which bodies are missing in the dead-letter queue or not to be
+// there. White space around them does not count: SQS takes no empty message.
 func (t *tester) buried(want [][]byte) error {
 	got, err := t.DeadLetters(t.Context())
 	if err != nil {
@@ -135,7 +136,7 @@ func (t *tester) buried(want [][]byte) error {
 	for _, body := range want {
 		found := false
 		for _, letter := range got {
-			found = found || bytes.Equal(letter, body)
+			found = found || bytes.Equal(bytes.TrimSpace(letter), body)
 		}
 		if !found {
 			return fmt.Errorf("no dead letter %.60q", body)
