@@ -16,6 +16,11 @@ WITH_OUR_GO   = GOTOOLCHAIN=$$(go env GOVERSION)
 GOLANGCI_LINT = $(WITH_OUR_GO) go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   = $(WITH_OUR_GO) go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
+# The tools that are written in Python have an environment each, because what
+# they depend on does not agree. SAM=sam takes the SAM CLI on the PATH instead.
+PYTHON ?= python3
+SAM    ?= .tools/sam/bin/sam
+
 .PHONY: help
 help: ## List the targets (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,11 +34,11 @@ build: ## Build bin/orders
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/orders ./cmd/orders
 
 .PHONY: test
-test: ## Run all tests; needs nothing but Go
+test: emulators ## Run all tests; needs nothing but Go, and Java for those of the home on AWS
 	go test ./...
 
 .PHONY: race
-race: ## Run all tests with the race detector; needs a C compiler
+race: emulators ## Run all tests with the race detector; needs a C compiler
 	@if command -v "$$(go env CC)" >/dev/null; then \
 		set -x; CGO_ENABLED=1 go test -race ./...; \
 	elif [ -n "$$CI" ]; then \
@@ -42,6 +47,22 @@ race: ## Run all tests with the race detector; needs a C compiler
 		echo "*** There is no C compiler: the tests run WITHOUT the race detector. ***" >&2; \
 		go test ./...; \
 	fi
+
+# The emulators have a folder each, because their libraries do not agree.
+.PHONY: emulators
+emulators: ## Fetch what stands for AWS in the tests, once; needs Java 17 and Maven
+	@if command -v java >/dev/null && $(MAKE) -s .emulators/dynamodb/fetched .emulators/elasticmq/fetched; then \
+		:; \
+	elif [ -n "$$CI" ]; then \
+		echo "Java and Maven are needed to test the home on AWS." >&2; exit 1; \
+	else \
+		echo "*** There are no Java and Maven, or they failed: tests of the home on AWS are SKIPPED. ***" >&2; \
+	fi
+
+.emulators/%/fetched: shared/awstest/emulators/%/pom.xml
+	rm -rf $(@D)
+	mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)
+	@touch $@
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -91,6 +112,60 @@ bench-short: ## Measure for a minute; fail if a figure is far off its goal
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the code calls; asks vuln.go.dev
 	$(GOVULNCHECK) ./...
+
+# SAM has no setting for these, so a plain sam build makes functions twice as large,
+# with their symbols; where their processor is the machine's own, and that has a C
+# compiler, they need its C library, too. The bytes are the same for the same commit.
+SAM_BUILD = CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc -ldflags=-s' $(SAM) build
+
+# SAM reports code that does not compile as a missing file, hence go build.
+.PHONY: sam-build
+sam-build: $(filter .tools/%,$(SAM)) ## Build the functions for sam deploy and sam local; ARGS="--config-env local" adds flags
+	go build ./functions/...
+	SAM_CLI_TELEMETRY=0 $(SAM_BUILD) $(ARGS)
+
+# What cfn-lint knows of SAM, it is asked of the template; what it knows of
+# CloudFormation, of what SAM makes of it, by default and in production. SAM uses up a
+# parameter (W2001).
+.PHONY: template-lint
+template-lint: .tools/sam/bin/sam .tools/checkov/bin/checkov ## Hold template.yaml to AWS's rules; needs Python 3.10 or newer
+	.tools/sam/bin/cfn-lint template.yaml
+	@for canary in false true; do \
+		set -x; \
+		.tools/sam/bin/python tools/translate.py GradualDeployment=$$canary > .tools/translated.json && \
+		.tools/sam/bin/cfn-lint --ignore-checks W2001 -- .tools/translated.json || exit 1; \
+	done
+	.tools/checkov/bin/checkov
+
+.PHONY: tools
+tools: .tools/sam/bin/sam .tools/ministack/bin/ministack ## Install SAM CLI and ministack under .tools; needs Python 3.10 or newer
+
+# A tool is installed when its command is there and no older than its pins.
+.tools/sam/bin/sam: tools/sam.txt
+.tools/ministack/bin/ministack: tools/ministack.txt
+.tools/checkov/bin/checkov: tools/checkov.txt
+.tools/%:
+	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
+		{ echo "$(@F) needs Python 3.10 or newer with venv, and $(PYTHON) is not that; PYTHON=... names another." >&2; exit 1; }
+	rm -rf .tools/$(@F)
+	$(PYTHON) -m venv .tools/$(@F)
+	.tools/$(@F)/bin/pip install --quiet --disable-pip-version-check -r $< || { rm -rf .tools/$(@F); exit 1; }
+	@touch $@
+
+# local/main.go says what these three do.
+LOCAL = @go build -o bin/local ./local && exec bin/local
+
+.PHONY: local
+local: ## Run the AWS home on this machine until Ctrl-C; needs Docker and Python 3
+	$(LOCAL) up -sam '$(SAM)' -python '$(PYTHON)' $(if $(PROCESSING_TIME),-processing-time '$(PROCESSING_TIME)') $(ARGS)
+
+.PHONY: local-test
+local-test: ## Test the AWS home on this machine; needs Docker and Python 3
+	$(LOCAL) test -sam '$(SAM)' -python '$(PYTHON)'
+
+.PHONY: deploy-test
+deploy-test: ## Deploy template.yaml to an emulator and test it there; needs Python 3
+	$(LOCAL) deploy-test -sam '$(SAM)' -python '$(PYTHON)'
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -1,0 +1,130 @@
+package template_test
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"orders/shared/template"
+)
+
+const source = `
+Parameters:
+  Seconds: { Type: Number, Default: 50 }
+  Endpoint: { Type: String, Default: "" }
+Conditions:
+  HasEndpoint: !Not [!Equals [!Ref Endpoint, ""]]
+  Long: !And [!Condition HasEndpoint, !Equals [!Ref Seconds, 900]]
+Resources:
+  Thing:
+    Type: A::Thing
+    DeletionPolicy: Retain
+    Properties:
+      Seconds: !Ref Seconds
+      Text: !Sub "${Seconds} at ${Other.Arn}/x in ${AWS::Region}, ${!kept}"
+      Of: !Sub ["${a}-${Seconds}", { a: b }]
+      Ref: { Ref: Other }
+      Arn: !GetAtt Other.Arn
+      Long: { "Fn::GetAtt": [Other, Arn] }
+      If: !If [HasEndpoint, !Ref Endpoint, none]
+      Gone: !If [HasEndpoint, 1, !Ref AWS::NoValue]
+      List: [1, !Ref AWS::NoValue, true]
+      Joined: !Join ["/", [a, !Ref Seconds]]
+      Version: 2012-10-17
+      Policy: [{ Effect: Deny, Condition: { Bool: { "aws:SecureTransport": false } } }]
+      Alone: { Condition: { Bool: {} } }
+  Only:
+    Type: A::Thing
+    Condition: Long
+`
+
+func TestPropertiesAreResolved(t *testing.T) {
+	want := map[string]any{
+		"Seconds": 50,
+		"Text":    "50 at ${Other.Arn}/x in ${AWS::Region}, ${!kept}",
+		"Of":      "b-50",
+		"Ref":     "${Other}",
+		"Arn":     "${Other.Arn}",
+		"Long":    "${Other.Arn}",
+		"If":      "none",
+		"List":    []any{1, true},
+		"Joined":  "a/50",
+		"Version": "2012-10-17",
+		"Policy":  []any{map[string]any{"Effect": "Deny", "Condition": map[string]any{"Bool": map[string]any{"aws:SecureTransport": false}}}},
+		"Alone":   map[string]any{"Condition": map[string]any{"Bool": map[string]any{}}},
+	}
+	r, err := parse(t, source).Resource("Thing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range want {
+		if !reflect.DeepEqual(r.Properties[name], v) {
+			t.Errorf("%s is %#v, not %#v", name, r.Properties[name], v)
+		}
+	}
+	if len(r.Properties) != len(want) {
+		t.Errorf("properties are %v", r.Properties)
+	}
+	if r.Attributes["DeletionPolicy"] != "Retain" || r.Type != "A::Thing" {
+		t.Errorf("resource is %+v", r)
+	}
+}
+
+func TestParametersDecideConditionsAndValues(t *testing.T) {
+	plain := parse(t, source)
+	if _, err := plain.Resource("Only"); !errors.Is(err, template.ErrNoResource) {
+		t.Errorf("error %v, not %v", err, template.ErrNoResource)
+	}
+	set, err := plain.With(map[string]string{"Endpoint": "http://x", "Seconds": "900"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := set.Resources("A::Thing")
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%d resources, error %v", len(all), err)
+	}
+	if p := all[1].Properties; p["If"] != "http://x" || p["Gone"] != 1 || p["Seconds"] != 900 {
+		t.Errorf("properties are %v", p)
+	}
+	if _, err := plain.With(map[string]string{"Unknown": "1"}); err == nil {
+		t.Error("a parameter that is not there can be set")
+	}
+}
+
+func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
+	for name, tt := range map[string]struct{ old, new, want string }{
+		"function":          {"!GetAtt Other.Arn", "!ImportValue x", "Fn::ImportValue"},
+		"condition":         {"!If [HasEndpoint, 1", "!If [Unknown, 1", `"Unknown"`},
+		"arguments":         {"!If [HasEndpoint, 1,", "!If [HasEndpoint,", "two values"},
+		"condition's value": {"!Not [!Equals [!Ref Endpoint, \"\"]]", "!Ref Endpoint", "HasEndpoint is"},
+	} {
+		_, err := parse(t, replace(t, source, tt.old, tt.new)).Resource("Thing")
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: error %v, not one of %s", name, err, tt.want)
+		}
+	}
+	for name, bad := range map[string]string{"twice": "A: 1\nA: 2\n", "no mapping": "[1]", "no YAML": "a: [", "empty": ""} {
+		if _, err := template.Parse([]byte(bad)); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func parse(t *testing.T, source string) *template.Template {
+	t.Helper()
+	parsed, err := template.Parse([]byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// replace replaces what must be there.
+func replace(t *testing.T, s, from, to string) string {
+	t.Helper()
+	if !strings.Contains(s, from) {
+		t.Fatalf("there is no %q in the template", from)
+	}
+	return strings.Replace(s, from, to, 1)
+}
