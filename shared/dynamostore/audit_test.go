@@ -1,0 +1,192 @@
+package dynamostore_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"orders/shared/awstest"
+	"orders/shared/dynamostore"
+	"orders/shared/order"
+)
+
+func (h *home) audit() dynamostore.Audit {
+	return dynamostore.Audit{Client: h.client, Table: h.table, Segments: 4, PageSize: 7}
+}
+
+// I17.
+func TestAnAuditReadsEveryOrderOnce(t *testing.T) {
+	h := open(t)
+	want := map[order.ID]order.Status{}
+	for i := range 60 {
+		o := h.create(t, takenOver(order.Statuses[i%3]))
+		want[o.ID] = o.Status
+	}
+	h.tally(t, "shard", created("1", 1))
+	h.calls.Take()
+	for _, a := range []dynamostore.Audit{
+		h.audit(),
+		{Client: h.client, Table: h.table},
+		{Client: h.client, Table: h.table, Segments: 100, PageSize: 1, ReadUnits: 1e6},
+	} {
+		got := map[order.ID]order.Status{}
+		for o, err := range a.Orders(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, twice := got[o.ID]; twice {
+				t.Errorf("order %s comes twice", o.ID)
+			}
+			got[o.ID] = o.Status
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%d segments: %v, want %v", a.Segments, got, want)
+		}
+		if used := h.calls.Take(); a.Segments == 0 && used.Units["Scan"] != 5 {
+			t.Errorf("used %+v, want the 5 units of a strongly consistent scan", used)
+		}
+	}
+}
+
+func TestAnOrderThatCannotBeReadDoesNotEndAnAudit(t *testing.T) {
+	h := open(t)
+	o := h.create(t)
+	good := h.item(t, "ORDER#"+string(o.ID), "ORDER")
+	for n := range 20 {
+		it := with(good, item{"pk": text("ORDER#" + string(id(n)))})
+		if n%4 == 0 {
+			it = with(it, item{"status": text("Shipped")})
+		}
+		h.put(t, it)
+	}
+	orders, failures := 0, 0
+	for _, err := range h.audit().Orders(t.Context()) {
+		if err != nil {
+			failures++
+		} else {
+			orders++
+		}
+	}
+	if orders != 16 || failures != 5 {
+		t.Errorf("%d orders and %d failures, want 16 and 5", orders, failures)
+	}
+}
+
+// scanned is a client that answers scans without end, each page at once.
+type scanned struct {
+	transactions
+	pages *atomic.Int64
+	err   error
+}
+
+func (s scanned) Scan(ctx context.Context, in *dynamodb.ScanInput, _ ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
+	s.pages.Add(1)
+	units := &types.ConsumedCapacity{CapacityUnits: aws.Float64(128)}
+	return &dynamodb.ScanOutput{ConsumedCapacity: units, LastEvaluatedKey: item{"pk": text("x")}, Items: []item{{}}}, errors.Join(s.err, ctx.Err())
+}
+
+// In a bubble, a goroutine that stayed behind would fail the test.
+func TestAnAuditEndsWithItsReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var pages atomic.Int64
+		a := dynamostore.Audit{Client: scanned{pages: &pages}, Segments: 1}
+		n := 0
+		for _, err := range a.Orders(t.Context()) {
+			if n++; n == 10 || err == nil {
+				break // each item is empty, and so an error
+			}
+		}
+		if n := pages.Load(); n > 12 {
+			t.Errorf("%d pages were read for 10 items, one to a page", n)
+		}
+	})
+}
+
+func TestAnAuditEndsWithItsContextOrTheTable(t *testing.T) {
+	down := errors.New("down")
+	for name, tt := range map[string]struct{ scan, want error }{
+		"its context": {nil, context.Canceled},
+		"the table":   {down, down},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				time.AfterFunc(10*time.Second, cancel)
+				var pages atomic.Int64
+				a := dynamostore.Audit{Client: scanned{pages: &pages, err: tt.scan}, Segments: 1, ReadUnits: 1000}
+				var last error
+				for _, last = range a.Orders(ctx) {
+				}
+				if !errors.Is(last, tt.want) {
+					t.Errorf("the last error is %v", last)
+				}
+			})
+		})
+	}
+}
+
+func TestAnAuditKeepsItsPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var pages atomic.Int64
+		a := dynamostore.Audit{Client: scanned{pages: &pages}, Segments: 1, ReadUnits: 50}
+		n := 0
+		for _, err := range a.Orders(t.Context()) {
+			if n++; n == 101 || err == nil {
+				break
+			}
+		}
+		// 100 pages of 128 units at 50 a second, the first second's for nothing.
+		if took := time.Since(began).Round(time.Second); took != 255*time.Second {
+			t.Errorf("100 pages took %s, want 255s", took)
+		}
+	})
+}
+
+// F18: a correction is there once, whatever happens to the request.
+func TestACorrectionIsAddedOnce(t *testing.T) {
+	difference := order.Tally{ByStatus: [3]int64{-1, 2, 3}, TimedOrders: 3, TimedMillis: -4000}
+	conflict := canceled("TransactionConflict")
+	for name, faults := range map[string][]awstest.Fault{
+		"all goes well":       nil,
+		"its answer is lost":  {awstest.AnswerLost, awstest.AnswerLost},
+		"it never arrives":    {awstest.NeverArrives},
+		"it arrives twice":    {awstest.Twice},
+		"it conflicts":        {conflict, conflict},
+		"all of it, together": {conflict, awstest.NeverArrives, awstest.AnswerLost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t)
+			h.tally(t, "shard", lives(3)...)
+			want := h.metrics(t)
+			want.Add(difference)
+			if len(faults) > 0 {
+				h.faults.Play("TransactWriteItems", faults...)
+			}
+			if err := h.audit().AddTally(t.Context(), difference); err != nil {
+				t.Fatal(err)
+			}
+			if got := h.metrics(t); got != want {
+				t.Errorf("metrics %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestACorrectionThatIsNotMadeIsAnError(t *testing.T) {
+	h := open(t)
+	a := h.audit()
+	a.Table = "no-such-table"
+	if err := a.AddTally(t.Context(), order.Tally{TimedOrders: 1}); err == nil || errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("error %v", err)
+	}
+}

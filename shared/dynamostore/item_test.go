@@ -1,0 +1,114 @@
+package dynamostore_test
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"orders/shared/order"
+)
+
+func TestAnOrderIsStoredAsDocumented(t *testing.T) {
+	h := open(t)
+	h.now = noon.Add(7*time.Millisecond + 999*time.Microsecond)
+	const created = "2026-11-22T12:00:00.007Z"
+	for _, s := range order.Statuses {
+		t.Run(s.String(), func(t *testing.T) {
+			o := h.create(t, takenOver(s))
+			hash := fnv.New32a()
+			hash.Write([]byte(o.ID))
+			want := item{
+				"pk": text("ORDER#" + string(o.ID)), "sk": text("ORDER"),
+				"bucket":           text(fmt.Sprintf("ORDERS#%02d", hash.Sum32()%16)),
+				"created_key":      text(created + "#" + string(o.ID)),
+				"status":           text(s.String()),
+				"created_at":       text(created),
+				"client_reference": text("userTest23"),
+				"user_id":          text("645"),
+				"item_ids":         &types.AttributeValueMemberL{Value: []types.AttributeValue{text("890"), text("563")}},
+				"total_amount":     number("165078"),
+				"fingerprint":      &types.AttributeValueMemberB{Value: o.Fingerprint[:]},
+			}
+			if s == order.Processing {
+				want["started_at"] = text(created)
+			}
+			if got := h.item(t, "ORDER#"+string(o.ID), "ORDER"); !reflect.DeepEqual(got, want) {
+				t.Errorf("stored %v, want %v", got, want)
+			}
+			if got := h.get(t, o.ID); !reflect.DeepEqual(got, o) {
+				t.Errorf("read %+v, created %+v", got, o)
+			}
+		})
+	}
+}
+
+func TestAnOrderWithoutAReferenceHasNoSuchAttribute(t *testing.T) {
+	h := open(t)
+	o := h.create(t, func(d *order.Draft) { d.ClientReference = "" })
+	if value, there := h.item(t, "ORDER#"+string(o.ID), "ORDER")["client_reference"]; there {
+		t.Errorf("client_reference is %v", value)
+	}
+	if got := h.get(t, o.ID); !reflect.DeepEqual(got, o) {
+		t.Errorf("read %+v, created %+v", got, o)
+	}
+}
+
+// An item that somebody has damaged is an error, never another order, and one that
+// says nothing of what the client wrote.
+func TestADamagedItemIsNotReadAsAnOrder(t *testing.T) {
+	h := open(t)
+	o := h.create(t, takenOver(order.Processing), func(d *order.Draft) { d.UserID = "secret" })
+	good := h.item(t, "ORDER#"+string(o.ID), "ORDER")
+	later, earlier := text("2026-11-22T12:00:00.001Z"), text("2026-11-22T11:59:59.999Z")
+	for name, damage := range map[string]item{
+		"no status":                       {"status": nil},
+		"a status that is none":           {"status": text("Shipped")},
+		"a status in other letters":       {"status": text("processing")},
+		"a status of another type":        {"status": number("1")},
+		"no time of creation":             {"created_at": nil},
+		"a time without milliseconds":     {"started_at": text("2026-11-22T12:00:00Z")},
+		"a time of another precision":     {"started_at": text("2026-11-22T12:00:00.0000Z")},
+		"a time with a comma":             {"started_at": text("2026-11-22T12:00:00,000Z")},
+		"a time of another zone":          {"started_at": text("2026-11-22T13:00:00.000+01:00")},
+		"a time that is a number":         {"started_at": number("1795348800")},
+		"a start before the creation":     {"started_at": earlier},
+		"Processing without a start":      {"started_at": nil},
+		"Processing with a completion":    {"completed_at": later},
+		"Pending with a start":            {"status": text("Pending")},
+		"Completed without a completion":  {"status": text("Completed")},
+		"Completed without a start":       {"status": text("Completed"), "started_at": nil, "completed_at": later},
+		"a completion before the start":   {"status": text("Completed"), "started_at": later, "completed_at": good["created_at"]},
+		"no user":                         {"user_id": nil},
+		"a user that is a number":         {"user_id": number("645")},
+		"a reference that is a number":    {"client_reference": number("645")},
+		"no items":                        {"item_ids": nil},
+		"items in a text":                 {"item_ids": text("890")},
+		"an item that is a number":        {"item_ids": &types.AttributeValueMemberL{Value: []types.AttributeValue{number("890")}}},
+		"no amount":                       {"total_amount": nil},
+		"an amount of half a cent":        {"total_amount": number("0.5")},
+		"an amount in a text":             {"total_amount": text("165078")},
+		"no fingerprint":                  {"fingerprint": nil},
+		"a fingerprint that is too short": {"fingerprint": &types.AttributeValueMemberB{Value: make([]byte, 31)}},
+		"a fingerprint that is too long":  {"fingerprint": &types.AttributeValueMemberB{Value: make([]byte, 33)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h.put(t, with(good, damage))
+			got, err := h.Get(t.Context(), o.ID)
+			if err == nil || !reflect.DeepEqual(got, order.Order{}) {
+				t.Fatalf("read %+v, error %v", got, err)
+			}
+			if errors.Is(err, order.ErrNotFound) || errors.Is(err, order.ErrUnavailable) {
+				t.Errorf("error %v, which says something else", err)
+			}
+			if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "Shipped") {
+				t.Errorf("error %v tells a value", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,172 @@
+package dynamostore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"orders/shared/dynamostore"
+	"orders/shared/order"
+)
+
+// indexed are n items as the index by_creation has them, a millisecond apart, and
+// their ids, newest first. bucket says where the nth lies.
+func indexed(n int, bucket func(n int) int) (items []item, ids []order.ID) {
+	for i := range n {
+		created := noon.Add(time.Duration(i) * time.Millisecond).Format("2006-01-02T15:04:05.000Z")
+		items = append(items, item{
+			"pk": text("ORDER#" + string(id(i))), "sk": text("ORDER"),
+			"bucket": text(fmt.Sprintf("ORDERS#%02d", bucket(i))), "created_key": text(created + "#" + string(id(i))),
+		})
+		ids = append(ids, id(i))
+	}
+	slices.Reverse(ids)
+	return items, ids
+}
+
+func anywhere(n int) int { return rand.New(rand.NewPCG(uint64(n), 1)).IntN(16) }
+
+// all reads the list page by page.
+func all(t *testing.T, s *dynamostore.Store, limit int) (ids []order.ID) {
+	t.Helper()
+	for after := ""; ; {
+		page, err := s.List(t.Context(), limit, after)
+		if err != nil {
+			t.Fatalf("List(%d, %q): %v", limit, after, err)
+		}
+		if len(page.IDs) > limit || page.Next != "" && len(page.IDs) < limit {
+			t.Fatalf("List(%d, %q) has %d ids, next %q", limit, after, len(page.IDs), page.Next)
+		}
+		ids = append(ids, page.IDs...)
+		if page.Next == "" {
+			return ids
+		}
+		after = page.Next
+	}
+}
+
+// I12, however unevenly the orders are spread.
+func TestPagesJoinedAreAllIdsNewestFirst(t *testing.T) {
+	for name, bucket := range map[string]func(int) int{
+		"even":                    func(n int) int { return n % 16 },
+		"by chance":               anywhere,
+		"one bucket":              func(int) int { return 7 },
+		"two buckets":             func(n int) int { return n % 2 * 15 },
+		"one after the other":     func(n int) int { return n / 20 % 16 },
+		"one old, the rest new":   func(n int) int { return min(n/200, 1) * 3 },
+		"one bucket has just one": func(n int) int { return min(n, 1) * 9 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t)
+			items, want := indexed(250, bucket)
+			h.put(t, items...)
+			for _, limit := range []int{7, 125, 249, 250, 251, 1000} {
+				if got := all(t, h.Store, limit); !slices.Equal(got, want) {
+					t.Errorf("pages of %d are %v, want %v", limit, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestPagesOfOneIdJoinedAreAllIds(t *testing.T) {
+	h := open(t)
+	items, want := indexed(20, anywhere)
+	h.put(t, items...)
+	if got := all(t, h.Store, 1); !slices.Equal(got, want) {
+		t.Errorf("pages of 1 are %v, want %v", got, want)
+	}
+}
+
+// A page costs what is on it, not sixteen times as much.
+func TestTheCostOfAPage(t *testing.T) {
+	for name, tt := range map[string]struct {
+		orders  int
+		bucket  func(int) int
+		limit   int
+		queries int
+		units   float64
+	}{
+		"nothing there":                     {0, anywhere, 1000, 16, 0}, // 8 on AWS, which asks for half a unit at least
+		"few ids":                           {400, anywhere, 10, 16, 8},
+		"a full page":                       {2000, anywhere, 1000, 16, 24},
+		"a full page from one bucket alone": {1100, func(int) int { return 7 }, 1000, 16 + 3, 16},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t)
+			items, want := indexed(tt.orders, tt.bucket)
+			h.put(t, items...)
+			h.calls.Take()
+			page, err := h.List(t.Context(), tt.limit, "")
+			if err != nil || !slices.Equal(page.IDs, want[:min(tt.limit, len(want))]) {
+				t.Fatalf("page %+v, error %v", page, err)
+			}
+			h.used(t, "Query", tt.queries, tt.units)
+		})
+	}
+}
+
+// F21: a lagging client reads an index in which new orders are not there yet, or are
+// in one request and not in the next.
+type lagging struct {
+	dynamostore.Client
+	since string
+}
+
+func (l lagging) Query(ctx context.Context, in *dynamodb.QueryInput, options ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	out, err := l.Client.Query(ctx, in, options...)
+	if err == nil {
+		out.Items = slices.DeleteFunc(out.Items, func(it item) bool {
+			return it["created_key"].(*types.AttributeValueMemberS).Value >= l.since && rand.IntN(2) == 0
+		})
+	}
+	return out, err
+}
+
+func TestAPageMayLagButNoneLies(t *testing.T) {
+	h := open(t)
+	items, ids := indexed(250, anywhere)
+	h.put(t, items...)
+	const recent = 100
+	old := ids[recent:]
+	stale := dynamostore.New(dynamostore.Config{Table: h.table, Client: lagging{Client: h.client,
+		since: items[len(items)-recent]["created_key"].(*types.AttributeValueMemberS).Value}})
+	for range 5 {
+		got := all(t, stale, 25)
+		if !slices.IsSortedFunc(got, func(a, b order.ID) int { return strings.Compare(string(b), string(a)) }) ||
+			len(slices.Compact(slices.Clone(got))) != len(got) {
+			t.Fatalf("pages joined are not newest first, each once: %v", got)
+		}
+		if n := len(got) - len(old); n < 0 || !slices.Equal(got[n:], old) {
+			t.Fatalf("an order that the index has is missing: %v", got)
+		}
+	}
+}
+
+func TestAPositionThatNoPageGaveOutIsRefused(t *testing.T) {
+	h := open(t)
+	const good = "2026-11-22T12:00:00.000Z#ORD00000000000000000000000000"
+	if _, err := h.List(t.Context(), 1, good); err != nil {
+		t.Fatal(err)
+	}
+	h.calls.Take()
+	for _, after := range []string{
+		"x", "#", "~", "TALLY", good + "0", good[:len(good)-1], "0" + good, good[:25] + "ord00000000000000000000000000",
+		good[:24], good[:25], good[24:], good + "#" + good, strings.ToLower(good), strings.Replace(good, ".", ",", 1),
+		"2026-11-22T12:00:00Z#ORD00000000000000000000000000", "2026-13-22T12:00:00.000Z#ORD00000000000000000000000000",
+		"2026-11-22T12:00:00.000+01:00#ORD00000000000000000000000000", strings.Repeat("9", 3000),
+	} {
+		if page, err := h.List(t.Context(), 1, after); !errors.Is(err, order.ErrInvalidCursor) {
+			t.Errorf("List(after %q): %+v, error %v", after, page, err)
+		}
+	}
+	h.used(t, "Query", 0, 0)
+}

@@ -1,0 +1,284 @@
+package dynamostore_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"orders/shared/dynamostore"
+	"orders/shared/order"
+)
+
+// The orders that the records of these tests are about.
+var (
+	pending    = order.Order{ID: id(1), Status: order.Pending, CreatedAt: noon}
+	processed  = order.Order{ID: id(1), Status: order.Processing, CreatedAt: noon, StartedAt: noon.Add(time.Second)}
+	completed  = order.Order{ID: id(1), Status: order.Completed, CreatedAt: noon, StartedAt: noon.Add(time.Second), CompletedAt: noon.Add(time.Minute)}
+	takenAsEnd = order.Order{ID: id(1), Status: order.Completed, CreatedAt: noon}
+)
+
+type image = map[string]events.DynamoDBAttributeValue
+
+func imageOf(o *order.Order) image {
+	if o == nil {
+		return nil
+	}
+	const layout = "2006-01-02T15:04:05.000Z"
+	attribute := events.NewStringAttribute
+	i := image{
+		"pk": attribute("ORDER#" + string(o.ID)), "sk": attribute("ORDER"), "user_id": attribute("secret"),
+		"status": attribute(o.Status.String()), "created_at": attribute(o.CreatedAt.Format(layout)),
+	}
+	if !o.StartedAt.IsZero() {
+		i["started_at"] = attribute(o.StartedAt.Format(layout))
+	}
+	if !o.CompletedAt.IsZero() {
+		i["completed_at"] = attribute(o.CompletedAt.Format(layout))
+	}
+	return i
+}
+
+// recordOf is the record that the stream has of a change.
+func recordOf(sequence string, c order.Change) events.DynamoDBEventRecord {
+	r := events.DynamoDBEventRecord{EventID: "event-" + sequence, Change: events.DynamoDBStreamRecord{
+		SequenceNumber: sequence, OldImage: imageOf(c.Old), NewImage: imageOf(c.New), StreamViewType: "NEW_AND_OLD_IMAGES",
+	}}
+	images := r.Change.NewImage
+	switch {
+	case c.Old == nil:
+		r.EventName = "INSERT"
+	case c.New == nil:
+		r.EventName, images = "REMOVE", r.Change.OldImage
+	default:
+		r.EventName = "MODIFY"
+	}
+	r.Change.Keys = image{"pk": images["pk"], "sk": images["sk"]}
+	return r
+}
+
+// created is the record of a new order.
+func created(sequence string, n int) events.DynamoDBEventRecord {
+	o := pending
+	o.ID = id(n)
+	return recordOf(sequence, order.Change{New: &o})
+}
+
+// damaged is a record with other attributes in its new image; the zero value removes one.
+func damaged(r events.DynamoDBEventRecord, attributes image) events.DynamoDBEventRecord {
+	for name, value := range attributes {
+		r.Change.NewImage[name] = value
+		if value.IsNull() {
+			delete(r.Change.NewImage, name)
+		}
+	}
+	return r
+}
+
+func unreadable(sequence string, n int) events.DynamoDBEventRecord {
+	return damaged(created(sequence, n), image{"status": events.NewStringAttribute("Shipped")})
+}
+
+// foreign are records that are not about orders, among them those of the tally's own items.
+func foreign() []events.DynamoDBEventRecord {
+	keyed := func(sequence, pk, sk string) events.DynamoDBEventRecord {
+		keys := image{"pk": events.NewStringAttribute(pk), "sk": events.NewStringAttribute(sk)}
+		return events.DynamoDBEventRecord{EventName: "INSERT", Change: events.DynamoDBStreamRecord{
+			SequenceNumber: sequence, Keys: keys, NewImage: keys,
+		}}
+	}
+	numbers := keyed("4", "", "")
+	numbers.Change.Keys = image{"pk": events.NewNumberAttribute("1"), "sk": {}}
+	bare := keyed("5", "", "")
+	bare.Change.Keys, bare.Change.NewImage = nil, nil
+	return []events.DynamoDBEventRecord{
+		keyed("1", "TALLY", "00"), keyed("2", "CHECKPOINT", "shard"), keyed("3", "ORDER#"+string(id(1)), "NOTE"), numbers, bare,
+	}
+}
+
+// queue is an order.Queue that keeps what it is given, and fails if told to.
+type queue struct {
+	sendErr, buryErr error
+	sent             []order.Message
+	buried           []string
+	reasons          []error
+}
+
+func (q *queue) Send(_ context.Context, messages ...order.Message) error {
+	q.sent = append(q.sent, messages...)
+	return q.sendErr
+}
+
+func (q *queue) Bury(_ context.Context, body []byte, reason error) error {
+	if q.buryErr != nil {
+		return q.buryErr
+	}
+	q.buried, q.reasons = append(q.buried, string(body)), append(q.reasons, reason)
+	return nil
+}
+
+// relayed hands records to a relay and returns the answer as Lambda gets it.
+func relayed(t *testing.T, q order.Queue, records ...events.DynamoDBEventRecord) string {
+	t.Helper()
+	r := dynamostore.Relay{Queue: q, ProcessingTime: processing, Log: slog.New(slog.DiscardHandler)}
+	answer, err := r.Handle(t.Context(), events.DynamoDBEvent{Records: records})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+const allWell = `{"batchItemFailures":[]}`
+
+func failedFrom(sequence string) string {
+	return `{"batchItemFailures":[{"itemIdentifier":"` + sequence + `"}]}`
+}
+
+func TestTheRelaySendsWhatFollowsFromAChange(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change order.Change
+		want   []order.Message
+	}{
+		"created":                 {order.Change{New: &pending}, []order.Message{{OrderID: id(1), To: order.Processing, NotBefore: noon}}},
+		"taken over as begun":     {order.Change{New: &processed}, []order.Message{{OrderID: id(1), To: order.Completed, NotBefore: noon.Add(time.Second + processing)}}},
+		"taken over as Completed": {order.Change{New: &takenAsEnd}, nil},
+		"started":                 {order.Change{Old: &pending, New: &processed}, []order.Message{{OrderID: id(1), To: order.Completed, NotBefore: noon.Add(time.Second + processing)}}},
+		"completed":               {order.Change{Old: &processed, New: &completed}, nil},
+		"touched by an operator":  {order.Change{Old: &pending, New: &pending}, nil},
+		"deleted":                 {order.Change{Old: &pending}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var q queue
+			if answer := relayed(t, &q, recordOf("1", tt.change)); answer != allWell {
+				t.Errorf("answer %s", answer)
+			}
+			if !reflect.DeepEqual(q.sent, tt.want) || q.buried != nil {
+				t.Errorf("sent %+v, want %+v; buried %s", q.sent, tt.want, q.buried)
+			}
+		})
+	}
+}
+
+func TestTheRelayLeavesOtherRecordsAlone(t *testing.T) {
+	for name, records := range map[string][]events.DynamoDBEventRecord{"none": nil, "an empty list": {}, "other items'": foreign()} {
+		var q queue
+		if answer := relayed(t, &q, records...); answer != allWell || q.sent != nil || q.buried != nil {
+			t.Errorf("%s: answer %s, sent %v, buried %v", name, answer, q.sent, q.buried)
+		}
+	}
+}
+
+// F7, I4: Lambda repeats the batch from the record that the answer names.
+func TestTheRelayAnswersTheFirstRecordWhoseMessageIsUnsent(t *testing.T) {
+	down := errors.New("the queue is down")
+	batch := func() []events.DynamoDBEventRecord {
+		return []events.DynamoDBEventRecord{
+			recordOf("10", order.Change{Old: &processed, New: &completed}), // no message
+			created("20", 2), unreadable("25", 9), created("30", 3), unreadable("35", 9), created("40", 4),
+		}
+	}
+	for name, tt := range map[string]struct {
+		queue  queue
+		want   string
+		buried int
+	}{
+		"all sent":                        {queue{}, allWell, 2},
+		"the second is not":               {queue{sendErr: &order.UnsentError{First: 1, Err: down}}, failedFrom("30"), 1},
+		"the last is not":                 {queue{sendErr: &order.UnsentError{First: 2, Err: down}}, failedFrom("40"), 2},
+		"the queue does not say how many": {queue{sendErr: down}, failedFrom("20"), 0},
+		"the dead-letter queue is down":   {queue{buryErr: down}, failedFrom("25"), 0},
+		"both are down":                   {queue{sendErr: &order.UnsentError{First: 1, Err: down}, buryErr: down}, failedFrom("25"), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := tt.queue
+			if answer := relayed(t, &q, batch()...); answer != tt.want {
+				t.Errorf("answer %s, want %s", answer, tt.want)
+			}
+			if len(q.sent) != 3 || len(q.buried) != tt.buried {
+				t.Errorf("sent %v, buried %v", q.sent, q.buried)
+			}
+		})
+	}
+}
+
+// Bad input 54, I14.
+func TestARecordThatCannotBeReadIsBuriedAndItsMatesAreSent(t *testing.T) {
+	removed := recordOf("1", order.Change{Old: &pending})
+	removed.Change.OldImage = nil
+	half := recordOf("1", order.Change{Old: &pending, New: &processed})
+	half.Change.OldImage = nil
+	imageless := created("1", 1)
+	imageless.Change.NewImage = nil
+	renamed := created("1", 1)
+	renamed.EventName = "UPSERT"
+	other := created("1", 1)
+	other.Change.NewImage = created("1", 2).Change.NewImage
+	malformed := created("1", 1)
+	malformed.Change.Keys["pk"] = events.NewStringAttribute("ORDER#' OR 1=1--")
+	malformed.Change.NewImage["pk"] = malformed.Change.Keys["pk"]
+	for name, record := range map[string]events.DynamoDBEventRecord{
+		"no image":                 imageless,
+		"no old image":             half,
+		"no image of what is gone": removed,
+		"another event":            renamed,
+		"the image of another":     other,
+		"an id that is none":       malformed,
+		"a status that is none":    unreadable("1", 1),
+		"a status without a value": damaged(created("1", 1), image{"status": {}}),
+		"a null status":            damaged(created("1", 1), image{"status": events.NewNullAttribute()}),
+		"no time of creation":      damaged(created("1", 1), image{"created_at": {}}),
+		"a time that is a number":  damaged(created("1", 1), image{"started_at": events.NewNumberAttribute("1")}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var q queue
+			if answer := relayed(t, &q, record, created("2", 2)); answer != allWell {
+				t.Errorf("answer %s", answer)
+			}
+			if len(q.sent) != 1 || q.sent[0].OrderID != id(2) {
+				t.Errorf("sent %v", q.sent)
+			}
+			want := `{"event_id":"event-1","sequence_number":"1","keys":{"pk":"` + record.Change.Keys["pk"].String() + `","sk":"ORDER"}}`
+			if len(q.buried) != 1 || q.buried[0] != want {
+				t.Fatalf("buried %s, want %s", q.buried, want)
+			}
+			if reason := q.reasons[0].Error(); strings.Contains(reason, "secret") || strings.Contains(reason, "Shipped") {
+				t.Errorf("the reason %q tells a value", reason)
+			}
+		})
+	}
+}
+
+// slow is a queue that takes until the end of the context.
+type slow struct{ queue }
+
+func (s *slow) Send(ctx context.Context, _ ...order.Message) error {
+	<-ctx.Done()
+	return &order.UnsentError{First: 1, Err: ctx.Err()}
+}
+
+func TestTheRelayAnswersBeforeItsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		began := time.Now()
+		r := dynamostore.Relay{Queue: &slow{}, ProcessingTime: processing, Log: slog.New(slog.DiscardHandler)}
+		answer, err := r.Handle(ctx, events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{created("1", 1), created("2", 2)}})
+		if err != nil || len(answer.BatchItemFailures) != 1 || answer.BatchItemFailures[0].ItemIdentifier != "2" {
+			t.Errorf("answer %+v, error %v", answer, err)
+		}
+		if took := time.Since(began); took != 9*time.Second {
+			t.Errorf("answered after %s of 10 s", took)
+		}
+	})
+}
