@@ -1,0 +1,272 @@
+package sqsqueue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"orders/shared/awstest"
+	"orders/shared/order"
+	"orders/shared/sqsqueue"
+)
+
+func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
+
+func TestSendPutsEveryMessageOnTheQueueOnce(t *testing.T) {
+	for _, n := range []int{0, 1, 10, 11, 123} {
+		client := awstest.SQS(t)
+		url, dead := awstest.Queues(t)
+		sent := messages(n)
+		if err := newQueue(client, url, dead, t).Send(t.Context(), sent...); err != nil {
+			t.Fatalf("%d messages: %v", n, err)
+		}
+		var want []string
+		for _, m := range sent {
+			want = append(want, string(m.Body()))
+		}
+		got := bodies(receive(t, client, url, n))
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%d messages: received %d, not those that were sent", n, len(got))
+		}
+	}
+}
+
+func TestAMessageIsDelayedForWhatIsLeftOfItsWaitRoundedUp(t *testing.T) {
+	for _, tt := range []struct {
+		wait time.Duration
+		want int32
+	}{
+		{-time.Hour, 0},
+		{0, 0},
+		{1, 1},
+		{time.Second, 1},
+		{time.Second + 1, 2},
+		{50 * time.Second, 50},
+		{15*time.Minute - 1, 900},
+		{15 * time.Minute, 900},
+		{15*time.Minute + 1, 900},
+		{200 * 365 * 24 * time.Hour, 900},
+	} {
+		m := order.Message{OrderID: id, To: order.Processing, NotBefore: now.Add(tt.wait)}
+		if got := delay(t, m); got != tt.want {
+			t.Errorf("a wait of %s: %d s, not %d", tt.wait, got, tt.want)
+		}
+	}
+	if got := delay(t, order.Message{OrderID: id, To: order.Processing}); got != 0 {
+		t.Errorf("no wait: %d s", got)
+	}
+}
+
+func TestAQueueKeepsAMessageBackUntilItIsDue(t *testing.T) {
+	client := awstest.SQS(t)
+	url, dead := awstest.Queues(t)
+	queue := newQueue(client, url, dead, t)
+	due := order.Message{OrderID: id, To: order.Processing, NotBefore: now.Add(1500 * time.Millisecond)}
+	begin := time.Now()
+	if err := queue.Send(t.Context(), due); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, client, url, 1)
+	if waited := time.Since(begin); waited < 1500*time.Millisecond {
+		t.Errorf("it came after %s", waited)
+	}
+}
+
+// F7: SQS answers 200 and takes only a part.
+func TestWhatSQSRefusesIsSentOnceMore(t *testing.T) {
+	client := &recorder{Client: awstest.SQS(t)}
+	url, dead := awstest.Queues(t)
+	refuse := func(entry types.SendMessageBatchRequestEntry, call int) bool { return call == 1 && *entry.Id != "0" }
+	client.refuse = refuse
+	if err := newQueue(client, url, dead, t).Send(t.Context(), messages(4)...); err != nil {
+		t.Fatal(err)
+	}
+	if got := client.sizes; !slices.Equal(got, []int{4, 3}) {
+		t.Errorf("calls of %v messages, not of those that failed", got)
+	}
+	if got := receive(t, client.Client, url, 4); len(got) != 4 {
+		t.Errorf("%d messages on the queue", len(got))
+	}
+}
+
+func TestAnErrorNamesTheFirstMessageThatMayNotBeOnTheQueue(t *testing.T) {
+	sent := messages(35)
+	for name, tt := range map[string]struct {
+		refused []int
+		first   int
+	}{
+		"first of all":         {[]int{0}, 0},
+		"one in the middle":    {[]int{17}, 17},
+		"several in any batch": {[]int{34, 29, 21, 22}, 21},
+		"last":                 {[]int{34}, 34},
+	} {
+		client := &recorder{Client: nowhere{}, refuse: func(entry types.SendMessageBatchRequestEntry, _ int) bool {
+			return slices.ContainsFunc(tt.refused, func(i int) bool { return string(sent[i].Body()) == *entry.MessageBody })
+		}}
+		err := newQueue(client, "url", "dead", t).Send(t.Context(), sent...)
+		unsent, ok := errors.AsType[*order.UnsentError](err)
+		if !ok || unsent.First != tt.first || !errors.Is(err, order.ErrUnavailable) {
+			t.Errorf("%s: error %v, not of message %d", name, err, tt.first)
+		}
+	}
+}
+
+func TestAnAnswerThatDoesNotNameAMessageHasNotTakenIt(t *testing.T) {
+	client := &recorder{Client: nowhere{}, forget: "2"}
+	err := newQueue(client, "url", "dead", t).Send(t.Context(), messages(5)...)
+	if unsent, ok := errors.AsType[*order.UnsentError](err); !ok || unsent.First != 2 {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestErrorsSayWhetherToTryAgain(t *testing.T) {
+	client := awstest.SQS(t, func(o *sqs.Options) { o.BaseEndpoint = aws.String("http://127.0.0.1:1"); o.RetryMaxAttempts = 1 })
+	queue := newQueue(client, "http://127.0.0.1:1/q", "http://127.0.0.1:1/d", t)
+	for doing, err := range map[string]error{
+		"send": queue.Send(t.Context(), messages(1)...),
+		"bury": queue.Bury(t.Context(), []byte("x"), order.ErrMalformed),
+	} {
+		if !errors.Is(err, order.ErrUnavailable) {
+			t.Errorf("nobody answers: %s: %v", doing, err)
+		}
+	}
+	gone := newQueue(awstest.SQS(t), awstest.SQSEndpoint(t)+"/"+awstest.Account+"/none", "", t)
+	if err := gone.Send(t.Context(), messages(1)...); err == nil || errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("there is no such queue: %v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := queue.Send(ended, messages(1)...); !errors.Is(err, context.Canceled) {
+		t.Errorf("the context has ended: %v", err)
+	}
+}
+
+const id = order.ID("ORD00000000000000000000000000")
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func messages(n int) []order.Message {
+	list := make([]order.Message, n)
+	for i := range list {
+		list[i] = order.Message{OrderID: order.ID(fmt.Sprintf("ORD%026d", i)), To: order.Processing}
+	}
+	return list
+}
+
+func newQueue(client sqsqueue.Client, url, dead string, t *testing.T) *sqsqueue.Queue {
+	t.Helper()
+	return sqsqueue.New(sqsqueue.Config{
+		Client: client, URL: url, DeadLetterURL: dead,
+		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+	})
+}
+
+// delay is what a message is sent with.
+func delay(t *testing.T, m order.Message) (seconds int32) {
+	t.Helper()
+	client := &recorder{Client: nowhere{}, refuse: func(e types.SendMessageBatchRequestEntry, _ int) bool {
+		seconds = e.DelaySeconds
+		return false
+	}}
+	if err := newQueue(client, "url", "dead", t).Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	return seconds
+}
+
+// receive takes n messages off a queue, and looks whether there are more.
+func receive(t *testing.T, client sqsqueue.Client, url string, n int) []types.Message {
+	t.Helper()
+	var got []types.Message
+	seen := map[string]bool{}
+	for {
+		output, err := client.(*sqs.Client).ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+			QueueUrl: &url, MaxNumberOfMessages: 10, WaitTimeSeconds: map[bool]int32{true: 5}[len(got) < n],
+			MessageAttributeNames: []string{"All"}, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"},
+		})
+		if err != nil {
+			t.Fatalf("receive: %v", err)
+		}
+		for _, m := range output.Messages {
+			if seen[*m.MessageId] {
+				t.Fatalf("message %s came twice", *m.MessageId)
+			}
+			seen[*m.MessageId] = true
+		}
+		got = append(got, output.Messages...)
+		if len(output.Messages) == 0 {
+			return got
+		}
+	}
+}
+
+func bodies(messages []types.Message) (list []string) {
+	for _, m := range messages {
+		list = append(list, aws.ToString(m.Body))
+	}
+	return list
+}
+
+// A recorder refuses messages in the name of SQS.
+type recorder struct {
+	sqsqueue.Client
+	refuse func(entry types.SendMessageBatchRequestEntry, call int) bool
+	forget string // the id of an entry to leave out of the answer
+	sizes  []int
+}
+
+func (r *recorder) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, options ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
+	if r.refuse == nil {
+		r.refuse = func(types.SendMessageBatchRequestEntry, int) bool { return false }
+	}
+	if _, engine := r.Client.(*sqs.Client); engine { // one batch at a time then
+		r.sizes = append(r.sizes, len(in.Entries))
+	}
+	var failed []types.BatchResultErrorEntry
+	taken := *in
+	taken.Entries = nil
+	for _, e := range in.Entries {
+		if r.refuse(e, len(r.sizes)) {
+			failed = append(failed, types.BatchResultErrorEntry{Id: e.Id, Code: aws.String("InternalError")})
+		} else {
+			taken.Entries = append(taken.Entries, e)
+		}
+	}
+	out, err := r.Client.SendMessageBatch(ctx, &taken, options...)
+	if out != nil {
+		out.Failed = append(out.Failed, failed...)
+		out.Successful = slices.DeleteFunc(out.Successful, func(s types.SendMessageBatchResultEntry) bool { return *s.Id == r.forget })
+	}
+	return out, err
+}
+
+// nowhere takes all that it is sent.
+type nowhere struct{ sqsqueue.Client }
+
+func (nowhere) SendMessageBatch(_ context.Context, in *sqs.SendMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
+	out := &sqs.SendMessageBatchOutput{}
+	for _, e := range in.Entries {
+		out.Successful = append(out.Successful, types.SendMessageBatchResultEntry{Id: e.Id})
+	}
+	return out, nil
+}
+
+func attributes(m types.Message) map[string]string {
+	texts := map[string]string{}
+	for name, a := range maps.All(m.MessageAttributes) {
+		texts[name] = aws.ToString(a.StringValue)
+	}
+	return texts
+}

@@ -1,0 +1,161 @@
+package sqsqueue_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json/v2"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"orders/shared/sqsqueue"
+)
+
+func TestABatchThatIsDoneAnswersAnEmptyListNeverNull(t *testing.T) {
+	for name, e := range map[string]events.SQSEvent{
+		"all done": batch("a", "b"), "empty": {Records: []events.SQSMessage{}}, "no list": {},
+	} {
+		got, err := json.Marshal(handle(t, receiver(func(string) error { return nil }), e))
+		if err != nil || string(got) != `{"batchItemFailures":[]}` {
+			t.Errorf("%s: %s, error %v", name, got, err)
+		}
+	}
+}
+
+// F14, I14.
+func TestWhatFailsOrPanicsComesAgainAndItsMatesAreDone(t *testing.T) {
+	var mu sync.Mutex
+	var done []string
+	var log bytes.Buffer
+	r := receiver(func(body string) error {
+		switch {
+		case strings.HasPrefix(body, "fails"):
+			return errors.New("store is unavailable")
+		case body == "panics":
+			panic("out of range")
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		done = append(done, body)
+		return nil
+	})
+	r.Log = slog.New(slog.NewTextHandler(&log, nil))
+	bad := fmt.Sprintf(`fails {"order_id":%q}`, id)
+	got := failures(handle(t, r, batch("a", "fails", "b", "panics", "c", bad)))
+	if want := []string{"id-1", "id-3", "id-5"}; !slices.Equal(got, want) {
+		t.Errorf("failures %v, not %v", got, want)
+	}
+	slices.Sort(done)
+	if want := []string{"a", "b", "c"}; !slices.Equal(done, want) {
+		t.Errorf("done %v, not %v", done, want)
+	}
+	for _, id := range got {
+		if n := strings.Count(log.String(), "message_id="+id+" "); n != 1 {
+			t.Errorf("%d lines about %s: %s", n, id, log.String())
+		}
+	}
+}
+
+func TestAFailureIsLoggedWithItsOrder(t *testing.T) {
+	var log bytes.Buffer
+	r := receiver(func(string) error { return errors.New("no") })
+	r.Log = slog.New(slog.NewTextHandler(&log, nil))
+	handle(t, r, batch(fmt.Sprintf(`{"order_id":%q,"to":"Processing"}`, id)))
+	if !strings.Contains(log.String(), "order_id="+string(id)) || !strings.Contains(log.String(), "message_id=id-0") {
+		t.Errorf("log: %s", log.String())
+	}
+}
+
+func TestMessagesOfABatchAreWorkedOffSideBySide(t *testing.T) {
+	var all sync.WaitGroup
+	all.Add(10)
+	r := receiver(func(string) error {
+		all.Done()
+		all.Wait() // returns only if the others have begun
+		return nil
+	})
+	if got := failures(handle(t, r, batch(make([]string, 10)...))); len(got) != 0 {
+		t.Errorf("failures %v", got)
+	}
+}
+
+// F13: what does not end in time comes again, and what has ended stays done,
+// also when the work does not listen to its context.
+func TestNearTheDeadlineWhatIsNotDoneIsReturned(t *testing.T) {
+	for name, wait := range map[string]func(context.Context){
+		"listens":         func(ctx context.Context) { <-ctx.Done() },
+		"does not":        func(context.Context) { time.Sleep(20 * time.Second) },
+		"is just in time": func(context.Context) { time.Sleep(9*time.Second - time.Nanosecond) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			r := receiver(nil)
+			r.Process = func(ctx context.Context, body []byte, _ time.Time) error {
+				if string(body) == "slow" {
+					wait(ctx)
+				}
+				return ctx.Err()
+			}
+			begin := time.Now()
+			response, err := r.Handle(ctx, batch("a", "slow", "b"))
+			want := []string{"id-1"}
+			if name == "is just in time" {
+				want = nil
+			}
+			if got := failures(response); !slices.Equal(got, want) || err != nil || time.Since(begin) > 9*time.Second {
+				t.Errorf("%s: failures %v after %s, error %v", name, got, time.Since(begin), err)
+			}
+			time.Sleep(20 * time.Second) // the one that does not listen
+		})
+	}
+}
+
+func TestEachMessageIsWorkedOffAtTheTimeOfItsTurn(t *testing.T) {
+	r := receiver(nil)
+	r.Process = func(_ context.Context, _ []byte, at time.Time) error {
+		if !at.Equal(now) {
+			t.Errorf("at %s, not %s", at, now)
+		}
+		return nil
+	}
+	handle(t, r, batch("a"))
+}
+
+func receiver(process func(body string) error) sqsqueue.Receiver {
+	return sqsqueue.Receiver{
+		Process: func(_ context.Context, body []byte, _ time.Time) error { return process(string(body)) },
+		Now:     func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+func handle(t *testing.T, r sqsqueue.Receiver, e events.SQSEvent) events.SQSEventResponse {
+	t.Helper()
+	response, err := r.Handle(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response
+}
+
+func batch(bodies ...string) (e events.SQSEvent) {
+	for i, body := range bodies {
+		e.Records = append(e.Records, events.SQSMessage{MessageId: fmt.Sprintf("id-%d", i), Body: body})
+	}
+	return e
+}
+
+func failures(response events.SQSEventResponse) (ids []string) {
+	for _, f := range response.BatchItemFailures {
+		ids = append(ids, f.ItemIdentifier)
+	}
+	return ids
+}
