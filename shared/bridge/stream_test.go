@@ -1,0 +1,285 @@
+package bridge_test
+
+import (
+	"context"
+	"encoding/json/v2"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	streams "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+
+	"orders/shared/awstest"
+	"orders/shared/bridge"
+)
+
+func TestARecordComesAsLambdaWouldSendIt(t *testing.T) {
+	table := awstest.Table(t)
+	arn := awstest.StreamARN(t, table)
+	put(t, table, map[string]types.AttributeValue{
+		"n": &types.AttributeValueMemberN{Value: "1.50"}, "b": &types.AttributeValueMemberB{Value: []byte{0, 255}},
+		"bool": &types.AttributeValueMemberBOOL{Value: true}, "null": &types.AttributeValueMemberNULL{Value: true},
+		"ss": &types.AttributeValueMemberSS{Value: []string{"x"}}, "ns": &types.AttributeValueMemberNS{Value: []string{"2"}},
+		"bs": &types.AttributeValueMemberBS{Value: [][]byte{{1}}},
+		"l":  &types.AttributeValueMemberL{Value: []types.AttributeValue{text("é 🚀"), &types.AttributeValueMemberL{}}},
+		"m":  &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{"k": text("")}},
+	}, "a")
+	put(t, table, nil, "a")
+	if _, err := awstest.DynamoDB(t).DeleteItem(t.Context(), &dynamodb.DeleteItemInput{
+		TableName: &table, Key: map[string]types.AttributeValue{"pk": text("a"), "sk": text("sk")},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	f := newFunction()
+	run(t, config(t, table, f.invoke))
+	var event struct {
+		Records []struct {
+			EventID, EventName, EventVersion, EventSource, EventSourceARN, AwsRegion string
+			Dynamodb                                                                 struct {
+				ApproximateCreationDateTime    float64
+				Keys, NewImage, OldImage       any
+				SequenceNumber, StreamViewType string
+				SizeBytes                      int64
+			}
+		}
+	}
+	if err := json.Unmarshal(f.next(t), &event, json.MatchCaseInsensitiveNames(true)); err != nil || len(event.Records) != 3 {
+		t.Fatalf("event %+v, error %v", event, err)
+	}
+	whole := map[string]any{
+		"pk": av("S", "a"), "sk": av("S", "sk"), "n": av("N", "1.5"), "b": av("B", "AP8="), "bool": av("BOOL", true), "null": av("NULL", true),
+		"ss": av("SS", []any{"x"}), "ns": av("NS", []any{"2"}), "bs": av("BS", []any{"AQ=="}),
+		"l": av("L", []any{av("S", "é 🚀"), av("L", []any{})}), "m": av("M", map[string]any{"k": av("S", "")}),
+	}
+	key := map[string]any{"pk": av("S", "a"), "sk": av("S", "sk")}
+	for i, want := range []struct {
+		name     string
+		old, new any
+	}{{"INSERT", nil, whole}, {"MODIFY", whole, key}, {"REMOVE", key, nil}} {
+		r := event.Records[i]
+		if r.EventName != want.name || !reflect.DeepEqual(r.Dynamodb.Keys, any(key)) || !reflect.DeepEqual(r.Dynamodb.OldImage, want.old) || !reflect.DeepEqual(r.Dynamodb.NewImage, want.new) {
+			t.Errorf("record %d is %+v, not %+v", i, r, want)
+		}
+		at := time.UnixMilli(int64(r.Dynamodb.ApproximateCreationDateTime * 1000))
+		if r.EventID == "" || r.EventVersion == "" || r.EventSource != "aws:dynamodb" || r.EventSourceARN != arn || r.AwsRegion == "" ||
+			r.Dynamodb.SequenceNumber == "" || r.Dynamodb.SizeBytes == 0 || r.Dynamodb.StreamViewType != "NEW_AND_OLD_IMAGES" || time.Since(at) > time.Hour {
+			t.Errorf("record %d is %+v", i, r)
+		}
+	}
+}
+
+// What a function answers decides which records come again. The batches are of
+// three, and the records a to e.
+func TestABatchThatFailsComesAgainUntilItSucceeds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answers []string // SEQ stands for the sequence number of the batch's second record
+		want    string
+	}{
+		"all is well":          {nil, "abc,de"},
+		"a null list":          {[]string{`{"batchItemFailures":null}`}, "abc,de"},
+		"no answer":            {[]string{``}, "abc,de"},
+		"null":                 {[]string{`null`}, "abc,de"},
+		"the function fails":   {[]string{"error", "error"}, "abc,abc,abc,de"},
+		"one record fails":     {[]string{`{"batchItemFailures":[{"itemIdentifier":"SEQ"}]}`, "error"}, "abc,bc,bc,de"},
+		"the first fails":      {[]string{`{"batchItemFailures":[{"itemIdentifier":"FIRST"}]}`}, "abc,abc,de"},
+		"the lowest counts":    {[]string{`{"batchItemFailures":[{"itemIdentifier":"LAST"},{"itemIdentifier":"SEQ"}]}`}, "abc,bc,de"},
+		"an empty identifier":  {[]string{`{"batchItemFailures":[{"itemIdentifier":""}]}`}, "abc,abc,de"},
+		"another key":          {[]string{`{"batchItemFailures":[{"id":"SEQ"}]}`}, "abc,abc,de"},
+		"an unknown one":       {[]string{`{"batchItemFailures":[{"itemIdentifier":"7"}]}`}, "abc,abc,de"},
+		"an answer that is no": {[]string{`"yes"`, `[`}, "abc,abc,abc,de"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			table := awstest.Table(t)
+			put(t, table, nil, "a", "b", "c", "d", "e")
+			f := newFunction(tt.answers...)
+			run(t, config(t, table, f.invokeWithNumbers))
+			var got []string
+			for range strings.SplitSeq(tt.want, ",") {
+				got = append(got, keys(t, f.next(t)))
+			}
+			if got := strings.Join(got, ","); got != tt.want {
+				t.Errorf("events of %q, not %q", got, tt.want)
+			}
+			f.quiet(t)
+		})
+	}
+}
+
+func TestRecordsThatTheFilterLeavesOutDoNotCome(t *testing.T) {
+	table := awstest.Table(t)
+	put(t, table, nil, "TALLY", "x1", "TALLY2", "x2", "Xx", "x3")
+	f := newFunction()
+	cfg := config(t, table, f.invoke)
+	cfg.KeyPrefix = "x"
+	run(t, cfg)
+	if got := keys(t, f.next(t)) + " " + keys(t, f.next(t)); got != "x1 x2x3" {
+		t.Errorf("events of %q", got)
+	}
+	f.quiet(t)
+}
+
+func TestEveryReaderGetsTheWholeStreamAndWhatComesLater(t *testing.T) {
+	table := awstest.Table(t)
+	put(t, table, nil, "a")
+	functions := map[string]*function{"one": newFunction("error", "error"), "two": newFunction()}
+	cfg := config(t, table, func(ctx context.Context, name string, event []byte) ([]byte, error) {
+		return functions[name].invoke(ctx, name, event)
+	})
+	cfg.Readers = []bridge.Reader{{Function: "one"}, {Function: "two"}}
+	run(t, cfg)
+	for name, want := range map[string][]string{"one": {"a", "a", "a"}, "two": {"a"}} {
+		for _, w := range want {
+			if got := keys(t, functions[name].next(t)); got != w {
+				t.Errorf("%s gets %q, not %q", name, got, w)
+			}
+		}
+	}
+	put(t, table, nil, "b")
+	for name, f := range functions {
+		if got := keys(t, f.next(t)); got != "b" {
+			t.Errorf("%s gets %q", name, got)
+		}
+	}
+}
+
+func TestAWindowNamesItsShardKeepsItsStateAndEnds(t *testing.T) {
+	table := awstest.Table(t)
+	f := newFunction(`{"batchItemFailures":[]}`, `{"state":{"n":"1"}}`, `{"state":{"n":"2"}}`)
+	cfg := config(t, table, f.invoke)
+	cfg.Readers[0].Window = 15 * time.Minute
+	var mu sync.Mutex
+	now := time.Now
+	cfg.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now() }
+	run(t, cfg)
+	put(t, table, nil, "a")
+	first := windowEvent(t, f)
+	if again := windowEvent(t, f); !reflect.DeepEqual(first, again) { // an answer without state
+		t.Errorf("%+v came again as %+v", first, again)
+	}
+	w := first.Window
+	if len(first.Records) != 1 || first.ShardID == "" || first.EventSourceARN != awstest.StreamARN(t, table) || len(first.State) != 0 ||
+		w.End.Sub(w.Start.Time) != 15*time.Minute || w.Start.After(time.Now()) || w.End.Before(time.Now()) || first.IsFinalInvokeForWindow || first.IsWindowTerminatedEarly {
+		t.Errorf("first event: %+v", first)
+	}
+	put(t, table, nil, "b")
+	if second := windowEvent(t, f); second.State["n"] != "1" || second.Window != w {
+		t.Errorf("second event: %+v", second)
+	}
+	mu.Lock()
+	now = func() time.Time { return time.Now().Add(15 * time.Minute) }
+	mu.Unlock()
+	if last := windowEvent(t, f); last.State["n"] != "2" || len(last.Records) != 0 || !last.IsFinalInvokeForWindow || last.ShardID != first.ShardID {
+		t.Errorf("last event: %+v", last)
+	}
+	f.quiet(t)
+	put(t, table, nil, "c")
+	if next := windowEvent(t, f); len(next.State) != 0 || len(next.Records) != 1 || next.IsFinalInvokeForWindow {
+		t.Errorf("the next window: %+v", next)
+	}
+}
+
+// A stream that an engine here never has: two shards with a child each, pages of
+// the description, an iterator that is too old.
+func TestShardsAreReadParentsFirstAndToTheirEnd(t *testing.T) {
+	s := &split{expire: 2, shards: []streams.Shard{
+		{ShardId: aws.String("child"), ParentShardId: aws.String("parent")},
+		{ShardId: aws.String("parent"), ParentShardId: aws.String("gone")},
+		{ShardId: aws.String("grandchild"), ParentShardId: aws.String("child")},
+	}}
+	f := newFunction("error", `{}`, "error")
+	cfg := config(t, awstest.Table(t), f.invoke)
+	cfg.Streams = s
+	run(t, cfg)
+	var got []string
+	for range 8 {
+		got = append(got, keys(t, f.next(t)))
+	}
+	want := []string{"parent0", "parent0", "parent1", "parent1", "child0", "child1", "grandchild0", "grandchild1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("events of %q, not %q", got, want)
+	}
+	f.quiet(t)
+}
+
+func av(kind string, value any) any { return map[string]any{kind: value} }
+
+// keys joins the partition keys of an event's records.
+func keys(t *testing.T, event []byte) (joined string) {
+	t.Helper()
+	var e events.DynamoDBEvent
+	if err := json.Unmarshal(event, &e); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range e.Records {
+		joined += r.Change.Keys["pk"].String()
+	}
+	return joined
+}
+
+func windowEvent(t *testing.T, f *function) (e events.DynamoDBTimeWindowEvent) {
+	t.Helper()
+	if err := json.Unmarshal(f.next(t), &e); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// invokeWithNumbers puts sequence numbers of the batch into the answer.
+func (f *function) invokeWithNumbers(ctx context.Context, name string, event []byte) ([]byte, error) {
+	answer, err := f.invoke(ctx, name, event)
+	var e events.DynamoDBEvent
+	if err := json.Unmarshal(event, &e); err != nil {
+		return nil, err
+	}
+	number := func(i int) string { return e.Records[min(i, len(e.Records)-1)].Change.SequenceNumber }
+	return []byte(strings.NewReplacer("FIRST", number(0), "SEQ", number(1), "LAST", number(2)).Replace(string(answer))), err
+}
+
+// A split stream has two records in each shard, one a page.
+type split struct {
+	shards []streams.Shard
+	expire int // how many calls of GetRecords fail
+}
+
+func (s *split) DescribeStream(_ context.Context, in *dynamodbstreams.DescribeStreamInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
+	description := &streams.StreamDescription{Shards: s.shards[:2], LastEvaluatedShardId: aws.String("parent")}
+	if in.ExclusiveStartShardId != nil {
+		description = &streams.StreamDescription{Shards: s.shards[2:]}
+	}
+	return &dynamodbstreams.DescribeStreamOutput{StreamDescription: description}, nil
+}
+
+func (*split) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
+	after := -1
+	if in.ShardIteratorType == streams.ShardIteratorTypeAfterSequenceNumber {
+		_, _ = fmt.Sscan(*in.SequenceNumber, &after)
+	}
+	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: aws.String(fmt.Sprint(*in.ShardId, " ", after+1))}, nil
+}
+
+func (s *split) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
+	var shard string
+	var n int
+	_, _ = fmt.Sscan(*in.ShardIterator, &shard, &n)
+	if n == 1 && s.expire > 0 {
+		s.expire--
+		return nil, &streams.ExpiredIteratorException{}
+	}
+	out := &dynamodbstreams.GetRecordsOutput{Records: []streams.Record{{Dynamodb: &streams.StreamRecord{
+		SequenceNumber: aws.String(fmt.Sprint(n)),
+		Keys:           map[string]streams.AttributeValue{"pk": &streams.AttributeValueMemberS{Value: fmt.Sprint(shard, n)}},
+	}}}}
+	if n == 0 {
+		out.NextShardIterator = aws.String(shard + " 1")
+	}
+	return out, nil
+}
