@@ -1,0 +1,112 @@
+package awstest
+
+import (
+	"context"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// Calls counts what clients ask of AWS. It counts below the SDK's retries, so an
+// attempt counts as AWS bills it: by itself.
+//
+// Its Middleware goes into any client: dynamodb.WithAPIOptions(calls.Middleware),
+// sqs.WithAPIOptions(calls.Middleware). The zero value is ready, for any number of
+// clients and goroutines.
+type Calls struct {
+	mu    sync.Mutex
+	usage Usage
+}
+
+// Usage is what was asked of AWS, by operation, such as "PutItem".
+type Usage struct {
+	Calls map[string]int
+	// Units are the read or write units that DynamoDB says it took. A call that
+	// fails, also by its condition, tells none. DynamoDB Local tells one unit for
+	// an item that a transaction writes, where AWS takes two.
+	Units map[string]float64
+}
+
+// Take returns what was counted since it was last called.
+func (c *Calls) Take() Usage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken := c.usage
+	c.usage = Usage{}
+	return taken
+}
+
+// Middleware makes a client's calls count, and its calls of DynamoDB tell the
+// capacity that they consume.
+func (c *Calls) Middleware(stack *middleware.Stack) error {
+	ask := middleware.InitializeMiddlewareFunc("AskForCapacity", askForCapacity)
+	if err := stack.Initialize.Add(ask, middleware.After); err != nil {
+		return err
+	}
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("CountCalls", c.count), middleware.Before)
+}
+
+func (c *Calls) count(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+	middleware.DeserializeOutput, middleware.Metadata, error,
+) {
+	out, metadata, err := next.HandleDeserialize(ctx, in)
+	operation := awsmiddleware.GetOperationName(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.usage.Calls == nil {
+		c.usage = Usage{Calls: map[string]int{}, Units: map[string]float64{}}
+	}
+	c.usage.Calls[operation]++
+	for _, table := range consumed(out.Result) {
+		c.usage.Units[operation] += aws.ToFloat64(table.CapacityUnits)
+	}
+	return out, metadata, err
+}
+
+func askForCapacity(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+	middleware.InitializeOutput, middleware.Metadata, error,
+) {
+	const total = types.ReturnConsumedCapacityTotal
+	switch p := in.Parameters.(type) {
+	case *dynamodb.PutItemInput:
+		p.ReturnConsumedCapacity = total
+	case *dynamodb.UpdateItemInput:
+		p.ReturnConsumedCapacity = total
+	case *dynamodb.TransactWriteItemsInput:
+		p.ReturnConsumedCapacity = total
+	case *dynamodb.GetItemInput:
+		p.ReturnConsumedCapacity = total
+	case *dynamodb.QueryInput:
+		p.ReturnConsumedCapacity = total
+	case *dynamodb.ScanInput:
+		p.ReturnConsumedCapacity = total
+	}
+	return next.HandleInitialize(ctx, in)
+}
+
+// consumed is what an answer tells of the capacity that the call took.
+func consumed(result any) []types.ConsumedCapacity {
+	var c *types.ConsumedCapacity
+	switch out := result.(type) {
+	case *dynamodb.TransactWriteItemsOutput:
+		return out.ConsumedCapacity
+	case *dynamodb.PutItemOutput:
+		c = out.ConsumedCapacity
+	case *dynamodb.UpdateItemOutput:
+		c = out.ConsumedCapacity
+	case *dynamodb.GetItemOutput:
+		c = out.ConsumedCapacity
+	case *dynamodb.QueryOutput:
+		c = out.ConsumedCapacity
+	case *dynamodb.ScanOutput:
+		c = out.ConsumedCapacity
+	}
+	if c == nil {
+		return nil
+	}
+	return []types.ConsumedCapacity{*c}
+}
