@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -20,6 +21,7 @@ import (
 type response struct {
 	status  int
 	header  []headerField // besides those that every answer has
+	problem bool          // of the media type of problems
 	body    []byte
 	orderID order.ID // whom it is about, for the log
 }
@@ -47,29 +49,37 @@ func (a *api) endpoint(route string, methods map[string]handler) http.Handler {
 		began := a.Now()
 		id := a.requestID(r)
 		res, err := a.answer(r, methods, allow)
-		header := w.Header()
-		header["Content-Type"] = typeJSON
 		if err != nil {
 			res = problemOf(err, id, res.orderID)
-			header["Content-Type"] = typeProblem
 		}
-		header["Cache-Control"] = noStore
-		header["X-Content-Type-Options"] = noSniff
-		header["X-Request-Id"] = []string{id}
-		header["Content-Length"] = []string{strconv.Itoa(len(res.body))}
-		for _, f := range res.header {
-			header[f.name] = []string{f.value}
-		}
-		w.WriteHeader(res.status)
-		if r.Method != http.MethodHead {
-			// An error here means that the client has gone; it has nobody to tell.
-			_, _ = w.Write(res.body)
-		}
+		res.write(w, r.Method, id)
 
-		if level := levelOf(res.status, r.Context().Err() != nil); a.Log.Enabled(r.Context(), level) {
-			a.log(level, route, r.Method, id, res, err, a.Now().Sub(began))
+		abandoned := errors.Is(r.Context().Err(), context.Canceled)
+		if level := levelOf(res.status, abandoned); a.Log.Enabled(r.Context(), level) {
+			a.log(r, level, route, id, res, err, a.Now().Sub(began))
 		}
 	})
+}
+
+// write sends the response, with the headers that every answer has.
+func (res response) write(w http.ResponseWriter, method, requestID string) {
+	header := w.Header()
+	header["Content-Type"] = typeJSON
+	if res.problem {
+		header["Content-Type"] = typeProblem
+	}
+	header["Cache-Control"] = noStore
+	header["X-Content-Type-Options"] = noSniff
+	header["X-Request-Id"] = []string{requestID}
+	header["Content-Length"] = []string{strconv.Itoa(len(res.body))}
+	for _, f := range res.header {
+		header[f.name] = []string{f.value}
+	}
+	w.WriteHeader(res.status)
+	if method != http.MethodHead {
+		// An error here means that the client has gone; it has nobody to tell.
+		_, _ = w.Write(res.body)
+	}
 }
 
 // answer finds who answers, and turns a panic into an error, so that one bad
@@ -102,7 +112,7 @@ func (a *api) requestID(r *http.Request) string {
 }
 
 // levelOf makes the default level quiet as long as all goes well, also when a client
-// does not wait for its answer. The store itself logs why it is unavailable, once.
+// does not wait for its answer; a deadline that passes is no client's doing. The store itself logs why it is unavailable, once.
 func levelOf(status int, abandoned bool) slog.Level {
 	switch {
 	case abandoned:
@@ -119,10 +129,11 @@ func levelOf(status int, abandoned bool) slog.Level {
 }
 
 // log writes the one line of a request. Nothing that the client wrote is in it but
-// the request id, which is visible ASCII.
-func (a *api) log(level slog.Level, route, method, id string, res response, err error, took time.Duration) {
+// the request id, which is visible ASCII. The handler of the log gets the request's
+// context, in which a host may have put its own name for the request.
+func (a *api) log(r *http.Request, level slog.Level, route, id string, res response, err error, took time.Duration) {
 	attrs := []slog.Attr{
-		slog.String("method", knownMethod(method)), slog.String("route", route), slog.Int("status", res.status),
+		slog.String("method", knownMethod(r.Method)), slog.String("route", route), slog.Int("status", res.status),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request_id", id),
 	}
 	if res.orderID != "" {
@@ -131,7 +142,7 @@ func (a *api) log(level slog.Level, route, method, id string, res response, err 
 	if err != nil {
 		attrs = append(attrs, slog.Any("err", err))
 	}
-	a.Log.LogAttrs(context.Background(), level, "request", attrs...)
+	a.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
 // cleanPath serves a path with empty or dot segments, such as a base URL's slash

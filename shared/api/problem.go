@@ -51,6 +51,18 @@ type methodError struct{ allow string }
 
 func (e *methodError) Error() string { return "method not allowed, only " + e.allow }
 
+// ErrUndecodable is for the Body of a request to return when the host that hands
+// the request over has been given the body in an encoding, and could not decode it.
+// The request is answered with 400.
+var ErrUndecodable = errors.New("the body could not be decoded")
+
+// WriteProblem answers a request in the handler's place, for a host that has to:
+// with 500, and with other problems for the errors of package order. The request
+// id has 1 to 100 visible ASCII characters.
+func WriteProblem(w http.ResponseWriter, requestID string, err error) {
+	problemOf(err, requestID, "").write(w, "", requestID)
+}
+
 // Errors that are an answer by themselves.
 var (
 	errNoRoute       = errors.New("there is nothing at this path")
@@ -94,10 +106,13 @@ func problemOf(err error, requestID string, about order.ID) response {
 	if err != nil {
 		panic(err) // texts and numbers always have a JSON form
 	}
-	return response{status: p.Status, header: header, body: body, orderID: about}
+	return response{status: p.Status, header: header, problem: true, body: body, orderID: about}
 }
 
 func classify(err error) (problem, []headerField) {
+	if errors.Is(err, ErrUndecodable) {
+		err = faults{bodyFault("invalid_encoding", "is not the base64 that it was announced to be")}
+	}
 	if all, ok := errors.AsType[faults](err); ok {
 		return problem{
 			Status: http.StatusBadRequest, Code: all[0].Code, Errors: all,

@@ -22,8 +22,8 @@ func TestTheContractHasTheErrorCodesOfTheService(t *testing.T) {
 	}
 }
 
-// codesInSource lists the error codes that the source of shared/api names: the strings
-// that it gives to a field or a parameter called code. One that is not written there
+// codesInSource lists the error codes that the source of the handlers and of what
+// hands them requests names: the strings that it gives to a field or a parameter called code. One that is not written there
 // as a literal fails the test, because it would be missed.
 func codesInSource(t *testing.T) (codes []string) {
 	t.Helper()
@@ -53,9 +53,13 @@ func codesInSource(t *testing.T) (codes []string) {
 
 func sourceFiles(t *testing.T) (files []*ast.File) {
 	t.Helper()
-	names, err := filepath.Glob("../api/*.go")
-	if err != nil {
-		t.Fatal(err)
+	var names []string
+	for _, folder := range []string{"../api", "../lambdahttp"} {
+		found, err := filepath.Glob(folder + "/*.go")
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d files, %v", folder, len(found), err)
+		}
+		names = append(names, found...)
 	}
 	for _, name := range names {
 		if strings.HasSuffix(name, "_test.go") {

@@ -1,0 +1,37 @@
+// Command create is the Lambda function behind POST /api/orders/create/: it takes an order, with one
+// write to the table.
+//
+// Like all functions of the API it serves the whole of it: what reaches one is up
+// to the routes of template.yaml, and what it may do to its role.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"orders/shared/api"
+	"orders/shared/awsclient"
+	"orders/shared/dynamostore"
+	"orders/shared/lambdahttp"
+)
+
+func main() {
+	log := lambdacontext.NewLogger()
+	env := awsclient.NewEnv(os.Getenv)
+	table, aws := env.Text("ORDERS_TABLE"), env.AWS("AWS_ENDPOINT_URL")
+	if err := env.Err(); err != nil {
+		log.Error("the function cannot start", "err", err)
+		os.Exit(1)
+	}
+	store := dynamostore.New(dynamostore.Config{
+		Client: awsclient.DynamoDB(context.Background(), aws, log), Table: table, Now: time.Now, Random: rand.Reader,
+	})
+	lambda.Start(lambdahttp.New(api.New(api.Config{
+		Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: log,
+	}), log))
+}

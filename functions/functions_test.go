@@ -1,0 +1,349 @@
+package functions_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"orders/shared/awstest"
+	"orders/shared/dynamostore"
+	"orders/shared/order"
+)
+
+// names are all functions.
+var names = []string{"create", "status", "ids", "metrics", "relay", "tally", "processor"}
+
+// A home is what functions find on AWS: a table, queues, and one endpoint.
+type home struct {
+	t                              *testing.T
+	table, queueURL, deadLetterURL string
+	endpoint                       string
+	opened                         atomic.Int64 // connections that were opened in advance
+}
+
+func openHome(t *testing.T) *home {
+	t.Helper()
+	h := &home{t: t, table: awstest.Table(t)}
+	h.queueURL, h.deadLetterURL = awstest.Queues(t)
+	tables, queues := proxyTo(t, awstest.DynamoDBEndpoint(t)), proxyTo(t, awstest.SQSEndpoint(t))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch target := r.Header.Get("X-Amz-Target"); {
+		case strings.HasPrefix(target, "DynamoDB_"):
+			tables.ServeHTTP(w, r)
+		case strings.HasPrefix(target, "AmazonSQS."):
+			queues.ServeHTTP(w, r)
+		default:
+			h.opened.Add(1)
+		}
+	}))
+	t.Cleanup(server.Close)
+	h.endpoint = server.URL
+	return h
+}
+
+func proxyTo(t *testing.T, endpoint string) *httputil.ReverseProxy {
+	t.Helper()
+	target, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+}
+
+// start starts a function as template.yaml would configure it.
+func (h *home) start(name string) *function {
+	h.t.Helper()
+	return start(h.t, name,
+		"AWS_REGION="+awstest.Region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL="+h.endpoint,
+		"ORDERS_TABLE="+h.table, "ORDERS_QUEUE_URL="+h.queueURL, "DEAD_LETTER_QUEUE_URL="+h.deadLetterURL, "PROCESSING_TIME=1s")
+}
+
+// bodies takes the messages that wait in a queue.
+func (h *home) bodies(queueURL string) (bodies []string) {
+	h.t.Helper()
+	client := awstest.SQS(h.t)
+	for {
+		got, err := client.ReceiveMessage(h.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &queueURL, MaxNumberOfMessages: 10})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if len(got.Messages) == 0 {
+			slices.Sort(bodies)
+			return bodies
+		}
+		for _, m := range got.Messages {
+			bodies = append(bodies, *m.Body)
+			if _, err := client.DeleteMessage(h.t.Context(), &sqs.DeleteMessageInput{QueueUrl: &queueURL, ReceiptHandle: m.ReceiptHandle}); err != nil {
+				h.t.Fatal(err)
+			}
+		}
+	}
+}
+
+func (h *home) tally() order.Tally {
+	h.t.Helper()
+	tally, err := dynamostore.New(dynamostore.Config{Client: awstest.DynamoDB(h.t), Table: h.table}).Metrics(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return tally
+}
+
+// The sample order, and the message that starts it.
+const (
+	sample      = "ORDNKNQ5QDYPK6NEMJR32YM2KWTNA"
+	startSample = `{"order_id":"` + sample + `","to":"Processing"}`
+	noFailures  = `{"batchItemFailures":[]}`
+)
+
+// Each sample event gets what events/README.md says, from the function that it is
+// for, by way of Lambda's Runtime API. They come in an order in which each is seen
+// before and after the sample order exists.
+func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
+	h := openHome(t)
+	functions := map[string]*function{}
+	for _, name := range names {
+		functions[name] = h.start(name)
+	}
+	for _, step := range []struct {
+		event  string
+		status int      // of an HTTP answer, 0 for others
+		want   []string // each in the answer
+		queued []string // in the queue afterwards
+		buried []string // in the dead-letter queue, the beginnings
+	}{
+		{event: "status", status: 404, want: []string{`"code":"order_not_found"`}},
+		{event: "ids", status: 200, want: []string{`"body":"[]"`}},
+		{event: "metrics", status: 200, want: []string{`"total_orders":0,`}},
+		{event: "processor", want: []string{noFailures}, buried: []string{startSample}},
+
+		{event: "create", status: 201, want: []string{sample, `"Location":"/api/orders/` + sample + `/status/"`, `"status":"Pending"`}},
+		{event: "create", status: 201, want: []string{sample, `"Idempotency-Replayed":"true"`}},
+		{event: "create-bad", status: 400, want: []string{`"pointer":"/user_id"`, `"pointer":"/item_ids"`, `"pointer":"/total_amount"`}},
+		{event: "ids", status: 200, want: []string{`[{"order_id":"` + sample + `"}]`}},
+		{event: "relay", want: []string{noFailures}, queued: []string{startSample}},
+		{event: "relay-bad", want: []string{noFailures}, queued: []string{startSample}, buried: []string{`{"event_id":`}},
+		{event: "processor", want: []string{noFailures}},
+		{event: "status", status: 200, want: []string{`"status":"Processing"`}},
+		{event: "processor-bad", want: []string{noFailures}, buried: []string{"not a message"}},
+
+		{event: "tally", want: []string{`{"state":{},"batchItemFailures":[]}`}},
+		{event: "tally", want: []string{`{"state":{},"batchItemFailures":[]}`}},
+		{event: "tally-bad", want: []string{`"errorMessage":"the event names no shard`}},
+		{event: "metrics", status: 200, want: []string{`"total_orders":0,`}},
+		{event: "metrics-bad", status: 405, want: []string{`"Allow":"GET, HEAD"`}},
+		{event: "ids-bad", status: 400, want: []string{"invalid_limit", "invalid_cursor"}},
+		{event: "status-bad", status: 404, want: []string{"order_not_found"}},
+	} {
+		function, _, bad := strings.Cut(step.event, "-")
+		got := functions[function].invoke(sampleEvent(t, step.event))
+		if got.failed != (bad && function == "tally") {
+			t.Errorf("%s: function error %v: %s", step.event, got.failed, got.body)
+		}
+		checkAnswer(t, step.event, got.body, step.status, step.want)
+		if queued := h.bodies(h.queueURL); !slices.Equal(queued, step.queued) {
+			t.Errorf("%s: queued %q, want %q", step.event, queued, step.queued)
+		}
+		buried := h.bodies(h.deadLetterURL)
+		if !slices.EqualFunc(buried, step.buried, strings.HasPrefix) {
+			t.Errorf("%s: buried %q, want %q", step.event, buried, step.buried)
+		}
+	}
+}
+
+// checkAnswer holds an answer to a status, if it has one, and to texts in it.
+func checkAnswer(t *testing.T, event string, answer []byte, status int, want []string) {
+	t.Helper()
+	var http struct {
+		StatusCode int    `json:"statusCode"`
+		Body       string `json:"body"`
+	}
+	if err := json.Unmarshal(answer, &http); err != nil || http.StatusCode != status {
+		t.Errorf("%s: answered %s, %v; want status %d", event, answer, err, status)
+	}
+	for _, text := range want {
+		if !strings.Contains(string(answer), text) && !strings.Contains(http.Body, text) {
+			t.Errorf("%s: answered %s, want %s in it", event, answer, text)
+		}
+	}
+}
+
+func sampleEvent(t *testing.T, name string) []byte {
+	t.Helper()
+	event, err := os.ReadFile("../events/" + name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return event
+}
+
+func TestTheReadmeOfTheSamplesNamesEachOfThemAndNoOther(t *testing.T) {
+	readme, err := os.ReadFile("../events/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("../events/*.json")
+	if err != nil || len(files) != 2*len(names) {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		if row := "| `" + filepath.Base(file) + "` |"; strings.Count(string(readme), row) != 1 {
+			t.Errorf("README.md has no row for %s", file)
+		}
+	}
+	if rows := strings.Count(string(readme), ".json` |"); rows != len(files) {
+		t.Errorf("README.md has %d rows for %d files", rows, len(files))
+	}
+}
+
+// The sample of the tally leaves the metrics as they were. Its first record alone
+// would not.
+func TestTheTallyCountsAnOrderOnce(t *testing.T) {
+	h := openHome(t)
+	tally := h.start("tally")
+	var event map[string]any
+	if err := json.Unmarshal(sampleEvent(t, "tally"), &event); err != nil {
+		t.Fatal(err)
+	}
+	event["Records"] = event["Records"].([]any)[:1]
+	body, err := json.Marshal(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := tally.invoke(body); got.failed {
+			t.Fatalf("failed: %s", got.body)
+		}
+		if got := h.tally(); got.ByStatus != [...]int64{1, 0, 0} {
+			t.Errorf("counted %v", got)
+		}
+	}
+}
+
+func TestConnectionsAreOpenedBeforeTheFirstEvent(t *testing.T) {
+	h := openHome(t)
+	for i, name := range names {
+		f := h.start(name)
+		await(f, f.asked)
+		if got := h.opened.Load(); got != int64(i+1) {
+			t.Errorf("%s: %d connections are open, want %d", name, got, i+1)
+		}
+	}
+}
+
+func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
+	always := []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+	table := []string{"ORDERS_TABLE"}
+	queues := []string{"ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "PROCESSING_TIME"}
+	for name, own := range map[string][]string{
+		"create": table, "status": table, "ids": table, "metrics": table, "tally": table,
+		"relay": queues, "processor": slices.Concat(table, queues),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, name)
+			select {
+			case err := <-f.exited:
+				if err == nil || err.Error() != "exit status 1" {
+					t.Errorf("ended with %v", err)
+				}
+			case <-f.asked:
+				t.Fatal("it asks for events")
+			}
+			lines := f.lines()
+			if len(lines) != 1 || lines[0]["level"] != "ERROR" || lines[0]["message"] != "the function cannot start" {
+				t.Fatalf("logged %s", f.output.String())
+			}
+			var missing []string
+			for variable := range strings.SplitSeq(strings.TrimPrefix(lines[0]["err"].(string), "environment: "), "; ") {
+				missing = append(missing, strings.TrimSuffix(variable, " is not set"))
+			}
+			want := slices.Concat(always, own)
+			slices.Sort(missing)
+			slices.Sort(want)
+			if !slices.Equal(missing, want) {
+				t.Errorf("missing %q, want %q", missing, want)
+			}
+		})
+	}
+}
+
+func TestSuccessIsQuietAndARequestIsFoundByEitherID(t *testing.T) {
+	h := openHome(t)
+	quiet := h.start("metrics")
+	quiet.invoke(sampleEvent(t, "metrics"))
+	if logged := quiet.output.String(); logged != "" {
+		t.Errorf("logged %s", logged)
+	}
+	quiet.invoke(sampleEvent(t, "metrics-bad"))
+	lines := quiet.lines()
+	if len(lines) != 1 || lines[0]["requestId"] != "invocation-2" || lines[0]["request_id"] != "aKx3mhPLDoEEJ4w=" || lines[0]["status"] != 405.0 {
+		t.Errorf("logged %s", quiet.output.String())
+	}
+}
+
+// A store that hangs is answered for before Lambda's deadline, and one that is
+// gone at once (I16, F24).
+func TestAStoreThatDoesNotAnswerIsA503(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	f := start(t, "metrics", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "ORDERS_TABLE=orders",
+		"AWS_ENDPOINT_URL="+gone.URL)
+	got := f.invoke(sampleEvent(t, "metrics"))
+	if got.failed || !bytes.Contains(got.body, []byte(`"statusCode":503`)) || !bytes.Contains(got.body, []byte(`"Retry-After":"1"`)) {
+		t.Errorf("answered %s", got.body)
+	}
+}
+
+// The same source gives the same program, wherever it lies, within Lambda's reach:
+// what is small starts fast.
+func TestTheSameSourceGivesTheSameSmallPrograms(t *testing.T) {
+	const limit = 9_000_000
+	var first map[string][]byte
+	for range 2 {
+		root := t.TempDir()
+		for _, part := range []string{"shared", "functions"} {
+			if err := os.CopyFS(filepath.Join(root, part), os.DirFS("../"+part)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, file := range []string{"go.mod", "go.sum", "openapi.go", "openapi.yaml"} {
+			content, err := os.ReadFile("../" + file)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(root, file), content, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		folder := t.TempDir()
+		if err := buildInto(t.Context(), folder, root, "GOOS=linux", "GOARCH=arm64"); err != nil {
+			t.Fatal(err)
+		}
+		built := map[string][]byte{}
+		for _, name := range names {
+			program, err := os.ReadFile(filepath.Join(folder, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			built[name] = program
+			if len(program) > limit {
+				t.Errorf("%s has %d bytes, more than %d", name, len(program), limit)
+			}
+			if first != nil && !bytes.Equal(program, first[name]) {
+				t.Errorf("%s differs from one build to the next", name)
+			}
+		}
+		first = built
+	}
+}

@@ -1,0 +1,244 @@
+package awsclient_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"orders/shared/awsclient"
+)
+
+// variables is an environment as Lambda sets it, with changes.
+func variables(changes map[string]string) func(string) string {
+	all := map[string]string{
+		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token",
+		"ORDERS_TABLE": "orders", "ORDERS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/orders", "PROCESSING_TIME": "50s",
+	}
+	maps.Copy(all, changes)
+	return func(name string) string { return all[name] }
+}
+
+func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		changes map[string]string
+		want    []string // each in the error; none for no error
+	}{
+		{"nothing", nil, nil},
+		{"an emulator", map[string]string{"AWS_ENDPOINT_URL": "http://localstack:4566", "AWS_SESSION_TOKEN": ""}, nil},
+		{"all is missing", map[string]string{
+			"AWS_REGION": "", "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "ORDERS_TABLE": "", "ORDERS_QUEUE_URL": "", "PROCESSING_TIME": "",
+		}, []string{
+			"AWS_REGION is not set", "AWS_ACCESS_KEY_ID is not set", "AWS_SECRET_ACCESS_KEY is not set",
+			"ORDERS_TABLE is not set", "ORDERS_QUEUE_URL is not set", "PROCESSING_TIME is not set",
+		}},
+		{"no URLs", map[string]string{"ORDERS_QUEUE_URL": "orders", "AWS_ENDPOINT_URL": "localhost:4566"}, []string{
+			`ORDERS_QUEUE_URL must be a URL such as https://host/path, not "orders"`,
+			`AWS_ENDPOINT_URL must be a URL such as https://host/path, not "localhost:4566"`,
+		}},
+		{"a bare number", map[string]string{"PROCESSING_TIME": "50"}, []string{`PROCESSING_TIME must be from 1ms to 15m0s, such as 15m0s, not "50"`}},
+		{"too short", map[string]string{"PROCESSING_TIME": "0s"}, []string{"PROCESSING_TIME must be"}},
+		{"too long", map[string]string{"PROCESSING_TIME": "901s"}, []string{"PROCESSING_TIME must be"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			env := awsclient.NewEnv(variables(tt.changes))
+			env.Text("ORDERS_TABLE")
+			env.URL("ORDERS_QUEUE_URL")
+			env.Duration("PROCESSING_TIME", time.Millisecond, 15*time.Minute)
+			env.AWS("AWS_ENDPOINT_URL")
+			err := env.Err()
+			if (err == nil) != (tt.want == nil) {
+				t.Fatalf("error %v", err)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not say %q", err, want)
+				}
+			}
+			if err != nil && strings.Count(err.Error(), "; ")+1 != len(tt.want) {
+				t.Errorf("error %q tells of other than %d problems", err, len(tt.want))
+			}
+		})
+	}
+}
+
+// emulator is an endpoint that answers every call with the same, and tells how
+// often it was called and over how many connections.
+type emulator struct {
+	*httptest.Server
+	connections, calls atomic.Int64
+	mu                 sync.Mutex
+	asked              []string // what came before the first call
+}
+
+func start(t *testing.T, answer http.HandlerFunc) *emulator {
+	t.Helper()
+	e := &emulator{}
+	e.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Target") == "" {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.asked = append(e.asked, fmt.Sprintf("%s %s %q", r.Method, r.URL.Path, r.Header.Get("Authorization")))
+			fmt.Fprint(w, "healthy")
+			return
+		}
+		e.calls.Add(1)
+		answer(w, r)
+	}))
+	e.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			e.connections.Add(1)
+		}
+	}
+	e.Start()
+	t.Cleanup(e.Close)
+	return e
+}
+
+func (e *emulator) aws() aws.Config {
+	return awsclient.NewEnv(variables(map[string]string{"AWS_ENDPOINT_URL": e.URL})).AWS("AWS_ENDPOINT_URL")
+}
+
+func ok(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	fmt.Fprint(w, "{}")
+}
+
+var discard = slog.New(slog.DiscardHandler)
+
+func TestTheFirstCallFindsAConnectionOpen(t *testing.T) {
+	t.Run("DynamoDB", func(t *testing.T) {
+		e := start(t, ok)
+		client := awsclient.DynamoDB(t.Context(), e.aws(), discard)
+		e.checkOpened(t)
+		getItem(t.Context(), t, client, true)
+		e.checkOpened(t)
+	})
+	t.Run("SQS", func(t *testing.T) {
+		e := start(t, ok)
+		client := awsclient.SQS(t.Context(), e.aws(), discard)
+		e.checkOpened(t)
+		if _, err := client.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: aws.String(e.URL)}); err != nil {
+			t.Error(err)
+		}
+		e.checkOpened(t)
+	})
+}
+
+// checkOpened makes sure that there is one connection, opened by a request that
+// needs no permission.
+func (e *emulator) checkOpened(t *testing.T) {
+	t.Helper()
+	if n := e.connections.Load(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+	if want := []string{`GET /ping ""`}; !slices.Equal(e.asked, want) {
+		t.Errorf("asked %q, want %q", e.asked, want)
+	}
+}
+
+// getItem reads something, which is to succeed or not.
+func getItem(ctx context.Context, t *testing.T, client *dynamodb.Client, succeed bool) {
+	t.Helper()
+	_, err := client.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String("orders"), Key: map[string]types.AttributeValue{}},
+		func(o *dynamodb.Options) { o.DisableValidateResponseChecksum = true })
+	if (err == nil) != succeed {
+		t.Errorf("GetItem: %v", err)
+	}
+}
+
+func TestAClientWithoutAConnectionIsGivenAtOnceAndSaysWhyInTheDebugLog(t *testing.T) {
+	var logs strings.Builder
+	log := slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	refused := httptest.NewServer(nil)
+	refused.Close()
+	cfg := awsclient.NewEnv(variables(map[string]string{"AWS_ENDPOINT_URL": refused.URL})).AWS("AWS_ENDPOINT_URL")
+	if awsclient.DynamoDB(t.Context(), cfg, log) == nil || !strings.Contains(logs.String(), "level=DEBUG") || !strings.Contains(logs.String(), "connection refused") {
+		t.Errorf("logged %s", logs.String())
+	}
+}
+
+// F24, I16.
+func TestACallToABlackHoleEndsInBoundedTime(t *testing.T) {
+	hole := start(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has gone
+		<-r.Context().Done()
+	})
+	client := awsclient.DynamoDB(t.Context(), hole.aws(), discard)
+	t.Run("with its context", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		getItem(ctx, t, client, false)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+	t.Run("by itself", func(t *testing.T) {
+		hole.calls.Store(0)
+		began := time.Now()
+		getItem(t.Context(), t, client, false)
+		if took := time.Since(began); took > 13*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		if n := hole.calls.Load(); n != 3 {
+			t.Errorf("%d attempts, want 3", n)
+		}
+	})
+}
+
+func TestAFailingServiceIsAskedThreeTimes(t *testing.T) {
+	failing := start(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	getItem(t.Context(), t, awsclient.DynamoDB(t.Context(), failing.aws(), discard), false)
+	if n := failing.calls.Load(); n != 3 {
+		t.Errorf("%d attempts, want 3", n)
+	}
+}
+
+func TestACallIsSignedWithTheCredentialsThatLambdaGives(t *testing.T) {
+	var authorization, token string
+	e := start(t, func(w http.ResponseWriter, r *http.Request) {
+		authorization, token = r.Header.Get("Authorization"), r.Header.Get("X-Amz-Security-Token")
+		ok(w, r)
+	})
+	getItem(t.Context(), t, awsclient.DynamoDB(t.Context(), e.aws(), discard), true)
+	if !strings.Contains(authorization, "Credential=key/") || !strings.Contains(authorization, "/eu-west-1/dynamodb/") || token != "token" {
+		t.Errorf("signed %q, token %q", authorization, token)
+	}
+}
+
+// Without an endpoint the clients go to AWS, over TLS.
+func TestWithoutAnEndpointTheClientsAreForAWS(t *testing.T) {
+	cfg := awsclient.NewEnv(variables(map[string]string{"AWS_ENDPOINT_URL": ""})).AWS("AWS_ENDPOINT_URL")
+	var hosts []string
+	cfg.HTTPClient = clientFunc(func(r *http.Request) (*http.Response, error) {
+		hosts = append(hosts, r.URL.String())
+		return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+	})
+	awsclient.DynamoDB(t.Context(), cfg, discard)
+	awsclient.SQS(t.Context(), cfg, discard)
+	want := []string{"https://dynamodb.eu-west-1.amazonaws.com/ping", "https://sqs.eu-west-1.amazonaws.com/ping"}
+	if !slices.Equal(hosts, want) {
+		t.Errorf("opened %q, want %q", hosts, want)
+	}
+}
+
+type clientFunc func(*http.Request) (*http.Response, error)
+
+func (f clientFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }

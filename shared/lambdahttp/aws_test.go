@@ -1,0 +1,34 @@
+package lambdahttp_test
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"orders/shared/api"
+	"orders/shared/awstest"
+	"orders/shared/lambdahttp"
+	"orders/shared/ordertest"
+)
+
+func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
+
+// The same through the whole home on AWS.
+func TestHTTPOnAWS(t *testing.T) {
+	ordertest.RunHTTP(t, func(t *testing.T) ordertest.Service {
+		t.Parallel()
+		home := awstest.OpenHome(t)
+		logs := &logBuffer{}
+		log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		lambda := gateway{function: lambdahttp.New(api.New(api.Config{
+			Orders: home.Store, Metrics: home.Metrics, RequestID: rand.Text, Now: time.Now, Log: log,
+		}), log)}
+		return ordertest.Service{
+			Home: home.Home, Logs: logs.Bytes,
+			Do: func(r *http.Request) *http.Response { return lambda.do(t, r).response() },
+		}
+	})
+}
