@@ -1,0 +1,244 @@
+package orders_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json/v2"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path"
+	"reflect"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"orders/shared/api"
+	"orders/shared/dynamostore"
+	"orders/shared/order"
+	"orders/shared/sqsqueue"
+)
+
+// recorder stands for AWS as far as a call goes: it notes what is asked for, and
+// answers writes in its way.
+type recorder struct {
+	*httptest.Server
+	refuses bool
+	item    string // what a refusal shows of the item that is there, in JSON
+
+	mu         sync.Mutex
+	operations map[string]bool
+	calls      []call
+}
+
+// The answers that lead the code everywhere it goes: all is well; there is no such
+// order; the order is there, and its time has not come.
+func answers(t testing.TB) []*recorder {
+	const early = `,"Item":{"pk":{"S":"ORDER#` + someID + `"},"sk":{"S":"ORDER"},"status":{"S":"Processing"},` +
+		`"created_at":{"S":"2999-01-01T00:00:00.000Z"},"started_at":{"S":"2999-01-01T00:00:00.000Z"}}`
+	all := []*recorder{{}, {refuses: true}, {refuses: true, item: early}}
+	for _, r := range all {
+		r.operations = map[string]bool{}
+		r.Server = httptest.NewServer(r)
+		t.Cleanup(r.Close)
+	}
+	return all
+}
+
+const someID = "ORDNKNQ5QDYPK6NEMJR32YM2KWTNA"
+
+// A request has, of all operations, what says whether a role allows it.
+type request struct {
+	TableName, IndexName, QueueURL string
+	KeyConditionExpression         string
+	Key, Item                      map[string]struct{ S string }
+	ExpressionAttributeValues      map[string]struct{ S string }
+	TransactItems                  []map[string]request
+	Entries                        []struct{ ID string }
+}
+
+func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	service, operation, _ := strings.Cut(req.Header.Get("X-Amz-Target"), ".")
+	var in request
+	if err := json.UnmarshalRead(req.Body, &in, json.MatchCaseInsensitiveNames(true)); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	r.note(service, operation, in)
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	write := operation == "PutItem" || operation == "UpdateItem"
+	switch {
+	case operation == "SendMessageBatch":
+		sent := []map[string]string{}
+		for _, e := range in.Entries {
+			sent = append(sent, map[string]string{"Id": e.ID, "MessageId": e.ID, "MD5OfMessageBody": ""})
+		}
+		_ = json.MarshalWrite(w, map[string]any{"Successful": sent})
+	case write && r.refuses:
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"%s}`, r.item)
+	default:
+		fmt.Fprint(w, `{}`)
+	}
+}
+
+var partitionKey = regexp.MustCompile(`^#\w+ = (:\w+)`)
+
+// note records a request as IAM sees it: a transaction is the writes within it, a
+// batch of messages is a message. See
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html.
+func (r *recorder) note(service, operation string, in request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.operations[operation] = true
+	switch {
+	case operation == "TransactWriteItems":
+		for _, item := range in.TransactItems {
+			for verb, write := range item {
+				r.add("dynamodb:"+verb+"Item", write)
+			}
+		}
+	case strings.HasPrefix(service, "DynamoDB"):
+		r.add("dynamodb:"+operation, in)
+	default:
+		r.calls = append(r.calls, call{"sqs:" + strings.TrimSuffix(operation, "Batch"), "${" + path.Base(in.QueueURL) + ".Arn}", ""})
+	}
+}
+
+func (r *recorder) add(action string, in request) {
+	resource, pk := "${"+in.TableName+".Arn}", in.Key["pk"].S+in.Item["pk"].S
+	if in.IndexName != "" {
+		resource += "/index/" + in.IndexName
+	}
+	if found := partitionKey.FindStringSubmatch(in.KeyConditionExpression); found != nil {
+		pk = in.ExpressionAttributeValues[found[1]].S
+	}
+	r.calls = append(r.calls, call{action, resource, pk})
+}
+
+func (r *recorder) config() aws.Config {
+	return aws.Config{
+		Region: "eu-west-1", BaseEndpoint: aws.String(r.URL), RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	}
+}
+
+func (r *recorder) dynamodb() *dynamodb.Client {
+	return dynamodb.NewFromConfig(r.config(), func(o *dynamodb.Options) { o.DisableValidateResponseChecksum = true })
+}
+
+func (r *recorder) queue() *sqsqueue.Queue {
+	return sqsqueue.New(sqsqueue.Config{
+		Client: sqs.NewFromConfig(r.config(), func(o *sqs.Options) { o.DisableMessageChecksumValidation = true }),
+		URL:    "https://sqs/0/OrdersQueue", DeadLetterURL: "https://sqs/0/DeadLetterQueue", Now: time.Now, Log: quiet,
+	})
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// calls are what a function asks of AWS: for the requests that its routes bring it,
+// or the events that its source does.
+func (f function) calls(s *stack) []call {
+	s.t.Helper()
+	var calls []call
+	for _, r := range answers(s.t) {
+		f.drive(s, r)
+		calls = append(calls, r.calls...)
+	}
+	return calls
+}
+
+func (f function) drive(s *stack, r *recorder) {
+	s.t.Helper()
+	store := dynamostore.New(dynamostore.Config{
+		Client: r.dynamodb(), Table: "OrdersTable", ProcessingTime: time.Minute, Now: time.Now, Random: rand.Reader,
+	})
+	switch f.folder {
+	case "functions/relay":
+		relay := dynamostore.Relay{Queue: r.queue(), ProcessingTime: time.Minute, Log: quiet}
+		send(s, "relay.json", relay.Handle)
+		send(s, "relay-bad.json", relay.Handle)
+	case "functions/tally":
+		send(s, "tally.json", dynamostore.Tallier{Client: r.dynamodb(), Table: "OrdersTable", Now: time.Now, Log: quiet}.Handle)
+	case "functions/processor":
+		processor := order.Processor{Orders: store, Queue: r.queue()}
+		receiver := sqsqueue.Receiver{Process: processor.Process, Now: time.Now, Log: quiet}
+		send(s, "processor.json", receiver.Handle)
+		send(s, "processor-bad.json", receiver.Handle)
+		late := order.Message{OrderID: someID, To: order.Completed}.Body()
+		_, _ = receiver.Handle(s.t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(late)}}})
+	default:
+		handler := api.New(api.Config{Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: quiet})
+		for _, p := range f.paths(s) {
+			f.request(s, handler, p)
+		}
+	}
+}
+
+// request sends a path every method that the API takes there.
+func (f function) request(s *stack, handler http.Handler, p string) {
+	for _, route := range api.Routes() {
+		method, path, _ := strings.Cut(route, " ")
+		if strings.TrimSuffix(p, "/") != path {
+			continue
+		}
+		body := strings.NewReader(`{"user_id":"u","item_ids":["i"],"total_amount":1}`)
+		req := httptest.NewRequestWithContext(s.t.Context(), method, strings.ReplaceAll(p, "{order_id}", someID), body)
+		req.Header.Set("Content-Type", "application/json")
+		handler.ServeHTTP(httptest.NewRecorder(), req)
+	}
+}
+
+// send hands a function's handler one of the sample events.
+func send[Event, Answer any](s *stack, name string, handle func(context.Context, Event) (Answer, error)) {
+	s.t.Helper()
+	text, err := os.ReadFile("events/" + name)
+	var e Event
+	if err == nil {
+		err = json.Unmarshal(text, &e, json.MatchCaseInsensitiveNames(true))
+	}
+	if err != nil {
+		s.t.Fatalf("events/%s: %v", name, err)
+	}
+	_, _ = handle(s.t.Context(), e)
+}
+
+// TestNoCallIsOverlooked holds what TestTheTemplate has seen the functions do to all
+// that they can do: the methods of the clients that their packages ask for.
+func TestNoCallIsOverlooked(t *testing.T) {
+	s := &stack{t: t}
+	seen := map[string]bool{}
+	for _, folder := range []string{"create", "status", "ids", "metrics", "relay", "tally", "processor"} {
+		f := function{folder: "functions/" + folder, events: map[string]map[string]any{}}
+		for path, serving := range serves {
+			if serving == f.folder {
+				f.events["HttpApi/"+path] = map[string]any{"Path": path}
+			}
+		}
+		for _, r := range answers(t) {
+			f.drive(s, r)
+			for operation := range r.operations {
+				seen[operation] = true
+			}
+		}
+	}
+	for _, client := range []reflect.Type{
+		reflect.TypeFor[dynamostore.Client](), reflect.TypeFor[dynamostore.TransactionClient](), reflect.TypeFor[sqsqueue.Client](),
+	} {
+		for method := range client.Methods() {
+			if !seen[method.Name] {
+				t.Errorf("no function was seen to call %s of %s: give its role the action, and this test a case that calls it", method.Name, client)
+			}
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package orders_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"orders/shared/api"
+)
+
+var routeRules = []rule{
+	{"every path of the API leads to its function, with and without the slash", checkRoutes, []edit{
+		{"Path: /api/metrics/ }", "Path: /api/metric/ }", "nothing serves /api/metrics/"},
+		{"Path: /api/metrics/ }", "Path: /api/metric/ }", "/api/metric/ of MetricsFunction is no path of the API"},
+		{"Path: /api/orders/ids }", "Path: /api/orders }", "/api/orders leads to CreateFunction and IdsFunction"},
+		{"CodeUri: functions/ids/", "CodeUri: functions/create/", "/api/orders/ids leads to functions/create, not functions/ids"},
+		{"Method: ANY, Path: /api/orders/create }", "Method: POST, Path: /api/orders/create }", "/api/orders/create takes POST, not ANY"},
+	}},
+}
+
+// serves tells which function answers a path.
+var serves = map[string]string{
+	"/api/orders":                   "functions/create",
+	"/api/orders/create":            "functions/create",
+	"/api/orders/ids":               "functions/ids",
+	"/api/orders/{order_id}":        "functions/status",
+	"/api/orders/{order_id}/status": "functions/status",
+	"/api/metrics":                  "functions/metrics",
+}
+
+func checkRoutes(s *stack) {
+	leadsTo := map[string]function{}
+	for _, f := range s.functions() {
+		for _, path := range f.paths(s) {
+			if other, twice := leadsTo[path]; twice {
+				s.fault("%s leads to %s and %s", path, other.ID, f.ID)
+			}
+			leadsTo[path] = f
+			if folder, ok := serves[strings.TrimSuffix(path, "/")]; !ok {
+				s.fault("%s of %s is no path of the API", path, f.ID)
+			} else if f.folder != folder {
+				s.fault("%s leads to %s, not %s", path, f.folder, folder)
+			}
+		}
+	}
+	for _, path := range apiPaths() {
+		if _, ok := serves[path]; !ok {
+			s.fault("the API has a path %s, and no function is to serve it", path)
+		}
+		for _, path := range []string{path, path + "/"} {
+			if _, ok := leadsTo[path]; !ok {
+				s.fault("nothing serves %s", path)
+			}
+		}
+	}
+}
+
+// paths are those of a function's events, which take any method.
+func (f function) paths(s *stack) []string {
+	var paths []string
+	for name, e := range f.events {
+		if !strings.HasPrefix(name, "HttpApi/") {
+			continue
+		}
+		if e["Method"] != "ANY" {
+			s.fault("%v takes %v, not ANY", e["Path"], e["Method"])
+		}
+		if e["ApiId"] != "${OrdersApi}" {
+			s.fault("%v is not of OrdersApi", e["Path"])
+		}
+		paths = append(paths, fmt.Sprint(e["Path"]))
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// apiPaths are the paths of the API, which a test in shared/ordertest holds to
+// openapi.yaml. AWS watches over functions by itself, so there is no /healthz.
+func apiPaths() []string {
+	var paths []string
+	for _, route := range api.Routes() {
+		_, path, _ := strings.Cut(route, " ")
+		if path != "/healthz" {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
