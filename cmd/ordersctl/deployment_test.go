@@ -1,0 +1,72 @@
+package main
+
+import (
+	"regexp"
+	"testing"
+	"time"
+
+	"orders/shared/awstest"
+)
+
+// property is what lies in the resolved properties of a resource, under those keys.
+func property(t *testing.T, resource string, keys ...string) any {
+	t.Helper()
+	found, err := awstest.Template(t).Resource(resource)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var value any = found.Properties
+	for _, key := range keys {
+		properties, _ := value.(map[string]any)
+		value = properties[key]
+	}
+	return value
+}
+
+func TestBridgeAndCostGoByTheTemplate(t *testing.T) {
+	stream := func(key string) []string { return []string{"Events", "Stream", "Properties", key} }
+	for _, test := range []struct {
+		resource string
+		keys     []string
+		want     int
+	}{
+		{"RelayFunction", stream("BatchSize"), relayBatch},
+		{"TallyFunction", stream("BatchSize"), tallyBatch},
+		{"TallyFunction", stream("TumblingWindowInSeconds"), int(tallyWindow / time.Second)},
+		{"ProcessorFunction", []string{"Events", "Queue", "Properties", "BatchSize"}, processorBatch},
+	} {
+		if got := property(t, test.resource, test.keys...); got != test.want {
+			t.Errorf("%s %v is %v in the template, and %d here", test.resource, test.keys, got, test.want)
+		}
+	}
+}
+
+func TestMemoryIsThatOfTheTemplate(t *testing.T) {
+	parameters, _ := awstest.Template(t).Sections["Parameters"].(map[string]any)
+	size, _ := parameters["MemorySize"].(map[string]any)
+	if size["Default"] != memory {
+		t.Errorf("MemorySize is %v in the template, and %d here", size["Default"], memory)
+	}
+}
+
+// The longest that a usual request's variables are; see
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html.
+var usual = map[string]string{
+	"requestTime": "22/Nov/2026:20:54:39 +0000", "requestId": "JKJaXmPLvHcESHA=", "httpMethod": "POST",
+	"routeKey": "ANY /api/orders/{order_id}/status/", "status": "201", "responseLatency": "123", "integrationLatency": "123",
+	"integrationErrorMessage": "-", "error.message": "-",
+}
+
+func TestAnAccessLogLineIsNoLongerThanCostCounts(t *testing.T) {
+	format, _ := property(t, "OrdersApi", "AccessLogSettings", "Format").(string)
+	line := regexp.MustCompile(`\$context\.([A-Za-z.]*[A-Za-z])`).ReplaceAllStringFunc(format, func(variable string) string {
+		value, known := usual[variable[len("$context."):]]
+		if !known {
+			t.Errorf("how long is %s?", variable)
+		}
+		return value
+	})
+	if len(line) == 0 || len(line) > logBytes || len(line) < logBytes*8/10 {
+		t.Errorf("the line has %d bytes, cost counts %d:\n%s", len(line), logBytes, line)
+	}
+}

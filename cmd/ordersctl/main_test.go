@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json/v2"
+	"os"
+	"strings"
+	"testing"
+
+	"orders/shared/awstest"
+)
+
+func TestMain(m *testing.M) {
+	// What the developer's own environment says of AWS is not for tests.
+	for _, name := range []string{
+		"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL",
+		"ORDERS_TABLE", "ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "PROCESSING_TIME",
+	} {
+		if err := os.Unsetenv(name); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(awstest.Run(m))
+}
+
+// invoke runs the command in this process, as a person would type it.
+func invoke(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = exitCode(run(t.Context(), args, &out, &errs), &errs)
+	return code, out.String(), errs.String()
+}
+
+// readJSON reads a result as a machine does: without a member that the type T does
+// not have.
+func readJSON[T any](t *testing.T, stdout string) (result T) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(stdout), &result, json.RejectUnknownMembers(true)); err != nil {
+		t.Fatalf("%v:\n%s", err, stdout)
+	}
+	return result
+}
+
+func TestCommandLine(t *testing.T) {
+	tests := []struct {
+		name           string
+		args           string
+		code           int
+		stdout, stderr string // what it begins with
+	}{
+		{"asks which command", "", 2, "", `ordersctl: expected one of "bridge", "redrive", "reconcile", "cost"`},
+		{"knows no other command", "repair", 2, "", "ordersctl: unexpected argument repair"},
+		{"knows no other flag", "cost --price 1", 2, "", "ordersctl: unknown flag --price"},
+		{"takes no further argument", "cost now", 2, "", "ordersctl: unexpected argument now"},
+		{"wants a number where one belongs", "cost --tally-batch x", 2, "", "ordersctl: --tally-batch: expected a valid 64 bit int but got \"x\"\nTry: ordersctl --help\n"},
+		{"tells its version", "--version", 0, "ordersctl dev (go1.", ""},
+		{"helps", "--help", 0, "Usage: ordersctl <command> [flags]\n", ""},
+		{"helps for short", "-h", 0, "Usage: ordersctl <command> [flags]\n", ""},
+		{"helps with a command", "redrive --help", 0, "Usage: ordersctl redrive [flags]\n", ""},
+		{"wants a table", "reconcile", 2, "", "ordersctl: reconcile: --table (ORDERS_TABLE) is missing\nTry: ordersctl --help\n"},
+		{"wants a queue to send to", "reconcile --table x --send", 2, "", "ordersctl: reconcile: --queue-url (ORDERS_QUEUE_URL) is missing\n"},
+		{"wants both queues", "redrive", 2, "", "ordersctl: redrive: --queue-url (ORDERS_QUEUE_URL) is missing\nordersctl: --dead-letter-queue-url (DEAD_LETTER_QUEUE_URL) is missing\nTry"},
+		{"wants a region", "reconcile --table x", 1, "", "ordersctl: no AWS region is known: give --region or set AWS_REGION\n"},
+		{"wants a profile that there is", "reconcile --table x --profile none-of-that-name", 1, "", "ordersctl: read the AWS configuration: "},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			code, stdout, stderr := invoke(t, strings.Fields(test.args)...)
+			if code != test.code {
+				t.Errorf("exit code %d, want %d", code, test.code)
+			}
+			if !strings.HasPrefix(stdout, test.stdout) || test.stdout == "" && stdout != "" {
+				t.Errorf("stdout %q, want %q", stdout, test.stdout)
+			}
+			if !strings.HasPrefix(stderr, test.stderr) || test.stderr == "" && stderr != "" {
+				t.Errorf("stderr %q, want %q", stderr, test.stderr)
+			}
+		})
+	}
+}
+
+func TestBadFlagsAreRefusedByNameAndRule(t *testing.T) {
+	tests := []struct{ args, want string }{
+		{"cost --status-reads=-1", "--status-reads must be 0 or more, not -1"},
+		{"cost --relay-batch 0", "--relay-batch must be from 1 to 10000, not 0"},
+		{"cost --tally-batch 10001", "--tally-batch must be from 1 to 10000, not 10001"},
+		{"cost --queue-batch 11", "--queue-batch must be from 1 to 10, not 11"},
+		{"cost --memory 127", "--memory must be from 128 to 10240, not 127"},
+		{"cost --request-ms 0", "--request-ms must be more than 0, not 0"},
+		{"cost --batch-ms 0", "--batch-ms must be more than 0, not 0"},
+		{"cost --log-bytes=-1", "--log-bytes must be 0 or more, not -1"},
+		{"redrive --limit=-1", "--limit must be 0 or more, not -1"},
+		{"redrive --queue-url http://q --dead-letter-queue-url http://q", "--queue-url and --dead-letter-queue-url must be two queues"},
+		{"reconcile --grace=-1s", "--grace must be 0 or more, not -1s"},
+		{"reconcile --settle=-1s", "--settle must be 0 or more, not -1s"},
+		{"reconcile --limit 0", "--limit must be from 1 to 10000000, not 0"},
+		{"reconcile --segments 0", "--segments must be from 1 to 1000, not 0"},
+		{"reconcile --read-units 0", "--read-units must be from 1 to 1000000, not 0"},
+		{"reconcile --processing-time 16m", `--processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not "16m"`},
+		{"bridge --processor=", "--processor must be the name of a function"},
+		{"bridge --lambda-endpoint 127.0.0.1:3001", `--lambda-endpoint must be a URL, such as http://127.0.0.1:3001, not "127.0.0.1:3001"`},
+	}
+	for _, test := range tests {
+		t.Run(test.args, func(t *testing.T) {
+			code, _, stderr := invoke(t, strings.Fields(test.args)...)
+			if code != exitUsage || !strings.Contains(stderr, test.want+"\n") {
+				t.Errorf("exit code %d and %s, want 2 and %s", code, stderr, test.want)
+			}
+		})
+	}
+}
+
+func TestVariablesAreInTheHelpAndDoTheSameAsFlags(t *testing.T) {
+	for command, variables := range map[string][]string{
+		"bridge":    {"ORDERS_TABLE", "ORDERS_QUEUE_URL", "AWS_PROFILE", "AWS_REGION"},
+		"redrive":   {"ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "AWS_PROFILE", "AWS_REGION"},
+		"reconcile": {"ORDERS_TABLE", "ORDERS_QUEUE_URL", "PROCESSING_TIME", "AWS_PROFILE", "AWS_REGION"},
+	} {
+		_, help, _ := invoke(t, command, "--help")
+		for _, name := range variables {
+			if !strings.Contains(help, "$"+name) {
+				t.Errorf("ordersctl %s --help does not name %s", command, name)
+			}
+		}
+	}
+	t.Setenv("ORDERS_TABLE", "orders")
+	t.Setenv("PROCESSING_TIME", "50")
+	code, _, stderr := invoke(t, "reconcile")
+	if want := `--processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not "50"`; code != exitUsage || !strings.Contains(stderr, want) {
+		t.Errorf("exit code %d and %s, want 2 and %s", code, stderr, want)
+	}
+	if code, _, stderr := invoke(t, "cost"); code != exitOK {
+		t.Errorf("a variable that cost does not have stopped it: %s", stderr)
+	}
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"orders/shared/order"
+)
+
+func TestReconcileFindsThatAllIsWell(t *testing.T) {
+	s := openShop(t)
+	s.count(s.create(order.Pending, 0), s.create(order.Processing, 0), s.create(order.Completed, time.Hour))
+	s.checkpoint()
+	code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms")
+	const want = `orders   3 (1 Pending, 1 Processing, 1 Completed), 0 timed, on average 0.000 s
+metrics  3 (1 Pending, 1 Processing, 1 Completed), 0 timed, on average 0.000 s
+verdict  the metrics equal the orders
+overdue  0
+unread   0
+`
+	if code != exitOK || stdout != want || stderr != "" {
+		t.Errorf("exit code %d\n%s%s\nwant 0 and\n%s", code, stdout, stderr, want)
+	}
+}
+
+func TestReconcileRepairsMetricsThatAreWrong(t *testing.T) {
+	s := openShop(t)
+	s.count(s.create(order.Pending, 0), s.create(order.Pending, 0))
+	forgotten := []order.Order{s.create(order.Processing, 0), s.create(order.Completed, 0)}
+	s.count(order.Order{Status: order.Completed, CreatedAt: time.UnixMilli(0), CompletedAt: time.UnixMilli(50_000)})
+	s.checkpoint()
+
+	code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms")
+	const missing = "+1 Processing, -1 timed, -50000 ms"
+	if code != exitFailed || !strings.Contains(stdout, "verdict  the metrics differ from the orders\nmissing  "+missing+"\n") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	if want := "the metrics differ from the orders: reading again, to be sure\nordersctl: the orders do not fit together, see the findings\n"; stderr != want {
+		t.Errorf("stderr %q, want %q", stderr, want)
+	}
+
+	code, stdout, stderr = invoke(t, "reconcile", "--settle", "100ms", "--repair", "--json")
+	report := readJSON[reconcileReport](t, stdout)
+	if code != exitOK || !report.Repaired || report.Verdict != differ || report.Difference.Total != 1 || report.Orders.Total != 4 {
+		t.Errorf("exit code %d, %s, %+v", code, stderr, report)
+	}
+	if before, done := strings.Index(stderr, "adding to the metrics: "+missing), strings.Index(stderr, "the metrics are repaired"); before < 0 || done < before {
+		t.Errorf("stderr does not say it before it does it: %s", stderr)
+	}
+	code, stdout, _ = invoke(t, "reconcile", "--settle", "100ms", "--repair", "--json")
+	if report := readJSON[reconcileReport](t, stdout); code != exitOK || report.Repaired || report.Verdict != agree {
+		t.Errorf("after the repair: exit code %d, %+v", code, report)
+	}
+	_ = forgotten
+}
+
+func TestReconcileRefusesToRepairWhatTheTallyWillStillCount(t *testing.T) {
+	s := openShop(t)
+	s.count(s.create(order.Pending, 0))
+	s.checkpoint()
+	s.create(order.Pending, 0) // the stream holds it, and the tally has not come to it
+	code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms", "--repair", "--json")
+	report := readJSON[reconcileReport](t, stdout)
+	if code != exitFailed || report.Verdict != lagging || report.Repaired {
+		t.Errorf("exit code %d, %+v", code, report)
+	}
+	if want := "ordersctl: the metrics were not repaired: the stream holds changes that are not counted yet"; !strings.HasPrefix(stderr, want) {
+		t.Errorf("stderr %q, want %q", stderr, want)
+	}
+	if code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms"); code != exitOK {
+		t.Errorf("a tally that lags is a finding: exit code %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+func TestReconcileSendsTheMessagesOfOverdueOrders(t *testing.T) {
+	client, url, _ := openQueues(t)
+	s := openShop(t)
+	pending, processing := s.create(order.Pending, time.Hour), s.create(order.Processing, time.Hour)
+	s.create(order.Pending, 0)
+	s.create(order.Processing, 9*time.Minute) // late, but within the grace
+	s.create(order.Completed, time.Hour)
+
+	code, stdout, _ := invoke(t, "reconcile", "--settle", "100ms")
+	want := regexp.MustCompile(`overdue  2\n(         ORD\w{26} is (Pending|Processing), due \S+Z\n){2}unread`)
+	if code != exitFailed || !want.MatchString(stdout) {
+		t.Errorf("exit code %d\n%s", code, stdout)
+	}
+	if got := received(t, client, url, 1); len(got) != 0 {
+		t.Errorf("without --send it sent %s", got)
+	}
+
+	code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms", "--send", "--json")
+	report := readJSON[reconcileReport](t, stdout)
+	if code != exitOK || report.Overdue != 2 || report.Sent != 2 || len(report.OverdueOrders) != 2 {
+		t.Errorf("exit code %d, %+v", code, report)
+	}
+	if stderr != "sending the messages of 2 overdue orders\n2 messages sent\n" {
+		t.Errorf("stderr %q", stderr)
+	}
+	messages := []string{
+		string(order.Message{OrderID: pending.ID, To: order.Processing}.Body()),
+		string(order.Message{OrderID: processing.ID, To: order.Completed}.Body()),
+	}
+	slices.Sort(messages)
+	if got := received(t, client, url, 3); !slices.Equal(got, messages) {
+		t.Errorf("sent %s, want %s", got, messages)
+	}
+}
+
+func TestReconcileSendsNoMoreThanTheLimitAndSaysSo(t *testing.T) {
+	openQueues(t)
+	s := openShop(t)
+	for range 3 {
+		s.create(order.Pending, time.Hour)
+	}
+	code, stdout, _ := invoke(t, "reconcile", "--settle", "100ms", "--send", "--json", "--limit", "2")
+	report := readJSON[reconcileReport](t, stdout)
+	if code != exitFailed || report.Overdue != 3 || report.Sent != 2 || len(report.OverdueOrders) != 2 {
+		t.Errorf("exit code %d, %+v", code, report)
+	}
+}
+
+func TestReconcileTellsOfOrdersThatCannotBeRead(t *testing.T) {
+	s := openShop(t)
+	s.count(s.create(order.Pending, 0))
+	s.put(map[string]string{"pk": "ORDER#ORD00000000000000000000000000", "sk": "ORDER", "status": "Lost"})
+	s.checkpoint()
+	code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms", "--repair")
+	if code != exitFailed || !strings.Contains(stdout, "verdict  not all orders could be read\n") || !strings.Contains(stdout, "unread   1\n") {
+		t.Errorf("exit code %d\n%s", code, stdout)
+	}
+	if want := "ordersctl: the metrics were not repaired: not all orders could be read\n"; stderr != want {
+		t.Errorf("stderr %q, want %q", stderr, want)
+	}
+}
+
+func TestReconcileOfATableThatIsNotThereFails(t *testing.T) {
+	inAWS(t)
+	code, stdout, stderr := invoke(t, "reconcile", "--table", "none")
+	if code != exitFailed || stdout != "" || !strings.HasPrefix(stderr, "ordersctl: stopped after 0 orders; nothing was changed: ") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+// A quiet home has one pending order, which is counted.
+func quietHome() recounter {
+	o := order.Order{ID: "ORD00000000000000000000000000", CreatedAt: time.UnixMilli(1000)}
+	return recounter{
+		orders: func(context.Context) iter.Seq2[order.Order, error] {
+			return func(yield func(order.Order, error) bool) { yield(o, nil) }
+		},
+		metrics:   func(context.Context) (order.Tally, error) { return order.Change{New: &o}.Tally(), nil },
+		uncounted: func(context.Context) (bool, error) { return false, nil },
+		now:       time.UnixMilli(1000), grace: time.Second, limit: 10,
+		read: func() {},
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	failure := errors.New("no answer")
+	calls := 0
+	tests := []struct {
+		name   string
+		change func(*recounter)
+		want   verdict
+		err    error
+	}{
+		{"all is well", func(*recounter) {}, agree, nil},
+		{"the tally has missed an order", func(r *recounter) {
+			r.metrics = func(context.Context) (order.Tally, error) { return order.Tally{}, nil }
+		}, differ, nil},
+		{"the metrics move while orders are read", func(r *recounter) {
+			r.metrics = func(context.Context) (order.Tally, error) {
+				calls++
+				return order.Tally{TimedOrders: int64(calls)}, nil
+			}
+		}, moving, nil},
+		{"a change is not counted yet, and the metrics are equal by chance", func(r *recounter) {
+			r.uncounted = func(context.Context) (bool, error) { return true, nil }
+		}, lagging, nil},
+		{"the metrics cannot be read", func(r *recounter) {
+			r.metrics = func(context.Context) (order.Tally, error) { return order.Tally{}, failure }
+		}, "", failure},
+		{"the stream cannot be read", func(r *recounter) {
+			r.uncounted = func(context.Context) (bool, error) { return false, failure }
+		}, "", failure},
+		{"the table cannot be read", func(r *recounter) {
+			r.orders = func(context.Context) iter.Seq2[order.Order, error] {
+				return func(yield func(order.Order, error) bool) { yield(order.Order{}, failure) }
+			}
+		}, incomplete, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := quietHome()
+			test.change(&r)
+			got, err := r.recount(t.Context())
+			if got.Verdict != test.want || !errors.Is(err, test.err) {
+				t.Errorf("got %q, %v; want %q, %v", got.Verdict, err, test.want, test.err)
+			}
+		})
+	}
+}
+
+func TestADifferenceThatDoesNotStayIsNone(t *testing.T) {
+	reads := 0
+	changing := func() (recount, error) {
+		reads++
+		return recount{Verdict: differ, Orders: order.Tally{TimedOrders: int64(reads)}}, nil
+	}
+	out := &console{stderr: &strings.Builder{}}
+	if got, err := twice(changing, out); got.Verdict != moving || err != nil || reads != 2 {
+		t.Errorf("got %q, %v after %d readings; want moving", got.Verdict, err, reads)
+	}
+}
+
+func TestReconcileStopsWhenItIsToldTo(t *testing.T) {
+	r := quietHome()
+	ctx, cancel := context.WithCancel(t.Context())
+	r.read = cancel
+	if _, err := r.recount(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnOrderIsOverdueWhenItsMessageIsLaterThanTheGrace(t *testing.T) {
+	for _, test := range []struct {
+		now  int64
+		want int
+	}{{1999, 0}, {2000, 1}, {3000, 1}} {
+		r := quietHome() // of an order that is due at 1000, with a second of grace
+		r.now = time.UnixMilli(test.now)
+		got, err := r.recount(t.Context())
+		if err != nil || got.OverdueOrders != test.want || len(got.Overdue) != test.want {
+			t.Errorf("at %d: %d overdue, want %d", test.now, got.OverdueOrders, test.want)
+		}
+	}
+}

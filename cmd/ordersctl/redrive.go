@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"orders/shared/sqsqueue"
+)
+
+type redriveCommand struct {
+	account
+	QueueURL           string `name:"queue-url" env:"ORDERS_QUEUE_URL" placeholder:"URL" help:"The queue."`
+	DeadLetterQueueURL string `name:"dead-letter-queue-url" env:"DEAD_LETTER_QUEUE_URL" placeholder:"URL" help:"The dead-letter queue."`
+	Limit              int    `help:"Messages to move at most; 0 moves all."`
+	DryRun             bool   `help:"Show the messages and leave them where they are."`
+	JSON               bool   `name:"json" help:"Write JSON."`
+}
+
+// Help is the part of the help that is longer than a line.
+func (*redriveCommand) Help() string {
+	return `Mend what made the messages fail first. Those that come to the dead-letter queue after the command has begun stay there. Each message is sent before it is deleted, so breaking off loses none, and running the command again is safe: a message twice has one effect.
+
+A dry run hides the messages from others for a moment, and puts them back.`
+}
+
+// Validate names every flag that makes no sense.
+func (c *redriveCommand) Validate() error {
+	return errors.Join(
+		given("--queue-url", "ORDERS_QUEUE_URL", c.QueueURL),
+		given("--dead-letter-queue-url", "DEAD_LETTER_QUEUE_URL", c.DeadLetterQueueURL),
+		rule(c.QueueURL != c.DeadLetterQueueURL || c.QueueURL == "", "--queue-url and --dead-letter-queue-url must be two queues"),
+		rule(c.Limit >= 0, "--limit must be 0 or more, not %d", c.Limit),
+	)
+}
+
+// A redriveReport is what redrive did.
+type redriveReport struct {
+	DryRun   bool         `json:"dry_run"`
+	Moved    int          `json:"moved"`    // would be, in a dry run
+	Messages []deadLetter `json:"messages"` // the first of them
+}
+
+// Of the messages that are moved the report has the first thousand, each with the
+// beginning of its body: a dead-letter queue can hold more than memory does.
+const (
+	reportedMessages = 1000
+	reportedBody     = 200
+)
+
+type deadLetter struct {
+	MessageID string    `json:"message_id"`
+	SentAt    time.Time `json:"sent_at"`
+	Reason    string    `json:"reason"`
+	Body      string    `json:"body"`
+}
+
+// Run moves the messages, or shows them.
+func (c *redriveCommand) Run(ctx context.Context, out *console) error {
+	cfg, err := c.config(ctx)
+	if err != nil {
+		return err
+	}
+	report := redriveReport{DryRun: c.DryRun, Messages: []deadLetter{}}
+	client := sqs.NewFromConfig(cfg)
+	bar := out.progress("messages", c.expected(ctx, client))
+	report.Moved, err = sqsqueue.Redrive{
+		Client: client, URL: c.QueueURL, DeadLetterURL: c.DeadLetterQueueURL,
+		Began: time.Now(), Limit: c.Limit, DryRun: c.DryRun,
+		Step: func(l sqsqueue.DeadLetter) {
+			bar.add(1)
+			report.add(l)
+		},
+	}.Run(ctx)
+	bar.end()
+	return errors.Join(err, c.write(out, report))
+}
+
+func (r *redriveReport) add(l sqsqueue.DeadLetter) {
+	if len(r.Messages) < reportedMessages {
+		body := strings.ToValidUTF8(l.Body[:min(len(l.Body), reportedBody)], "")
+		r.Messages = append(r.Messages, deadLetter{l.MessageID, l.SentAt, l.Reason, body})
+	}
+}
+
+// write reports what was done, also when that was not all.
+func (c *redriveCommand) write(out *console, report redriveReport) error {
+	if c.JSON {
+		return out.writeJSON(report)
+	}
+	for _, m := range report.Messages {
+		fmt.Fprintf(out.stdout, "%s  %s  %q  %q\n", m.SentAt.Format(time.RFC3339), m.MessageID, m.Reason, m.Body)
+	}
+	if more := report.Moved - len(report.Messages); more > 0 {
+		fmt.Fprintf(out.stdout, "and %d more\n", more)
+	}
+	did := "moved"
+	if report.DryRun {
+		did = "would move"
+	}
+	_, err := fmt.Fprintf(out.stdout, "%s %d messages to the queue\n", did, report.Moved)
+	return err
+}
+
+// expected is about how many messages there are to move, for the bar.
+func (c *redriveCommand) expected(ctx context.Context, client *sqs.Client) int64 {
+	found, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &c.DeadLetterQueueURL, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessages},
+	})
+	if err != nil {
+		return 0 // moving them will tell what is wrong
+	}
+	n, _ := strconv.ParseInt(found.Attributes[string(types.QueueAttributeNameApproximateNumberOfMessages)], 10, 64)
+	if c.Limit > 0 {
+		n = min(n, int64(c.Limit))
+	}
+	return n
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// bury puts messages into a dead-letter queue, each with a reason.
+func bury(t *testing.T, client *sqs.Client, url string, bodies ...string) {
+	t.Helper()
+	for _, body := range bodies {
+		_, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{
+			QueueUrl: &url, MessageBody: aws.String(body),
+			MessageAttributes: map[string]types.MessageAttributeValue{
+				"reason": {DataType: aws.String("String"), StringValue: aws.String("order not found")},
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestRedriveMovesTheDeadLettersBack(t *testing.T) {
+	client, url, dead := openQueues(t)
+	bodies := []string{"a", "b\n", "c"}
+	bury(t, client, dead, bodies...)
+
+	code, stdout, stderr := invoke(t, "redrive", "--dry-run")
+	line := `\S+Z  [-0-9a-f]+  "order not found"  "(a|b\\n|c)"\n`
+	if want := regexp.MustCompile(`^(` + line + `){3}would move 3 messages to the queue\n$`); code != exitOK || !want.MatchString(stdout) || stderr != "" {
+		t.Errorf("dry run: exit code %d\n%s%s", code, stdout, stderr)
+	}
+	if got := received(t, client, url, 1); len(got) != 0 {
+		t.Errorf("the dry run moved %q", got)
+	}
+	code, stdout, _ = invoke(t, "redrive", "--json")
+	report := readJSON[redriveReport](t, stdout)
+	if code != exitOK || report.Moved != 3 || report.DryRun || len(report.Messages) != 3 || report.Messages[0].Reason != "order not found" {
+		t.Errorf("exit code %d, %+v", code, report)
+	}
+	if got := received(t, client, url, 4); !slices.Equal(got, bodies) {
+		t.Errorf("the queue has %q, want %q", got, bodies)
+	}
+	if got := received(t, client, dead, 1); len(got) != 0 {
+		t.Errorf("the dead-letter queue still has %q", got)
+	}
+	code, stdout, _ = invoke(t, "redrive")
+	if code != exitOK || stdout != "moved 0 messages to the queue\n" {
+		t.Errorf("of an empty queue: exit code %d, %s", code, stdout)
+	}
+}
+
+func TestRedriveKeepsToTheLimit(t *testing.T) {
+	client, url, dead := openQueues(t)
+	bury(t, client, dead, "a", "b", "c")
+	code, stdout, _ := invoke(t, "redrive", "--limit", "2")
+	if code != exitOK || !strings.HasSuffix(stdout, "moved 2 messages to the queue\n") {
+		t.Errorf("exit code %d\n%s", code, stdout)
+	}
+	if moved, left := len(received(t, client, url, 3)), len(received(t, client, dead, 3)); moved != 2 || left != 1 {
+		t.Errorf("%d moved, %d left", moved, left)
+	}
+}
+
+func TestRedriveFromAQueueThatIsNotThereFails(t *testing.T) {
+	_, url, dead := openQueues(t)
+	code, stdout, stderr := invoke(t, "redrive", "--queue-url", url, "--dead-letter-queue-url", dead+"-none")
+	if code != exitFailed || stdout != "moved 0 messages to the queue\n" || !strings.HasPrefix(stderr, "ordersctl: receive from the dead-letter queue: ") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+}
