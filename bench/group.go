@@ -19,6 +19,7 @@ var groups = []group{
 	{"commit", (*bench).measureCommit},
 	{"reads", (*bench).measureReads},
 	{"start", (*bench).measureStart},
+	{"functions", (*bench).measureFunctions},
 }
 
 func groupNames() []string {

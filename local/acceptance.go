@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// test runs the acceptance test and the sample events against a home of their own.
+func test(ctx context.Context, c *children, s settings) error {
+	h := newHome(c, s)
+	return h.during(ctx, func(ctx context.Context) error {
+		err := accept(ctx, c, map[string]string{
+			"ORDERS_URL":            h.url(),
+			"ORDERS_QUEUE_URL":      h.resources.queue,
+			"DEAD_LETTER_QUEUE_URL": h.resources.deadLetterQueue,
+			"PROCESSING_TIME":       h.processingTime.String(),
+			"AWS_ENDPOINT_URL":      h.endpoint(),
+		})
+		if err != nil {
+			return err
+		}
+		return h.invokeSamples(ctx)
+	})
+}
+
+// accept runs the acceptance test against the home that the variables tell of.
+func accept(ctx context.Context, c *children, variables map[string]string) error {
+	command := []string{"env"}
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		command = append(command, name+"="+variables[name])
+	}
+	command = append(command, "go", "test", "-count=1", "-v", "-timeout=10m", "./acceptance")
+	if err := c.show(ctx, "acceptance", command...); err != nil {
+		return fmt.Errorf("the acceptance test: %w", err)
+	}
+	return nil
+}
+
+// invokeSamples hands every file of events/ to the function that it is named after,
+// as README tells users to.
+func (h *home) invokeSamples(ctx context.Context) error {
+	samples, err := filepath.Glob("events/*.json")
+	if err != nil || len(samples) == 0 {
+		return fmt.Errorf("there are no sample events (%v)", err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(2)
+	for _, sample := range samples {
+		group.Go(func() error { return h.invokeSample(ctx, sample) })
+	}
+	return group.Wait()
+}
+
+// invokeSample fails when the function does, unless the sample is a bad one, which
+// some functions can only refuse by failing.
+func (h *home) invokeSample(ctx context.Context, sample string) error {
+	name, _, _ := strings.Cut(filepath.Base(sample), ".")
+	function, kind, _ := strings.Cut(name, "-")
+	function = strings.ToUpper(function[:1]) + function[1:] + "Function"
+	log := "invoke-" + name
+	if err := h.sam.run(ctx, log, h.sam.local(ctx, "invoke", h.localStack.network(), "--event", sample, function)...); err != nil {
+		return err
+	}
+	answer, err := os.ReadFile(filepath.Join(h.sam.children.folder, log+".log"))
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(strings.TrimSpace(string(answer)), "\n")
+	fmt.Printf("%s with %s: %.200s\n", function, sample, lines[len(lines)-1])
+	if kind != "bad" && strings.Contains(string(answer), `"errorType"`) {
+		return fmt.Errorf("%s with %s failed:\n%s", function, sample, answer)
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"orders/shared/bridge"
+)
+
+// startBridge starts the bridge between LocalStack and the functions, until ctx
+// ends. SAM invokes functions, but polls neither streams nor queues.
+func (h *home) startBridge(ctx context.Context, died context.CancelCauseFunc) error {
+	log, err := os.Create(filepath.Join(h.sam.children.folder, "bridge.log"))
+	if err != nil {
+		return err
+	}
+	emulator := awsConfig(h.endpoint())
+	cfg := bridge.Config{
+		Tables:    dynamodb.NewFromConfig(emulator),
+		Streams:   dynamodbstreams.NewFromConfig(emulator),
+		Queues:    sqs.NewFromConfig(emulator),
+		Table:     h.resources.table,
+		KeyPrefix: "ORDER#",
+		Readers: []bridge.Reader{
+			{Function: "RelayFunction", BatchSize: 100},
+			{Function: "TallyFunction", BatchSize: 1000, Window: 15 * time.Minute},
+		},
+		QueueURL: h.resources.queue,
+		Worker:   "ProcessorFunction",
+		Invoke:   invoker("http://" + address(h.lambdaPort)),
+		Now:      time.Now,
+		Log:      slog.New(slog.NewTextHandler(log, nil)),
+	}
+	h.bridged.Go(func() {
+		err := bridge.Run(ctx, cfg)
+		died(fmt.Errorf("the bridge has ended: %w", errors.Join(err, log.Close())))
+	})
+	return nil
+}
+
+// invoker invokes functions where Lambda, or what stands for it, is.
+func invoker(endpoint string) bridge.Invoke {
+	client := lambda.NewFromConfig(awsConfig(endpoint), func(o *lambda.Options) {
+		o.HTTPClient = &http.Client{Timeout: time.Minute}
+	})
+	return func(ctx context.Context, function string, event []byte) ([]byte, error) {
+		answer, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: event})
+		if err != nil {
+			return nil, fmt.Errorf("invoke %s: %w", function, err)
+		}
+		if answer.FunctionError != nil {
+			return nil, fmt.Errorf("%s failed: %.1000s", function, answer.Payload)
+		}
+		return answer.Payload, nil
+	}
+}

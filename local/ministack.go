@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json/v2"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	ministackCommand = ".tools/ministack/bin/ministack"
+	awsCLI           = ".tools/ministack/bin/aws"
+)
+
+// A ministack is an emulator of all of AWS that the template uses. It enforces the
+// roles of functions.
+type ministack struct {
+	*children
+	port   int
+	server *child
+}
+
+func (m *ministack) endpoint() string { return "http://" + address(m.port) }
+
+func (m *ministack) install(ctx context.Context, python string) error {
+	return m.run(ctx, "install-ministack", "make", ministackCommand, "PYTHON="+python)
+}
+
+// start starts the emulator with an empty environment, because the functions, which
+// are processes of its own, would see what it sees.
+func (m *ministack) start(ctx context.Context, died context.CancelCauseFunc) (err error) {
+	command := append([]string{"env", "-i"}, slices.DeleteFunc(slices.Clone(m.env), func(variable string) bool {
+		return !strings.HasPrefix(variable, "PATH=")
+	})...)
+	m.server, err = m.children.start("ministack", false, append(command,
+		"HOME="+m.folder,
+		"TMPDIR="+m.folder,
+		"BIND_HOST=127.0.0.1",
+		"MINISTACK_HOST=127.0.0.1",
+		fmt.Sprintf("GATEWAY_PORT=%d", m.port),
+		"MINISTACK_REGION="+region,
+		"IOT_MTLS_ENABLED=0",
+		"AUTH=true",
+		ministackCommand,
+	)...)
+	if err != nil {
+		return err
+	}
+	go func() {
+		<-m.server.exited
+		died(m.server.failure(errors.New("ended by itself")))
+	}()
+	m.env = append(m.env, "AWS_ENDPOINT_URL="+m.endpoint())
+	if err := await(ctx, time.Minute, answers(m.endpoint()+"/_ministack/health")); err != nil {
+		return fmt.Errorf("wait for ministack: %w", err)
+	}
+	return nil
+}
+
+func (m *ministack) stop() {
+	if m.server != nil {
+		m.server.stop()
+	}
+}
+
+// aws runs a command of the AWS CLI and reads its answer into v, if that is not nil.
+func (m *ministack) aws(ctx context.Context, v any, command ...string) error {
+	cmd := exec.CommandContext(ctx, filepath.FromSlash(awsCLI), append(command, "--output", "json")...)
+	cmd.Env = m.env
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	output, err := cmd.Output()
+	if err == nil && v != nil {
+		err = json.Unmarshal(output, v)
+	}
+	if err != nil {
+		return fmt.Errorf("aws %s: %w %s", strings.Join(command, " "), err, &stderr)
+	}
+	return nil
+}
