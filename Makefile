@@ -23,7 +23,7 @@ SAM    ?= .tools/sam/bin/sam
 
 .PHONY: help
 help: ## List the targets (the default)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## Run the service until Ctrl-C; ARGS="--addr 127.0.0.1:9000" adds flags
@@ -169,4 +169,4 @@ deploy-test: ## Deploy template.yaml to an emulator and test it there; needs Pyt
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin
+	rm -rf bin .aws-sam

@@ -22,7 +22,7 @@ type rule struct {
 
 type edit struct{ old, new, want string }
 
-// TestTheTemplate holds template.yaml to the code and to what design.md promises of
+// TestTheTemplate holds template.yaml to the code and to what docs/design.md says of
 // the home on AWS, and each rule to finding what it is there for.
 func TestTheTemplate(t *testing.T) {
 	source, err := os.ReadFile("template.yaml")

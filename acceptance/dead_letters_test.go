@@ -67,10 +67,18 @@ func (q *queues) send(body string) {
 func (q *queues) deadLetters() []types.Message {
 	q.Helper()
 	received, err := q.client.ReceiveMessage(q.Context(), &sqs.ReceiveMessageInput{
-		QueueUrl: &q.deadLetterURL, MaxNumberOfMessages: 10, VisibilityTimeout: 0, WaitTimeSeconds: 1,
+		QueueUrl: &q.deadLetterURL, MaxNumberOfMessages: 10, WaitTimeSeconds: 1,
 	})
 	if err != nil {
 		q.Fatal(err)
+	}
+	for _, m := range received.Messages {
+		_, err := q.client.ChangeMessageVisibility(q.Context(), &sqs.ChangeMessageVisibilityInput{
+			QueueUrl: &q.deadLetterURL, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0,
+		})
+		if err != nil {
+			q.Fatal(err)
+		}
 	}
 	return received.Messages
 }

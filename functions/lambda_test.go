@@ -56,7 +56,12 @@ type function struct {
 	asked  chan struct{} // closed when it has asked for its first event
 	exited chan error
 	output lockedBuffer
+
+	timeout time.Duration // of an invocation
 }
+
+// patience is how long a function may do nothing, on a busy machine.
+const patience = 30 * time.Second
 
 // A result is how an invocation ended: with an answer or with a function error.
 type result struct {
@@ -64,7 +69,8 @@ type result struct {
 	failed bool
 }
 
-// timeout is how long a function may take, as template.yaml has it for most.
+// timeout is how long a function may take unless a test says otherwise, as
+// template.yaml has it for most.
 const timeout = 10 * time.Second
 
 // start starts a function with these environment variables and no others.
@@ -73,7 +79,10 @@ func start(t *testing.T, name string, environment ...string) *function {
 	if err := build(); err != nil {
 		t.Fatal(err)
 	}
-	f := &function{t: t, events: make(chan []byte), result: make(chan result), asked: make(chan struct{}), exited: make(chan error, 1)}
+	f := &function{
+		t: t, timeout: timeout,
+		events: make(chan []byte), result: make(chan result), asked: make(chan struct{}), exited: make(chan error, 1),
+	}
 	api := httptest.NewServer(f.runtimeAPI())
 	cmd := exec.CommandContext(t.Context(), filepath.Join(programs, name))
 	cmd.Env = append([]string{
@@ -103,7 +112,7 @@ func (f *function) runtimeAPI() http.Handler {
 		select {
 		case event := <-f.events:
 			w.Header().Set("Lambda-Runtime-Aws-Request-Id", "invocation-"+strconv.Itoa(id))
-			w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(timeout).UnixMilli(), 10))
+			w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(f.timeout).UnixMilli(), 10))
 			w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-west-1:123456789012:function:orders")
 			_, _ = w.Write(event)
 		case <-r.Context().Done():
@@ -127,7 +136,7 @@ func (f *function) invoke(event []byte) result {
 		return await(f, f.result)
 	case err := <-f.exited:
 		f.t.Fatalf("the function ended (%v):\n%s", err, f.output.String())
-	case <-time.After(timeout):
+	case <-time.After(patience):
 		f.t.Fatalf("the function does not ask for events:\n%s", f.output.String())
 	}
 	return result{}
@@ -140,7 +149,7 @@ func await[T any](f *function, c <-chan T) (v T) {
 	case v = <-c:
 	case err := <-f.exited:
 		f.t.Fatalf("the function ended (%v):\n%s", err, f.output.String())
-	case <-time.After(timeout):
+	case <-time.After(patience):
 		f.t.Fatalf("the function does nothing:\n%s", f.output.String())
 	}
 	return v

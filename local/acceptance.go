@@ -1,10 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,8 +48,11 @@ func accept(ctx context.Context, c *children, variables map[string]string) error
 // as README tells users to.
 func (h *home) invokeSamples(ctx context.Context) error {
 	samples, err := filepath.Glob("events/*.json")
-	if err != nil || len(samples) == 0 {
-		return fmt.Errorf("there are no sample events (%v)", err)
+	if err == nil && len(samples) == 0 {
+		err = errors.New("there are none")
+	}
+	if err != nil {
+		return fmt.Errorf("find the sample events: %w", err)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2)
@@ -64,18 +68,13 @@ func (h *home) invokeSample(ctx context.Context, sample string) error {
 	name, _, _ := strings.Cut(filepath.Base(sample), ".")
 	function, kind, _ := strings.Cut(name, "-")
 	function = strings.ToUpper(function[:1]) + function[1:] + "Function"
-	log := "invoke-" + name
-	if err := h.sam.run(ctx, log, h.sam.local(ctx, "invoke", h.localStack.network(), "--event", sample, function)...); err != nil {
-		return err
-	}
-	answer, err := os.ReadFile(filepath.Join(h.sam.children.folder, log+".log"))
+	answer, err := h.sam.answer(ctx, h.sam.local(ctx, "invoke", h.localStack.network(), "--event", sample, function)...)
 	if err != nil {
 		return err
 	}
-	lines := strings.Split(strings.TrimSpace(string(answer)), "\n")
-	fmt.Printf("%s with %s: %.200s\n", function, sample, lines[len(lines)-1])
-	if kind != "bad" && strings.Contains(string(answer), `"errorType"`) {
-		return fmt.Errorf("%s with %s failed:\n%s", function, sample, answer)
+	fmt.Printf("%s with %s: %.200s\n", function, sample, bytes.TrimSpace(answer))
+	if kind != "bad" && bytes.Contains(answer, []byte(`"errorType"`)) {
+		return fmt.Errorf("%s with %s failed: %s", function, sample, answer)
 	}
 	return nil
 }

@@ -47,9 +47,14 @@ func awsConfig(endpoint string) aws.Config {
 
 func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
+// listen listens on a port, on any free one for 0.
+func listen(port int) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(context.Background(), "tcp", address(port))
+}
+
 // freePort returns a port that was free a moment ago.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", address(0))
+	l, err := listen(0)
 	if err != nil {
 		return 0, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,25 +39,30 @@ func newHome(c *children, s settings) *home {
 func up(ctx context.Context, c *children, s settings) error {
 	h := newHome(c, s)
 	err := h.during(ctx, func(ctx context.Context) error {
-		fmt.Printf(ready, h.url(), h.processingTime, c.folder)
+		invoke := h.sam.local(ctx, "invoke", h.localStack.network(), "--event", "events/create.json", "CreateFunction")
+		fmt.Printf(ready, h.url(), h.processingTime, strings.Join(invoke, " "), c.folder)
 		<-ctx.Done()
 		return nil
 	})
-	if err == errInterrupted {
+	if errors.Is(err, errInterrupted) {
 		return nil
 	}
 	return err
 }
 
 const ready = `
-The order service answers at %[1]s, orders take %[2]s. Try:
+The order service answers at %[1]s, and orders stay in Processing for %[2]s. Try:
 
   curl -d '{"user_id":645,"item_ids":[1,2],"total_amount":1650.78}' \
     -H 'Content-Type: application/json' %[1]s/api/orders/create/
   curl %[1]s/api/orders/ids/
   curl %[1]s/api/metrics/
 
-What the parts log is in %[3]s. Ctrl-C stops everything.
+or, from another terminal, hand a sample event to a function:
+
+  %[3]s
+
+What the parts log is in %[4]s. Ctrl-C stops everything.
 `
 
 func (h *home) url() string      { return "http://" + address(h.apiPort) }
@@ -118,20 +124,31 @@ func (h *home) check(ctx context.Context) error {
 
 // start starts the parts in the order in which they need each other.
 func (h *home) start(ctx context.Context, died context.CancelCauseFunc) error {
-	for _, step := range []struct {
-		what string
-		do   func(context.Context) error
-	}{
+	return prepare(ctx, []step{
 		{"the functions", h.sam.build},
 		{"LocalStack", h.localStack.start},
 		{"table and queues", h.create},
 		{"API and functions in SAM", func(ctx context.Context) error { return h.serve(ctx, died) }},
 		{"the bridge", func(ctx context.Context) error { return h.startBridge(ctx, died) }},
-	} {
-		fmt.Println("Preparing", step.what, "...")
-		if err := step.do(ctx); err != nil {
+	})
+}
+
+// A step is a part of making a home.
+type step struct {
+	what string
+	do   func(context.Context) error
+}
+
+// prepare takes one step after the other and tells how long each took.
+func prepare(ctx context.Context, steps []step) error {
+	for _, s := range steps {
+		fmt.Printf("Preparing %s ... ", s.what)
+		began := time.Now()
+		if err := s.do(ctx); err != nil {
+			fmt.Println("failed.")
 			return err
 		}
+		fmt.Println(time.Since(began).Round(time.Second))
 	}
 	return nil
 }

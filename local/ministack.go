@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json/v2"
 	"errors"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -71,16 +68,12 @@ func (m *ministack) stop() {
 
 // aws runs a command of the AWS CLI and reads its answer into v, if that is not nil.
 func (m *ministack) aws(ctx context.Context, v any, command ...string) error {
-	cmd := exec.CommandContext(ctx, filepath.FromSlash(awsCLI), append(command, "--output", "json")...)
-	cmd.Env = m.env
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	output, err := cmd.Output()
-	if err == nil && v != nil {
-		err = json.Unmarshal(output, v)
+	output, err := m.answer(ctx, append([]string{awsCLI, "--output", "json"}, command...)...)
+	if err != nil || v == nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("aws %s: %w %s", strings.Join(command, " "), err, &stderr)
+	if err := json.Unmarshal(output, v); err != nil {
+		return fmt.Errorf("read the answer to aws %s: %w", strings.Join(command, " "), err)
 	}
 	return nil
 }

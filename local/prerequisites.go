@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os/exec"
 	"strings"
 )
@@ -47,7 +46,7 @@ func checkAll(ctx context.Context, prerequisites []prerequisite) error {
 func checkPorts(ports map[string]int) error {
 	var taken []error
 	for name, port := range ports {
-		l, err := net.Listen("tcp", address(port))
+		l, err := listen(port)
 		if err != nil {
 			taken = append(taken, fmt.Errorf("port %d, for the %s, is not free (%w); -%s-port takes another", port, name, err, strings.ToLower(name)))
 			continue

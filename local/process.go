@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -100,6 +101,22 @@ func (p *child) wait(ctx context.Context) error {
 		p.stop()
 		return context.Cause(ctx)
 	}
+}
+
+// answer runs a process to its end and returns what it writes to standard output.
+func (c *children) answer(ctx context.Context, command ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = c.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = patience
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	output, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w\n%s%s", strings.Join(command, " "), err, output, &stderr)
+	}
+	return output, nil
 }
 
 // kill ends all processes, and what they have started, at once.

@@ -31,6 +31,9 @@ func pinned(tool string) bool { return strings.HasPrefix(tool, ".tools/") }
 
 func (s *samCLI) folder() string { return filepath.Join(s.children.folder, "build") }
 
+// template is the template with the functions' binaries in it, once they are built.
+func (s *samCLI) template() string { return filepath.Join(s.folder(), "template.yaml") }
+
 // build compiles the functions as the Makefile says, which installs SAM if need be.
 func (s *samCLI) build(ctx context.Context) error {
 	return s.run(ctx, "sam-build", "make", "sam-build", "SAM="+s.command, "PYTHON="+s.python,
@@ -50,7 +53,7 @@ func (s *samCLI) parameters(more map[string]string) []string {
 func (s *samCLI) deploy(stack string, parameters map[string]string) []string {
 	return append([]string{
 		s.command, "deploy",
-		"--template-file", filepath.Join(s.folder(), "template.yaml"),
+		"--template-file", s.template(),
 		"--stack-name", stack, "--region", region, "--resolve-s3", "--no-confirm-changeset",
 		"--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
 	}, s.parameters(parameters)...)
@@ -61,7 +64,7 @@ func (s *samCLI) deploy(stack string, parameters map[string]string) []string {
 func (s *samCLI) local(ctx context.Context, command, network string, more ...string) []string {
 	line := []string{
 		s.command, "local", command,
-		"--template-file", filepath.Join(s.folder(), "template.yaml"),
+		"--template-file", s.template(),
 		"--docker-network", network,
 		"--env-vars", s.variablesFile(),
 	}

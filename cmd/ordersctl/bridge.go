@@ -97,10 +97,12 @@ func (i *invocations) invoke(ctx context.Context, function string, event []byte)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if err != nil {
+	switch {
+	case err == nil:
+		i.done[function]++
+		return answer.Payload, nil
+	case ctx.Err() == nil: // what is broken off at the end has not failed
 		i.failed[function]++
-		return nil, err
 	}
-	i.done[function]++
-	return answer.Payload, nil
+	return nil, err
 }

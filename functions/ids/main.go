@@ -1,5 +1,5 @@
-// Command ids is the Lambda function behind GET /api/orders/ids/: it reads one page of the
-// list.
+// Command ids is the Lambda function behind GET /api/orders/ids/: it reads one page
+// of the list.
 //
 // Like all functions of the API it serves the whole of it: what reaches one is up
 // to the routes of template.yaml, and what it may do to its role.
@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"orders/shared/api"
 	"orders/shared/awsclient"
@@ -28,8 +29,9 @@ func main() {
 		log.Error("the function cannot start", "err", err)
 		os.Exit(1)
 	}
+	awsclient.Open(context.Background(), aws, "dynamodb", log)
 	store := dynamostore.New(dynamostore.Config{
-		Client: awsclient.DynamoDB(context.Background(), aws, log), Table: table,
+		Client: dynamodb.NewFromConfig(aws), Table: table,
 	})
 	lambda.Start(lambdahttp.New(api.New(api.Config{
 		Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: log,

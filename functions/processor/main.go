@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/awsclient"
@@ -21,21 +22,18 @@ func main() {
 	log := lambdacontext.NewLogger()
 	env := awsclient.NewEnv(os.Getenv)
 	table := env.Text("ORDERS_TABLE")
-	queue, deadLetters := env.URL("ORDERS_QUEUE_URL"), env.URL("DEAD_LETTER_QUEUE_URL")
+	queueURL, deadLetterURL := env.URL("ORDERS_QUEUE_URL"), env.URL("DEAD_LETTER_QUEUE_URL")
 	processing := env.Duration("PROCESSING_TIME", time.Millisecond, 15*time.Minute)
 	aws := env.AWS("AWS_ENDPOINT_URL")
 	if err := env.Err(); err != nil {
 		log.Error("the function cannot start", "err", err)
 		os.Exit(1)
 	}
-	processor := order.Processor{
-		Orders: dynamostore.New(dynamostore.Config{
-			Client: awsclient.DynamoDB(context.Background(), aws, log), Table: table, ProcessingTime: processing,
-		}),
-		Queue: sqsqueue.New(sqsqueue.Config{
-			Client: sqs.NewFromConfig(aws), // without a connection: few messages come early or are buried
-			URL:    queue, DeadLetterURL: deadLetters, Now: time.Now, Log: log,
-		}),
-	}
+	awsclient.Open(context.Background(), aws, "dynamodb", log) // the queue is seldom asked
+	orders := dynamostore.New(dynamostore.Config{Client: dynamodb.NewFromConfig(aws), Table: table, ProcessingTime: processing})
+	queue := sqsqueue.New(sqsqueue.Config{
+		Client: sqs.NewFromConfig(aws), URL: queueURL, DeadLetterURL: deadLetterURL, Now: time.Now, Log: log,
+	})
+	processor := order.Processor{Orders: orders, Queue: queue}
 	lambda.Start(sqsqueue.Receiver{Process: processor.Process, Now: time.Now, Log: log}.Handle)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/awsclient"
 	"orders/shared/dynamostore"
@@ -18,18 +19,16 @@ import (
 func main() {
 	log := lambdacontext.NewLogger()
 	env := awsclient.NewEnv(os.Getenv)
-	queue, deadLetters := env.URL("ORDERS_QUEUE_URL"), env.URL("DEAD_LETTER_QUEUE_URL")
+	queueURL, deadLetterURL := env.URL("ORDERS_QUEUE_URL"), env.URL("DEAD_LETTER_QUEUE_URL")
 	processing := env.Duration("PROCESSING_TIME", time.Millisecond, 15*time.Minute)
 	aws := env.AWS("AWS_ENDPOINT_URL")
 	if err := env.Err(); err != nil {
 		log.Error("the function cannot start", "err", err)
 		os.Exit(1)
 	}
-	lambda.Start(dynamostore.Relay{
-		Queue: sqsqueue.New(sqsqueue.Config{
-			Client: awsclient.SQS(context.Background(), aws, log),
-			URL:    queue, DeadLetterURL: deadLetters, Now: time.Now, Log: log,
-		}),
-		ProcessingTime: processing, Log: log,
-	}.Handle)
+	awsclient.Open(context.Background(), aws, "sqs", log)
+	queue := sqsqueue.New(sqsqueue.Config{
+		Client: sqs.NewFromConfig(aws), URL: queueURL, DeadLetterURL: deadLetterURL, Now: time.Now, Log: log,
+	})
+	lambda.Start(dynamostore.Relay{Queue: queue, ProcessingTime: processing, Log: log}.Handle)
 }

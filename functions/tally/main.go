@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"orders/shared/awsclient"
 	"orders/shared/dynamostore"
@@ -22,7 +23,8 @@ func main() {
 		log.Error("the function cannot start", "err", err)
 		os.Exit(1)
 	}
+	awsclient.Open(context.Background(), aws, "dynamodb", log)
 	lambda.Start(dynamostore.Tallier{
-		Client: awsclient.DynamoDB(context.Background(), aws, log), Table: table, Now: time.Now, Log: log,
+		Client: dynamodb.NewFromConfig(aws), Table: table, Now: time.Now, Log: log,
 	}.Handle)
 }

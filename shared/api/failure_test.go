@@ -141,6 +141,50 @@ func TestARequestLeavesOneLineAtTheLevelOfItsOutcome(t *testing.T) {
 	}
 }
 
+func TestAClientThatHasGoneIsNoWarningAndADeadlineIs(t *testing.T) {
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	late, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	for ctx, want := range map[context.Context]string{gone: "level=DEBUG", late: "level=WARN"} {
+		var logs bytes.Buffer
+		f := failing{err: ctx.Err()}
+		handler := api.New(api.Config{
+			Metrics: f, Now: time.Now, RequestID: func() string { return "the-request" },
+			Log: slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		})
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/metrics/", nil))
+		if !strings.Contains(logs.String(), want) {
+			t.Errorf("%v: logged %s", ctx.Err(), logs.String())
+		}
+	}
+}
+
+// What a host knows of a request is in its context, and is for the log's handler.
+func TestTheLogIsGivenTheRequestsContext(t *testing.T) {
+	type key struct{}
+	seen := contextHandler{slog.DiscardHandler, func(ctx context.Context) any { return ctx.Value(key{}) }, new(any)}
+	ctx := context.WithValue(t.Context(), key{}, "known to the host")
+	handler := api.New(api.Config{Now: time.Now, RequestID: func() string { return "the-request" }, Log: slog.New(seen)})
+	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/nowhere", nil))
+	if *seen.found != "known to the host" {
+		t.Errorf("the log saw %v", *seen.found)
+	}
+}
+
+// A contextHandler finds something in the context of what is logged.
+type contextHandler struct {
+	slog.Handler
+	find  func(context.Context) any
+	found *any
+}
+
+func (h contextHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h contextHandler) Handle(ctx context.Context, _ slog.Record) error {
+	*h.found = h.find(ctx)
+	return nil
+}
+
 func TestRequestIDsAreEscapedWhereTheyBecomeAURI(t *testing.T) {
 	req := httptest.NewRequest(http.MethodGet, "/nowhere", nil)
 	req.Header.Set("X-Request-Id", `a%"<b>`)

@@ -1,5 +1,5 @@
-// Package awsclient makes the clients of AWS that a Lambda function has, from the
-// environment that Lambda gives it.
+// Package awsclient says how a Lambda function reaches AWS, from the environment that
+// Lambda gives it: the aws.Config that its clients are made of.
 //
 // It promises that a call ends in bounded time, also when the network swallows
 // it, so that a request can be answered before its function's deadline; and that
@@ -7,8 +7,8 @@
 // more processor than a small function has later.
 //
 // It does without aws-sdk-go-v2/config, which would make each function 2 MB larger
-// for sources of settings and credentials that Lambda does not have. What the clients
-// are used for is left to those who get them.
+// for sources of settings and credentials that Lambda does not have. Which
+// clients there are, and what for, is left to the functions.
 package awsclient
 
 import (
@@ -17,14 +17,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
 // Bounds of one call. DynamoDB and SQS answer within some ten milliseconds; what
@@ -65,36 +63,37 @@ func newRetryer() aws.Retryer {
 	})
 }
 
-// DynamoDB returns a client with an open connection.
-func DynamoDB(ctx context.Context, cfg aws.Config, log *slog.Logger) *dynamodb.Client {
-	client := dynamodb.NewFromConfig(cfg)
-	where, err := client.Options().EndpointResolverV2.ResolveEndpoint(ctx,
-		dynamodb.EndpointParameters{Region: &cfg.Region, Endpoint: cfg.BaseEndpoint})
-	if err == nil {
-		err = open(ctx, cfg.HTTPClient, where.URI)
+// Open leaves cfg's clients with an open connection to a service: "dynamodb" or
+// "sqs". A function starts without one, too: the first call will open it, or
+// say why it cannot.
+//
+// The service is known by name, because to import a client that is not used costs a
+// function's start a tenth of a millisecond and more.
+func Open(ctx context.Context, cfg aws.Config, service string, log *slog.Logger) {
+	if err := open(ctx, cfg.HTTPClient, endpoint(cfg, service)); err != nil {
+		log.DebugContext(ctx, "no connection was opened in advance", "service", service, "err", err)
 	}
-	logUnopened(ctx, log, "DynamoDB", err)
-	return client
 }
 
-// SQS returns a client with an open connection.
-func SQS(ctx context.Context, cfg aws.Config, log *slog.Logger) *sqs.Client {
-	client := sqs.NewFromConfig(cfg)
-	where, err := client.Options().EndpointResolverV2.ResolveEndpoint(ctx,
-		sqs.EndpointParameters{Region: &cfg.Region, Endpoint: cfg.BaseEndpoint})
-	if err == nil {
-		err = open(ctx, cfg.HTTPClient, where.URI)
+// endpoint is where the SDK finds a service,
+// https://docs.aws.amazon.com/general/latest/gr/rande.html.
+func endpoint(cfg aws.Config, service string) string {
+	if cfg.BaseEndpoint != nil {
+		return strings.TrimSuffix(*cfg.BaseEndpoint, "/")
 	}
-	logUnopened(ctx, log, "SQS", err)
-	return client
+	domain := "amazonaws.com"
+	if strings.HasPrefix(cfg.Region, "cn-") {
+		domain = "amazonaws.com.cn"
+	}
+	return "https://" + service + "." + cfg.Region + "." + domain
 }
 
-// open leaves the client with a connection to that host. What it asks for there
-// takes no permission and no credentials, and whatever is answered will do.
-func open(ctx context.Context, client aws.HTTPClient, at url.URL) error {
+// open asks for what takes no permission and no credentials; whatever is answered
+// will do.
+func open(ctx context.Context, client aws.HTTPClient, at string) error {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.JoinPath("ping").String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at+"/ping", nil)
 	if err != nil {
 		return err
 	}
@@ -105,12 +104,4 @@ func open(ctx context.Context, client aws.HTTPClient, at url.URL) error {
 	defer res.Body.Close()
 	_, err = io.Copy(io.Discard, res.Body) // only a body that was read gives its connection back
 	return err
-}
-
-// logUnopened notes a connection that could not be opened. The function starts
-// without it: the first call will open one, or say why it cannot.
-func logUnopened(ctx context.Context, log *slog.Logger, service string, err error) {
-	if err != nil {
-		log.DebugContext(ctx, "no connection was opened in advance", "service", service, "err", err)
-	}
 }

@@ -2,6 +2,7 @@ package awsclient_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -125,14 +126,18 @@ var discard = slog.New(slog.DiscardHandler)
 func TestTheFirstCallFindsAConnectionOpen(t *testing.T) {
 	t.Run("DynamoDB", func(t *testing.T) {
 		e := start(t, ok)
-		client := awsclient.DynamoDB(t.Context(), e.aws(), discard)
+		cfg := e.aws()
+		awsclient.Open(t.Context(), cfg, "dynamodb", discard)
+		client := dynamodb.NewFromConfig(cfg)
 		e.checkOpened(t)
 		getItem(t.Context(), t, client, true)
 		e.checkOpened(t)
 	})
 	t.Run("SQS", func(t *testing.T) {
 		e := start(t, ok)
-		client := awsclient.SQS(t.Context(), e.aws(), discard)
+		cfg := e.aws()
+		awsclient.Open(t.Context(), cfg, "sqs", discard)
+		client := sqs.NewFromConfig(cfg)
 		e.checkOpened(t)
 		if _, err := client.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: aws.String(e.URL)}); err != nil {
 			t.Error(err)
@@ -163,13 +168,14 @@ func getItem(ctx context.Context, t *testing.T, client *dynamodb.Client, succeed
 	}
 }
 
-func TestAClientWithoutAConnectionIsGivenAtOnceAndSaysWhyInTheDebugLog(t *testing.T) {
+func TestThatNoConnectionCanBeOpenedIsSaidInTheDebugLog(t *testing.T) {
 	var logs strings.Builder
 	log := slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	refused := httptest.NewServer(nil)
 	refused.Close()
 	cfg := awsclient.NewEnv(variables(map[string]string{"AWS_ENDPOINT_URL": refused.URL})).AWS("AWS_ENDPOINT_URL")
-	if awsclient.DynamoDB(t.Context(), cfg, log) == nil || !strings.Contains(logs.String(), "level=DEBUG") || !strings.Contains(logs.String(), "connection refused") {
+	awsclient.Open(t.Context(), cfg, "dynamodb", log)
+	if !strings.Contains(logs.String(), "level=DEBUG") || !strings.Contains(logs.String(), "connection refused") {
 		t.Errorf("logged %s", logs.String())
 	}
 }
@@ -180,7 +186,7 @@ func TestACallToABlackHoleEndsInBoundedTime(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has gone
 		<-r.Context().Done()
 	})
-	client := awsclient.DynamoDB(t.Context(), hole.aws(), discard)
+	client := dynamodb.NewFromConfig(hole.aws())
 	t.Run("with its context", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
@@ -205,7 +211,7 @@ func TestACallToABlackHoleEndsInBoundedTime(t *testing.T) {
 
 func TestAFailingServiceIsAskedThreeTimes(t *testing.T) {
 	failing := start(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
-	getItem(t.Context(), t, awsclient.DynamoDB(t.Context(), failing.aws(), discard), false)
+	getItem(t.Context(), t, dynamodb.NewFromConfig(failing.aws()), false)
 	if n := failing.calls.Load(); n != 3 {
 		t.Errorf("%d attempts, want 3", n)
 	}
@@ -217,25 +223,29 @@ func TestACallIsSignedWithTheCredentialsThatLambdaGives(t *testing.T) {
 		authorization, token = r.Header.Get("Authorization"), r.Header.Get("X-Amz-Security-Token")
 		ok(w, r)
 	})
-	getItem(t.Context(), t, awsclient.DynamoDB(t.Context(), e.aws(), discard), true)
+	getItem(t.Context(), t, dynamodb.NewFromConfig(e.aws()), true)
 	if !strings.Contains(authorization, "Credential=key/") || !strings.Contains(authorization, "/eu-west-1/dynamodb/") || token != "token" {
 		t.Errorf("signed %q, token %q", authorization, token)
 	}
 }
 
-// Without an endpoint the clients go to AWS, over TLS.
-func TestWithoutAnEndpointTheClientsAreForAWS(t *testing.T) {
-	cfg := awsclient.NewEnv(variables(map[string]string{"AWS_ENDPOINT_URL": ""})).AWS("AWS_ENDPOINT_URL")
-	var hosts []string
-	cfg.HTTPClient = clientFunc(func(r *http.Request) (*http.Response, error) {
-		hosts = append(hosts, r.URL.String())
-		return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
-	})
-	awsclient.DynamoDB(t.Context(), cfg, discard)
-	awsclient.SQS(t.Context(), cfg, discard)
-	want := []string{"https://dynamodb.eu-west-1.amazonaws.com/ping", "https://sqs.eu-west-1.amazonaws.com/ping"}
-	if !slices.Equal(hosts, want) {
-		t.Errorf("opened %q, want %q", hosts, want)
+// The connection is opened to where the SDK's clients then go.
+func TestWithoutAnEndpointConnectionsAreToAWS(t *testing.T) {
+	for _, region := range []string{"eu-west-1", "us-east-1", "cn-north-1", "us-gov-west-1"} {
+		cfg := awsclient.NewEnv(variables(map[string]string{"AWS_REGION": region, "AWS_ENDPOINT_URL": ""})).AWS("AWS_ENDPOINT_URL")
+		var asked []string
+		cfg.HTTPClient = clientFunc(func(r *http.Request) (*http.Response, error) {
+			asked = append(asked, r.URL.Scheme+" "+r.URL.Host)
+			return nil, errors.New("no network")
+		})
+		cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
+		awsclient.Open(t.Context(), cfg, "dynamodb", discard)
+		getItem(t.Context(), t, dynamodb.NewFromConfig(cfg), false)
+		awsclient.Open(t.Context(), cfg, "sqs", discard)
+		_, _ = sqs.NewFromConfig(cfg).PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: aws.String("https://queue/")})
+		if len(asked) != 4 || asked[0] != asked[1] || asked[2] != asked[3] || !strings.HasPrefix(asked[0], "https dynamodb."+region) {
+			t.Errorf("%s: asked %q", region, asked)
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 type Capture struct {
 	mu       sync.Mutex
 	shard    string
-	records  map[string][]events.DynamoDBEventRecord // by function
+	records  map[string][]events.DynamoDBEventRecord // by function, each record once
 	messages []events.SQSMessage
 }
 
@@ -54,7 +54,13 @@ func (c *Capture) keep(function string, event []byte) error {
 	if c.records == nil {
 		c.records = map[string][]events.DynamoDBEventRecord{}
 	}
-	c.records[function] = append(c.records[function], e.Records...)
+	for _, record := range e.Records {
+		if !slices.ContainsFunc(c.records[function], func(r events.DynamoDBEventRecord) bool {
+			return r.Change.SequenceNumber == record.Change.SequenceNumber
+		}) {
+			c.records[function] = append(c.records[function], record)
+		}
+	}
 	if e.ShardID != "" {
 		c.shard = e.ShardID
 	}

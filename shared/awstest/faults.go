@@ -38,46 +38,79 @@ func Twice(call func() error) error {
 // tries again by itself.
 func connectionReset() error { return &smithyhttp.RequestSendError{Err: syscall.ECONNRESET} }
 
-// Faults plays faults to the attempts that clients make. It stands inside the
-// SDK's retries: an attempt that is lost is tried again, and the next attempt
-// meets the next fault.
+// Faults plays faults to the calls that clients make. It stands inside the SDK's
+// retries: an attempt that is lost is tried again, and the next attempt of the call
+// meets the call's next fault.
 //
 // Its Middleware goes into any client, beside that of Calls. The zero value lets
 // all calls pass, and is ready for any number of clients and goroutines.
 type Faults struct {
 	mu      sync.Mutex
-	scripts map[string][]Fault
+	scripts map[string][]script // by operation, for the calls to come
+	left    map[string]int      // faults that were not met, by operation
 }
 
-// Play appends faults to an operation's script: its attempts, such as those of
-// "PutItem", meet one each, in order. nil lets an attempt pass, as does the end
-// of the script.
-func (f *Faults) Play(operation string, faults ...Fault) {
+// A script has a fault for each attempt of a call.
+type script []Fault
+
+// Play sets what one call of an operation, such as "PutItem", will meet: each of
+// its attempts a fault, in order. The first Play is for the first call from now
+// on, the next for the second, and so on; after the last, all pass.
+func (f *Faults) Play(operation string, attempts ...Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.scripts == nil {
-		f.scripts = map[string][]Fault{}
+		f.scripts, f.left = map[string][]script{}, map[string]int{}
 	}
-	f.scripts[operation] = append(f.scripts[operation], faults...)
+	f.scripts[operation] = append(f.scripts[operation], attempts)
+	f.left[operation] += len(attempts)
 }
 
-// Unplayed names the operations whose script has not come to its end: a test that
+// Unplayed names the operations that have not met all of their faults: a test that
 // leaves one has not tested what it says.
 func (f *Faults) Unplayed() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Sorted(maps.Keys(f.scripts))
+	var names []string
+	for _, operation := range slices.Sorted(maps.Keys(f.left)) {
+		if f.left[operation] > 0 {
+			names = append(names, operation)
+		}
+	}
+	return names
 }
 
-// Middleware makes a client's attempts meet the faults.
+// Middleware makes a client's calls meet the faults.
 func (f *Faults) Middleware(stack *middleware.Stack) error {
-	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("PlayFaults", f.handle), middleware.Before)
+	begin := middleware.InitializeMiddlewareFunc("TakeScript", f.begin)
+	if err := stack.Initialize.Add(begin, middleware.After); err != nil {
+		return err
+	}
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("PlayFaults", f.attempt), middleware.Before)
 }
 
-func (f *Faults) handle(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+// scriptKey is that of a call's script in its context.
+type scriptKey struct{}
+
+// begin gives a call its script.
+func (f *Faults) begin(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+	middleware.InitializeOutput, middleware.Metadata, error,
+) {
+	operation := awsmiddleware.GetOperationName(ctx)
+	f.mu.Lock()
+	if waiting := f.scripts[operation]; len(waiting) > 0 {
+		f.scripts[operation] = waiting[1:]
+		ctx = middleware.WithStackValue(ctx, scriptKey{}, &waiting[0])
+	}
+	f.mu.Unlock()
+	return next.HandleInitialize(ctx, in)
+}
+
+// attempt makes one attempt of a call meet its fault.
+func (f *Faults) attempt(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 	out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
 ) {
-	fault := f.next(awsmiddleware.GetOperationName(ctx))
+	fault := f.next(ctx)
 	if fault == nil {
 		return next.HandleDeserialize(ctx, in)
 	}
@@ -99,18 +132,16 @@ func (f *Faults) handle(ctx context.Context, in middleware.DeserializeInput, nex
 	return out, metadata, err
 }
 
-// next takes the fault that an operation's next attempt meets off its script.
-func (f *Faults) next(operation string) Fault {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	script := f.scripts[operation]
-	if len(script) == 0 {
+// next takes the fault of an attempt off its call's script.
+func (f *Faults) next(ctx context.Context) Fault {
+	rest, ok := middleware.GetStackValue(ctx, scriptKey{}).(*script)
+	if !ok || len(*rest) == 0 {
 		return nil
 	}
-	if len(script) == 1 {
-		delete(f.scripts, operation)
-	} else {
-		f.scripts[operation] = script[1:]
-	}
-	return script[0]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fault := (*rest)[0]
+	*rest = (*rest)[1:]
+	f.left[awsmiddleware.GetOperationName(ctx)]--
+	return fault
 }

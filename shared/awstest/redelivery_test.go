@@ -58,7 +58,7 @@ func (h countedHome) check() {
 	}
 }
 
-// F17 I9
+// F17 I9: a batch comes again, whole or in parts.
 func TestARedeliveredBatchIsCountedOnce(t *testing.T) {
 	for _, test := range []struct {
 		name    string

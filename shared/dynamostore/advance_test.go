@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"orders/shared/awstest"
+	"orders/shared/dynamostore"
 	"orders/shared/order"
 )
 
@@ -71,23 +72,37 @@ func TestATransitionWhoseAnswerIsLostIsDone(t *testing.T) {
 func TestOneOfManyAtOnceAdvances(t *testing.T) {
 	h := open(t)
 	o := h.create(t)
-	for to, now := range []time.Time{order.Processing: noon, order.Completed: noon.Add(processing)} {
-		if order.Status(to) == order.Pending {
-			continue
-		}
+	for _, step := range []struct {
+		to  order.Status
+		now time.Time
+	}{{order.Processing, noon}, {order.Completed, noon.Add(2 * processing)}} {
 		var won atomic.Int64
 		concurrently(20, func(i int) {
-			err := h.Advance(t.Context(), o.ID, order.Status(to), now.Add(time.Duration(i)*time.Millisecond))
+			err := h.Advance(t.Context(), o.ID, step.to, step.now.Add(time.Duration(i)*time.Millisecond))
 			switch {
 			case err == nil:
 				won.Add(1)
 			case !errors.Is(err, order.ErrAlreadyDone):
-				t.Errorf("to %s: error %v", order.Status(to), err)
+				t.Errorf("to %s: error %v", step.to, err)
 			}
 		})
 		if n := won.Load(); n != 1 {
-			t.Errorf("to %s: %d of 20 did it", order.Status(to), n)
+			t.Errorf("to %s: %d of 20 did it", step.to, n)
 		}
+	}
+}
+
+// I7, also for a processing time that is no whole number of milliseconds.
+func TestAFractionOfAMillisecondIsWaitedFor(t *testing.T) {
+	h := open(t)
+	s := dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table, ProcessingTime: 1500 * time.Microsecond})
+	o := h.create(t, takenOver(order.Processing))
+	err := s.Advance(t.Context(), o.ID, order.Completed, noon.Add(1900*time.Microsecond))
+	if _, early := errors.AsType[*order.EarlyError](err); !early {
+		t.Errorf("error %v", err)
+	}
+	if err := s.Advance(t.Context(), o.ID, order.Completed, noon.Add(2*time.Millisecond)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -155,22 +155,22 @@ func TestAnAuditKeepsItsPace(t *testing.T) {
 // F18: a correction is there once, whatever happens to the request.
 func TestACorrectionIsAddedOnce(t *testing.T) {
 	difference := order.Tally{ByStatus: [3]int64{-1, 2, 3}, TimedOrders: 3, TimedMillis: -4000}
-	conflict := canceled("TransactionConflict")
-	for name, faults := range map[string][]awstest.Fault{
+	conflict := []awstest.Fault{canceled("TransactionConflict")}
+	for name, calls := range map[string][][]awstest.Fault{
 		"all goes well":       nil,
-		"its answer is lost":  {awstest.AnswerLost, awstest.AnswerLost},
-		"it never arrives":    {awstest.NeverArrives},
-		"it arrives twice":    {awstest.Twice},
+		"its answer is lost":  {{awstest.AnswerLost, awstest.AnswerLost}},
+		"it never arrives":    {{awstest.NeverArrives}},
+		"it arrives twice":    {{awstest.Twice}},
 		"it conflicts":        {conflict, conflict},
-		"all of it, together": {conflict, awstest.NeverArrives, awstest.AnswerLost},
+		"all of it, together": {conflict, {awstest.NeverArrives, awstest.AnswerLost}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)
 			h.tally(t, "shard", lives(3)...)
 			want := h.metrics(t)
 			want.Add(difference)
-			if len(faults) > 0 {
-				h.faults.Play("TransactWriteItems", faults...)
+			for _, attempts := range calls {
+				h.faults.Play("TransactWriteItems", attempts...)
 			}
 			if err := h.audit().AddTally(t.Context(), difference); err != nil {
 				t.Fatal(err)

@@ -97,6 +97,7 @@ func TestTheCostOfAPage(t *testing.T) {
 	}{
 		"nothing there":                     {0, anywhere, 1000, 16, 0}, // 8 on AWS, which asks for half a unit at least
 		"few ids":                           {400, anywhere, 10, 16, 8},
+		"few ids from one bucket alone":     {400, func(int) int { return 7 }, 10, 16, 0.5},
 		"a full page":                       {2000, anywhere, 1000, 16, 24},
 		"a full page from one bucket alone": {1100, func(int) int { return 7 }, 1000, 16 + 3, 16},
 	} {

@@ -90,8 +90,8 @@ func padded(sequence string) (string, error) {
 	return strings.Repeat("0", sequenceDigits-len(sequence)) + sequence, nil
 }
 
-// count adds to the tally what no earlier call has added. Each round leaves out what
-// the one before has found to be counted.
+// count adds to the tally what no earlier call has added. A checkpoint that is not
+// below the first record has reached it, so each round leaves out one at least.
 func (t Tallier) count(ctx context.Context, shard string, counts []count) error {
 	for len(counts) > 0 {
 		err := transact(ctx, t.Client, shard, t.transaction(shard, counts))

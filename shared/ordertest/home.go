@@ -70,7 +70,7 @@ type tester struct {
 }
 
 // patience bounds every wait for something that is to happen by itself.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // eventually waits until check returns nil.
 func (t *tester) eventually(check func() error) {

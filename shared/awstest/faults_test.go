@@ -1,0 +1,99 @@
+package awstest_test
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"orders/shared/awstest"
+)
+
+// What happens to a bare counter, which no condition protects, shows what a fault
+// really does.
+func TestFaultsDoWhatTheySay(t *testing.T) {
+	never, lost, twice := awstest.NeverArrives, awstest.AnswerLost, awstest.Twice
+	tests := []struct {
+		name    string
+		faults  []awstest.Fault
+		counter string // after one call that adds 1, and its retries
+		calls   int    // that arrive
+		fails   bool
+	}{
+		{"none", nil, "1", 1, false},
+		{"a call that passes first", []awstest.Fault{nil}, "1", 1, false},
+		{"lost on the way", []awstest.Fault{never}, "1", 1, false},
+		{"its answer lost", []awstest.Fault{lost}, "2", 2, false},
+		{"made twice", []awstest.Fault{twice}, "2", 2, false},
+		{"its answer lost, then lost on the way", []awstest.Fault{lost, never}, "2", 2, false},
+		{"every attempt's answer lost", []awstest.Fault{lost, lost, lost}, "3", 3, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var calls awstest.Calls
+			var faults awstest.Faults
+			db := awstest.DynamoDB(t, dynamodb.WithAPIOptions(calls.Middleware, faults.Middleware))
+			table := awstest.Table(t)
+			faults.Play("UpdateItem", test.faults...)
+			if err := add(t, db, table, "1"); (err != nil) != test.fails {
+				t.Errorf("the call returns %v", err)
+			}
+			if left := faults.Unplayed(); len(left) > 0 {
+				t.Errorf("not all faults were met: %s", left)
+			}
+			if used := calls.Take(); used.Calls["UpdateItem"] != test.calls || used.Units["UpdateItem"] != float64(test.calls) {
+				t.Errorf("used %+v, not %d calls and units", used, test.calls)
+			}
+			if err := add(t, db, table, "0"); err != nil {
+				t.Errorf("the next call meets a fault, too: %v", err)
+			}
+			if got := counter(t, db, table); got != test.counter {
+				t.Errorf("the counter is %s, not %s", got, test.counter)
+			}
+		})
+	}
+}
+
+func TestFaultsThatAreNotMetAreTold(t *testing.T) {
+	var faults awstest.Faults
+	db := awstest.DynamoDB(t, dynamodb.WithAPIOptions(faults.Middleware))
+	faults.Play("PutItem", awstest.AnswerLost)                       // is never called
+	faults.Play("UpdateItem", awstest.Twice, awstest.Twice)          // is not tried again
+	faults.Play("GetItem", awstest.NeverArrives, awstest.AnswerLost) // is met
+	table := awstest.Table(t)
+	if err := add(t, db, table, "1"); err != nil {
+		t.Fatal(err)
+	}
+	counter(t, db, table)
+	if left := faults.Unplayed(); len(left) != 2 || left[0] != "PutItem" || left[1] != "UpdateItem" {
+		t.Errorf("unplayed are %s, not PutItem and UpdateItem", left)
+	}
+}
+
+var counterKey = map[string]types.AttributeValue{
+	"pk": &types.AttributeValueMemberS{Value: "COUNTER"}, "sk": &types.AttributeValueMemberS{Value: "0"},
+}
+
+func add(t *testing.T, db *dynamodb.Client, table, n string) error {
+	t.Helper()
+	_, err := db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+		TableName: &table, Key: counterKey, UpdateExpression: aws.String("ADD n :n"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":n": &types.AttributeValueMemberN{Value: n}},
+	})
+	return err
+}
+
+func counter(t *testing.T, db *dynamodb.Client, table string) string {
+	t.Helper()
+	found, err := db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: counterKey, ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := found.Item["n"].(*types.AttributeValueMemberN)
+	if n == nil {
+		return ""
+	}
+	return n.Value
+}
