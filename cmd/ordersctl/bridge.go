@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/bridge"
+	"orders/shared/dynamostore"
 )
 
 type bridgeCommand struct {
@@ -62,7 +63,7 @@ func (c *bridgeCommand) Run(ctx context.Context, out *console) error {
 	out.say("polling table %s and queue %s, invoking at %s; Ctrl-C ends it", c.Table, c.QueueURL, c.LambdaEndpoint)
 	err = bridge.Run(ctx, bridge.Config{
 		Tables: db, Streams: dynamodbstreams.NewFromConfig(cfg), Queues: sqs.NewFromConfig(cfg),
-		Table: c.Table, KeyPrefix: orderPrefix,
+		Table: c.Table, KeyPrefix: dynamostore.OrderPrefix,
 		Readers: []bridge.Reader{
 			{Function: c.Relay, BatchSize: relayBatch},
 			{Function: c.Tally, BatchSize: tallyBatch, Window: tallyWindow},

@@ -40,12 +40,16 @@ func (c *console) writeJSON(v any) error {
 func (c *console) progress(what string, total int64) *progress {
 	p := &progress{console: c, what: what, next: time.Now().Add(lineInterval)}
 	if file, ok := c.stderr.(*os.File); ok && isatty.IsTerminal(file.Fd()) {
-		p.bar = progressbar.NewOptions64(max(total, 1),
-			progressbar.OptionSetWriter(c.stderr), progressbar.OptionSetDescription(what),
-			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionClearOnFinish(),
-			progressbar.OptionThrottle(100*time.Millisecond))
+		p.bar = newBar(c.stderr, what, total)
 	}
 	return p
+}
+
+func newBar(w io.Writer, what string, total int64) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(max(total, 1),
+		progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionClearOnFinish(),
+		progressbar.OptionThrottle(100*time.Millisecond))
 }
 
 // lineInterval is how often progress is told where there is no terminal.

@@ -28,7 +28,7 @@ func given(flag, variable, value string) error {
 // processing is the setting that functions and tool must agree on. It is a text
 // because kong reads variables also for the commands that do not have them.
 type processing struct {
-	ProcessingTime string `env:"PROCESSING_TIME" default:"50s" placeholder:"TIME" help:"How long an order stays in Processing, 1ms to 15m."`
+	ProcessingTime string `env:"PROCESSING_TIME" default:"50s" placeholder:"TIME" help:"How long an order stays in Processing, 1ms to 15m; 50s unless given."`
 }
 
 // Bounds of the processing time; the upper one is what a queue can delay.
@@ -52,12 +52,5 @@ func (p *processing) duration() time.Duration {
 	return d
 }
 
-// unlessNil is err, or nil when the person has been informed already.
-func unlessNil(informed bool, err error) error {
-	if informed {
-		return nil
-	}
-	return err
-}
-
+// errFindings: the command did what it was asked to, and found what should not be.
 var errFindings = errors.New("the orders do not fit together, see the findings")

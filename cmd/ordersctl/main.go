@@ -81,8 +81,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	command, err := parser.Parse(args)
-	if informed || err != nil {
-		return unlessNil(informed, err)
+	if informed {
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return command.Run(&console{stdout: stdout, stderr: stderr})

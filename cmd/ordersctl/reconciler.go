@@ -27,10 +27,11 @@ func (c *reconcileCommand) open(ctx context.Context) (*reconciler, error) {
 		return nil, err
 	}
 	db := dynamodb.NewFromConfig(cfg)
+	audit := dynamostore.Audit{Client: db, Table: c.Table, Segments: c.Segments, ReadUnits: float64(c.ReadUnits)}
 	return &reconciler{
 		store: dynamostore.New(dynamostore.Config{Client: db, Table: c.Table}),
-		audit: dynamostore.Audit{Client: db, Table: c.Table, Segments: c.Segments, ReadUnits: float64(c.ReadUnits)},
-		tail:  tail{table: c.Table, db: db, streams: dynamodbstreams.NewFromConfig(cfg), quiet: c.Settle},
+		audit: audit,
+		tail:  tail{table: c.Table, audit: audit, db: db, streams: dynamodbstreams.NewFromConfig(cfg), quiet: c.Settle},
 		queue: sqsqueue.New(sqsqueue.Config{Client: sqs.NewFromConfig(cfg), URL: c.QueueURL, Now: time.Now}),
 	}, nil
 }

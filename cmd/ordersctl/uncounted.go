@@ -9,16 +9,18 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	dbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 	"golang.org/x/sync/errgroup"
+
+	"orders/shared/dynamostore"
 )
 
 // A tail looks at what the tally function has not counted yet: the records of the
 // table's stream behind the checkpoints that it keeps, shard by shard.
 type tail struct {
 	table   string
+	audit   dynamostore.Audit
 	db      *dynamodb.Client
 	streams *dynamodbstreams.Client
 	// quiet is for how long a shard must have nothing new to count as read to its
@@ -86,7 +88,7 @@ func (t tail) readShard(ctx context.Context, arn, shard string) error {
 			return fmt.Errorf("read shard %s: %w", shard, err)
 		}
 		for _, record := range read.Records {
-			if pk, ok := record.Dynamodb.Keys["pk"].(*types.AttributeValueMemberS); ok && strings.HasPrefix(pk.Value, orderPrefix) {
+			if pk, ok := record.Dynamodb.Keys["pk"].(*types.AttributeValueMemberS); ok && strings.HasPrefix(pk.Value, dynamostore.OrderPrefix) {
 				return errUncounted
 			}
 			empty = 0
@@ -99,19 +101,13 @@ func (t tail) readShard(ctx context.Context, arn, shard string) error {
 	return nil
 }
 
-// Keys of the table; its schema is that of shared/dynamostore.
-const (
-	orderPrefix = "ORDER#"
-	checkpoints = "CHECKPOINT"
-)
-
 // iterator begins behind the shard's checkpoint, or at the oldest record if there
 // is none, or if it is so old that the stream no longer reaches back to it.
 func (t tail) iterator(ctx context.Context, arn, shard string) (*string, error) {
 	oldest := &dynamodbstreams.GetShardIteratorInput{
 		StreamArn: &arn, ShardId: &shard, ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
 	}
-	sequence, err := t.checkpoint(ctx, shard)
+	sequence, err := t.audit.Checkpoint(ctx, shard)
 	if err != nil {
 		return nil, err
 	}
@@ -131,30 +127,6 @@ func (t tail) iterator(ctx context.Context, arn, shard string) (*string, error) 
 	}
 	return found.ShardIterator, nil
 }
-
-// checkpoint is the sequence number of the last record that the tally has counted in
-// a shard, "" when there is none.
-func (t tail) checkpoint(ctx context.Context, shard string) (string, error) {
-	found, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.table, ConsistentRead: aws.Bool(true),
-		Key: map[string]dbtypes.AttributeValue{
-			"pk": &dbtypes.AttributeValueMemberS{Value: checkpoints},
-			"sk": &dbtypes.AttributeValueMemberS{Value: shard},
-		},
-	})
-	if err != nil {
-		return "", fmt.Errorf("read the checkpoint: %w", err)
-	}
-	sequence, ok := found.Item["sequence"].(*dbtypes.AttributeValueMemberS)
-	if !ok {
-		return "", nil
-	}
-	return fmt.Sprintf("%0*s", sequenceDigits, strings.TrimLeft(sequence.Value, "0")), nil
-}
-
-// sequenceDigits is how long a sequence number is at least; checkpoints hold it padded.
-// See https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_GetShardIterator.html.
-const sequenceDigits = 21
 
 // pause waits for that long, or until the context ends.
 func pause(ctx context.Context, d time.Duration) error {

@@ -98,7 +98,7 @@ func OpenHome(t testing.TB, change ...func(*Setup)) Home {
 func (h Home) connect(t testing.TB, invoke bridge.Invoke, log *slog.Logger) {
 	cfg := bridge.Config{
 		Tables: DynamoDB(t), Streams: Streams(t), Queues: SQS(t), Invoke: invoke, Now: time.Now, Log: log,
-		Table: h.Table, KeyPrefix: "ORDER#",
+		Table: h.Table, KeyPrefix: dynamostore.OrderPrefix,
 		Readers: []bridge.Reader{
 			{Function: RelayFunction, BatchSize: 100},
 			{Function: TallyFunction, BatchSize: 1000, Window: 15 * time.Minute},

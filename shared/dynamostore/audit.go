@@ -2,8 +2,10 @@ package dynamostore
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"math"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -17,6 +19,7 @@ import (
 // An AuditClient is the part of *dynamodb.Client that an Audit uses.
 type AuditClient interface {
 	TransactionClient
+	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 }
 
@@ -129,4 +132,24 @@ func pay(ctx context.Context, pace *rate.Limiter, cost *types.ConsumedCapacity) 
 func (a Audit) AddTally(ctx context.Context, difference order.Tally) error {
 	items := []types.TransactWriteItem{addition(a.Table, tallySort("audit"), difference)}
 	return failed("correct the tally", transact(ctx, a.Client, "audit", items))
+}
+
+// sequenceLength is how long a sequence number is at least, as the stream writes it; see
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_GetShardIterator.html.
+const sequenceLength = 21
+
+// Checkpoint is the sequence number of the last record of a shard that is in the
+// tally, as the stream writes it; "" when there is none, or none any more.
+func (a Audit) Checkpoint(ctx context.Context, shard string) (string, error) {
+	found, err := a.Client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: aws.String(a.Table), Key: key(checkpoints, shard), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return "", failed("read the checkpoint of "+shard, err)
+	}
+	sequence, ok := textsOf(found.Item)("sequence")
+	if !ok {
+		return "", nil
+	}
+	return fmt.Sprintf("%0*s", sequenceLength, strings.TrimLeft(sequence, "0")), nil
 }

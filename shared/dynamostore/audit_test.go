@@ -82,7 +82,7 @@ func TestAnOrderThatCannotBeReadDoesNotEndAnAudit(t *testing.T) {
 
 // scanned is a client that answers scans without end, each page at once.
 type scanned struct {
-	transactions
+	dynamostore.AuditClient
 	pages *atomic.Int64
 	err   error
 }

@@ -11,9 +11,12 @@ import (
 	"orders/shared/order"
 )
 
+// OrderPrefix is what the pk of every order begins with, and of nothing else: what
+// readers of the stream filter by.
+const OrderPrefix = "ORDER#"
+
 // Keys of the items; see the package comment.
 const (
-	orderPrefix  = "ORDER#"
 	orderSort    = "ORDER"
 	tallyKey     = "TALLY"
 	checkpoints  = "CHECKPOINT"
@@ -41,7 +44,7 @@ func number(n int64) types.AttributeValue {
 
 func key(pk, sk string) item { return item{"pk": text(pk), "sk": text(sk)} }
 
-func orderKey(id order.ID) item { return key(orderPrefix+string(id), orderSort) }
+func orderKey(id order.ID) item { return key(OrderPrefix+string(id), orderSort) }
 
 // bucketOf spreads orders evenly over the buckets of the index.
 func bucketOf(id order.ID) string { return bucket(int(hash(string(id)) % buckets)) }

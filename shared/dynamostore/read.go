@@ -70,7 +70,7 @@ func life(text texts) (order.Order, error) {
 func idOf(text texts) (order.ID, error) {
 	pk, _ := text("pk")
 	sk, _ := text("sk")
-	s, ok := strings.CutPrefix(pk, orderPrefix)
+	s, ok := strings.CutPrefix(pk, OrderPrefix)
 	id, err := order.ParseID(s)
 	if !ok || err != nil || sk != orderSort {
 		return "", errors.New("the key is not an order's")

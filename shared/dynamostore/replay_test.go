@@ -38,9 +38,7 @@ func TestEachRecordCountsOnceHoweverBatchesAreRepeated(t *testing.T) {
 				h.faults.Play("TransactWriteItems", awstest.AnswerLost)
 			}
 			concurrently(len(batches), func(i int) {
-				if _, err := h.tallier().Handle(t.Context(), window(shard, batches[i]...)); err != nil {
-					rt.Error(err)
-				}
+				h.tallyAtLast(t, shard, batches[i]...)
 			})
 			delivered = until
 			if got, want := h.metrics(t), sum(before, records[:delivered]); got != want {

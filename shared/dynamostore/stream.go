@@ -16,7 +16,7 @@ func isOrder(r events.DynamoDBEventRecord) bool {
 	key := textsOfImage(r.Change.Keys)
 	pk, _ := key("pk")
 	sk, _ := key("sk")
-	return strings.HasPrefix(pk, orderPrefix) && sk == orderSort
+	return strings.HasPrefix(pk, OrderPrefix) && sk == orderSort
 }
 
 // changeOf reads what a write did to an order: its id, statuses and times, which are
@@ -45,7 +45,7 @@ func lifeOfImage(r events.DynamoDBEventRecord, image map[string]events.DynamoDBA
 	if err != nil {
 		return nil, err
 	}
-	if pk, _ := textsOfImage(r.Change.Keys)("pk"); pk != orderPrefix+string(o.ID) {
+	if pk, _ := textsOfImage(r.Change.Keys)("pk"); pk != OrderPrefix+string(o.ID) {
 		return nil, fmt.Errorf("the image is of order %s, the key is not", o.ID)
 	}
 	return &o, nil

@@ -46,6 +46,21 @@ func (h *home) tally(t *testing.T, shard string, records ...events.DynamoDBEvent
 	holdsAnswer(t, answer)
 }
 
+// tallyAtLast counts one batch as Lambda has it counted: it repeats one that fails,
+// with another token. DynamoDB Local fails on a busy machine, too.
+func (h *home) tallyAtLast(t *testing.T, shard string, records ...events.DynamoDBEventRecord) {
+	t.Helper()
+	var err error
+	for range 20 {
+		if _, err = h.tallier().Handle(t.Context(), window(shard, records...)); !errors.Is(err, order.ErrUnavailable) {
+			break
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func holdsAnswer(t *testing.T, answer dynamostore.WindowResponse) {
 	t.Helper()
 	body, err := json.Marshal(answer)
@@ -187,16 +202,7 @@ func TestATransactionThatFailsOnItsWayIsCountedOnce(t *testing.T) {
 			for _, attempts := range calls {
 				h.faults.Play("TransactWriteItems", attempts...)
 			}
-			// Lambda repeats a batch that has failed, with another token.
-			for {
-				_, err := h.tallier().Handle(t.Context(), window("shard", lives(3)...))
-				if err == nil {
-					break
-				}
-				if !errors.Is(err, order.ErrUnavailable) {
-					t.Fatal(err)
-				}
-			}
+			h.tallyAtLast(t, "shard", lives(3)...)
 			if got := h.metrics(t); got.ByStatus != [3]int64{0, 0, 3} || got.TimedMillis != 180_000 {
 				t.Errorf("metrics %+v", got)
 			}
@@ -281,14 +287,11 @@ func TestManyShardsAtOnceShareATallyItem(t *testing.T) {
 		}
 	}
 	concurrently(len(shards), func(i int) {
-		if _, err := h.tallier().Handle(t.Context(), window(shards[i], created("1", i))); err != nil {
-			t.Error(err)
-		}
+		h.tallyAtLast(t, shards[i], created("1", i))
 	})
 	if got := h.item(t, "TALLY", "05"); !reflect.DeepEqual(got["pending"], number("200")) {
 		t.Errorf("the tally item has %v", got)
 	}
-	t.Logf("%d calls", h.calls.Take().Calls["TransactWriteItems"])
 }
 
 func TestRecordsOutOfOrderOrTwiceInABatchCountOnce(t *testing.T) {
