@@ -77,7 +77,7 @@ func (api *runtimeAPI) startFunction(ctx context.Context, program string) (time.
 	select {
 	case asked := <-api.asked:
 		_ = cmd.Process.Kill() // it waits for an event that does not come
-		<-exited
+		_ = <-exited
 		return asked.Sub(began), nil
 	case err := <-exited:
 		return 0, errors.Join(fmt.Errorf("%s ended before it asked for an event", filepath.Base(program)), err)

@@ -68,7 +68,7 @@ func (h *home) invokeSample(ctx context.Context, sample string) error {
 	name, _, _ := strings.Cut(filepath.Base(sample), ".")
 	function, kind, _ := strings.Cut(name, "-")
 	function = strings.ToUpper(function[:1]) + function[1:] + "Function"
-	answer, err := h.sam.answer(ctx, h.sam.local(ctx, "invoke", h.localStack.network(), "--event", sample, function)...)
+	answer, err := h.cli.answer(ctx, h.cli.local(ctx, "invoke", "--event", sample, function)...)
 	if err != nil {
 		return err
 	}

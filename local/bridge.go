@@ -20,8 +20,8 @@ import (
 
 // startBridge starts the bridge between LocalStack and the functions, until ctx
 // ends. SAM invokes functions, but polls neither streams nor queues.
-func (h *home) startBridge(ctx context.Context, died context.CancelCauseFunc) error {
-	log, err := os.Create(filepath.Join(h.sam.children.folder, "bridge.log"))
+func (h *home) startBridge(ctx context.Context) error {
+	log, err := os.Create(filepath.Join(h.folder, "bridge.log"))
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (h *home) startBridge(ctx context.Context, died context.CancelCauseFunc) er
 	}
 	h.bridged.Go(func() {
 		err := bridge.Run(ctx, cfg)
-		died(fmt.Errorf("the bridge has ended: %w", errors.Join(err, log.Close())))
+		h.died(fmt.Errorf("the bridge has ended: %w", errors.Join(err, log.Close())))
 	})
 	return nil
 }

@@ -27,23 +27,22 @@ func deployTest(ctx context.Context, c *children, s settings) error {
 		return err
 	}
 	alive, died := context.WithCancelCause(ctx)
-	m := &ministack{children: c, port: s.apiPort}
-	st := &stack{ministack: m}
-	err := st.test(alive, died, s)
-	err = verdict(ctx, alive, err)
+	c.died = died
+	st := &stack{ministack: &ministack{children: c, port: s.apiPort}}
+	err := verdict(ctx, alive, st.test(alive, s))
 	died(nil)
-	m.stop()
+	c.stop()
 	fmt.Println("Everything has stopped.")
 	return err
 }
 
 // test makes the stack, step by step, and tests it.
-func (st *stack) test(ctx context.Context, died context.CancelCauseFunc, s settings) error {
+func (st *stack) test(ctx context.Context, s settings) error {
 	sam := &samCLI{st.children, s.sam, s.python}
 	err := prepare(ctx, []step{
 		{"the functions", sam.build},
 		{"ministack", func(ctx context.Context) error { return st.install(ctx, s.python) }},
-		{"the emulator", func(ctx context.Context) error { return st.start(ctx, died) }},
+		{"the emulator", st.start},
 		{"the stack", func(ctx context.Context) error { return st.deploy(ctx, sam, s.processingTime) }},
 		{"the routes", st.addRoutes},
 		{"the stream", st.disableTally},

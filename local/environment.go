@@ -15,8 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// region is where the emulators believe to be.
-const region = "eu-west-1"
+// region is where the emulators believe to be. It is what `sam local` takes for
+// granted where no other is set.
+const region = "us-east-1"
 
 // emulated are credentials that are worth nothing, and no way to any others.
 var emulated = []string{

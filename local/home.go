@@ -21,25 +21,24 @@ const (
 // and behind the invocation port, and the bridge, which stands for the part of Lambda
 // that polls streams and queues.
 type home struct {
+	*children
 	settings
-	sam        *samCLI
-	localStack *localStack
+	cli        *samCLI
+	localStack localStack
 	resources  resources
-
-	served  []*child
-	bridged sync.WaitGroup
+	bridged    sync.WaitGroup
 }
 
 func newHome(c *children, s settings) *home {
 	c.env = append(c.env, fmt.Sprintf("LOCALSTACK_PORT=%d", s.localstackPort), "ORDERS_NETWORK="+c.name)
-	return &home{settings: s, sam: &samCLI{c, s.sam, s.python}, localStack: &localStack{c, c.name}}
+	return &home{children: c, settings: s, cli: &samCLI{c, s.sam, s.python}, localStack: localStack{c}}
 }
 
 // up runs the home until ctx ends.
 func up(ctx context.Context, c *children, s settings) error {
 	h := newHome(c, s)
 	err := h.during(ctx, func(ctx context.Context) error {
-		invoke := h.sam.local(ctx, "invoke", h.localStack.network(), "--event", "events/create.json", "CreateFunction")
+		invoke := h.cli.local(ctx, "invoke", "--event", "events/create.json", "CreateFunction")
 		fmt.Printf(ready, h.url(), h.processingTime, strings.Join(invoke, " "), c.folder)
 		<-ctx.Done()
 		return nil
@@ -60,7 +59,7 @@ The order service answers at %[1]s, and orders stay in Processing for %[2]s. Try
 
 or, from another terminal, hand a sample event to a function:
 
-  %[3]s
+  AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test %[3]s
 
 What the parts log is in %[4]s. Ctrl-C stops everything.
 `
@@ -75,7 +74,8 @@ func (h *home) during(ctx context.Context, do func(context.Context) error) error
 		return err
 	}
 	alive, died := context.WithCancelCause(ctx)
-	err := h.start(alive, died)
+	h.died = died
+	err := h.start(alive)
 	if err == nil {
 		err = do(alive)
 	}
@@ -108,10 +108,10 @@ var errInterrupted = errors.New("interrupted")
 // for free ports, it removes what a killed predecessor has left.
 func (h *home) check(ctx context.Context) error {
 	needed := []prerequisite{goCommand, dockerEngine, compose}
-	if pinned(h.settings.sam) {
+	if pinned(h.sam) {
 		needed = append(needed, python(h.python))
 	} else {
-		needed = append(needed, ownSAM(h.settings.sam))
+		needed = append(needed, ownSAM(h.sam))
 	}
 	err := checkAll(ctx, needed)
 	if err == nil {
@@ -123,13 +123,13 @@ func (h *home) check(ctx context.Context) error {
 }
 
 // start starts the parts in the order in which they need each other.
-func (h *home) start(ctx context.Context, died context.CancelCauseFunc) error {
+func (h *home) start(ctx context.Context) error {
 	return prepare(ctx, []step{
-		{"the functions", h.sam.build},
+		{"the functions", h.cli.build},
 		{"LocalStack", h.localStack.start},
 		{"table and queues", h.create},
-		{"API and functions in SAM", func(ctx context.Context) error { return h.serve(ctx, died) }},
-		{"the bridge", func(ctx context.Context) error { return h.startBridge(ctx, died) }},
+		{"API and functions in SAM", h.serveFunctions},
+		{"the bridge", h.startBridge},
 	})
 }
 
@@ -161,7 +161,7 @@ func (h *home) create(ctx context.Context) error {
 	if h.resources, err = create(ctx, t, awsConfig(h.endpoint())); err != nil {
 		return err
 	}
-	return h.sam.writeVariables(map[string]string{
+	return h.cli.writeVariables(map[string]string{
 		"AWS_ENDPOINT_URL":      insideEndpoint,
 		"DEAD_LETTER_QUEUE_URL": h.resources.deadLetterQueue,
 		"ORDERS_QUEUE_URL":      h.resources.queue,
@@ -170,25 +170,15 @@ func (h *home) create(ctx context.Context) error {
 	})
 }
 
-// serve starts SAM twice, for the API and for the bridge, and returns when both answer.
-func (h *home) serve(ctx context.Context, died context.CancelCauseFunc) error {
-	for _, part := range []struct {
-		command string
-		port    int
-		warm    string // when SAM makes the containers
-	}{
-		{"start-api", h.apiPort, "EAGER"},
-		{"start-lambda", h.lambdaPort, "LAZY"}, // the bridge invokes three of seven functions
-	} {
-		p, err := h.sam.serve(ctx, part.command, part.port, h.localStack.network(), part.warm)
-		if err != nil {
-			return err
-		}
-		h.served = append(h.served, p)
-		go func() {
-			<-p.exited
-			died(p.failure(errors.New("ended by itself")))
-		}()
+// serveFunctions starts SAM twice, for the API and for the bridge, and returns when
+// both answer. The bridge invokes three functions of seven, so their containers can wait.
+func (h *home) serveFunctions(ctx context.Context) error {
+	err := errors.Join(
+		h.cli.serve(ctx, "start-api", h.apiPort, "EAGER"),
+		h.cli.serve(ctx, "start-lambda", h.lambdaPort, "LAZY"),
+	)
+	if err != nil {
+		return err
 	}
 	if err := await(ctx, startLimit, listens(h.lambdaPort)); err != nil {
 		return fmt.Errorf("wait for the functions: %w", err)
@@ -203,11 +193,7 @@ func (h *home) serve(ctx context.Context, died context.CancelCauseFunc) error {
 // context of start has ended.
 func (h *home) stop() error {
 	h.bridged.Wait()
-	var all sync.WaitGroup
-	for _, p := range h.served {
-		all.Go(p.stop)
-	}
-	all.Wait()
+	h.children.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
 	defer cancel()
 	return h.localStack.remove(ctx)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json/v2"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,8 +18,7 @@ const (
 // roles of functions.
 type ministack struct {
 	*children
-	port   int
-	server *child
+	port int
 }
 
 func (m *ministack) endpoint() string { return "http://" + address(m.port) }
@@ -31,11 +29,11 @@ func (m *ministack) install(ctx context.Context, python string) error {
 
 // start starts the emulator with an empty environment, because the functions, which
 // are processes of its own, would see what it sees.
-func (m *ministack) start(ctx context.Context, died context.CancelCauseFunc) (err error) {
+func (m *ministack) start(ctx context.Context) error {
 	command := append([]string{"env", "-i"}, slices.DeleteFunc(slices.Clone(m.env), func(variable string) bool {
 		return !strings.HasPrefix(variable, "PATH=")
 	})...)
-	m.server, err = m.children.start("ministack", false, append(command,
+	err := m.serve("ministack", append(command,
 		"HOME="+m.folder,
 		"TMPDIR="+m.folder,
 		"BIND_HOST=127.0.0.1",
@@ -49,21 +47,11 @@ func (m *ministack) start(ctx context.Context, died context.CancelCauseFunc) (er
 	if err != nil {
 		return err
 	}
-	go func() {
-		<-m.server.exited
-		died(m.server.failure(errors.New("ended by itself")))
-	}()
 	m.env = append(m.env, "AWS_ENDPOINT_URL="+m.endpoint())
 	if err := await(ctx, time.Minute, answers(m.endpoint()+"/_ministack/health")); err != nil {
 		return fmt.Errorf("wait for ministack: %w", err)
 	}
 	return nil
-}
-
-func (m *ministack) stop() {
-	if m.server != nil {
-		m.server.stop()
-	}
 }
 
 // aws runs a command of the AWS CLI and reads its answer into v, if that is not nil.

@@ -24,6 +24,7 @@ type children struct {
 	name   string // of the home
 	folder string
 	env    []string
+	died   context.CancelCauseFunc // is told why one that serves has ended
 
 	mu      sync.Mutex
 	running []*child
@@ -68,6 +69,19 @@ func (c *children) start(name string, shown bool, command ...string) (*child, er
 		close(p.exited)
 	}()
 	return p, nil
+}
+
+// serve starts a process that is to run as long as the home.
+func (c *children) serve(name string, command ...string) error {
+	p, err := c.start(name, false, command...)
+	if err != nil {
+		return err
+	}
+	go func() {
+		<-p.exited
+		c.died(p.failure(fmt.Errorf("ended by itself, %s", p.cmd.ProcessState)))
+	}()
+	return nil
 }
 
 // run runs a process to its end, or stops it when ctx ends.
@@ -117,6 +131,18 @@ func (c *children) answer(ctx context.Context, command ...string) ([]byte, error
 		return nil, fmt.Errorf("%s: %w\n%s%s", strings.Join(command, " "), err, output, &stderr)
 	}
 	return output, nil
+}
+
+// stop stops all processes.
+func (c *children) stop() {
+	c.mu.Lock()
+	running := slices.Clone(c.running)
+	c.mu.Unlock()
+	var all sync.WaitGroup
+	for _, p := range running {
+		all.Go(p.stop)
+	}
+	all.Wait()
 }
 
 // kill ends all processes, and what they have started, at once.

@@ -24,7 +24,7 @@ func create(ctx context.Context, t *template.Template, cfg aws.Config) (r resour
 	if err != nil {
 		return r, err
 	}
-	table.TableName = aws.String("orders")
+	table.TableName = aws.String("OrdersTable") // what `sam local` takes a !Ref to it for
 	created, err := dynamodb.NewFromConfig(cfg).CreateTable(ctx, table)
 	if err != nil {
 		return r, fmt.Errorf("create the table: %w", err)

@@ -59,13 +59,13 @@ func (s *samCLI) deploy(stack string, parameters map[string]string) []string {
 	}, s.parameters(parameters)...)
 }
 
-// local returns the command `sam local` on what was built, with containers on that
-// network.
-func (s *samCLI) local(ctx context.Context, command, network string, more ...string) []string {
+// local returns the command `sam local` on what was built, with containers on the
+// network of LocalStack.
+func (s *samCLI) local(ctx context.Context, command string, more ...string) []string {
 	line := []string{
-		s.command, "local", command,
+		s.command, "local", command, "--region", region,
 		"--template-file", s.template(),
-		"--docker-network", network,
+		"--docker-network", s.name,
 		"--env-vars", s.variablesFile(),
 	}
 	if imageIsThere(ctx) {
@@ -93,9 +93,9 @@ func imageIsThere(ctx context.Context) bool {
 	return exec.CommandContext(ctx, "docker", "image", "inspect", image).Run() == nil
 }
 
-// serve starts a `sam local` that serves on a port until it is stopped. Containers are
-// kept between requests.
-func (s *samCLI) serve(ctx context.Context, command string, port int, network, warm string) (*child, error) {
-	return s.start("sam-"+command, false, s.local(ctx, command, network,
-		"--warm-containers", warm, "--host", "127.0.0.1", "--port", fmt.Sprint(port))...)
+// serve starts a `sam local` that serves on a port. warm says when it makes the
+// containers, which it keeps between requests.
+func (s *samCLI) serve(ctx context.Context, command string, port int, warm string) error {
+	return s.children.serve("sam-"+command,
+		s.local(ctx, command, "--warm-containers", warm, "--host", "127.0.0.1", "--port", fmt.Sprint(port))...)
 }

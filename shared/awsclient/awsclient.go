@@ -29,8 +29,7 @@ import (
 // takes this long is lost, and to send it again is quicker than to wait.
 const (
 	connectTimeout = time.Second     // each for TCP and TLS
-	headerTimeout  = 3 * time.Second // from the request to the answer's beginning
-	callTimeout    = 4 * time.Second // an attempt, to the answer's end
+	attemptTimeout = 3 * time.Second // to the answer's end
 	maxAttempts    = 3
 	maxBackoff     = 500 * time.Millisecond // between two attempts
 )
@@ -42,17 +41,17 @@ const openTimeout = time.Second
 // list takes at once, and some.
 const idleConnections = 32
 
-// newHTTPClient returns a client that all that is made of one aws.Config shares:
-// frozen, because the SDK would give each service a copy with connections of its own.
+// newHTTPClient returns a client that all that is made of one aws.Config shares. It
+// is frozen, because of any other the SDK may give each service a copy, with
+// connections of its own.
 func newHTTPClient() aws.HTTPClient {
 	return awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
 		WithTransportOptions(func(t *http.Transport) {
 			t.TLSHandshakeTimeout = connectTimeout
-			t.ResponseHeaderTimeout = headerTimeout
 			t.MaxIdleConnsPerHost = idleConnections
 		}).
-		WithTimeout(callTimeout).
+		WithTimeout(attemptTimeout).
 		Freeze()
 }
 
@@ -102,6 +101,6 @@ func open(ctx context.Context, client aws.HTTPClient, at string) error {
 		return err
 	}
 	defer res.Body.Close()
-	_, err = io.Copy(io.Discard, res.Body) // only a body that was read gives its connection back
+	_, err = io.Copy(io.Discard, res.Body) // a body that was not read keeps its connection
 	return err
 }

@@ -153,7 +153,7 @@ func TestEveryReaderGetsTheWholeStreamAndWhatComesLater(t *testing.T) {
 
 func TestAWindowNamesItsShardKeepsItsStateAndEnds(t *testing.T) {
 	table := awstest.Table(t)
-	f := newFunction(`{"batchItemFailures":[]}`, `{"state":{"n":"1"}}`, `{"state":{"n":"2"}}`)
+	f := newFunction(`{"batchItemFailures":[]}`, `{"state":{"n":"1"}}`, `{"state":{"n":"2"}}`, `{"state":{"n":"3"}}`)
 	cfg := config(t, table, f.invoke)
 	cfg.Readers[0].Window = 15 * time.Minute
 	var mu sync.Mutex
