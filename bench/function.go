@@ -77,7 +77,9 @@ func (api *runtimeAPI) startFunction(ctx context.Context, program string) (time.
 	select {
 	case asked := <-api.asked:
 		_ = cmd.Process.Kill() // it waits for an event that does not come
-		_ = <-exited
+		if <-exited == nil {
+			return 0, fmt.Errorf("%s ended by itself", filepath.Base(program))
+		}
 		return asked.Sub(began), nil
 	case err := <-exited:
 		return 0, errors.Join(fmt.Errorf("%s ended before it asked for an event", filepath.Base(program)), err)

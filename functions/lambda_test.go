@@ -155,9 +155,15 @@ func await[T any](f *function, c <-chan T) (v T) {
 	return v
 }
 
-// lines are what the function has logged, each an object.
-func (f *function) lines() (lines []map[string]any) {
+// awaitLines waits until the function has logged something, which may come later
+// than its answer, and returns all of it, each line an object.
+func (f *function) awaitLines() (lines []map[string]any) {
 	f.t.Helper()
+	for deadline := time.Now().Add(patience); !strings.HasSuffix(f.output.String(), "\n"); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			f.t.Fatalf("logged only %q", f.output.String())
+		}
+	}
 	for line := range strings.Lines(f.output.String()) {
 		var fields map[string]any
 		if err := json.Unmarshal([]byte(line), &fields); err != nil {
