@@ -122,7 +122,7 @@ func (c *children) answer(ctx context.Context, command ...string) ([]byte, error
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env = c.env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = patience
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -150,20 +150,24 @@ func (c *children) kill() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.running {
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		p.signal(syscall.SIGKILL)
 	}
 }
 
 // stop asks the process to end, waits until it has, and kills it if it does not.
 func (p *child) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // which fails when it has ended
+	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.exited:
 	case <-time.After(patience):
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		p.signal(syscall.SIGKILL)
 		<-p.exited
 	}
 }
+
+// signal sends a signal to the process and all that it has started. It does nothing
+// when they have ended.
+func (p *child) signal(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid, s) }
 
 // failure is err with the last lines that the process has logged.
 func (p *child) failure(err error) error {
