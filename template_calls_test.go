@@ -197,7 +197,7 @@ func (f function) drive(s *stack, r *recorder) {
 func (f function) request(s *stack, handler http.Handler, p string) {
 	for _, route := range api.Routes() {
 		method, path, _ := strings.Cut(route, " ")
-		if strings.TrimSuffix(p, "/") != path {
+		if strings.TrimSuffix(p, slash) != path {
 			continue
 		}
 		body := strings.NewReader(`{"user_id":"u","item_ids":["i"],"total_amount":1}`)

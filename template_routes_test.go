@@ -10,8 +10,9 @@ import (
 
 var routeRules = []rule{
 	{"every path of the API leads to its function, with and without the slash", checkRoutes, []edit{
-		{"Path: /api/metrics/ }", "Path: /api/metric/ }", "nothing serves /api/metrics/"},
-		{"Path: /api/metrics/ }", "Path: /api/metric/ }", "/api/metric/ of MetricsFunction is no path of the API"},
+		{"/api/metrics/{proxy+}", "/api/metric/{proxy+}", "nothing serves /api/metrics/{proxy+}"},
+		{"/api/metrics/{proxy+}", "/api/metric/{proxy+}", "/api/metric/{proxy+} of MetricsFunction is no path of the API"},
+		{"\"/api/metrics/{proxy+}\"", "/api/metrics/", "/api/metrics/ of MetricsFunction ends in a slash"},
 		{"Path: /api/orders/ids }", "Path: /api/orders }", "/api/orders leads to CreateFunction and IdsFunction"},
 		{"CodeUri: functions/ids/", "CodeUri: functions/create/", "/api/orders/ids leads to functions/create, not functions/ids"},
 		{"Method: ANY, Path: /api/orders/create }", "Method: POST, Path: /api/orders/create }", "/api/orders/create takes POST, not ANY"},
@@ -28,6 +29,9 @@ var serves = map[string]string{
 	"/api/metrics":                  "functions/metrics",
 }
 
+// slash is what a route has at its end for the path that ends in a slash.
+const slash = "/{proxy+}"
+
 func checkRoutes(s *stack) {
 	leadsTo := map[string]function{}
 	for _, f := range s.functions() {
@@ -36,7 +40,10 @@ func checkRoutes(s *stack) {
 				s.fault("%s leads to %s and %s", path, other.ID, f.ID)
 			}
 			leadsTo[path] = f
-			if folder, ok := serves[strings.TrimSuffix(path, "/")]; !ok {
+			if strings.HasSuffix(path, "/") {
+				s.fault("%s of %s ends in a slash, which an HTTP API drops", path, f.ID)
+			}
+			if folder, ok := serves[strings.TrimSuffix(path, slash)]; !ok {
 				s.fault("%s of %s is no path of the API", path, f.ID)
 			} else if f.folder != folder {
 				s.fault("%s leads to %s, not %s", path, f.folder, folder)
@@ -47,7 +54,7 @@ func checkRoutes(s *stack) {
 		if _, ok := serves[path]; !ok {
 			s.fault("the API has a path %s, and no function is to serve it", path)
 		}
-		for _, path := range []string{path, path + "/"} {
+		for _, path := range []string{path, path + slash} {
 			if _, ok := leadsTo[path]; !ok {
 				s.fault("nothing serves %s", path)
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // A processedTemplate is the template as SAM has transformed it: the API with its
@@ -33,7 +34,8 @@ type processedTemplate struct {
 var invoked = regexp.MustCompile(`functions/\$\{(\w+)(?:\.Arn)?\}/invocations`)
 
 // addRoutes makes the routes of the processed template: the emulator drops the
-// OpenAPI document that they are in, and every path would be a 404.
+// OpenAPI document that they are in, and every path would be a 404. Its greedy routes do
+// not take a path that ends where {proxy+} begins, but it has routes that end in a slash.
 func (st *stack) addRoutes(ctx context.Context) error {
 	api := st.physical("OrdersApi")
 	var processed processedTemplate
@@ -51,10 +53,12 @@ func (st *stack) addRoutes(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		key := "ANY " + path
-		want = append(want, key)
-		if err := st.aws(ctx, nil, "apigatewayv2", "create-route", "--api-id", api, "--route-key", key, "--target", target); err != nil {
-			return err
+		for _, path := range slices.Compact([]string{path, strings.TrimSuffix(path, "{proxy+}")}) {
+			key := "ANY " + path
+			want = append(want, key)
+			if err := st.aws(ctx, nil, "apigatewayv2", "create-route", "--api-id", api, "--route-key", key, "--target", target); err != nil {
+				return err
+			}
 		}
 	}
 	return st.checkRoutes(ctx, api, want)

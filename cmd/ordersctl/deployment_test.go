@@ -53,7 +53,7 @@ func TestMemoryIsThatOfTheTemplate(t *testing.T) {
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html.
 var usual = map[string]string{
 	"requestTime": "22/Nov/2026:20:54:39 +0000", "requestId": "JKJaXmPLvHcESHA=", "httpMethod": "POST",
-	"routeKey": "ANY /api/orders/{order_id}/status/", "status": "201", "responseLatency": "123", "integrationLatency": "123",
+	"routeKey": "ANY /api/orders/{order_id}/status/{proxy+}", "status": "201", "responseLatency": "123", "integrationLatency": "123",
 	"integrationErrorMessage": "-", "error.message": "-",
 }
 

@@ -35,15 +35,18 @@ func convertible(e events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPReques
 // routePath is the path of the route that API Gateway has chosen, with its
 // parameters; ok is false when the event does not tell. The raw path may be of
 // another route, because it is unescaped (see escapedPath): /api/orders/ids%2F comes to
-// the function behind /api/orders/{order_id}, which is not permitted to list ids.
+// the function behind /api/orders/{order_id}, which is not permitted to list ids. For
+// the same reason the greedy {proxy+}, which takes the slash at the end of a path, is one
+// segment, whatever it holds.
 func routePath(e events.APIGatewayV2HTTPRequest) (path string, ok bool) {
 	_, route, ok := strings.Cut(e.RouteKey, " ") // "ANY /api/orders/{order_id}", or "$default"
 	segments := strings.Split(route, "/")
 	for i, segment := range segments {
 		if name, isParameter := strings.CutPrefix(segment, "{"); isParameter {
-			value, given := e.PathParameters[strings.TrimSuffix(name, "}")]
+			name, greedy := strings.CutSuffix(strings.TrimSuffix(name, "}"), "+")
+			value, given := e.PathParameters[name]
 			segments[i] = strings.ReplaceAll(url.PathEscape(value), ".", "%2E") // or ".." would lead elsewhere
-			ok = ok && given
+			ok = ok && (given || greedy)
 		}
 	}
 	return strings.Join(segments, "/"), ok

@@ -159,18 +159,23 @@ func TestEveryRawPathIsAPathOfTheHandler(t *testing.T) {
 // A function is permitted what its route takes, so it must not serve another.
 func TestTheRouteThatTheGatewayHasChosenIsServed(t *testing.T) {
 	for _, tt := range []struct {
-		routeKey, rawPath, id string
-		want                  string
+		routeKey, rawPath, parameter string
+		want                         string
 	}{
 		{"ANY /api/orders/{order_id}", "/api/orders/ids/", "ids/", "/api/orders/ids/"},
 		{"ANY /api/orders/{order_id}", "/api/orders/../../api/metrics", "../../api/metrics", "/api/orders/../../api/metrics"},
 		{"ANY /api/orders/{order_id}/status", "/api/orders/../status", "..", "/api/orders/../status"},
 		{"GET /api/orders/{order_id}/status/", "/api/orders/x/status/", "x", "/api/orders/x/status/"},
 		{"ANY /api/orders/{order_id}", "/api/orders/a", "a?b", "/api/orders/a?b"},
-		{"ANY /api/orders/ids/", "/api/orders/ids/", "", "/api/orders/ids/"},
+		{"ANY /api/orders/ids/{proxy+}", "/api/orders/ids/", "", "/api/orders/ids/"},
+		{"ANY /api/orders/{proxy+}", "/api/orders//ids/", "/ids/", "/api/orders//ids/"},
+		{"ANY /api/orders/{proxy+}", "/api/orders//../metrics", "/../metrics", "/api/orders//../metrics"},
 	} {
 		e := events.APIGatewayV2HTTPRequest{
-			RouteKey: tt.routeKey, RawPath: tt.rawPath, PathParameters: map[string]string{"order_id": tt.id},
+			RouteKey: tt.routeKey, RawPath: tt.rawPath, PathParameters: map[string]string{"order_id": tt.parameter, "proxy": tt.parameter},
+		}
+		if tt.parameter == "" {
+			delete(e.PathParameters, "proxy")
 		}
 		e.RequestContext.HTTP.Method = "GET"
 		var path, segments string
