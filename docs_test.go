@@ -95,7 +95,7 @@ func documents(t *testing.T) []document {
 		t.Fatal(err)
 	}
 	var docs []document
-	for _, path := range append([]string{"README.md", "CHANGELOG.md"}, paths...) {
+	for _, path := range append([]string{"README.md", "CHANGELOG.md", "events/README.md"}, paths...) {
 		docs = append(docs, readDocument(t, path))
 	}
 	return docs

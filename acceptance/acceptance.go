@@ -12,5 +12,5 @@
 //	DEAD_LETTER_QUEUE_URL  SDK's own variables (AWS_ENDPOINT_URL, …)
 //	ORDERS_NO_TALLY        why this home has no tally, if it has none
 //
-// The home may hold other orders. What the emulators make slow is waited for.
+// The home may hold other orders, but no dead letters. What the emulators make slow is waited for.
 package acceptance

@@ -9,22 +9,33 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"time"
 )
 
 // functionNames are the Lambda functions, by their folders.
 var functionNames = []string{"create", "status", "ids", "metrics", "relay", "tally", "processor"}
 
+// deployed finds the environment that make sam-build builds with.
+var deployed = regexp.MustCompile(`(?m)^SAM_BUILD = (CGO_ENABLED=\d) (GOFLAGS)='([^']+)'`)
+
 // buildFunctions compiles packages of functions as they are deployed, for that
 // architecture, into a folder below dir.
 func buildFunctions(ctx context.Context, dir, architecture string) (folder string, err error) {
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		return "", err
+	}
+	found := deployed.FindSubmatch(makefile)
+	if found == nil {
+		return "", errors.New("the Makefile does not say how functions are built")
+	}
 	folder = filepath.Join(dir, "functions-"+architecture)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc",
-		"-ldflags", "-s -w", "-o", folder+string(filepath.Separator), "./functions/...", "./bench/empty")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+architecture)
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", folder+string(filepath.Separator), "./functions/...", "./bench/empty")
+	cmd.Env = append(os.Environ(), string(found[1]), fmt.Sprintf("%s=%s", found[2], found[3]), "GOOS=linux", "GOARCH="+architecture)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the functions: %w\n%s", err, out)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,11 +38,23 @@ func TestMain(m *testing.M) {
 // build compiles every function, as it is deployed but for the architecture.
 var build = sync.OnceValue(func() error { return buildInto(context.Background(), programs, "..") })
 
-// buildInto compiles the functions of the module in root into a folder.
+// deployed finds the environment that make sam-build builds with.
+var deployed = regexp.MustCompile(`(?m)^SAM_BUILD = (CGO_ENABLED=\d) (GOFLAGS)='([^']+)'`)
+
+// buildInto compiles the functions of the module in root into a folder, as they are
+// built for a deployment.
 func buildInto(ctx context.Context, folder, root string, environment ...string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", folder+"/", "./functions/...")
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		return err
+	}
+	found := deployed.FindSubmatch(makefile)
+	if found == nil {
+		return errors.New("the Makefile does not say how functions are built")
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", folder+"/", "./functions/...")
 	cmd.Dir = root
-	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), environment...)
+	cmd.Env = append(append(os.Environ(), string(found[1]), fmt.Sprintf("%s=%s", found[2], found[3])), environment...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}

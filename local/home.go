@@ -43,7 +43,7 @@ func up(ctx context.Context, c *children, s settings) error {
 		<-ctx.Done()
 		return nil
 	})
-	if errors.Is(err, errInterrupted) {
+	if err == errInterrupted { // and nothing else: what could not be stopped is joined to it
 		return nil
 	}
 	return err

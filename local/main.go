@@ -4,8 +4,9 @@
 //	local up           until Ctrl-C: functions in SAM CLI, table and queues in LocalStack
 //	local test         the same on free ports and with a short life of orders, for the
 //	                   acceptance test and the sample events
-//	local deploy-test  deploys template.yaml as it is to ministack, an emulator that
-//	                   enforces the functions' roles, for the acceptance test
+//	local deploy-test  deploys template.yaml to ministack, an emulator that enforces
+//	                   the functions' roles, for the acceptance test; what it cannot
+//	                   carry is told in deploy.go
 //
 // Table and queues are those of template.yaml; nothing about them is said twice. What
 // is started is stopped, whatever happens, and the reason is told when something ends

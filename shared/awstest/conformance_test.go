@@ -28,22 +28,48 @@ func TestConformance(t *testing.T) {
 // part, messages come twice, and writes of the functions are lost on their way or
 // lose their answer, with nobody to try them again but the mappings.
 func TestConformanceUnderFaults(t *testing.T) {
+	net := unreliable{met: map[string]*atomic.Int64{}}
+	for operation := range faultEvery {
+		net.met[operation+" never arrives"], net.met[operation+" loses its answer"] = new(atomic.Int64), new(atomic.Int64)
+	}
+	t.Cleanup(func() { // when all homes are closed
+		for fault, times := range net.met {
+			t.Logf("%s: %d times", fault, times.Load())
+			if times.Load() == 0 {
+				t.Errorf("no %s in the whole suite", fault)
+			}
+		}
+	})
 	ordertest.Run(t, func(t *testing.T) ordertest.Home {
 		t.Parallel()
-		return awstest.OpenHome(t, unreliable).Home
+		return awstest.OpenHome(t, net.unsettle).Home
 	})
 }
 
-func unreliable(setup *awstest.Setup) {
+// faultEvery is of how many calls of an operation one meets a fault. A batch of the
+// relay's is ten calls side by side, so fewer of them fail.
+var faultEvery = map[string]int{"UpdateItem": 10, "TransactWriteItems": 5, "SendMessageBatch": 20}
+
+// An unreliable network counts what it has done to calls.
+type unreliable struct{ met map[string]*atomic.Int64 }
+
+// counted is a fault that is counted when a call meets it.
+func (u unreliable) counted(name string, fault awstest.Fault) awstest.Fault {
+	return func(call func() error) error {
+		u.met[name].Add(1)
+		return fault(call)
+	}
+}
+
+func (u unreliable) unsettle(setup *awstest.Setup) {
 	var faults awstest.Faults
-	// A batch of the relay's is ten calls side by side, so fewer of them fail.
-	for operation, every := range map[string]int{"UpdateItem": 10, "TransactWriteItems": 5, "SendMessageBatch": 20} {
+	for operation, every := range faultEvery {
 		for call := range 5000 {
 			switch call % (2 * every) {
-			case every - 1:
-				faults.Play(operation, awstest.NeverArrives)
-			case 2*every - 1:
-				faults.Play(operation, awstest.AnswerLost)
+			case 1: // the second one, so that small homes meet it, too
+				faults.Play(operation, u.counted(operation+" never arrives", awstest.NeverArrives))
+			case every + 1:
+				faults.Play(operation, u.counted(operation+" loses its answer", awstest.AnswerLost))
 			default:
 				faults.Play(operation)
 			}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -75,14 +74,14 @@ func OpenHome(t testing.TB, change ...func(*Setup)) Home {
 	h.Queue = sqsqueue.New(sqsqueue.Config{
 		Client: queues, URL: h.QueueURL, DeadLetterURL: h.DeadLetterURL, Now: time.Now, Log: log,
 	})
-	h.Invoke = invoke(map[string]lambda.Handler{
-		RelayFunction: lambda.NewHandler(dynamostore.Relay{
+	h.Invoke = invoke(map[string]function{
+		RelayFunction: handler(dynamostore.Relay{
 			Queue: h.Queue, ProcessingTime: setup.ProcessingTime, Log: log,
 		}.Handle),
-		TallyFunction: lambda.NewHandler(dynamostore.Tallier{
+		TallyFunction: handler(dynamostore.Tallier{
 			Client: tables, Table: h.Table, Now: time.Now, Log: log,
 		}.Handle),
-		ProcessorFunction: lambda.NewHandler(sqsqueue.Receiver{
+		ProcessorFunction: handler(sqsqueue.Receiver{
 			Process: order.Processor{Orders: store, Queue: h.Queue}.Process, Now: time.Now, Log: log,
 		}.Handle),
 	})
@@ -99,10 +98,7 @@ func (h Home) connect(t testing.TB, invoke bridge.Invoke, log *slog.Logger) {
 	cfg := bridge.Config{
 		Tables: DynamoDB(t), Streams: Streams(t), Queues: SQS(t), Invoke: invoke, Now: time.Now, Log: log,
 		Table: h.Table, KeyPrefix: dynamostore.OrderPrefix,
-		Readers: []bridge.Reader{
-			{Function: RelayFunction, BatchSize: 100},
-			{Function: TallyFunction, BatchSize: 1000, Window: 15 * time.Minute},
-		},
+		Readers:  bridge.Readers(RelayFunction, TallyFunction),
 		QueueURL: h.QueueURL, Worker: ProcessorFunction, Pollers: 4,
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -116,10 +112,29 @@ func (h Home) connect(t testing.TB, invoke bridge.Invoke, log *slog.Logger) {
 	})
 }
 
+// A function takes an event and gives its answer, both in JSON.
+type function func(ctx context.Context, event []byte) ([]byte, error)
+
+// handler is the function that Lambda would make of handle. (lambda.NewHandler's gives
+// its buffer to the next call before the answer of this one is read.)
+func handler[E, A any](handle func(context.Context, E) (A, error)) function {
+	return func(ctx context.Context, event []byte) ([]byte, error) {
+		var e E
+		if err := json.Unmarshal(event, &e); err != nil {
+			return nil, err
+		}
+		answer, err := handle(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(answer)
+	}
+}
+
 // invoke runs functions as Lambda does: with a deadline, to their end whether or
 // not somebody waits for it, and with a panic taken for an error.
-func invoke(functions map[string]lambda.Handler) bridge.Invoke {
-	return func(ctx context.Context, function string, event []byte) (answered []byte, err error) {
+func invoke(functions map[string]function) bridge.Invoke {
+	return func(ctx context.Context, name string, event []byte) (answered []byte, err error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		defer func() {
@@ -127,7 +142,7 @@ func invoke(functions map[string]lambda.Handler) bridge.Invoke {
 				err = fmt.Errorf("panic: %v", p)
 			}
 		}()
-		return functions[function].Invoke(ctx, event)
+		return functions[name](ctx, event)
 	}
 }
 
@@ -165,7 +180,7 @@ func (h Home) deliver(ctx context.Context, bodies ...[]byte) error {
 func (h Home) deadLetters(client *sqs.Client) func(context.Context) ([][]byte, error) {
 	return func(ctx context.Context) (bodies [][]byte, err error) {
 		_, err = sqsqueue.Redrive{
-			Client: client, DeadLetterURL: h.DeadLetterURL, Began: time.Now().Add(time.Minute), DryRun: true,
+			Client: client, DeadLetterURL: h.DeadLetterURL, Began: time.Now().Add(time.Minute), DryRun: true, Now: time.Now,
 			Step: func(l sqsqueue.DeadLetter) { bodies = append(bodies, []byte(l.Body)) },
 		}.Run(ctx)
 		return bodies, err
