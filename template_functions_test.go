@@ -1,15 +1,9 @@
 package orders_test
 
 import (
-	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
+	"strings"
 )
 
 var functionRules = []rule{
@@ -17,25 +11,15 @@ var functionRules = []rule{
 		{"CodeUri: functions/tally/", "CodeUri: functions/relay/", "functions/tally is not deployed"},
 		{"CodeUri: functions/tally/", "CodeUri: functions/other/", "functions/other is no folder"},
 	}},
-	{"a function gets the variables that it reads, and no other", checkVariables, []edit{
-		{"          PROCESSING_TIME: !Sub", "          OTHER: !Sub", "RelayFunction reads PROCESSING_TIME"},
-		{"          ORDERS_TABLE: !Ref", "          ORDERS_QUEUE_URL: !Ref OrdersQueue\n          ORDERS_TABLE: !Ref", "CreateFunction does not read ORDERS_QUEUE_URL"},
-		{"AWS_ENDPOINT_URL: !Ref EndpointUrl", "AWS_ENDPOINT: !Ref EndpointUrl", "CreateFunction reads AWS_ENDPOINT_URL"},
-	}},
-	{"a batch is answered record by record", checkBatchAnswers, []edit{
-		{"            FunctionResponseTypes: [ReportBatchItemFailures]\n            ScalingConfig", "            ScalingConfig", "ProcessorFunction"},
-		{"FunctionResponseTypes: [ReportBatchItemFailures]", "FunctionResponseTypes: []", "RelayFunction"},
-	}},
-	{"a reader of the stream skips nothing and sees orders alone", checkStreamReaders, []edit{
-		{"TRIM_HORIZON", "LATEST", "RelayFunction: StartingPosition"},
-		{"MaximumRetryAttempts: -1", "MaximumRetryAttempts: 5", "RelayFunction: MaximumRetryAttempts"},
-		{"MaximumRecordAgeInSeconds: -1", "MaximumRecordAgeInSeconds: 3600", "RelayFunction: MaximumRecordAgeInSeconds"},
-		{"BisectBatchOnFunctionError: false", "BisectBatchOnFunctionError: true", "RelayFunction: BisectBatchOnFunctionError"},
-		{`"ORDER#"`, `"order#"`, "RelayFunction: FilterCriteria"},
-	}},
-	{"the tally's events name their shard, and one batch of a shard is counted at a time", checkTally, []edit{
-		{"            TumblingWindowInSeconds: 900\n", "", "TumblingWindowInSeconds"},
-		{"            # More than one would overtake each other's checkpoints.\n            ParallelizationFactor: 1", "            ParallelizationFactor: 2", "ParallelizationFactor"},
+	{"a function has a role, a log and a way back of its own", checkOwn, []edit{
+		{"      Role: !GetAtt StatusRole.Arn\n", "      Role: !GetAtt CreateRole.Arn\n", "StatusFunction: Role"},
+		{"      Role: !GetAtt StatusRole.Arn\n", "      Policies: [AdministratorAccess]\n", "StatusFunction: Policies"},
+		{"      AutoPublishAlias: live\n", "", "CreateFunction: AutoPublishAlias"},
+		{"[!Ref CreateErrors, !Ref CreateThrottles, !Ref ServerErrors]", "[]", "CreateFunction: DeploymentPreference"},
+		{"LogGroup: !Ref RelayLogs", "LogGroup: !Ref TallyLogs", "RelayFunction: LoggingConfig"},
+		{"      Timeout: 30\n", "      Timeout: 30\n      ReservedConcurrentExecutions: 0\n", "RelayFunction: ReservedConcurrentExecutions is 0"},
+		{"      Timeout: 30\n", "      Timeout: 30\n      Runtime: nodejs20.x\n", "RelayFunction: Runtime is nodejs20.x"},
+		{"BuildMethod: go1.x", "BuildMethod: makefile", "CreateFunction: Metadata"},
 	}},
 	{"an answer comes before whoever waits for it gives up", checkTimeouts, []edit{
 		{"VisibilityTimeout: 60", "VisibilityTimeout: 59", "VisibilityTimeout 59 is less than 6 x 10"},
@@ -63,91 +47,28 @@ func checkFolders(s *stack) {
 	}
 }
 
-func checkVariables(s *stack) {
+// checkOwn holds what a function has beside its variables and its events. The API's
+// functions have an alias, by which a new version can be tried and taken back.
+func checkOwn(s *stack) {
 	for _, f := range s.functions() {
-		given, _ := property(f.Resource, "Environment", "Variables").(map[string]any)
-		reads := variablesOf(s, filepath.Join(f.folder, "main.go"))
-		for _, name := range reads {
-			if _, ok := given[name]; !ok {
-				s.fault("%s reads %s, which it is not given", f.ID, name)
-			}
+		name := strings.TrimSuffix(f.ID, "Function")
+		want := map[string]any{
+			"CodeUri": "functions/" + strings.ToLower(name) + "/", "Timeout": 10,
+			"Role": "${" + name + "Role.Arn}", "LoggingConfig": "map[LogGroup:${" + name + "Logs}]",
 		}
-		for name := range given {
-			if !slices.Contains(reads, name) {
-				s.fault("%s does not read %s", f.ID, name)
-			}
+		switch name {
+		case "Relay", "Tally":
+			want["Timeout"] = 30
+		case "Processor":
+		default:
+			want["AutoPublishAlias"], want["AutoPublishAliasAllProperties"] = "live", true
+			want["DeploymentPreference"] = "map[Alarms:[${" + name + "Errors} ${" + name + "Throttles} ${ServerErrors}]" +
+				" Enabled:${GradualDeployment} Type:Canary10Percent5Minutes]"
 		}
-	}
-}
-
-var variableName = regexp.MustCompile(`^[A-Z]+(_[A-Z]+)+$`)
-
-// variablesOf returns the environment variables that a main names: its texts in
-// capitals. Those that Lambda sets by itself are named elsewhere.
-func variablesOf(s *stack, path string) []string {
-	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	names := map[string]bool{}
-	ast.Inspect(file, func(n ast.Node) bool {
-		if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
-			if text, err := strconv.Unquote(literal.Value); err == nil && variableName.MatchString(text) {
-				names[text] = true
-			}
-		}
-		return true
-	})
-	return slices.Sorted(maps.Keys(names))
-}
-
-func checkBatchAnswers(s *stack) {
-	batches := 0
-	for _, f := range s.functions() {
-		for _, kind := range []string{"SQS", "DynamoDB"} {
-			e := f.event(kind)
-			if e == nil {
-				continue
-			}
-			batches++
-			if got := fmt.Sprint(e["FunctionResponseTypes"]); got != "[ReportBatchItemFailures]" {
-				s.fault("%s: FunctionResponseTypes is %s", f.ID, got)
-			}
-		}
-	}
-	if batches != 3 {
-		s.fault("%d functions get batches, not 3", batches)
-	}
-}
-
-func checkStreamReaders(s *stack) {
-	for _, f := range s.functions() {
-		e := f.event("DynamoDB")
-		if e == nil {
-			continue
-		}
-		for name, want := range map[string]any{
-			"StartingPosition": "TRIM_HORIZON", "MaximumRetryAttempts": -1, "MaximumRecordAgeInSeconds": -1,
-			"BisectBatchOnFunctionError": false,
-			"FilterCriteria":             `map[Filters:[map[Pattern:{"dynamodb":{"Keys":{"pk":{"S":[{"prefix":"ORDER#"}]}}}}]]]`,
-		} {
-			if fmt.Sprint(e[name]) != fmt.Sprint(want) {
-				s.fault("%s: %s is %v, not %v", f.ID, name, e[name], want)
-			}
-		}
-	}
-}
-
-func checkTally(s *stack) {
-	for _, f := range s.functions() {
-		if f.ID != "TallyFunction" {
-			continue
-		}
-		for name, want := range map[string]any{"TumblingWindowInSeconds": 900, "ParallelizationFactor": 1} {
-			if got := f.event("DynamoDB")[name]; got != want {
-				s.fault("%s is %v, not %v", name, got, want)
-			}
-		}
+		s.same(f.ID, without(f.Properties, "Description", "Environment", "Events"), want)
+		s.same(f.ID, f.Attributes, map[string]any{
+			"Type": "AWS::Serverless::Function", "Metadata": "map[BuildMethod:go1.x BuildProperties:map[TrimGoPath:true]]",
+		})
 	}
 }
 
