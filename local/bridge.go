@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/bridge"
+	"orders/shared/dynamostore"
 )
 
 // startBridge starts the bridge between LocalStack and the functions, until ctx
@@ -31,16 +32,13 @@ func (h *home) startBridge(ctx context.Context) error {
 		Streams:   dynamodbstreams.NewFromConfig(emulator),
 		Queues:    sqs.NewFromConfig(emulator),
 		Table:     h.resources.table,
-		KeyPrefix: "ORDER#",
-		Readers: []bridge.Reader{
-			{Function: "RelayFunction", BatchSize: 100},
-			{Function: "TallyFunction", BatchSize: 1000, Window: 15 * time.Minute},
-		},
-		QueueURL: h.resources.queue,
-		Worker:   "ProcessorFunction",
-		Invoke:   invoker("http://" + address(h.lambdaPort)),
-		Now:      time.Now,
-		Log:      slog.New(slog.NewTextHandler(log, nil)),
+		KeyPrefix: dynamostore.OrderPrefix,
+		Readers:   bridge.Readers("RelayFunction", "TallyFunction"),
+		QueueURL:  h.resources.queue,
+		Worker:    "ProcessorFunction",
+		Invoke:    invoker("http://" + address(h.lambdaPort)),
+		Now:       time.Now,
+		Log:       slog.New(slog.NewTextHandler(log, nil)),
 	}
 	h.bridged.Go(func() {
 		err := bridge.Run(ctx, cfg)
@@ -51,17 +49,7 @@ func (h *home) startBridge(ctx context.Context) error {
 
 // invoker invokes functions where Lambda, or what stands for it, is.
 func invoker(endpoint string) bridge.Invoke {
-	client := lambda.NewFromConfig(awsConfig(endpoint), func(o *lambda.Options) {
+	return bridge.Lambda(lambda.NewFromConfig(awsConfig(endpoint), func(o *lambda.Options) {
 		o.HTTPClient = &http.Client{Timeout: time.Minute}
-	})
-	return func(ctx context.Context, function string, event []byte) ([]byte, error) {
-		answer, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: event})
-		if err != nil {
-			return nil, fmt.Errorf("invoke %s: %w", function, err)
-		}
-		if answer.FunctionError != nil {
-			return nil, fmt.Errorf("%s failed: %.1000s", function, answer.Payload)
-		}
-		return answer.Payload, nil
-	}
+	}))
 }

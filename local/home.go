@@ -43,7 +43,7 @@ func up(ctx context.Context, c *children, s settings) error {
 		<-ctx.Done()
 		return nil
 	})
-	if err == errInterrupted { // and nothing else: what could not be stopped is joined to it
+	if err == errInterrupted { //nolint:errorlint // what could not be stopped would be joined to it, and is to be told
 		return nil
 	}
 	return err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"sync"
@@ -57,17 +56,14 @@ func (c *bridgeCommand) Run(ctx context.Context, out *console) error {
 		return err // better now than as a line in the log, again and again
 	}
 	invoked := invocations{
-		client: lambda.NewFromConfig(cfg, func(o *lambda.Options) { o.BaseEndpoint = &c.LambdaEndpoint }),
-		done:   map[string]int{}, failed: map[string]int{},
+		through: bridge.Lambda(lambda.NewFromConfig(cfg, func(o *lambda.Options) { o.BaseEndpoint = &c.LambdaEndpoint })),
+		done:    map[string]int{}, failed: map[string]int{},
 	}
 	out.say("polling table %s and queue %s, invoking at %s; Ctrl-C ends it", c.Table, c.QueueURL, c.LambdaEndpoint)
 	err = bridge.Run(ctx, bridge.Config{
 		Tables: db, Streams: dynamodbstreams.NewFromConfig(cfg), Queues: sqs.NewFromConfig(cfg),
 		Table: c.Table, KeyPrefix: dynamostore.OrderPrefix,
-		Readers: []bridge.Reader{
-			{Function: c.Relay, BatchSize: relayBatch},
-			{Function: c.Tally, BatchSize: tallyBatch, Window: tallyWindow},
-		},
+		Readers:  bridge.Readers(c.Relay, c.Tally),
 		QueueURL: c.QueueURL, Worker: c.Processor, Pollers: pollers,
 		Invoke: invoked.invoke, Now: time.Now, Log: slog.New(slog.NewTextHandler(out.stderr, nil)),
 	})
@@ -83,27 +79,22 @@ const pollers = 1
 
 // invocations invokes functions and counts.
 type invocations struct {
-	client *lambda.Client
+	through bridge.Invoke
 
 	mu           sync.Mutex
 	done, failed map[string]int // by function
 }
 
-// invoke hands an event to a function. An error that the function returned, and a
-// panic, come with the answer, not in its place.
+// invoke hands an event to a function.
 func (i *invocations) invoke(ctx context.Context, function string, event []byte) ([]byte, error) {
-	answer, err := i.client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: event})
-	if err == nil && answer.FunctionError != nil {
-		err = fmt.Errorf("function error (%s): %.1000q", *answer.FunctionError, answer.Payload)
-	}
+	answer, err := i.through(ctx, function, event)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	switch {
 	case err == nil:
 		i.done[function]++
-		return answer.Payload, nil
 	case ctx.Err() == nil: // what is broken off at the end has not failed
 		i.failed[function]++
 	}
-	return nil, err
+	return answer, err
 }

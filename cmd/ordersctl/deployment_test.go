@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"orders/shared/awstest"
+	"orders/shared/bridge"
 )
 
 // property is what lies in the resolved properties of a resource, under those keys.
@@ -30,10 +31,10 @@ func TestBridgeAndCostGoByTheTemplate(t *testing.T) {
 		keys     []string
 		want     int
 	}{
-		{"RelayFunction", stream("BatchSize"), relayBatch},
-		{"TallyFunction", stream("BatchSize"), tallyBatch},
-		{"TallyFunction", stream("TumblingWindowInSeconds"), int(tallyWindow / time.Second)},
-		{"ProcessorFunction", []string{"Events", "Queue", "Properties", "BatchSize"}, processorBatch},
+		{"RelayFunction", stream("BatchSize"), bridge.RelayBatch},
+		{"TallyFunction", stream("BatchSize"), bridge.TallyBatch},
+		{"TallyFunction", stream("TumblingWindowInSeconds"), int(bridge.TallyWindow / time.Second)},
+		{"ProcessorFunction", []string{"Events", "Queue", "Properties", "BatchSize"}, bridge.ProcessorBatch},
 	} {
 		if got := property(t, test.resource, test.keys...); got != test.want {
 			t.Errorf("%s %v is %v in the template, and %d here", test.resource, test.keys, got, test.want)

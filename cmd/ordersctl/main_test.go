@@ -92,7 +92,7 @@ func TestBadFlagsAreRefusedByNameAndRule(t *testing.T) {
 		{"redrive --limit=-1", "--limit must be 0 or more, not -1"},
 		{"redrive --queue-url http://q --dead-letter-queue-url http://q", "--queue-url and --dead-letter-queue-url must be two queues"},
 		{"reconcile --grace=-1s", "--grace must be 0 or more, not -1s"},
-		{"reconcile --settle=-1s", "--settle must be 0 or more, not -1s"},
+		{"reconcile --settle=-1s", "--settle must be 100ms or more, not -1s"},
 		{"reconcile --limit 0", "--limit must be from 1 to 10000000, not 0"},
 		{"reconcile --segments 0", "--segments must be from 1 to 1000, not 0"},
 		{"reconcile --read-units 0", "--read-units must be from 1 to 1000000, not 0"},

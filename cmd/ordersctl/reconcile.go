@@ -21,7 +21,7 @@ type reconcileCommand struct {
 	Limit     int           `default:"100000" help:"Overdue orders to list or send for at most."`
 	Segments  int           `default:"4" help:"Parts of the table to read side by side."`
 	ReadUnits int           `default:"500" help:"Read units to use a second; one reads 4 KB."`
-	Settle    time.Duration `default:"2s" help:"How long the stream must have nothing new to count as read to its end."`
+	Settle    time.Duration `default:"10s" help:"How long an open part of the stream must have nothing new to count as read to its end."`
 	JSON      bool          `name:"json" help:"Write JSON."`
 }
 
@@ -31,8 +31,15 @@ func (*reconcileCommand) Help() string {
 
 The metrics can only be compared with a table at rest: when orders change meanwhile, or changes have not been counted yet, that is what the answer says. A difference is read twice before it counts.
 
+One thing cannot be proved: a stream does not say where an open shard ends, and may give empty answers before its end. What has had nothing new for --settle counts as read. A tally that stands still behind such a gap would count later what --repair has added. So before --repair see that the alarm TallyBehind is off, and that the metric IteratorAge of the tally function was small when it last counted; if in doubt, give a longer --settle.
+
+It is a third reader of a stream that serves two, the relay and the tally, so it asks slowly. When the stream is too busy, the verdict is the same as for changes that are not counted yet.
+
 Exit status 1 means that there are findings which were not mended, or that mending was not possible.`
 }
+
+// minSettle is the shortest time in which quiet means anything.
+const minSettle = 100 * time.Millisecond
 
 // Validate names every flag that makes no sense.
 func (c *reconcileCommand) Validate() error {
@@ -40,7 +47,7 @@ func (c *reconcileCommand) Validate() error {
 		given("--table", "ORDERS_TABLE", c.Table),
 		c.valid(),
 		rule(c.Grace >= 0, "--grace must be 0 or more, not %v", c.Grace),
-		rule(c.Settle >= 0, "--settle must be 0 or more, not %v", c.Settle),
+		rule(c.Settle >= minSettle, "--settle must be %v or more, not %v", minSettle, c.Settle),
 		between("--limit", c.Limit, 1, 10_000_000),
 		between("--segments", c.Segments, 1, 1000),
 		between("--read-units", c.ReadUnits, 1, 1_000_000),

@@ -82,7 +82,7 @@ func (v verdict) explain() string {
 	case moving:
 		return "orders have changed while they were read; try again when the table is at rest"
 	case lagging:
-		return "the stream holds changes that are not counted yet; see to the tally function, then try again"
+		return "the stream holds changes that are not counted yet, or is too busy to tell; see to the tally function, then try again"
 	default:
 		return "not all orders could be read"
 	}

@@ -31,7 +31,7 @@ func (c *reconcileCommand) open(ctx context.Context) (*reconciler, error) {
 	return &reconciler{
 		store: dynamostore.New(dynamostore.Config{Client: db, Table: c.Table}),
 		audit: audit,
-		tail:  tail{table: c.Table, audit: audit, db: db, streams: dynamodbstreams.NewFromConfig(cfg), quiet: c.Settle},
+		tail:  tail{table: c.Table, checkpoint: audit.Checkpoint, db: db, streams: dynamodbstreams.NewFromConfig(cfg), quiet: c.Settle},
 		queue: sqsqueue.New(sqsqueue.Config{Client: sqs.NewFromConfig(cfg), URL: c.QueueURL, Now: time.Now}),
 	}, nil
 }

@@ -48,7 +48,7 @@ const (
 	agree      verdict = "agree"      // they are equal
 	differ     verdict = "differ"     // they are not, and nothing explains it
 	moving     verdict = "moving"     // orders have changed meanwhile: nothing can be said
-	lagging    verdict = "lagging"    // changes wait in the stream: nothing can be said
+	lagging    verdict = "lagging"    // changes wait in the stream, or it is too busy: nothing can be said
 	incomplete verdict = "incomplete" // not all could be read: nothing can be said
 )
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -27,7 +28,7 @@ type redriveCommand struct {
 func (*redriveCommand) Help() string {
 	return `Mend what made the messages fail first. Those that come to the dead-letter queue after the command has begun stay there. Each message is sent before it is deleted, so breaking off loses none, and running the command again is safe: a message twice has one effect.
 
-A dry run hides the messages from others for a moment, and puts them back.`
+A dry run hides the messages from others for a moment, and puts them back. SQS hides about 120,000 at a time, so it shows no more than that.`
 }
 
 // Validate names every flag that makes no sense.
@@ -48,7 +49,8 @@ type redriveReport struct {
 }
 
 // Of the messages that are moved the report has the first thousand, each with the
-// beginning of its body: a dead-letter queue can hold more than memory does.
+// beginning of its body: a dead-letter queue can hold more than memory does. The
+// redrive itself keeps nothing of a message that it has moved.
 const (
 	reportedMessages = 1000
 	reportedBody     = 200
@@ -69,10 +71,14 @@ func (c *redriveCommand) Run(ctx context.Context, out *console) error {
 	}
 	report := redriveReport{DryRun: c.DryRun, Messages: []deadLetter{}}
 	client := sqs.NewFromConfig(cfg)
-	bar := out.progress("messages", c.expected(ctx, client))
+	expected, began, err := c.look(ctx, client)
+	if err != nil {
+		return err
+	}
+	bar := out.progress("messages", expected)
 	report.Moved, err = sqsqueue.Redrive{
 		Client: client, URL: c.QueueURL, DeadLetterURL: c.DeadLetterQueueURL,
-		Began: time.Now(), Limit: c.Limit, DryRun: c.DryRun,
+		Began: began, Limit: c.Limit, DryRun: c.DryRun, Now: time.Now,
 		Step: func(l sqsqueue.DeadLetter) {
 			bar.add(1)
 			report.add(l)
@@ -108,17 +114,28 @@ func (c *redriveCommand) write(out *console, report redriveReport) error {
 	return err
 }
 
-// expected is about how many messages there are to move, for the bar.
-func (c *redriveCommand) expected(ctx context.Context, client *sqs.Client) int64 {
+// clockSlack is by how much the date of an answer may be behind: it has whole
+// seconds, and may be a moment old. A message that fails again within this time
+// goes round once more.
+const clockSlack = 2 * time.Second
+
+// look tells about how many messages there are to move, for the bar, and when it was:
+// by the service's clock, which dates the messages, not by the one of this machine.
+func (c *redriveCommand) look(ctx context.Context, client *sqs.Client) (expected int64, began time.Time, err error) {
+	const count = types.QueueAttributeNameApproximateNumberOfMessages
 	found, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &c.DeadLetterQueueURL, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessages},
+		QueueUrl: &c.DeadLetterQueueURL, AttributeNames: []types.QueueAttributeName{count},
 	})
 	if err != nil {
-		return 0 // moving them will tell what is wrong
+		return 0, began, fmt.Errorf("look at the dead-letter queue: %w", err)
 	}
-	n, _ := strconv.ParseInt(found.Attributes[string(types.QueueAttributeNameApproximateNumberOfMessages)], 10, 64)
+	began, ok := awsmiddleware.GetServerTime(found.ResultMetadata)
+	if !ok {
+		return 0, began, errors.New("look at the dead-letter queue: the answer has no date")
+	}
+	expected, _ = strconv.ParseInt(found.Attributes[string(count)], 10, 64)
 	if c.Limit > 0 {
-		n = min(n, int64(c.Limit))
+		expected = min(expected, int64(c.Limit))
 	}
-	return n
+	return expected, began.Add(clockSlack), nil
 }

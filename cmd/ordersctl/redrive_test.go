@@ -1,10 +1,16 @@
 package main
 
 import (
+	"crypto/md5"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -72,7 +78,53 @@ func TestRedriveKeepsToTheLimit(t *testing.T) {
 func TestRedriveFromAQueueThatIsNotThereFails(t *testing.T) {
 	_, url, dead := openQueues(t)
 	code, stdout, stderr := invoke(t, "redrive", "--queue-url", url, "--dead-letter-queue-url", dead+"-none")
-	if code != exitFailed || stdout != "moved 0 messages to the queue\n" || !strings.HasPrefix(stderr, "ordersctl: receive from the dead-letter queue: ") {
+	if code != exitFailed || stdout != "" || !strings.HasPrefix(stderr, "ordersctl: look at the dead-letter queue: ") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
+}
+
+// The clock of this machine may be wrong; SQS dates the messages by its own.
+func TestRedriveGoesByTheClockOfSQS(t *testing.T) {
+	for _, ahead := range []time.Duration{-10 * time.Minute, 10 * time.Minute} {
+		inAWS(t)
+		t.Setenv("AWS_ENDPOINT_URL_SQS", datedQueue(t, time.Now().Add(ahead)))
+		code, stdout, stderr := invoke(t, "redrive", "--dry-run", "--json", "--queue-url", "http://sqs/1/orders", "--dead-letter-queue-url", "http://sqs/1/dead")
+		report := readJSON[redriveReport](t, stdout)
+		if code != exitOK || report.Moved != 1 || report.Messages[0].Body != "before" {
+			t.Errorf("SQS is %v ahead: exit code %d, %+v, %s", ahead, code, report, stderr)
+		}
+	}
+}
+
+func TestRedriveWithoutTheClockOfSQSMovesNothing(t *testing.T) {
+	inAWS(t)
+	t.Setenv("AWS_ENDPOINT_URL_SQS", datedQueue(t, time.Time{}))
+	code, stdout, stderr := invoke(t, "redrive", "--queue-url", "http://sqs/1/orders", "--dead-letter-queue-url", "http://sqs/1/dead")
+	if code != exitFailed || stdout != "" || stderr != "ordersctl: look at the dead-letter queue: the answer has no date\n" {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+// datedQueue is a dead-letter queue at that time, or without any, with a letter of
+// a minute before and one of a minute later.
+func datedQueue(t *testing.T, now time.Time) (endpoint string) {
+	t.Helper()
+	letter := func(body string, sent time.Time) string {
+		return fmt.Sprintf(`{"MessageId":%[1]q,"ReceiptHandle":%[1]q,"Body":%[1]q,"MD5OfBody":"%x","Attributes":{"SentTimestamp":"%d"}}`,
+			body, md5.Sum([]byte(body)), sent.UnixMilli())
+	}
+	letters := `{"Messages":[` + letter("before", now.Add(-time.Minute)) + `,` + letter("later", now.Add(time.Minute)) + `]}`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Date"] = nil
+		if !now.IsZero() {
+			w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+		}
+		answer := "{}"
+		if r.Header.Get("X-Amz-Target") == "AmazonSQS.ReceiveMessage" {
+			answer, letters = letters, answer
+		}
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }

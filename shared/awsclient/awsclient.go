@@ -9,6 +9,9 @@
 // It does without aws-sdk-go-v2/config, which would make each function 2 MB larger
 // for sources of settings and credentials that Lambda does not have. Which
 // clients there are, and what for, is left to the functions.
+//
+// What the answers of those clients mean is said here, too, once for all that ask
+// AWS: Failed tells what may pass from what will not.
 package awsclient
 
 import (

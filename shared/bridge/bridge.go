@@ -14,7 +14,7 @@
 // when it starts again it reads the stream from the beginning, which functions
 // must bear on AWS, too. It has no batching windows and gives nothing up.
 //
-// How functions are invoked is left to the caller.
+// How functions are invoked is left to the caller; Lambda is one way.
 package bridge
 
 import (
@@ -70,7 +70,7 @@ type Config struct {
 
 	// QueueURL is the queue that is polled, "" for none.
 	QueueURL string
-	// Worker is the function that gets the queue's messages, up to ten at a time.
+	// Worker is the function that gets the queue's messages, up to ProcessorBatch at a time.
 	Worker string
 	// Pollers is how many batches of messages are under way at a time; 0 is 1.
 	Pollers int

@@ -42,7 +42,7 @@ func queueARN(ctx context.Context, cfg Config) (string, error) {
 // as a whole, all of it comes again after its visibility timeout.
 func work(ctx context.Context, cfg Config, arn string) error {
 	received, err := cfg.Queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl: &cfg.QueueURL, MaxNumberOfMessages: 10, WaitTimeSeconds: 20,
+		QueueUrl: &cfg.QueueURL, MaxNumberOfMessages: ProcessorBatch, WaitTimeSeconds: 20,
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 		MessageAttributeNames:       []string{"All"},
 	})

@@ -29,8 +29,14 @@ func (s *shard) run(ctx context.Context) {
 }
 
 // read goes on after the last record until the shard is at its end. An error, such
-// as an iterator that is too old, makes run call it again.
-func (s *shard) read(ctx context.Context) error {
+// as an iterator that is too old, makes run call it again. When what came next
+// is no longer in the stream, that goes on with the oldest there is.
+func (s *shard) read(ctx context.Context) (err error) {
+	defer func() {
+		if _, trimmed := errors.AsType[*types.TrimmedDataAccessException](err); trimmed {
+			s.last = nil
+		}
+	}()
 	input := &dynamodbstreams.GetShardIteratorInput{
 		StreamArn: &s.streamARN, ShardId: &s.id, ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
 	}
@@ -45,9 +51,6 @@ func (s *shard) read(ctx context.Context) error {
 		output, err := s.cfg.Streams.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{
 			ShardIterator: iterator, Limit: aws.Int32(int32(s.reader.BatchSize)),
 		})
-		if _, trimmed := errors.AsType[*types.TrimmedDataAccessException](err); trimmed {
-			s.last = nil // what came next is gone: go on with the oldest there is
-		}
 		if err != nil {
 			return err
 		}

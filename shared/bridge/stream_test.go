@@ -210,6 +210,20 @@ func TestShardsAreReadParentsFirstAndToTheirEnd(t *testing.T) {
 	f.quiet(t)
 }
 
+func TestAReaderThatTheStreamHasOvertakenGoesOnWithTheOldestRecord(t *testing.T) {
+	for _, call := range []string{"GetShardIterator", "GetRecords"} {
+		t.Run("told by "+call, func(t *testing.T) {
+			f := newFunction()
+			cfg := config(t, awstest.Table(t), f.invoke)
+			cfg.Streams = &overtaken{told: call}
+			run(t, cfg)
+			if got := keys(t, f.next(t)) + " " + keys(t, f.next(t)); got != "0 2" {
+				t.Errorf("events of %q, not of 0 and 2", got)
+			}
+		})
+	}
+}
+
 func av(kind string, value any) any { return map[string]any{kind: value} }
 
 // keys joins the partition keys of an event's records.
@@ -280,6 +294,46 @@ func (s *split) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInpu
 	}}}}
 	if n == 0 {
 		out.NextShardIterator = aws.String(shard + " 1")
+	}
+	return out, nil
+}
+
+// An overtaken stream has one shard. When the record behind its first is asked for, it is
+// no longer there, which one of the calls says.
+type overtaken struct {
+	told string
+	gone bool
+}
+
+func (*overtaken) DescribeStream(context.Context, *dynamodbstreams.DescribeStreamInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
+	return &dynamodbstreams.DescribeStreamOutput{StreamDescription: &streams.StreamDescription{Shards: []streams.Shard{{ShardId: aws.String("shard")}}}}, nil
+}
+
+func (o *overtaken) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
+	oldest := in.ShardIteratorType == streams.ShardIteratorTypeTrimHorizon
+	iterator := map[bool]string{true: "2", false: "0"}[o.gone]
+	if !oldest && o.told == "GetShardIterator" {
+		return nil, &streams.TrimmedDataAccessException{}
+	} else if !oldest {
+		iterator = "1"
+	}
+	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: &iterator}, nil
+}
+
+func (o *overtaken) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
+	n := *in.ShardIterator
+	if n == "1" {
+		o.gone = true
+		if o.told == "GetRecords" {
+			return nil, &streams.TrimmedDataAccessException{}
+		}
+		return nil, &streams.ExpiredIteratorException{}
+	}
+	out := &dynamodbstreams.GetRecordsOutput{Records: []streams.Record{{Dynamodb: &streams.StreamRecord{
+		SequenceNumber: &n, Keys: map[string]streams.AttributeValue{"pk": &streams.AttributeValueMemberS{Value: n}},
+	}}}}
+	if n == "0" {
+		out.NextShardIterator = aws.String("1")
 	}
 	return out, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"orders/shared/awsclient"
 	"orders/shared/order"
 )
 
@@ -27,7 +28,7 @@ func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now t
 		_, err := s.cfg.Client.UpdateItem(ctx, s.transition(id, to, now))
 		refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
 		if !ok {
-			return failed(fmt.Sprintf("advance order %s to %s", id, to), err)
+			return awsclient.Failed(fmt.Sprintf("advance order %s to %s", id, to), err)
 		}
 		if len(refusal.Item) == 0 {
 			return order.ErrNotFound

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/oklog/ulid/v2"
 
+	"orders/shared/awsclient"
 	"orders/shared/order"
 )
 
@@ -32,7 +33,7 @@ func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, e
 		return existing(d, refusal.Item)
 	}
 	if err != nil {
-		return order.Order{}, false, failed("store order "+string(o.ID), err)
+		return order.Order{}, false, awsclient.Failed("store order "+string(o.ID), err)
 	}
 	return o, false, nil
 }

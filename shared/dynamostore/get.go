@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"orders/shared/awsclient"
 	"orders/shared/order"
 )
 
@@ -18,7 +19,7 @@ func (s *Store) Get(ctx context.Context, id order.ID) (order.Order, error) {
 		ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
-		return order.Order{}, failed("read order "+string(id), err)
+		return order.Order{}, awsclient.Failed("read order "+string(id), err)
 	}
 	if len(found.Item) == 0 {
 		return order.Order{}, order.ErrNotFound

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"orders/shared/awsclient"
 	"orders/shared/order"
 )
 
@@ -22,7 +23,7 @@ func (s *Store) Metrics(ctx context.Context) (order.Tally, error) {
 		ConsistentRead:            aws.Bool(true),
 	})
 	if err != nil {
-		return order.Tally{}, failed("read the tally", err)
+		return order.Tally{}, awsclient.Failed("read the tally", err)
 	}
 	var sum order.Tally
 	for _, it := range found.Items {

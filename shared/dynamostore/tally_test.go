@@ -244,9 +244,10 @@ func TestTheAttemptsAtATransactionAreBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				attempts, began := 0, time.Now()
+				attempts, began, last := 0, time.Now(), time.Time{}
 				tallier := dynamostore.Tallier{Now: time.Now, Log: slog.New(slog.DiscardHandler), Client: transactions(func() error {
 					attempts++
+					last = time.Now()
 					return cancellation(tt.reasons...)
 				})}
 				if _, err := tallier.Handle(t.Context(), window("shard", created("1", 1))); err == nil {
@@ -254,6 +255,9 @@ func TestTheAttemptsAtATransactionAreBounded(t *testing.T) {
 				}
 				if took := time.Since(began); attempts != tt.attempts || took > 10*time.Second {
 					t.Errorf("%d attempts in %s, want %d", attempts, took, tt.attempts)
+				}
+				if idle := time.Since(last); idle > 0 {
+					t.Errorf("waits %s after the last attempt, for nothing", idle)
 				}
 			})
 		})

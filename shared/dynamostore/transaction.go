@@ -29,12 +29,14 @@ const transactionAttempts = 10
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
 func transact(ctx context.Context, client TransactionClient, name string, items []types.TransactWriteItem) (err error) {
 	for attempt := range transactionAttempts {
+		if attempt > 0 {
+			if ended := pause(ctx, name, attempt-1); ended != nil {
+				return ended
+			}
+		}
 		_, err = client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
 		if !contended(err) {
 			return err
-		}
-		if ended := pause(ctx, name, attempt); ended != nil {
-			return ended
 		}
 	}
 	return err
@@ -54,8 +56,8 @@ func contended(err error) bool {
 	})
 }
 
-// pause waits before the next attempt: at most 50 ms after the first, up to 800 ms
-// later. Those who conflict have different names, so a hash of the name is jitter
+// pause waits after an attempt, before the next: at most 50 ms after the first, up to
+// 800 ms later. Those who conflict have different names, so a hash of the name is jitter
 // enough.
 func pause(ctx context.Context, name string, attempt int) error {
 	longest := 50 * time.Millisecond << min(attempt, 4)

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"orders/shared/awsclient"
 	"orders/shared/order"
 )
 
@@ -37,7 +38,7 @@ func (q *Queue) Bury(ctx context.Context, body []byte, reason error) error {
 		input.MessageAttributes["form"] = textAttribute(form)
 	}
 	if _, err := q.cfg.Client.SendMessage(ctx, input); err != nil {
-		return failed("bury a message", err)
+		return awsclient.Failed("bury a message", err)
 	}
 	q.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "a message that can never succeed is in the dead-letter queue",
 		slog.String("order_id", string(orderID(body))), slog.String("reason", why),

@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
 
+	"orders/shared/awsclient"
 	"orders/shared/order"
 )
 
@@ -93,7 +94,7 @@ func (q *Queue) sendBatch(ctx context.Context, messages []order.Message) *order.
 	for range 2 {
 		output, err := q.cfg.Client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.cfg.URL, Entries: entries})
 		if err != nil {
-			return unsent(entries, failed("send messages", err))
+			return unsent(entries, awsclient.Failed("send messages", err))
 		}
 		entries = slices.DeleteFunc(entries, func(e types.SendMessageBatchRequestEntry) bool {
 			return slices.ContainsFunc(output.Successful, func(s types.SendMessageBatchResultEntry) bool {
@@ -103,7 +104,7 @@ func (q *Queue) sendBatch(ctx context.Context, messages []order.Message) *order.
 		if len(entries) == 0 {
 			return nil
 		}
-		refusal = refused(output.Failed)
+		refusal = refused("send messages", output.Failed)
 	}
 	return unsent(entries, refusal)
 }
@@ -128,13 +129,13 @@ func unsent(entries []types.SendMessageBatchRequestEntry, err error) *order.Unse
 	return &order.UnsentError{First: first, Err: err}
 }
 
-// refused is why SQS has not taken some messages of a batch.
-func refused(entries []types.BatchResultErrorEntry) error {
+// refused is why SQS has not done what was asked with some messages of a batch.
+func refused(doing string, entries []types.BatchResultErrorEntry) error {
 	if len(entries) == 0 {
-		return fmt.Errorf("send messages: %w: the answer does not name them all", order.ErrUnavailable)
+		return fmt.Errorf("%s: %w: the answer does not name them all", doing, order.ErrUnavailable)
 	}
 	e := entries[0]
-	err := fmt.Errorf("send messages: %s: %s", aws.ToString(e.Code), aws.ToString(e.Message))
+	err := fmt.Errorf("%s: %s: %s", doing, aws.ToString(e.Code), aws.ToString(e.Message))
 	if e.SenderFault {
 		return err
 	}

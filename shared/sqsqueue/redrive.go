@@ -3,21 +3,22 @@ package sqsqueue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"orders/shared/awsclient"
 )
 
 // A RedriveClient is the part of *sqs.Client that a Redrive needs.
 type RedriveClient interface {
 	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
-	SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
-	DeleteMessage(context.Context, *sqs.DeleteMessageInput, ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error)
-	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
+	SendMessageBatch(context.Context, *sqs.SendMessageBatchInput, ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error)
+	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
+	ChangeMessageVisibilityBatch(context.Context, *sqs.ChangeMessageVisibilityBatchInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error)
 }
 
 // A Redrive moves messages from the dead-letter queue back to the queue, once
@@ -25,8 +26,8 @@ type RedriveClient interface {
 type Redrive struct {
 	Client             RedriveClient
 	URL, DeadLetterURL string
-	// Began is the time from which on a message is left where it is: one that
-	// fails again must not go round for ever.
+	// Began is the time, by the clock of SQS, from which on a message is left where
+	// it is: one that fails again must not go round for ever.
 	Began time.Time
 	// Limit is how many messages to move at most, 0 for all.
 	Limit int
@@ -34,6 +35,8 @@ type Redrive struct {
 	DryRun bool
 	// Step, if any, is told of each message, moved or only looked at.
 	Step func(DeadLetter)
+	// Now measures how long nothing has come that is to be moved.
+	Now func() time.Time
 }
 
 // A DeadLetter is a message in the dead-letter queue.
@@ -52,41 +55,58 @@ const hold = 10 * time.Minute
 // before it is deleted: whatever ends it in between leaves a duplicate, never a
 // gap. What it has received and not moved it puts back. It may be run again at
 // any time.
+//
+// It ends when the queue shows nothing more, or nothing that is to be moved for as
+// long as messages are hidden: all have had their turn by then. SQS hides about
+// 120,000 at a time, so a dry run sees no more than that, and no more are held
+// in memory, each by its receipt handle. See
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html.
 func (r Redrive) Run(ctx context.Context) (moved int, err error) {
-	seen := map[string]bool{}
-	var held []types.Message
+	held := receipts{} // of all that is hidden
 	defer func() { err = errors.Join(err, r.putBack(ctx, held)) }()
-	for r.Limit == 0 || moved < r.Limit {
+	last := r.Now()
+	for (r.Limit == 0 || moved < r.Limit) && r.Now().Sub(last) <= hold {
 		messages, err := r.receive(ctx, moved)
 		if err != nil || len(messages) == 0 {
 			return moved, err
 		}
-		for i, m := range messages {
-			letter := deadLetter(m)
-			if seen[letter.MessageID] { // it is visible again: this has been the round
-				held = append(held, messages[i:]...)
-				return moved, nil
-			}
-			seen[letter.MessageID] = true
-			late := !letter.SentAt.Before(r.Began)
-			if late || r.DryRun {
-				held = append(held, m)
-			} else if err := r.move(ctx, m); err != nil {
-				held = append(held, messages[i:]...)
-				return moved, err
-			}
-			if !late {
-				moved++
-				r.step(letter)
-			}
+		due := r.due(messages, held)
+		held.add(messages)
+		if !r.DryRun {
+			due, err = r.move(ctx, due)
+			held.remove(due)
+		}
+		moved += len(due)
+		r.tell(due)
+		if err != nil {
+			return moved, err
+		}
+		if len(due) > 0 {
+			last = r.Now()
 		}
 	}
 	return moved, nil
 }
 
-func (r Redrive) step(l DeadLetter) {
-	if r.Step != nil {
-		r.Step(l)
+// due returns the messages that are to be moved. SQS may deliver any twice: one that
+// was only looked at is not counted again, and one that was moved, and is there
+// still, is moved again.
+func (r Redrive) due(messages []types.Message, held receipts) (due []types.Message) {
+	for _, m := range messages {
+		_, seen := held[aws.ToString(m.MessageId)]
+		if deadLetter(m).SentAt.Before(r.Began) && (!r.DryRun || !seen) {
+			due = append(due, m)
+		}
+	}
+	return due
+}
+
+func (r Redrive) tell(messages []types.Message) {
+	if r.Step == nil {
+		return
+	}
+	for _, m := range messages {
+		r.Step(deadLetter(m))
 	}
 }
 
@@ -101,35 +121,9 @@ func (r Redrive) receive(ctx context.Context, moved int) ([]types.Message, error
 		MessageAttributeNames:       []string{"reason"},
 	})
 	if err != nil {
-		return nil, failed("receive from the dead-letter queue", err)
+		return nil, awsclient.Failed("receive from the dead-letter queue", err)
 	}
 	return output.Messages, nil
-}
-
-func (r Redrive) move(ctx context.Context, m types.Message) error {
-	if _, err := r.Client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &r.URL, MessageBody: m.Body}); err != nil {
-		return failed(fmt.Sprintf("send message %s to the queue", *m.MessageId), err)
-	}
-	if _, err := r.Client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &r.DeadLetterURL, ReceiptHandle: m.ReceiptHandle}); err != nil {
-		return failed(fmt.Sprintf("delete message %s, which is in both queues now", *m.MessageId), err)
-	}
-	return nil
-}
-
-// putBack makes messages visible again, also when the context has ended.
-func (r Redrive) putBack(ctx context.Context, messages []types.Message) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
-	var errs []error
-	for _, m := range messages {
-		_, err := r.Client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
-			QueueUrl: &r.DeadLetterURL, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0,
-		})
-		if err != nil {
-			errs = append(errs, failed("put message "+*m.MessageId+" back", err))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func deadLetter(m types.Message) DeadLetter {

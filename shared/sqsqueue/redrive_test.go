@@ -1,14 +1,19 @@
 package sqsqueue_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"orders/shared/awstest"
 	"orders/shared/order"
@@ -66,22 +71,92 @@ func TestWhatIsBuriedAfterTheBeginningStays(t *testing.T) {
 }
 
 func TestWhateverFailsDuringARedriveLosesNoMessage(t *testing.T) {
-	for operation, onQueue := range map[string]int{"send": 2, "delete": 3, "cancel": 2} {
+	for name, tt := range map[string]struct {
+		broken                    broken
+		moved, onQueue, inLetters int
+	}{
+		"a message is not taken":         {broken{refuseSend: true}, 4, 4, 1},
+		"a message is not deleted":       {broken{refuseDelete: true}, 4, 5, 1}, // it is in both
+		"nothing is taken":               {broken{send: errBroken}, 0, 0, 5},
+		"nothing is deleted":             {broken{delete: errBroken}, 0, 5, 5},
+		"it is ended before messages go": {broken{cancelBefore: true}, 0, 0, 5},
+		"it is ended when they are sent": {broken{cancelAfter: true}, 5, 5, 0},
+	} {
 		r := newRedrive(t, 5)
 		ctx, cancel := context.WithCancel(t.Context())
-		r.Client = &broken{RedriveClient: awstest.SQS(t), operation: operation, cancel: cancel}
-		if moved, err := r.Run(ctx); moved != 2 || !errors.Is(err, order.ErrUnavailable) {
-			t.Errorf("%s: moved %d, error %v", operation, moved, err)
+		tt.broken.RedriveClient, tt.broken.cancel = awstest.SQS(t), cancel
+		r.Client = tt.broken
+		if moved, err := r.Run(ctx); moved != tt.moved || !errors.Is(err, order.ErrUnavailable) {
+			t.Errorf("%s: moved %d, error %v", name, moved, err)
 		}
-		// The one whose deletion failed is in both.
 		client := awstest.SQS(t)
-		if got := len(receive(t, client, r.URL, onQueue)); got != onQueue {
-			t.Errorf("%s: %d on the queue, not %d", operation, got, onQueue)
+		if got := len(receive(t, client, r.URL, tt.onQueue)); got != tt.onQueue {
+			t.Errorf("%s: %d on the queue, not %d", name, got, tt.onQueue)
 		}
-		if got := len(receive(t, client, r.DeadLetterURL, 3)); got != 3 {
-			t.Errorf("%s: %d in the dead-letter queue, not 3", operation, got)
+		if got := len(receive(t, client, r.DeadLetterURL, tt.inLetters)); got != tt.inLetters {
+			t.Errorf("%s: %d in the dead-letter queue, not %d", name, got, tt.inLetters)
 		}
 		cancel()
+	}
+}
+
+func TestMessagesThatAreTooLongForOneCallAreMovedInSeveral(t *testing.T) {
+	letters := &shelf{shown: []string{"12345"}, body: strings.Repeat("x", 100<<10)}
+	r := sqsqueue.Redrive{Client: letters, Began: time.UnixMilli(1000), Now: func() time.Time { return now }}
+	if moved, err := r.Run(t.Context()); moved != 5 || err != nil {
+		t.Errorf("moved %d, error %v", moved, err)
+	}
+}
+
+// What SQS may show: a message again, because it was hidden for its time, or for no
+// reason at all.
+func TestAMessageThatShowsAgainEndsNoRedrive(t *testing.T) {
+	for name, tt := range map[string]struct {
+		dry    bool
+		shown  string
+		moved  int
+		hidden string // put back in the end
+	}{
+		"one that is to stay":      {false, "1L L23 4", 4, "L"},
+		"one that was moved":       {false, "12 1 3", 4, ""}, // again: a message twice has one effect
+		"in a dry run, one of all": {true, "12L 1 L 23", 3, "123L"},
+	} {
+		letters := &shelf{shown: strings.Fields(tt.shown)}
+		r := sqsqueue.Redrive{Client: letters, Began: time.UnixMilli(1000), DryRun: tt.dry, Now: func() time.Time { return now }}
+		moved, err := r.Run(t.Context())
+		slices.Sort(letters.putBack)
+		if putBack := strings.Join(letters.putBack, ""); moved != tt.moved || err != nil || putBack != tt.hidden {
+			t.Errorf("%s: moved %d, error %v, %q put back; want %d and %q", name, moved, err, putBack, tt.moved, tt.hidden)
+		}
+	}
+}
+
+func TestARedriveEndsWhileNewMessagesKeepFailing(t *testing.T) {
+	letters := &shelf{shown: strings.Fields("1L " + strings.Repeat("L ", 1000))}
+	r := sqsqueue.Redrive{Client: letters, Began: time.UnixMilli(1000), Now: func() time.Time { return now.Add(time.Duration(letters.calls) * time.Minute) }}
+	if moved, err := r.Run(t.Context()); moved != 1 || err != nil || letters.calls < 10 || letters.calls > 13 {
+		t.Errorf("moved %d, error %v after %d minutes; want 10 without a message to move", moved, err, letters.calls)
+	}
+}
+
+func TestAllThatIsHiddenIsPutBackTenACall(t *testing.T) {
+	for name, tt := range map[string]struct {
+		shelf *shelf
+		calls int
+		err   string
+	}{
+		"all":              {&shelf{}, 3, ""},
+		"visible already":  {&shelf{code: "MessageNotInflight"}, 3, ""},
+		"some are refused": {&shelf{code: "InternalError"}, 3, "3 messages could not be put back; they show again within 10m0s"},
+		"no answer":        {&shelf{err: errBroken}, 0, "connection reset"},
+	} {
+		tt.shelf.shown = []string{"abcdefghi", "jklmnopqr", "stuvw"}
+		moved, err := sqsqueue.Redrive{
+			Client: tt.shelf, Began: time.UnixMilli(1000), DryRun: true, Now: func() time.Time { return now },
+		}.Run(t.Context())
+		if moved != 23 || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) || tt.calls > 0 && tt.shelf.changes != tt.calls {
+			t.Errorf("%s: moved %d, error %v, %d calls", name, moved, err, tt.shelf.changes)
+		}
 	}
 }
 
@@ -96,36 +171,117 @@ func newRedrive(t *testing.T, n int) sqsqueue.Redrive {
 			t.Fatal(err)
 		}
 	}
-	return sqsqueue.Redrive{Client: client, URL: url, DeadLetterURL: dead, Began: time.Now().Add(time.Second)}
+	return sqsqueue.Redrive{Client: client, URL: url, DeadLetterURL: dead, Began: time.Now().Add(time.Second), Now: time.Now}
 }
 
-// broken fails the third call of one operation, or ends the context there.
+// broken does once what SQS or the network may do.
 type broken struct {
 	sqsqueue.RedriveClient
-	operation string
-	cancel    context.CancelFunc
-	calls     int
+	refuseSend, refuseDelete  bool // the first of the messages
+	send, delete              error
+	cancelBefore, cancelAfter bool // the context, of a call that sends
+	cancel                    context.CancelFunc
 }
 
 var errBroken = errors.New("connection reset")
 
-func (b *broken) SendMessage(ctx context.Context, in *sqs.SendMessageInput, options ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
-	if b.operation != "delete" {
-		b.calls++
+func (b broken) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, options ...func(*sqs.Options)) (out *sqs.SendMessageBatchOutput, err error) {
+	if b.send != nil {
+		return nil, b.send
 	}
-	if b.calls == 3 && b.operation == "cancel" {
+	if b.cancelBefore {
 		b.cancel()
-	} else if b.calls == 3 && b.operation == "send" {
-		return nil, errBroken
 	}
-	return b.RedriveClient.SendMessage(ctx, in, options...)
+	refused := []types.BatchResultErrorEntry{}
+	if b.refuseSend {
+		refused = append(refused, types.BatchResultErrorEntry{Id: in.Entries[0].Id, Code: aws.String("InternalError")})
+		in.Entries = in.Entries[1:]
+	}
+	if out, err = b.RedriveClient.SendMessageBatch(ctx, in, options...); err == nil {
+		out.Failed = refused
+	}
+	if b.cancelAfter {
+		b.cancel()
+	}
+	return out, err
 }
 
-func (b *broken) DeleteMessage(ctx context.Context, in *sqs.DeleteMessageInput, options ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error) {
-	if b.operation == "delete" {
-		if b.calls++; b.calls == 3 {
-			return nil, errBroken
-		}
+func (b broken) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, options ...func(*sqs.Options)) (out *sqs.DeleteMessageBatchOutput, err error) {
+	if b.delete != nil {
+		return nil, b.delete
 	}
-	return b.RedriveClient.DeleteMessage(ctx, in, options...)
+	refused := []types.BatchResultErrorEntry{}
+	if b.refuseDelete {
+		refused = append(refused, types.BatchResultErrorEntry{Id: in.Entries[0].Id, Code: aws.String("InternalError")})
+		in.Entries = in.Entries[1:]
+	}
+	if out, err = b.RedriveClient.DeleteMessageBatch(ctx, in, options...); err == nil {
+		out.Failed = refused
+	}
+	return out, err
+}
+
+// A shelf is a dead-letter queue that shows what it is told to: a word for each
+// call, a letter for each message, L for one that came late.
+type shelf struct {
+	shown   []string
+	body    string // of each message, if not its id
+	code    string // of a message in each call that is not put back
+	err     error  // of a call that puts back
+	calls   int    // that received
+	mu      sync.Mutex
+	changes int
+	putBack []string
+}
+
+func (s *shelf) ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+	s.calls++
+	out := &sqs.ReceiveMessageOutput{}
+	if s.calls > len(s.shown) {
+		return out, nil
+	}
+	for id := range strings.SplitSeq(s.shown[s.calls-1], "") {
+		sent := "999"
+		if id == "L" {
+			sent = "1000"
+		}
+		out.Messages = append(out.Messages, types.Message{
+			MessageId: &id, ReceiptHandle: &id, Body: aws.String(cmp.Or(s.body, id)), Attributes: map[string]string{"SentTimestamp": sent},
+		})
+	}
+	return out, nil
+}
+
+// SendMessageBatch takes 256 KiB in a call, as each queue does.
+func (*shelf) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
+	size := 0
+	for _, e := range in.Entries {
+		size += len(*e.MessageBody)
+	}
+	if size > 256<<10 {
+		return nil, &types.BatchRequestTooLong{}
+	}
+	return nowhere{}.SendMessageBatch(ctx, in)
+}
+
+func (*shelf) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+	out := &sqs.DeleteMessageBatchOutput{}
+	for _, e := range in.Entries {
+		out.Successful = append(out.Successful, types.DeleteMessageBatchResultEntry{Id: e.Id})
+	}
+	return out, nil
+}
+
+func (s *shelf) ChangeMessageVisibilityBatch(_ context.Context, in *sqs.ChangeMessageVisibilityBatchInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes++
+	for _, e := range in.Entries {
+		s.putBack = append(s.putBack, *e.ReceiptHandle)
+	}
+	out := &sqs.ChangeMessageVisibilityBatchOutput{}
+	if s.code != "" {
+		out.Failed = []types.BatchResultErrorEntry{{Id: in.Entries[0].Id, Code: &s.code}}
+	}
+	return out, s.err
 }

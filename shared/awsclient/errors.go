@@ -1,4 +1,4 @@
-package dynamostore
+package awsclient
 
 import (
 	"errors"
@@ -11,11 +11,12 @@ import (
 	"orders/shared/order"
 )
 
-// failed wraps an error of the SDK with what was being done. One that may be gone
-// the next time becomes order.ErrUnavailable; the cause, such as the end of the
-// context, stays to be matched. One that will be there until somebody mends the
-// code, the template or a permission does not pass for a passing one.
-func failed(doing string, err error) error {
+// Failed wraps an error of the SDK with what was being done; no error stays none. One
+// that may be gone the next time becomes order.ErrUnavailable; the cause, such as
+// the end of the context, stays to be matched. One that will be there until
+// somebody mends the code, the template or a permission does not pass for a
+// passing one.
+func Failed(doing string, err error) error {
 	switch {
 	case err == nil:
 		return nil
