@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,7 +32,9 @@ import (
 type tape struct {
 	shards []string
 	begin  error // of an iterator that begins at a checkpoint
-	reads  []time.Time
+
+	mu    sync.Mutex // several shards are read side by side
+	reads []time.Time
 }
 
 func (s *tape) DescribeTable(context.Context, *dynamodb.DescribeTableInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTableOutput, error) {
@@ -65,7 +68,9 @@ func (s *tape) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardI
 var errStream = errors.New("no such luck")
 
 func (s *tape) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
+	s.mu.Lock()
 	s.reads = append(s.reads, time.Now())
+	s.mu.Unlock()
 	shard, place, _ := strings.Cut(*in.ShardIterator, " ")
 	n, _ := strconv.Atoi(place)
 	i, _ := strconv.Atoi(shard)
@@ -100,30 +105,30 @@ func record(pk string) types.Record {
 func TestWhatTheTallyHasNotCountedIsFound(t *testing.T) {
 	long := strings.Repeat(".", 100)
 	for name, tt := range map[string]struct {
-		tape tape
+		tape *tape
 		want bool
 		err  error
 	}{
-		"nothing":                           {tape{shards: []string{"o"}}, false, nil},
-		"a change":                          {tape{shards: []string{"oo"}}, true, nil},
-		"the tally's own":                   {tape{shards: []string{"ottt"}}, false, nil},
-		"behind empty answers":              {tape{shards: []string{"o" + long[:18] + "o"}}, true, nil},
-		"behind more, and the tally's own":  {tape{shards: []string{"o" + long[:18] + "t" + long[:18] + "o"}}, true, nil},
-		"behind many, in a closed shard":    {tape{shards: []string{"o" + long + "o|"}}, true, nil},
-		"nothing in a closed shard":         {tape{shards: []string{"o" + long + "|"}}, false, nil},
-		"in the last of many shards":        {tape{shards: []string{"o|", "o|", "o|", "o|", "o|", "o|", "oo"}}, true, nil},
-		"in a shard that comes meanwhile":   {tape{shards: []string{"*o..|", "oo"}}, true, nil},
-		"before the stream begins":          {tape{shards: []string{"."}, begin: &types.TrimmedDataAccessException{}}, false, nil},
-		"behind what the stream has lost":   {tape{shards: []string{"o"}, begin: &types.TrimmedDataAccessException{}}, true, nil},
-		"behind what it is about to lose":   {tape{shards: []string{"oX"}}, true, nil},
-		"in a shard that is too busy":       {tape{shards: []string{"o.B"}}, true, nil},
-		"in a stream that is too busy":      {tape{shards: []string{"o"}, begin: busy}, true, nil},
-		"in a shard that cannot be read":    {tape{shards: []string{"o.F"}}, false, errStream},
-		"in a shard that cannot be read up": {tape{shards: []string{"o"}, begin: errStream}, false, errStream},
+		"nothing":                           {&tape{shards: []string{"o"}}, false, nil},
+		"a change":                          {&tape{shards: []string{"oo"}}, true, nil},
+		"the tally's own":                   {&tape{shards: []string{"ottt"}}, false, nil},
+		"behind empty answers":              {&tape{shards: []string{"o" + long[:18] + "o"}}, true, nil},
+		"behind more, and the tally's own":  {&tape{shards: []string{"o" + long[:18] + "t" + long[:18] + "o"}}, true, nil},
+		"behind many, in a closed shard":    {&tape{shards: []string{"o" + long + "o|"}}, true, nil},
+		"nothing in a closed shard":         {&tape{shards: []string{"o" + long + "|"}}, false, nil},
+		"in the last of many shards":        {&tape{shards: []string{"o|", "o|", "o|", "o|", "o|", "o|", "oo"}}, true, nil},
+		"in a shard that comes meanwhile":   {&tape{shards: []string{"*o..|", "oo"}}, true, nil},
+		"before the stream begins":          {&tape{shards: []string{"."}, begin: &types.TrimmedDataAccessException{}}, false, nil},
+		"behind what the stream has lost":   {&tape{shards: []string{"o"}, begin: &types.TrimmedDataAccessException{}}, true, nil},
+		"behind what it is about to lose":   {&tape{shards: []string{"oX"}}, true, nil},
+		"in a shard that is too busy":       {&tape{shards: []string{"o.B"}}, true, nil},
+		"in a stream that is too busy":      {&tape{shards: []string{"o"}, begin: busy}, true, nil},
+		"in a shard that cannot be read":    {&tape{shards: []string{"o.F"}}, false, errStream},
+		"in a shard that cannot be read up": {&tape{shards: []string{"o"}, begin: errStream}, false, errStream},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				got, err := tailOf(&tt.tape).uncounted(t.Context())
+				got, err := tailOf(tt.tape).uncounted(t.Context())
 				if got != tt.want || !errors.Is(err, tt.err) {
 					t.Errorf("got %v, %v", got, err)
 				}
