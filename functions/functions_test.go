@@ -264,7 +264,7 @@ func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
 			}
 			lines := f.awaitLines()
 			if len(lines) != 1 || lines[0]["level"] != "ERROR" || lines[0]["message"] != "the function cannot start" {
-				t.Fatalf("logged %s", f.output.String())
+				t.Fatalf("logged %s", f.output.Bytes())
 			}
 			var missing []string
 			for variable := range strings.SplitSeq(strings.TrimPrefix(lines[0]["err"].(string), "environment: "), "; ") {
@@ -287,7 +287,7 @@ func TestSuccessIsQuietAndARequestIsFoundByEitherID(t *testing.T) {
 	quiet.invoke(sampleEvent(t, "metrics-bad"))
 	lines := quiet.awaitLines()
 	if len(lines) != 1 || lines[0]["requestId"] != "invocation-2" || lines[0]["request_id"] != "aKx3mhPLDoEEJ4w=" || lines[0]["status"] != 405.0 {
-		t.Errorf("logged %s", quiet.output.String())
+		t.Errorf("logged %s", quiet.output.Bytes())
 	}
 }
 

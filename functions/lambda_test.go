@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"orders/shared/awstest"
+	"orders/shared/ordertest"
 )
 
 // programs is where the functions lie once they are built.
@@ -69,7 +70,7 @@ type function struct {
 	result chan result
 	asked  chan struct{} // closed when it has asked for its first event
 	exited chan error
-	output lockedBuffer
+	output ordertest.LogBuffer
 
 	timeout time.Duration // of an invocation
 }
@@ -149,9 +150,9 @@ func (f *function) invoke(event []byte) result {
 	case f.events <- event:
 		return await(f, f.result)
 	case err := <-f.exited:
-		f.t.Fatalf("the function ended (%v):\n%s", err, f.output.String())
+		f.t.Fatalf("the function ended (%v):\n%s", err, f.output.Bytes())
 	case <-time.After(patience):
-		f.t.Fatalf("the function does not ask for events:\n%s", f.output.String())
+		f.t.Fatalf("the function does not ask for events:\n%s", f.output.Bytes())
 	}
 	return result{}
 }
@@ -162,9 +163,9 @@ func await[T any](f *function, c <-chan T) (v T) {
 	select {
 	case v = <-c:
 	case err := <-f.exited:
-		f.t.Fatalf("the function ended (%v):\n%s", err, f.output.String())
+		f.t.Fatalf("the function ended (%v):\n%s", err, f.output.Bytes())
 	case <-time.After(patience):
-		f.t.Fatalf("the function does nothing:\n%s", f.output.String())
+		f.t.Fatalf("the function does nothing:\n%s", f.output.Bytes())
 	}
 	return v
 }
@@ -173,35 +174,17 @@ func await[T any](f *function, c <-chan T) (v T) {
 // than its answer, and returns all of it, each line an object.
 func (f *function) awaitLines() (lines []map[string]any) {
 	f.t.Helper()
-	for deadline := time.Now().Add(patience); !strings.HasSuffix(f.output.String(), "\n"); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); !bytes.HasSuffix(f.output.Bytes(), []byte("\n")); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			f.t.Fatalf("logged only %q", f.output.String())
+			f.t.Fatalf("logged only %q", f.output.Bytes())
 		}
 	}
-	for line := range strings.Lines(f.output.String()) {
+	for line := range bytes.Lines(f.output.Bytes()) {
 		var fields map[string]any
-		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+		if err := json.Unmarshal(line, &fields); err != nil {
 			f.t.Errorf("logged %q, which is no JSON: %v", line, err)
 		}
 		lines = append(lines, fields)
 	}
 	return lines
-}
-
-// A lockedBuffer is written to by a process while tests read it.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -2,13 +2,11 @@ package api_test
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +20,7 @@ func TestHTTP(t *testing.T) { ordertest.RunHTTP(t, openService) }
 // openService is the handler over a real file.
 func openService(t *testing.T) ordertest.Service {
 	const processingTime = 50 * time.Millisecond
-	logs := &logBuffer{}
+	logs := &ordertest.LogBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store, err := sqlite.Open(t.Context(), sqlite.Config{
 		Path: filepath.Join(t.TempDir(), "orders.db"), ProcessingTime: processingTime,
@@ -49,22 +47,4 @@ func openService(t *testing.T) ordertest.Service {
 		},
 		Logs: logs.Bytes,
 	}
-}
-
-// A logBuffer keeps log lines that come from many goroutines.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) Bytes() []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return bytes.Clone(b.buf.Bytes())
 }

@@ -21,7 +21,7 @@ func TestHTTPOnAWS(t *testing.T) {
 	ordertest.RunHTTP(t, func(t *testing.T) ordertest.Service {
 		t.Parallel()
 		home := awstest.OpenHome(t)
-		logs := &logBuffer{}
+		logs := &ordertest.LogBuffer{}
 		log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		lambda := gateway{function: lambdahttp.New(api.New(api.Config{
 			Orders: home.Store, Metrics: home.Metrics, RequestID: rand.Text, Now: time.Now, Log: log,

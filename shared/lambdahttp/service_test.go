@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -100,13 +99,13 @@ type service struct {
 	handler http.Handler
 	home    ordertest.Home
 	log     *slog.Logger
-	logs    *logBuffer
+	logs    *ordertest.LogBuffer
 }
 
 func embedded(t *testing.T) service {
 	t.Helper()
 	const processingTime = 50 * time.Millisecond
-	logs := &logBuffer{}
+	logs := &ordertest.LogBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store, err := sqlite.Open(t.Context(), sqlite.Config{
 		Path: filepath.Join(t.TempDir(), "orders.db"), ProcessingTime: processingTime,
@@ -187,22 +186,4 @@ func compare(t testing.TB, got, want answer) {
 			t.Errorf("status %d: %s is %q, want %q", got.status, name, g, w)
 		}
 	}
-}
-
-// A logBuffer keeps log lines that come from many goroutines.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) Bytes() []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return bytes.Clone(b.buf.Bytes())
 }
