@@ -14,7 +14,7 @@ import (
 
 // resources are what the functions work on.
 type resources struct {
-	table, stream          string // name, ARN
+	table                  string // name
 	queue, deadLetterQueue string // URLs
 }
 
@@ -25,11 +25,10 @@ func create(ctx context.Context, t *template.Template, cfg aws.Config) (r resour
 		return r, err
 	}
 	table.TableName = aws.String("OrdersTable") // what `sam local` takes a !Ref to it for
-	created, err := dynamodb.NewFromConfig(cfg).CreateTable(ctx, table)
-	if err != nil {
+	if _, err = dynamodb.NewFromConfig(cfg).CreateTable(ctx, table); err != nil {
 		return r, fmt.Errorf("create the table: %w", err)
 	}
-	r.table, r.stream = *table.TableName, *created.TableDescription.LatestStreamArn
+	r.table = *table.TableName
 	queues := sqs.NewFromConfig(cfg)
 	deadLetters, err := t.DeadLetterQueue()
 	if err != nil {
