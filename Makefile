@@ -6,6 +6,7 @@ export GOTOOLCHAIN := auto
 
 FUZZTIME ?= 30s
 ROUNDS   ?= 1000
+FOR      ?= 10m
 
 VERSION = $(shell git describe --always --dirty 2>/dev/null || echo dev)
 
@@ -101,6 +102,30 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s)
 crash: ## Kill the service ROUNDS (1000) times and look for lost orders
 	go run ./crash -rounds $(ROUNDS)
 
+.PHONY: chaos
+chaos: emulators ## Play random histories with faults on both homes for FOR (10m)
+	go test -p 2 -count=1 -timeout 0 -v -run '^TestChaos$$' ./shared/sqlite ./shared/awstest -chaos.for $(FOR) $(ARGS)
+
+.PHONY: mutate
+mutate: emulators ## Take out each guard and see the test fail that it is there for
+	go run ./proof mutate $(ARGS)
+
+.PHONY: proof
+proof: ## Write the generated parts of docs/proof.md
+	go run ./proof page
+
+.PHONY: load
+load: build .tools/locust/bin/locust ## Put USERS (1000) Locust users on the service for DURATION (5m); HOST=URL names another
+	load/run
+
+.PHONY: load-ui
+load-ui: build .tools/locust/bin/locust ## The same, started from Locust's own page on port 8089
+	load/run ui
+
+.PHONY: soak
+soak: ## Run the service at half of its saturation for DURATION (30m) and see that it stays flat
+	go run ./bench -soak $(or $(DURATION),30m)
+
 .PHONY: bench
 bench: ## Measure the service under load and write bench/results.md; takes a quarter of an hour
 	go run ./bench
@@ -144,6 +169,7 @@ tools: .tools/sam/bin/sam .tools/ministack/bin/ministack ## Install SAM CLI and 
 .tools/sam/bin/sam: tools/sam.txt
 .tools/ministack/bin/ministack: tools/ministack.txt
 .tools/checkov/bin/checkov: tools/checkov.txt
+.tools/locust/bin/locust: tools/locust.txt
 .tools/%:
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
 		{ echo "$(@F) needs Python 3.10 or newer with venv, and $(PYTHON) is not that; PYTHON=... names another." >&2; exit 1; }
