@@ -37,6 +37,7 @@ func TestCheckFindsNothingInAGoodFile(t *testing.T) {
 	}
 }
 
+// F22, I1.
 func TestCheckReadsWhatAKilledProcessHasLeftInTheLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "orders.db")
 	store := openStore(t, path, time.Hour/4)

@@ -31,6 +31,7 @@ func openByHand(t *testing.T, path string, now *time.Time) (*Store, *writer) {
 	return s, w
 }
 
+// F20, I4, I7.
 func TestNoOrderWaitsLongerThoughTheClockWasSetBack(t *testing.T) {
 	path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
 	s, w := openByHand(t, path, &now)
@@ -53,6 +54,7 @@ func TestNoOrderWaitsLongerThoughTheClockWasSetBack(t *testing.T) {
 	}
 }
 
+// F20, I3, I8, I12.
 func TestSeqsNeverRunBackwardsThoughTheClockDoes(t *testing.T) {
 	path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
 	last := int64(0)
@@ -74,6 +76,7 @@ func TestSeqsNeverRunBackwardsThoughTheClockDoes(t *testing.T) {
 	}
 }
 
+// I5.
 func TestARunHasNoGaps(t *testing.T) {
 	var b runBuilder
 	start := time.UnixMilli(1_800_000_000_000)

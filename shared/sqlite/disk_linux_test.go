@@ -20,7 +20,14 @@ import (
 // descriptors stand for one that is open for reading only.
 func breakFile(t *testing.T, path string) (mend func()) {
 	t.Helper()
-	other, err := os.Open(os.DevNull)
+	return breakFileFor(t, path, os.O_RDONLY)
+}
+
+// breakFileFor makes all fail that is done to an open file but what the flag is for,
+// os.O_RDONLY or os.O_WRONLY.
+func breakFileFor(t *testing.T, path string, flag int) (mend func()) {
+	t.Helper()
+	other, err := os.OpenFile(os.DevNull, flag, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

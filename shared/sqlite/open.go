@@ -68,6 +68,9 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 	if s.conn, err = openWriter(ctx, s.cfg.Path); err != nil {
 		return nil, err
 	}
+	if s.files, err = filesOf(s.cfg.Path); err != nil {
+		return nil, err
+	}
 	w := &writer{store: s, conn: s.conn, queue: queue{processing: s.cfg.ProcessingTime}}
 	if err := w.load(); err != nil {
 		return nil, err
@@ -151,11 +154,14 @@ func (s *Store) release() (err error) {
 
 // explain says what SQLite's codes mean for someone who wants to open a file.
 func explain(err error) error {
-	switch sqlite.ErrCode(err).ToPrimary() {
-	case sqlite.ResultNotADB, sqlite.ResultCorrupt:
+	code := sqlite.ErrCode(err)
+	switch primary := code.ToPrimary(); {
+	case primary == sqlite.ResultNotADB, primary == sqlite.ResultCorrupt:
 		return fmt.Errorf("%w (%w)", ErrDamaged, err)
-	case sqlite.ResultBusy, sqlite.ResultLocked:
+	case primary == sqlite.ResultBusy, primary == sqlite.ResultLocked:
 		return fmt.Errorf("%w (%w)", ErrInUse, err)
+	case primary == sqlite.ResultFull, code == sqlite.ResultIOErrSHMSize:
+		return fmt.Errorf("has no space left on its disk (%w)", err)
 	default:
 		return err
 	}

@@ -87,6 +87,7 @@ func (s *Store) read(ctx context.Context, do func(*sqlite.Conn) error) error {
 	defer s.readers.Put(conn)
 	err = do(conn)
 	if isSQLite(err) {
+		s.stopIf(err)
 		return fmt.Errorf("%w: %w", order.ErrUnavailable, err)
 	}
 	return err

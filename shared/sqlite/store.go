@@ -37,6 +37,7 @@ type Config struct {
 type Store struct {
 	cfg     Config
 	lock    *flock.Flock
+	files   files
 	conn    *sqlite.Conn // the writer's
 	readers *sqlitex.Pool
 	keys    *keyIndex
@@ -169,18 +170,21 @@ func (s *Store) take() (*group, error) {
 }
 
 // refuse makes all calls from now on fail with err. The first reason stays, but for
-// a commit that fails while the store is being closed.
-func (s *Store) refuse(err error) {
+// a commit that fails while the store is being closed. It reports whether err is the
+// reason now.
+func (s *Store) refuse(err error) bool {
 	s.mu.Lock()
-	if s.err == nil || errors.Is(s.err, errClosed) {
+	first := s.err == nil || errors.Is(s.err, errClosed)
+	if first {
 		s.err = err
 	}
 	s.mu.Unlock()
 	s.signal()
+	return first
 }
 
 // Done is closed when the store has stopped taking orders: after Close, or
-// because the disk failed in a way that leaves open what is stored. See Close.
+// because nobody can rely on the file any more. See Close.
 func (s *Store) Done() <-chan struct{} { return s.stopped }
 
 var errClosed = fmt.Errorf("%w: the store is closed", order.ErrUnavailable)
@@ -188,12 +192,14 @@ var errClosed = fmt.Errorf("%w: the store is closed", order.ErrUnavailable)
 // Close commits what waits, stops the background work and closes the file. It
 // returns the error that had stopped the store before, if one had. Orders that are not
 // finished go on when the file is opened again. It is to be called once.
+//
+// A file that nobody can rely on is left as a crash would leave it: SQLite's connections
+// stay open, because the last to be closed would write the log into the file.
 func (s *Store) Close() error {
 	s.refuse(errClosed)
 	<-s.stopped
-	err := s.release()
 	if !errors.Is(s.err, errClosed) {
-		err = errors.Join(s.err, err)
+		return errors.Join(s.err, s.lock.Unlock())
 	}
-	return err
+	return s.release()
 }

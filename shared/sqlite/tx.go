@@ -81,7 +81,7 @@ func (t *tx) write(g *group, runs []run) error {
 // failed write or fsync the commit may be on the disk or not.
 func commitError(err error) error {
 	if sqlite.ErrCode(err).ToPrimary() == sqlite.ResultIOErr {
-		return &brokenError{err}
+		return &brokenError{"the disk failed during a commit", err}
 	}
 	return err
 }

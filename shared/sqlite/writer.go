@@ -34,10 +34,10 @@ func (w *writer) run() {
 	for {
 		w.sleep()
 		now := w.store.cfg.Now()
+		mark := w.mark(now)
 		g, err := w.store.take()
 		switch {
 		case err == nil:
-			mark := w.mark(now)
 			w.commit(g, w.queue.pop(now), mark, now)
 			time.Sleep(w.pacer.delay(len(g.creations), now, w.store.cfg.Now()))
 		case errors.Is(err, errClosed):
@@ -52,12 +52,14 @@ func (w *writer) run() {
 }
 
 // mark is the checkpoint "finished" as it may be now. Nobody needs it sharp: it
-// spares a restart from reading what is done, so once a second will do.
+// spares a restart from reading what is done, so once a second will do. As often it
+// looks whether the files are still in their place.
 func (w *writer) mark(now time.Time) int64 {
 	if now.Before(w.nextMark) {
 		return w.finished
 	}
 	w.nextMark = now.Add(time.Second)
+	w.store.stopIf(w.store.files.gone())
 	return w.queue.finishedBelow(w.last+1) - 1
 }
 
@@ -122,21 +124,8 @@ func (w *writer) failed(t *tx, g *group, runs []run, err error) {
 	}
 	err = fmt.Errorf("%w: %w", order.ErrUnavailable, err)
 	g.fail(err)
-	if broken, ok := errors.AsType[*brokenError](err); ok {
-		w.store.refuse(broken)
-		w.store.cfg.Log.Error("the store has stopped: only opening the file again can tell what is on the disk", "err", err)
-	} else if !w.failing {
+	if !w.store.stopIf(err) && !w.failing {
 		w.failing = true
 		w.store.cfg.Log.Error("the database file cannot be written; will keep trying", "err", err)
 	}
 }
-
-// A brokenError says that a commit failed and nobody knows what is on the disk.
-// Only opening the file again can tell, so the store stops.
-type brokenError struct{ err error }
-
-func (e *brokenError) Error() string { return "the disk failed during a commit: " + e.err.Error() }
-func (e *brokenError) Unwrap() error { return e.err }
-
-// Is makes calls that come after the failure answer as unavailable, too.
-func (e *brokenError) Is(target error) bool { return target == order.ErrUnavailable }
