@@ -15,6 +15,8 @@ var groups = []group{
 	{"creates", (*bench).measureCreates},
 	{"keyed", (*bench).measureKeyed},
 	{"latency", (*bench).measureLatency},
+	{"rates", (*bench).measureRates},
+	{"slow", (*bench).measureSlow},
 	{"lives", (*bench).measureLives},
 	{"commit", (*bench).measureCommit},
 	{"reads", (*bench).measureReads},

@@ -23,18 +23,28 @@ type load struct {
 	warmUp, duration time.Duration
 	// limit ends the load after so many creates, warm-up included; 0 is none.
 	limit int64
+	// observe, if it is set, is told of each answer that counts when its create was
+	// due, since the load began, and its latency. It is called from many goroutines
+	// at once. The result has no latencies then, so that a load may last for hours.
+	observe func(due, latency time.Duration)
 }
 
 // A result is what came of a load in which every create was answered as it
 // should be.
 type result struct {
-	elapsed time.Duration
+	// elapsed is from the end of the warm-up until the last create was due, answered
+	// until the last answer came.
+	elapsed, answered time.Duration
 	// latencies count from when each create was due. In an open loop it is sent
 	// later than that when all connections are busy or the client is late.
 	latencies latencies
 }
 
 func (r result) perSecond() float64 { return float64(len(r.latencies)) / r.elapsed.Seconds() }
+
+// achieved is how many creates a second were answered: the rate of an open loop,
+// unless the server did not keep it.
+func (r result) achieved() float64 { return float64(len(r.latencies)) / r.answered.Seconds() }
 
 // A loadRun is a load under way.
 type loadRun struct {
@@ -91,11 +101,12 @@ func (r *loadRun) due(n int64) (at time.Time, ok bool) {
 
 // A worker sends creates on one connection.
 type worker struct {
-	conn    *conn
-	request []byte
-	samples []time.Duration
-	last    time.Time // when the last one was due
-	err     error
+	conn     *conn
+	request  []byte
+	samples  []time.Duration
+	last     time.Time // when the last one was due
+	answered time.Time // when the last one was answered
+	err      error
 }
 
 func (w *worker) work(r *loadRun) error {
@@ -118,8 +129,12 @@ func (w *worker) work(r *loadRun) error {
 			return err
 		}
 		if !due.Before(r.counted) {
-			w.samples = append(w.samples, time.Since(due))
-			w.last = due
+			w.last, w.answered = due, time.Now()
+			if latency := w.answered.Sub(due); r.observe == nil {
+				w.samples = append(w.samples, latency)
+			} else {
+				r.observe(due.Sub(r.begin), latency)
+			}
 		}
 	}
 }
@@ -127,11 +142,14 @@ func (w *worker) work(r *loadRun) error {
 func (r *loadRun) result(workers []worker) (result, error) {
 	var samples [][]time.Duration
 	var failed []error
-	last := r.counted
+	last, answered := r.counted, r.counted
 	for _, w := range workers {
 		samples = append(samples, w.samples)
 		if w.last.After(last) {
 			last = w.last
+		}
+		if w.answered.After(answered) {
+			answered = w.answered
 		}
 		if w.err != nil {
 			failed = append(failed, w.err)
@@ -140,8 +158,8 @@ func (r *loadRun) result(workers []worker) (result, error) {
 	if len(failed) > 0 {
 		return result{}, fmt.Errorf("%d of %d connections failed, one with: %w", len(failed), len(workers), failed[0])
 	}
-	res := result{elapsed: last.Sub(r.counted), latencies: newLatencies(samples...)}
-	if len(res.latencies) == 0 {
+	res := result{elapsed: last.Sub(r.counted), answered: answered.Sub(r.counted), latencies: newLatencies(samples...)}
+	if res.answered == 0 {
 		return result{}, errors.New("the load was over before its warm-up")
 	}
 	return res, nil

@@ -66,6 +66,31 @@ func TestAnOpenLoopCountsTheWaitOfThoseThatWereDueDuringAStall(t *testing.T) {
 	}
 }
 
+func TestAnObservedLoadTellsEachAnswerAndKeepsNone(t *testing.T) {
+	const rate, duration = 5000, 400 * time.Millisecond
+	addr := serve(t, func(w http.ResponseWriter, _ *http.Request) { created(w) })
+	var latencies histogram
+	var first, second atomic.Int64
+	res, err := load{requests: newCreates(false), rate: rate, duration: duration, observe: func(due, latency time.Duration) {
+		latencies.add(latency)
+		if due < duration/2 {
+			first.Add(1)
+		} else if due < duration {
+			second.Add(1)
+		}
+	}}.run(t.Context(), addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Load() != 1000 || second.Load() != 1000 || latencies.count() != 2000 || len(res.latencies) != 0 {
+		t.Errorf("%d were due in the first half and %d in the second, want 1000 each; the result keeps %d",
+			first.Load(), second.Load(), len(res.latencies))
+	}
+	if res.answered < duration*9/10 {
+		t.Errorf("the last of them was answered after %s", res.answered)
+	}
+}
+
 func TestALoadFailsOnASingleBadAnswer(t *testing.T) {
 	for name, bad := range map[string]http.HandlerFunc{
 		"another status": func(w http.ResponseWriter, _ *http.Request) {

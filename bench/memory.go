@@ -16,7 +16,7 @@ type memory struct {
 // watch takes a server into account, with its peak up to now. That is VmHWM in
 // Linux's /proc/PID/status; elsewhere the memory stays unknown.
 func (m *memory) watch(s *server) {
-	megabytes, err := peakMemory(s.cmd.Process.Pid)
+	megabytes, err := processMemory(s.cmd.Process.Pid, "VmHWM:")
 	m.megabytes = max(m.megabytes, megabytes)
 	if err != nil {
 		m.err = err
@@ -34,18 +34,19 @@ func (m *memory) row(when string, limit float64) row {
 	return r
 }
 
-// peakMemory is in megabytes (10^6 bytes).
-func peakMemory(pid int) (float64, error) {
+// processMemory is a line of /proc/PID/status in megabytes (10^6 bytes): VmRSS: is
+// the resident memory now, VmHWM: the most there has been.
+func processMemory(pid int, name string) (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range bytes.Lines(status) {
 		fields := bytes.Fields(line)
-		if len(fields) == 3 && string(fields[0]) == "VmHWM:" {
+		if len(fields) == 3 && string(fields[0]) == name {
 			kibibytes, err := strconv.ParseFloat(string(fields[1]), 64)
 			return kibibytes * 1024 / 1e6, err
 		}
 	}
-	return 0, fmt.Errorf("/proc/%d/status has no VmHWM", pid)
+	return 0, fmt.Errorf("/proc/%d/status has no %s", pid, name)
 }

@@ -11,6 +11,10 @@ type sizes struct {
 	keyed            time.Duration // how long at most the first keys take
 	keys             int64
 	openLoop         time.Duration // at each rate
+	climbing         time.Duration // at each rate
+	firstRates       []int         // of the climb, creates a second
+	rateStep         int           // after them, and how far it is from one to the next
+	slowLoad         time.Duration // each time, without slow clients and with them
 	lives            time.Duration
 	livesProcessing  time.Duration
 	committing       time.Duration // each of grouped and single commits
@@ -26,6 +30,8 @@ var full = sizes{
 	rounds: 5, warmUp: time.Second, creating: 3 * time.Second,
 	keyed: 10 * time.Second, keys: 300_000,
 	openLoop: time.Minute,
+	climbing: 10 * time.Second, firstRates: []int{1_000, 2_000}, rateStep: 5_000,
+	slowLoad: 12 * time.Second,
 	lives:    time.Minute, livesProcessing: 5 * time.Second,
 	committing: 5 * time.Second,
 	largeFile:  1_000_000, unfinished: 700_000,
@@ -39,6 +45,8 @@ var short = sizes{
 	rounds: 3, warmUp: 300 * time.Millisecond, creating: time.Second,
 	keyed: 1500 * time.Millisecond, keys: 300_000,
 	openLoop: 2 * time.Second,
+	climbing: time.Second, firstRates: []int{1_000}, rateStep: 20_000,
+	slowLoad: 2 * time.Second,
 	lives:    3 * time.Second, livesProcessing: time.Second,
 	committing: time.Second,
 	largeFile:  100_000, unfinished: 50_000,

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,25 +18,28 @@ import (
 	"orders/shared/sqlite"
 )
 
-// Clients that do not keep up, what they send before they fall silent, and when
-// their connection is to be gone.
+// Clients that do not keep up, what they send at once, what they repeat a byte of
+// each second, and when their connection is to be gone.
 var slowClients = []struct {
 	name  string
 	sends string
+	drips string
 	reads bool // what is answered
 	gone  time.Duration
 }{
-	{"send nothing", "", true, readTimeout},
-	{"never end their headers", "POST /api/orders/ HTTP/1.1\r\nHost: orders\r\n", true, readTimeout},
-	{"never end their body", halfOrder, true, readTimeout},
-	{"never read", "GET /api/metrics/ HTTP/1.1\r\nHost: orders\r\n\r\n", false, writeTimeout},
-	{"have nothing more to ask", "GET /api/metrics/ HTTP/1.1\r\nHost: orders\r\n\r\n", true, idleTimeout},
+	{"send nothing", "", "", true, readTimeout},
+	{"never end their headers", "POST /api/orders/ HTTP/1.1\r\nHost: orders\r\n", "", true, readTimeout},
+	{"never end their body", halfOrder, "", true, readTimeout},
+	{"send a byte of their headers a second", "POST /api/orders/ HTTP/1.1\r\nX-Slow: ", "z", true, readTimeout},
+	{"send a byte of their body a second", halfOrder, " ", true, readTimeout},
+	{"never read", "GET /api/metrics/ HTTP/1.1\r\nHost: orders\r\n\r\n", "", false, writeTimeout},
+	{"have nothing more to ask", "GET /api/metrics/ HTTP/1.1\r\nHost: orders\r\n\r\n", "", true, idleTimeout},
 }
 
 const halfOrder = "POST /api/orders/ HTTP/1.1\r\nHost: orders\r\nContent-Type: application/json\r\n" +
 	"Content-Length: 100\r\n\r\n" + `{"user_id":645,`
 
-// The clock in a synctest bubble jumps ahead when all goroutines wait, and the
+// F26, I16: the clock in a synctest bubble jumps ahead when all goroutines wait, and the
 // bubble fails the test when a goroutine is left at its end.
 func TestSlowClientsLoseTheirConnectionAndDisturbNobody(t *testing.T) {
 	const clients = 1000
@@ -45,11 +49,15 @@ func TestSlowClientsLoseTheirConnectionAndDisturbNobody(t *testing.T) {
 				store, network := serveInMemory(t)
 				began := time.Now()
 				gone := make(chan time.Duration, clients)
+				var dripping sync.WaitGroup
 				for range clients {
 					conn := network.dial()
 					go func() {
 						defer conn.Close()
 						_, _ = io.WriteString(conn, slow.sends)
+						if slow.drips != "" {
+							dripping.Go(func() { drip(conn, slow.drips) })
+						}
 						if !slow.reads {
 							time.Sleep(slow.gone + time.Millisecond)
 						}
@@ -70,11 +78,19 @@ func TestSlowClientsLoseTheirConnectionAndDisturbNobody(t *testing.T) {
 						t.Fatalf("gone after %s, want %s", after, slow.gone)
 					}
 				}
+				dripping.Wait()
 				if tally, _ := store.Metrics(t.Context()); tally.Total() != 1 {
 					t.Errorf("%d orders are stored; want that of the other client alone", tally.Total())
 				}
 			})
 		})
+	}
+}
+
+// drip sends a byte a second until the connection is gone.
+func drip(conn net.Conn, bytes string) {
+	for err := error(nil); err == nil; _, err = io.WriteString(conn, bytes) {
+		time.Sleep(time.Second)
 	}
 }
 

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+)
+
+// hasty is the address of a server with large answers and little patience.
+func hasty(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(make([]byte, 16<<20)) // more than the buffers hold
+	}))
+	s.Config.ReadTimeout, s.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	s.Start()
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// F26.
+func TestEverySlowClientNoticesThatItIsCutOff(t *testing.T) {
+	crowd := slowCrowd{addr: hasty(t)}
+	for i, client := range slowKinds {
+		conn, err := crowd.connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() { client.use(t.Context(), conn); close(ended) }()
+		select {
+		case <-ended:
+		case <-time.After(time.Minute):
+			t.Errorf("kind %d still sees a connection", i)
+		}
+	}
+}
+
+// F26: what is measured beside slow clients means something only while they are there.
+func TestSlowClientsThatAreCutOffComeAgain(t *testing.T) {
+	const clients = 30
+	crowd, err := startCrowd(t.Context(), hasty(t), clients)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer crowd.stop()
+	ticks, tooLong := time.NewTicker(10*time.Millisecond), time.After(time.Minute)
+	defer ticks.Stop()
+	for crowd.cutOff.Load() < 3*clients {
+		select {
+		case <-ticks.C:
+		case <-tooLong:
+			t.Fatalf("%d connections were cut off", crowd.cutOff.Load())
+		}
+	}
+	if n := crowd.connected.Load(); n < clients/2 || n > clients {
+		t.Errorf("%d of %d slow clients are connected", n, clients)
+	}
+}
