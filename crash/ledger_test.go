@@ -54,6 +54,7 @@ func TestLedgerHasNothingAgainstAnHonestService(t *testing.T) {
 	}
 }
 
+// F4, F22, I1, I3, I5, I6, I9: what `make crash` would find.
 func TestLedgerFindsEveryBrokenPromise(t *testing.T) {
 	// read has the order seen in Processing, and then with a change.
 	read := func(change func(*orderAnswer)) func(*ledger, *record) error {

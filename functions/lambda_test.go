@@ -43,7 +43,7 @@ var build = sync.OnceValue(func() error { return buildInto(context.Background(),
 var deployed = regexp.MustCompile(`(?m)^SAM_BUILD = (CGO_ENABLED=\d) (GOFLAGS)='([^']+)'`)
 
 // buildInto compiles the functions of the module in root into a folder, as they are
-// built for a deployment.
+// built for a deployment, with the GOFLAGS of the test besides.
 func buildInto(ctx context.Context, folder, root string, environment ...string) error {
 	makefile, err := os.ReadFile("../Makefile")
 	if err != nil {
@@ -55,7 +55,7 @@ func buildInto(ctx context.Context, folder, root string, environment ...string) 
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", folder+"/", "./functions/...")
 	cmd.Dir = root
-	cmd.Env = append(append(os.Environ(), string(found[1]), fmt.Sprintf("%s=%s", found[2], found[3])), environment...)
+	cmd.Env = append(append(os.Environ(), string(found[1]), fmt.Sprintf("%s=%s %s", found[2], found[3], os.Getenv("GOFLAGS"))), environment...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}

@@ -38,6 +38,7 @@ var unusable = []struct {
 
 const damaged = "is damaged, or is not a database of orders: restore a backup, or name another file"
 
+// F23.
 func TestUnusableFileIsRefusedAndNotTouched(t *testing.T) {
 	for _, test := range unusable {
 		t.Run(test.name, func(t *testing.T) {
@@ -59,6 +60,7 @@ func TestUnusableFileIsRefusedAndNotTouched(t *testing.T) {
 	}
 }
 
+// F1, F23.
 func TestFileThatMustNotBeWrittenIsRefused(t *testing.T) {
 	tests := []struct {
 		name         string

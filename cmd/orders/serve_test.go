@@ -104,6 +104,7 @@ func TestServiceSaysWhereItListensAndEndsWithoutATrace(t *testing.T) {
 	}
 }
 
+// F23, I5.
 func TestSecondServiceOnAFileIsRefused(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "orders.db")
 	s := startService(t, "--addr", "127.0.0.1:0", "--db", db)
@@ -143,6 +144,7 @@ func TestPortInUseLeavesTheFileFree(t *testing.T) {
 	}
 }
 
+// F10, F22, I4.
 func TestServiceGoesOnWithOrdersOfTheOneBefore(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "orders.db")
 	s := startService(t, "--addr", "127.0.0.1:0", "--db", db, "--processing-time", "100ms")

@@ -42,6 +42,7 @@ func terminate(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
+// F25, I1, I4, I9.
 func TestTerminationUnderLoadLosesNoAcknowledgedOrder(t *testing.T) {
 	const clients, enough = 8, 300
 	db := filepath.Join(t.TempDir(), "orders.db")
@@ -145,6 +146,7 @@ func waitUntilClosed(t *testing.T, url string) {
 	})
 }
 
+// F25, I1.
 func TestRequestUnderWayIsAnsweredAfterTheSignal(t *testing.T) {
 	cmd, url := startProcess(t, filepath.Join(t.TempDir(), "orders.db"))
 	half := sendHalf(t, url)
@@ -159,6 +161,7 @@ func TestRequestUnderWayIsAnsweredAfterTheSignal(t *testing.T) {
 	}
 }
 
+// F25.
 func TestSecondSignalEndsTheProcessAtOnce(t *testing.T) {
 	cmd, url := startProcess(t, filepath.Join(t.TempDir(), "orders.db"))
 	_ = sendHalf(t, url) // for which a first signal waits

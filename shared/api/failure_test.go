@@ -66,6 +66,7 @@ var everyRoute = []struct{ method, target string }{
 	{http.MethodGet, "/api/metrics/"},
 }
 
+// F1, F24, I16.
 func TestAStoreThatCannotIsA503ThatSaysWhenToTryAgain(t *testing.T) {
 	for _, err := range []error{
 		fmt.Errorf("%w: the disk is full, says /secret/path", order.ErrUnavailable),
@@ -88,6 +89,7 @@ func TestAStoreThatCannotIsA503ThatSaysWhenToTryAgain(t *testing.T) {
 	}
 }
 
+// I15: a fault of ours is told as one, and ends with its request.
 func TestAPanicOrAnUnknownErrorIsA500ThatSaysNothingOfTheInside(t *testing.T) {
 	for _, f := range []failing{{err: errors.New("at /secret/path")}, {err: errors.New("at /secret/path"), panics: true}} {
 		for _, r := range everyRoute {

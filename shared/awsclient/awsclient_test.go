@@ -219,6 +219,7 @@ func TestACallToABlackHoleEndsInBoundedTime(t *testing.T) {
 	}
 }
 
+// F1, F24, I16.
 func TestAFailingServiceIsAskedThreeTimes(t *testing.T) {
 	failing := start(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	getItem(t.Context(), t, dynamodb.NewFromConfig(failing.aws()), false)

@@ -11,6 +11,7 @@ import (
 	"orders/shared/order"
 )
 
+// F1, F24, I16.
 func TestWhatMayPassIsUnavailableAndNothingElse(t *testing.T) {
 	for _, tt := range []struct {
 		err         error

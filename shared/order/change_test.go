@@ -9,6 +9,7 @@ import (
 	"orders/shared/order"
 )
 
+// I4, I5.
 func TestWhatFollowsFromAChange(t *testing.T) {
 	at := func(s order.Status) *order.Order {
 		o := order.New(order.Draft{TakenOverAs: s}, "ORD", noon)
@@ -70,6 +71,7 @@ func TestTalliesAddUp(t *testing.T) {
 	})
 }
 
+// I11.
 func TestTheMeanIsTheIntegerSumOverTheCount(t *testing.T) {
 	for want, tally := range map[float64]order.Tally{
 		0:      {},

@@ -60,6 +60,7 @@ func TestCheckText(t *testing.T) {
 	}
 }
 
+// F3, I2, I3.
 // TestAFingerprintTellsRequestsApart moves text between neighbouring fields, where
 // a fingerprint without lengths would not notice.
 func TestAFingerprintTellsRequestsApart(t *testing.T) {

@@ -22,6 +22,7 @@ func TestAMessageIsReadAsItIsWritten(t *testing.T) {
 	}
 }
 
+// F15, I13.
 func TestAMessageThatIsNoneIsMalformed(t *testing.T) {
 	for _, body := range []string{
 		"", "x", "null", "[]", "{}", `"x"`, `{"order_id":"ORD00000000000000000000000000"}`, `{"to":"Processing"}`,
@@ -38,6 +39,7 @@ func TestAMessageThatIsNoneIsMalformed(t *testing.T) {
 	}
 }
 
+// F15, I15.
 func TestIDs(t *testing.T) {
 	minted, keyed := order.NewID(ulid.MustParse("01HZX000000000000000000000")), order.KeyedID("caller", "key")
 	for _, id := range []order.ID{minted, keyed} {

@@ -14,6 +14,7 @@ const processing = 50 * time.Second
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
+// F8, F16, I5, I6.
 func TestAnOrderGoesOneWay(t *testing.T) {
 	pending := order.New(order.Draft{}, "ORD", noon)
 	started, err := pending.Advance(order.Processing, noon.Add(time.Second), processing)
@@ -36,6 +37,7 @@ func TestAnOrderGoesOneWay(t *testing.T) {
 	}
 }
 
+// F9, F20, I7.
 func TestATransitionWaitsForItsTime(t *testing.T) {
 	pending := order.New(order.Draft{}, "ORD", noon)
 	started := order.New(order.Draft{TakenOverAs: order.Processing}, "ORD", noon)
@@ -56,7 +58,7 @@ func TestATransitionWaitsForItsTime(t *testing.T) {
 	}
 }
 
-// TestTimesNeverRunBackwards is I7 and I8 for any clock.
+// F20, I7, I8: for any clock.
 func TestTimesNeverRunBackwards(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		clock := func(label string) time.Time {

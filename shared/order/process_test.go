@@ -34,6 +34,7 @@ func (q *queue) Bury(_ context.Context, body []byte, _ error) error {
 	return q.err
 }
 
+// F6, F8 to F11, F15, I4, I5, I13: whatever comes of a transition, its message goes, stays, or is sent again.
 func TestProcessingOneMessage(t *testing.T) {
 	down := errors.New("the store is down")
 	m := order.Message{OrderID: order.KeyedID("", "k"), To: order.Completed}

@@ -1,0 +1,81 @@
+package main
+
+// lambdaGuards stand between Lambda and the handler.
+var lambdaGuards = []guard{
+	{
+		name:  "a panic is an answer also on Lambda, whose process it would end",
+		holds: "I15",
+		file:  "shared/lambdahttp/guard.go",
+		old:   `if p := recover(); p != nil {`,
+		new:   `if p := any(nil); p != nil {`,
+		test:  "TestAPanicIsAProblemOfStatus500WhateverWasWrittenBefore",
+	},
+	{
+		name:  "a slow store is answered for before Lambda's deadline",
+		holds: "F24 I16",
+		file:  "shared/lambdahttp/lambdahttp.go",
+		old:   `deadline.Add(-margin)`,
+		new:   `deadline`,
+		test:  "TestASlowStoreIsA503BeforeLambdasDeadline",
+	},
+	{
+		name:  "a body that cannot be decoded is the client's fault",
+		holds: "I15",
+		file:  "shared/lambdahttp/lambdahttp.go",
+		old:   "body, err := bodyOf(e)\n\t\t\tif err != nil {",
+		new:   "body, err := bodyOf(e)\n\t\t\tif err != nil && false {",
+		test:  "TestABodyInBase64IsDecodedOr400",
+	},
+}
+
+// clientGuards bound what a call to AWS may take, and tell what may pass.
+var clientGuards = []guard{
+	{
+		name:  "an attempt ends, also in a black hole",
+		holds: "F24 I16",
+		file:  "shared/awsclient/awsclient.go",
+		old:   `WithTimeout(attemptTimeout).`,
+		new:   `WithTimeout(2 * attemptTimeout).`,
+		test:  "TestACallToABlackHoleEndsInBoundedTime",
+	},
+	{
+		name:  "a call has so many attempts and no more",
+		holds: "F1 F24 I16",
+		file:  "shared/awsclient/awsclient.go",
+		old:   `o.MaxAttempts = maxAttempts`,
+		new:   `o.MaxAttempts = 2 * maxAttempts`,
+		test:  "TestAFailingServiceIsAskedThreeTimes",
+	},
+	{
+		name:  "no answer at all may pass",
+		holds: "F1 F24 I16",
+		file:  "shared/awsclient/errors.go",
+		old:   `return !ok || expired[answer.ErrorCode()] ||`,
+		new:   `return ok && expired[answer.ErrorCode()] || ok &&`,
+		test:  "TestWhatMayPassIsUnavailableAndNothingElse",
+	},
+	{
+		name:  "throttling may pass",
+		holds: "F1 I16",
+		file:  "shared/awsclient/errors.go",
+		old:   `IsErrorRetryable(err) == aws.TrueTernary`,
+		new:   `IsErrorRetryable(err) == aws.BoolTernary(false) && false`,
+		test:  "TestWhatMayPassIsUnavailableAndNothingElse",
+	},
+	{
+		name:  "expired credentials may pass",
+		holds: "F1 I16",
+		file:  "shared/awsclient/errors.go",
+		old:   `map[string]bool{"ExpiredToken": true, "ExpiredTokenException": true, "RequestExpired": true}`,
+		new:   `map[string]bool{}`,
+		test:  "TestWhatMayPassIsUnavailableAndNothingElse",
+	},
+	{
+		name:  "what will not pass is not tried again",
+		holds: "F1 I16",
+		file:  "shared/awsclient/errors.go",
+		old:   `return fmt.Errorf("%s: %w", doing, err)`,
+		new:   `return fmt.Errorf("%s: %w: %w", doing, order.ErrUnavailable, err)`,
+		test:  "TestWhatMayPassIsUnavailableAndNothingElse",
+	},
+}
