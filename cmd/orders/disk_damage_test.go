@@ -40,9 +40,7 @@ func TestDamageWhileServingIsNeverAnsweredAsRight(t *testing.T) {
 			if l.readThrough(t) == 0 {
 				t.Error("everything can be read: nothing is proved")
 			}
-			if err := s.cmd.Wait(); err == nil || s.cmd.ProcessState.ExitCode() != exitFailed {
-				t.Errorf("the service ended with %v, want exit code %d", err, exitFailed)
-			}
+			s.awaitFailure(t)
 			if output, _ := program(t, "check", "--db", db).CombinedOutput(); !strings.Contains(string(output), damage.check) {
 				t.Errorf("check: %s; want %q", output, damage.check)
 			}
@@ -153,9 +151,7 @@ func TestTheServiceStopsWhenItsFileIsDeletedOrReplaced(t *testing.T) {
 				a, err := s.create("gone-too")
 				return err != nil || a.status == http.StatusServiceUnavailable
 			})
-			if err := s.cmd.Wait(); err == nil || s.cmd.ProcessState.ExitCode() != exitFailed {
-				t.Errorf("the service ended with %v, want exit code %d", err, exitFailed)
-			}
+			s.awaitFailure(t)
 		})
 	}
 }

@@ -59,6 +59,16 @@ func (s *serviceProcess) end(t *testing.T) {
 	}
 }
 
+// awaitFailure waits until the service has ended by itself, because it could not go on.
+func (s *serviceProcess) awaitFailure(t *testing.T) {
+	t.Helper()
+	giveUp := time.AfterFunc(15*time.Second, func() { _ = s.cmd.Process.Kill() })
+	defer giveUp.Stop()
+	if err := s.cmd.Wait(); s.cmd.ProcessState.ExitCode() != exitFailed {
+		t.Errorf("the process ended with %v, want exit code %d", err, exitFailed)
+	}
+}
+
 // An answer is what the service says to a request.
 type answer struct {
 	status int
