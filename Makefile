@@ -116,15 +116,16 @@ proof: ## Write the generated parts of docs/proof.md
 
 .PHONY: load
 load: build .tools/locust/bin/locust ## Put USERS (1000) Locust users on the service for DURATION (5m); HOST=URL names another
-	load/run
+	.tools/locust/bin/python -B -m pytest -q -p no:cacheprovider load
+	.tools/locust/bin/python -B load/run.py
 
 .PHONY: load-ui
 load-ui: build .tools/locust/bin/locust ## The same, started from Locust's own page on port 8089
-	load/run ui
+	.tools/locust/bin/python -B load/run.py ui
 
 .PHONY: soak
-soak: ## Run the service at half of its saturation for DURATION (30m) and see that it stays flat
-	go run ./bench -soak $(or $(DURATION),30m)
+soak: ## Run the service at half of its saturation, or RATE creates a second, for DURATION (30m): is it flat?
+	go run ./bench -soak $(or $(DURATION),30m) $(if $(RATE),-rate $(RATE))
 
 .PHONY: bench
 bench: ## Measure the service under load and write bench/results.md; takes a quarter of an hour
@@ -170,9 +171,11 @@ tools: .tools/sam/bin/sam .tools/ministack/bin/ministack ## Install SAM CLI and 
 .tools/ministack/bin/ministack: tools/ministack.txt
 .tools/checkov/bin/checkov: tools/checkov.txt
 .tools/locust/bin/locust: tools/locust.txt
+.tools/locust/bin/locust: PYTHON_MINOR = 11
+.tools/%: PYTHON_MINOR = 10
 .tools/%:
-	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
-		{ echo "$(@F) needs Python 3.10 or newer with venv, and $(PYTHON) is not that; PYTHON=... names another." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, $(PYTHON_MINOR)))' 2>/dev/null || \
+		{ echo "$(@F) needs Python 3.$(PYTHON_MINOR) or newer with venv, and $(PYTHON) is not that; PYTHON=... names another." >&2; exit 1; }
 	rm -rf .tools/$(@F)
 	$(PYTHON) -m venv .tools/$(@F)
 	.tools/$(@F)/bin/pip install --quiet --disable-pip-version-check -r $< || { rm -rf .tools/$(@F); exit 1; }

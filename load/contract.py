@@ -1,0 +1,163 @@
+"""What an answer of the service must say, whoever asks; openapi.yaml in checks.
+
+Each function takes an answer, returns what a customer wants of it, and raises Wrong
+when the answer breaks a promise.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+PENDING, PROCESSING, COMPLETED = STATUSES = ("Pending", "Processing", "Completed")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Doc = dict[str, Any]
+
+MAX_PAGE = 1000  # ids
+
+_ORDER_ID = re.compile(r"ORD[0-9A-HJKMNP-TV-Z]{26}")
+_NEXT = re.compile(r'<(/api/orders/ids/\?limit=[0-9]{1,4}&cursor=[A-Za-z0-9_-]+)>; rel="next"')
+_FIELDS = {
+    *("order_id", "client_reference", "user_id", "item_ids", "total_amount", "status"),
+    *("created_at", "started_at", "completed_at"),
+}
+_MOMENTS = {PENDING: {1}, PROCESSING: {2}, COMPLETED: {3, 1}}  # 1: taken over as Completed
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Wrong(Exception):
+    """An answer breaks a promise. The text names no order, so that equal faults count as one."""
+
+
+class Answer(Protocol):
+    """What the checks need of an HTTP response."""
+
+    @property
+    def status_code(self) -> int: ...
+
+    @property
+    def content(self) -> bytes | None: ...
+
+    headers: Any
+
+
+def require(holds: bool, promise: str) -> None:
+    if not holds:
+        raise Wrong(promise)
+
+
+def _of_its_form(check: Callable[P, T]) -> Callable[P, T]:
+    """Make an answer of another form, which a check trips over, Wrong like any other."""
+
+    @functools.wraps(check)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return check(*args, **kwargs)
+        except (LookupError, TypeError, ValueError, AttributeError) as err:
+            raise Wrong(f"the answer has another form: {err!r}") from err
+
+    return checked
+
+
+def _document(answer: Answer, status: int) -> Any:
+    """The JSON of an answer that has the status."""
+    if answer.status_code == 0:
+        raise Wrong(f"no answer: {getattr(answer, 'error', None)!r}")
+    require(answer.status_code == status, f"answered {answer.status_code}, not {status}")
+    return json.loads(answer.content or b"")
+
+
+@_of_its_form
+def created(answer: Answer, asked: str, replayed: bool) -> str:
+    """The id of the order that a create has made, now or under its key before."""
+    doc = _document(answer, 201)
+    require(set(doc) == {"order_id", "status"}, "a create answers order_id and status")
+    order_id: str = doc["order_id"]
+    require(_ORDER_ID.fullmatch(order_id) is not None, "an id is ORD and 26 characters")
+    require(doc["status"] == asked, "a create answers the status that was asked for")
+    location = answer.headers.get("Location")
+    require(location == f"/api/orders/{order_id}/status/", "Location leads to the order's status")
+    replay = answer.headers.get("Idempotency-Replayed") == "true"
+    require(replay == replayed, "an answer is a replay if its key has come before, and only then")
+    return order_id
+
+
+@_of_its_form
+def status(answer: Answer, order_id: str) -> str:
+    """The status of the order that was asked for."""
+    doc = _document(answer, 200)
+    require(set(doc) == {"order_id", "status"}, "a status is order_id and status")
+    require(doc["order_id"] == order_id, "the answer is about the order that was asked for")
+    return _known(doc["status"])
+
+
+def _known(status: str) -> str:
+    require(status in STATUSES, "there are three statuses")
+    return status
+
+
+@_of_its_form
+def whole(answer: Answer, order_id: str) -> Doc:
+    """The whole order that was asked for."""
+    doc: Doc = _document(answer, 200)
+    require(set(doc) == _FIELDS, "a whole order has nine fields")
+    require(doc["order_id"] == order_id, "the answer is about the order that was asked for")
+    moments = times(doc)
+    require(moments == sorted(moments), "an order's times never run backwards")
+    require(len(moments) in _MOMENTS[_known(doc["status"])], "an order has the times that its status says")
+    return doc
+
+
+def times(doc: Doc) -> list[int]:
+    """Those of creation, start and completion that a whole order has, in milliseconds since 1970."""
+    stamps = (doc["created_at"], doc["started_at"], doc["completed_at"])
+    return [_milliseconds(stamp) for stamp in stamps if stamp is not None]
+
+
+@_of_its_form
+def page(answer: Answer, limit: int) -> tuple[list[str], str | None]:
+    """The ids on a page, and where the next page is, if there is one."""
+    ids = [entry["order_id"] for entry in _document(answer, 200)]
+    require(len(ids) <= limit, "a page has no more ids than asked for")
+    link = answer.headers.get("Link")
+    if link is None:
+        return ids, None
+    following = _NEXT.fullmatch(link)
+    if following is None:
+        raise Wrong("Link names the next page")
+    return ids, following[1]
+
+
+def listed(own: Sequence[str], walked: set[str], to_the_end: bool) -> None:
+    """Pages run from the newest order to older ones and leave none out.
+
+    So of a customer's own orders, in the order of their creation, those that the walk
+    has met are the last ones; and all, when it went to the end.
+    """
+    met = [order_id in walked for order_id in own]
+    require(met == sorted(met), "the list leaves no order out")
+    require(not to_the_end or all(met), "the whole list has every order")
+
+
+@_of_its_form
+def metrics(answer: Answer, known: int) -> Doc:
+    """Metrics that agree with themselves, and with a total that was read before."""
+    doc: Doc = _document(answer, 200)
+    counts = doc["status_counts"]
+    require(set(counts) == set(STATUSES), "metrics count all three statuses")
+    require(all(type(n) is int and n >= 0 for n in counts.values()), "a count is never negative")
+    require(doc["total_orders"] == sum(counts.values()), "the total is the sum of the statuses")
+    require(doc["avg_process_time"] >= 0, "the mean is never negative")
+    require(doc["total_orders"] >= known, "the total never falls")
+    return doc
+
+
+def _milliseconds(timestamp: str) -> int:
+    return (datetime.fromisoformat(timestamp) - _EPOCH) // _MILLISECOND
