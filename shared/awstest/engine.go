@@ -35,6 +35,17 @@ var dynamoDB = engine{name: "dynamodb", arguments: func(port string) []string {
 	}
 }}
 
+// FreshDynamoDB starts an engine beside the one that tests share, for a test that writes
+// so much that it gets slow: it keeps the streams of tables that are deleted. stop may be
+// called before the test ends, and more than once.
+func FreshDynamoDB(t testing.TB) (endpoint string, stop func()) {
+	t.Helper()
+	fresh := &engine{name: dynamoDB.name, arguments: dynamoDB.arguments}
+	endpoint = fresh.start(t)
+	t.Cleanup(fresh.stop)
+	return endpoint, fresh.stop
+}
+
 var elasticMQ = engine{name: "elasticmq", arguments: func(port string) []string {
 	return []string{
 		"-Dnode-address.host=127.0.0.1", "-Dnode-address.port=" + port,

@@ -17,16 +17,8 @@ import (
 
 	"orders/shared/bridge"
 	"orders/shared/dynamostore"
-	"orders/shared/order"
 	"orders/shared/ordertest"
 	"orders/shared/sqsqueue"
-)
-
-// The functions of a Home, by their logical ids in the template.
-const (
-	RelayFunction     = "RelayFunction"
-	TallyFunction     = "TallyFunction"
-	ProcessorFunction = "ProcessorFunction"
 )
 
 // A Home is the whole home on AWS but for its HTTP interface, in this process:
@@ -51,6 +43,12 @@ type Setup struct {
 	Queue func(attributes map[string]string)
 	// Between stands between the bridge and the functions.
 	Between func(bridge.Invoke) bridge.Invoke
+	// Now is the clock of the store and the functions.
+	Now func() time.Time
+	// Timeout is that of the functions: 10 s.
+	Timeout time.Duration
+	// KeyPrefix is the filter of the stream's mappings, "" for none.
+	KeyPrefix string
 }
 
 // OpenHome opens a home with a fresh table and fresh queues until the test ends.
@@ -60,44 +58,39 @@ func OpenHome(t testing.TB, change ...func(*Setup)) Home {
 		ProcessingTime: time.Second,
 		Queue:          func(map[string]string) {},
 		Between:        func(i bridge.Invoke) bridge.Invoke { return i },
+		Now:            time.Now,
+		Timeout:        10 * time.Second,
+		KeyPrefix:      dynamostore.OrderPrefix,
 	}
 	for _, c := range change {
 		c(&setup)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
-	tables, queues := DynamoDB(t, setup.DynamoDB...), SQS(t, setup.SQS...)
-	h := Home{Table: Table(t)}
-	h.QueueURL, h.DeadLetterURL = Queues(t, setup.Queue)
+	functions := Deployment{
+		DynamoDB: DynamoDB(t, setup.DynamoDB...), SQS: SQS(t, setup.SQS...), Table: Table(t),
+		ProcessingTime: setup.ProcessingTime, Timeout: setup.Timeout, Now: setup.Now, Log: log,
+	}
+	functions.QueueURL, functions.DeadLetterURL = Queues(t, setup.Queue)
 	store := dynamostore.New(dynamostore.Config{
-		Client: tables, Table: h.Table, ProcessingTime: setup.ProcessingTime, Now: time.Now, Random: rand.Reader,
+		Client: functions.DynamoDB, Table: functions.Table, ProcessingTime: setup.ProcessingTime, Now: setup.Now, Random: rand.Reader,
 	})
-	h.Queue = sqsqueue.New(sqsqueue.Config{
-		Client: queues, URL: h.QueueURL, DeadLetterURL: h.DeadLetterURL, Now: time.Now, Log: log,
-	})
-	h.Invoke = invoke(map[string]function{
-		RelayFunction: handler(dynamostore.Relay{
-			Queue: h.Queue, ProcessingTime: setup.ProcessingTime, Log: log,
-		}.Handle),
-		TallyFunction: handler(dynamostore.Tallier{
-			Client: tables, Table: h.Table, Now: time.Now, Log: log,
-		}.Handle),
-		ProcessorFunction: handler(sqsqueue.Receiver{
-			Process: order.Processor{Orders: store, Queue: h.Queue}.Process, Now: time.Now, Log: log,
-		}.Handle),
-	})
+	h := Home{
+		Table: functions.Table, QueueURL: functions.QueueURL, DeadLetterURL: functions.DeadLetterURL,
+		Queue: functions.Queue(), Invoke: functions.Invoke,
+	}
 	h.Home = ordertest.Home{
 		Store: store, Metrics: store, ProcessingTime: setup.ProcessingTime,
 		Deliver: h.deliver, DeadLetters: h.deadLetters(SQS(t)),
 	}
-	h.connect(t, setup.Between(h.Invoke), log)
+	h.connect(t, setup.Between(h.Invoke), setup.KeyPrefix, log)
 	return h
 }
 
 // connect runs a bridge with engines and functions until the test ends.
-func (h Home) connect(t testing.TB, invoke bridge.Invoke, log *slog.Logger) {
+func (h Home) connect(t testing.TB, invoke bridge.Invoke, keyPrefix string, log *slog.Logger) {
 	cfg := bridge.Config{
 		Tables: DynamoDB(t), Streams: Streams(t), Queues: SQS(t), Invoke: invoke, Now: time.Now, Log: log,
-		Table: h.Table, KeyPrefix: dynamostore.OrderPrefix,
+		Table: h.Table, KeyPrefix: keyPrefix,
 		Readers:  bridge.Readers(RelayFunction, TallyFunction),
 		QueueURL: h.QueueURL, Worker: ProcessorFunction, Pollers: 4,
 	}
@@ -110,40 +103,6 @@ func (h Home) connect(t testing.TB, invoke bridge.Invoke, log *slog.Logger) {
 			t.Errorf("bridge: %v", err)
 		}
 	})
-}
-
-// A function takes an event and gives its answer, both in JSON.
-type function func(ctx context.Context, event []byte) ([]byte, error)
-
-// handler is the function that Lambda would make of handle. (lambda.NewHandler's gives
-// its buffer to the next call before the answer of this one is read.)
-func handler[E, A any](handle func(context.Context, E) (A, error)) function {
-	return func(ctx context.Context, event []byte) ([]byte, error) {
-		var e E
-		if err := json.Unmarshal(event, &e); err != nil {
-			return nil, err
-		}
-		answer, err := handle(ctx, e)
-		if err != nil {
-			return nil, err
-		}
-		return json.Marshal(answer)
-	}
-}
-
-// invoke runs functions as Lambda does: with a deadline, to their end whether or
-// not somebody waits for it, and with a panic taken for an error.
-func invoke(functions map[string]function) bridge.Invoke {
-	return func(ctx context.Context, name string, event []byte) (answered []byte, err error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("panic: %v", p)
-			}
-		}()
-		return functions[name](ctx, event)
-	}
 }
 
 // deliver hands bodies to the processor as one batch, and those that fail again, as

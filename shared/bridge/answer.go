@@ -2,12 +2,10 @@ package bridge
 
 import (
 	"encoding/json/v2"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 )
 
 // An answer is what a function says of a batch.
@@ -44,34 +42,4 @@ func (a answer) failures(identifiers []string) (indices []int, err error) {
 		indices = append(indices, i)
 	}
 	return indices, nil
-}
-
-// heed returns how many records of a batch the function is done with, all before
-// the first that failed, and keeps the window's state. An answer without a state
-// fails the batch in a window.
-func (s *shard) heed(answered []byte, batch []types.Record) (done int, err error) {
-	a, err := parse(answered)
-	if err != nil {
-		return 0, err
-	}
-	if s.reader.Window > 0 && a.State == nil {
-		return 0, errors.New("the answer to a window has no state")
-	}
-	sequences := make([]string, len(batch))
-	for i, r := range batch {
-		sequences[i] = aws.ToString(r.Dynamodb.SequenceNumber)
-	}
-	failed, err := a.failures(sequences)
-	if err != nil {
-		return 0, err
-	}
-	done = len(batch)
-	if len(failed) > 0 {
-		done = slices.Min(failed)
-	}
-	if done == 0 && len(batch) > 0 {
-		return 0, errors.New("the batch failed from its first record on")
-	}
-	s.window.state = a.State
-	return done, nil
 }

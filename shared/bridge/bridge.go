@@ -14,7 +14,9 @@
 // when it starts again it reads the stream from the beginning, which functions
 // must bear on AWS, too. It has no batching windows and gives nothing up.
 //
-// How functions are invoked is left to the caller; Lambda is one way.
+// How functions are invoked is left to the caller; Lambda is one way. Whoever is a mapping
+// by itself, as tests are that go a step at a time, has Batch and Messages for what
+// Lambda would send and how it would read the answer.
 package bridge
 
 import (

@@ -2,13 +2,10 @@ package bridge
 
 import (
 	"context"
-	"encoding/json/v2"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -49,7 +46,8 @@ func work(ctx context.Context, cfg Config, arn string) error {
 	if err != nil || len(received.Messages) == 0 {
 		return err
 	}
-	event, err := json.Marshal(messageEvent(received.Messages, arn))
+	messages := Messages{QueueARN: arn, Received: received.Messages}
+	event, err := messages.Event()
 	if err != nil {
 		return err
 	}
@@ -57,34 +55,12 @@ func work(ctx context.Context, cfg Config, arn string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", cfg.Worker, err)
 	}
-	done, err := succeeded(answered, received.Messages)
+	done, err := messages.Done(answered)
 	if err != nil {
 		return fmt.Errorf("%s: %w", cfg.Worker, err)
 	}
 	// What is done is done, also when ctx has ended meanwhile.
 	return remove(context.WithoutCancel(ctx), cfg, done)
-}
-
-// succeeded returns the messages that the answer does not name.
-func succeeded(answered []byte, messages []types.Message) (done []types.Message, err error) {
-	a, err := parse(answered)
-	if err != nil {
-		return nil, err
-	}
-	ids := make([]string, len(messages))
-	for i, m := range messages {
-		ids[i] = aws.ToString(m.MessageId)
-	}
-	failed, err := a.failures(ids)
-	if err != nil {
-		return nil, err
-	}
-	for i, m := range messages {
-		if !slices.Contains(failed, i) {
-			done = append(done, m)
-		}
-	}
-	return done, nil
 }
 
 func remove(ctx context.Context, cfg Config, messages []types.Message) error {
@@ -103,24 +79,4 @@ func remove(ctx context.Context, cfg Config, messages []types.Message) error {
 		return errors.New("delete messages: " + aws.ToString(output.Failed[0].Message))
 	}
 	return nil
-}
-
-// messageEvent is what Lambda would send for messages.
-func messageEvent(messages []types.Message, arn string) events.SQSEvent {
-	var e events.SQSEvent
-	for _, m := range messages {
-		record := events.SQSMessage{
-			MessageId: aws.ToString(m.MessageId), ReceiptHandle: aws.ToString(m.ReceiptHandle),
-			Body: aws.ToString(m.Body), Md5OfBody: aws.ToString(m.MD5OfBody), Md5OfMessageAttributes: aws.ToString(m.MD5OfMessageAttributes),
-			Attributes: m.Attributes, MessageAttributes: map[string]events.SQSMessageAttribute{},
-			EventSource: "aws:sqs", EventSourceARN: arn, AWSRegion: region(arn),
-		}
-		for name, a := range m.MessageAttributes {
-			record.MessageAttributes[name] = events.SQSMessageAttribute{
-				DataType: aws.ToString(a.DataType), StringValue: a.StringValue, BinaryValue: a.BinaryValue,
-			}
-		}
-		e.Records = append(e.Records, record)
-	}
-	return e
 }

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"encoding/json/v2"
 	"fmt"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -9,37 +8,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 )
 
-// event is what Lambda would send for a batch.
-func (s *shard) event(batch []types.Record, final bool) ([]byte, error) {
-	records := make([]events.DynamoDBEventRecord, 0, len(batch))
-	for _, r := range batch {
-		record, err := s.record(r)
-		if err != nil {
-			return nil, fmt.Errorf("record %s: %w", aws.ToString(r.Dynamodb.SequenceNumber), err)
-		}
-		records = append(records, record)
-	}
-	plain := events.DynamoDBEvent{Records: records}
-	if s.reader.Window == 0 {
-		return json.Marshal(plain)
-	}
-	return json.Marshal(events.DynamoDBTimeWindowEvent{
-		DynamoDBEvent: plain,
-		TimeWindowProperties: events.TimeWindowProperties{
-			Window: events.Window{
-				Start: events.RFC3339EpochTime{Time: s.window.start},
-				End:   events.RFC3339EpochTime{Time: s.window.start.Add(s.reader.Window)},
-			},
-			State: s.window.state, ShardID: s.id, EventSourceARN: s.streamARN, IsFinalInvokeForWindow: final,
-		},
-	})
-}
-
-func (s *shard) record(r types.Record) (record events.DynamoDBEventRecord, err error) {
+func (b Batch) record(r types.Record) (record events.DynamoDBEventRecord, err error) {
 	d := r.Dynamodb
 	record = events.DynamoDBEventRecord{
 		EventID: aws.ToString(r.EventID), EventName: string(r.EventName), EventVersion: aws.ToString(r.EventVersion),
-		EventSource: "aws:dynamodb", EventSourceArn: s.streamARN, AWSRegion: region(s.streamARN),
+		EventSource: "aws:dynamodb", EventSourceArn: b.StreamARN, AWSRegion: region(b.StreamARN),
 		Change: events.DynamoDBStreamRecord{
 			ApproximateCreationDateTime: events.SecondsEpochTime{Time: aws.ToTime(d.ApproximateCreationDateTime)},
 			SequenceNumber:              aws.ToString(d.SequenceNumber),

@@ -106,10 +106,14 @@ func (s *shard) hand(ctx context.Context, records []types.Record) error {
 	return nil
 }
 
-// invoke runs the function with one event and returns how many records it is
-// done with. When there is an error, that is none.
-func (s *shard) invoke(ctx context.Context, batch []types.Record, final bool) (done int, err error) {
-	event, err := s.event(batch, final)
+// invoke runs the function with one event, keeps the window's state, and returns how
+// many records the function is done with. When there is an error, that is none.
+func (s *shard) invoke(ctx context.Context, records []types.Record, final bool) (done int, err error) {
+	batch := Batch{StreamARN: s.streamARN, Shard: s.id, Records: records}
+	if s.reader.Window > 0 {
+		batch.Window = &Window{Start: s.window.start, Length: s.reader.Window, State: s.window.state, Final: final}
+	}
+	event, err := batch.Event()
 	if err != nil {
 		return 0, err
 	}
@@ -117,5 +121,9 @@ func (s *shard) invoke(ctx context.Context, batch []types.Record, final bool) (d
 	if err != nil {
 		return 0, err
 	}
-	return s.heed(answered, batch)
+	done, state, err := batch.Done(answered)
+	if err == nil {
+		s.window.state = state
+	}
+	return done, err
 }

@@ -8,8 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 )
 
-// A window is a function's tumbling window over one shard. See
-// https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html.
+// A window is that of a shard, from batch to batch.
 type window struct {
 	start time.Time // zero while none is open
 	state map[string]string
