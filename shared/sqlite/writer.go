@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -64,7 +65,12 @@ func (w *writer) mark(now time.Time) int64 {
 }
 
 // sleep returns when there is something to do.
+//
+// The scheduler runs whom a goroutine wakes before all that wait already. With one
+// processor, the writer would thus run at the first order of many that have come at
+// once, and commit it alone: it gives way, and the others join the group.
 func (w *writer) sleep() {
+	defer runtime.Gosched()
 	var due <-chan time.Time
 	if d, ok := w.queue.wait(w.store.cfg.Now()); ok {
 		if d <= 0 {
@@ -116,6 +122,7 @@ func (w *writer) committed(t *tx, creates int) {
 
 // failed puts everything back as it was before the transaction.
 func (w *writer) failed(t *tx, g *group, runs []run, err error) {
+	stopped := w.store.stopIf(err)
 	for _, id := range t.keyed {
 		w.store.keys.forget(id)
 	}
@@ -124,7 +131,7 @@ func (w *writer) failed(t *tx, g *group, runs []run, err error) {
 	}
 	err = fmt.Errorf("%w: %w", order.ErrUnavailable, err)
 	g.fail(err)
-	if !w.store.stopIf(err) && !w.failing {
+	if !stopped && !w.failing {
 		w.failing = true
 		w.store.cfg.Log.Error("the database file cannot be written; will keep trying", "err", err)
 	}
