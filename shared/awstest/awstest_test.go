@@ -2,6 +2,7 @@ package awstest_test
 
 import (
 	"errors"
+	"flag"
 	"os"
 	"testing"
 
@@ -15,7 +16,14 @@ import (
 	"orders/shared/awstest"
 )
 
-func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
+// Most of a test's time is waiting, so more of them run side by side than there are
+// processors; -parallel says otherwise.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	os.Exit(awstest.Run(m))
+}
 
 func TestATableIsFreshAndHasItsStreamAndGoesWithItsTest(t *testing.T) {
 	client := awstest.DynamoDB(t)

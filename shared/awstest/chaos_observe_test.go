@@ -36,6 +36,10 @@ func (n *network) observe(ctx context.Context, in middleware.InitializeInput, ne
 	case *sqs.SendMessageBatchInput:
 		n.touch("queue")
 		in.Parameters = n.undelayed(*input)
+	case *dynamodb.GetItemInput, *sqs.DeleteMessageBatchInput, *sqs.ChangeMessageVisibilityBatchInput:
+		// They change nothing that is read but dead letters, of which show tells.
+	default:
+		n.report("a call with a %T, of which nobody knows what it changes", input)
 	}
 	return next.HandleInitialize(ctx, in)
 }

@@ -24,9 +24,9 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// It keeps all of it, too, while batches of the stream come again whole and in
-// part, messages come twice, and writes of the functions are lost on their way or
-// lose their answer, with nobody to try them again but the mappings.
+// F6, F8, F11, F17, F18: it keeps all of it, too, while batches of the stream come again
+// whole and in part, messages come twice, and writes of the functions are lost on their
+// way or lose their answer, with nobody to try them again but the mappings.
 func TestConformanceUnderFaults(t *testing.T) {
 	net := unreliable{met: map[string]*atomic.Int64{}}
 	for operation := range faultEvery {
@@ -55,10 +55,7 @@ type unreliable struct{ met map[string]*atomic.Int64 }
 
 // counted is a fault that is counted when a call meets it.
 func (u unreliable) counted(name string, fault awstest.Fault) awstest.Fault {
-	return func(call func() error) error {
-		u.met[name].Add(1)
-		return fault(call)
-	}
+	return fault.Told(func() { u.met[name].Add(1) })
 }
 
 func (u unreliable) unsettle(setup *awstest.Setup) {

@@ -24,7 +24,7 @@ var operations = map[string]int{
 	"SendMessage":        1, // bury
 }
 
-// F2 F3 F6 F11 F18: whether calls are lost on the way, lose their answers or arrive
+// F2, F3, F6, F11, F18: whether calls are lost on the way, lose their answers or arrive
 // twice, each thing happens once.
 func TestEveryCallMayBeLostOrDoubled(t *testing.T) {
 	for _, test := range []struct {

@@ -58,7 +58,7 @@ func (h countedHome) check() {
 	}
 }
 
-// F17 I9: a batch comes again, whole or in parts.
+// F17, I9: a batch comes again, whole or in parts.
 func TestARedeliveredBatchIsCountedOnce(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -81,7 +81,7 @@ func TestARedeliveredBatchIsCountedOnce(t *testing.T) {
 	}
 }
 
-// F17 I9: Lambda goes on where a batch ended, or anywhere before.
+// F17, I9: Lambda goes on where a batch ended, or anywhere before.
 func TestBatchesThatOverlapAtRandomAreCountedOnce(t *testing.T) {
 	h := openCountedHome(t)
 	seed := rand.Uint64()

@@ -155,7 +155,7 @@ func TestAnAuditKeepsItsPace(t *testing.T) {
 // F18: a correction is there once, whatever happens to the request.
 func TestACorrectionIsAddedOnce(t *testing.T) {
 	difference := order.Tally{ByStatus: [3]int64{-1, 2, 3}, TimedOrders: 3, TimedMillis: -4000}
-	conflict := []awstest.Fault{canceled("TransactionConflict")}
+	conflict := []awstest.Fault{awstest.Canceled("TransactionConflict")}
 	for name, calls := range map[string][][]awstest.Fault{
 		"all goes well":       nil,
 		"its answer is lost":  {{awstest.AnswerLost, awstest.AnswerLost}},

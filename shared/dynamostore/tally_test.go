@@ -186,15 +186,15 @@ func TestABatchThatCannotBeCountedIsAnErrorAndNotTried(t *testing.T) {
 
 // F18: what the transaction meets on its way leaves its mark once.
 func TestATransactionThatFailsOnItsWayIsCountedOnce(t *testing.T) {
-	conflict := []awstest.Fault{canceled("None", "TransactionConflict")}
+	conflict := []awstest.Fault{awstest.Canceled("None", "TransactionConflict")}
 	for name, calls := range map[string][][]awstest.Fault{
 		"it never arrives":                     {{awstest.NeverArrives}},
 		"its answer is lost":                   {{awstest.AnswerLost}},
 		"it arrives twice":                     {{awstest.Twice}},
-		"it conflicts on the tally":            {{canceled("TransactionConflict", "None")}},
+		"it conflicts on the tally":            {{awstest.Canceled("TransactionConflict", "None")}},
 		"it conflicts again and again":         {conflict, conflict, conflict},
 		"it conflicts, then its answer's lost": {conflict, {awstest.AnswerLost}},
-		"it is throttled":                      {{canceled("ThrottlingError", "None")}, {canceled("ProvisionedThroughputExceeded", "None")}},
+		"it is throttled":                      {{awstest.Canceled("ThrottlingError", "None")}, {awstest.Canceled("ProvisionedThroughputExceeded", "None")}},
 		"no answer comes, for a whole call":    {{awstest.AnswerLost, awstest.AnswerLost, awstest.AnswerLost}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -208,11 +208,6 @@ func TestATransactionThatFailsOnItsWayIsCountedOnce(t *testing.T) {
 			}
 		})
 	}
-}
-
-// canceled has a transaction canceled for those reasons, before it does anything.
-func canceled(codes ...string) awstest.Fault {
-	return func(func() error) error { return cancellation(codes...) }
 }
 
 func cancellation(codes ...string) error {
