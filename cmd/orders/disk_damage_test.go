@@ -126,7 +126,7 @@ func truncate(t *testing.T, path string, one int64) {
 }
 
 // F23, I1: what is written to a deleted file is gone with the process, so the service
-// stops within a second, and what it has acknowledged until then was there before.
+// stops at the first order that comes a second later.
 func TestTheServiceStopsWhenItsFileIsDeletedOrReplaced(t *testing.T) {
 	for name, do := range map[string]func(db string) error{
 		"deleted":                os.Remove,

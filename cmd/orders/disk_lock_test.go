@@ -30,7 +30,7 @@ func lockFor(t *testing.T, db string) (unlock func()) {
 func TestFileThatIsLockedForAWhileIsServedOn(t *testing.T) {
 	t.Parallel()
 	db := filepath.Join(t.TempDir(), "orders.db")
-	s := startOn(t, program(t, "serve", "--addr", "127.0.0.1:0", "--db", db, "--processing-time", "1s"))
+	s := startOn(t, program(t, "serve", "--addr", "127.0.0.1:0", "--db", db, "--processing-time", "2s"))
 	l := &ledger{service: s, prefix: "locked-"}
 	if _, err := l.create(); err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestFileThatIsLockedForAMomentCostsNoOrder(t *testing.T) {
 	unlock := lockFor(t, db)
 	half := sendHalf(t, s.url)
 	fmt.Fprint(half.conn, goodOrder)
-	for range 100 {
+	for range 20 {
 		s.metrics(t)
 	}
 	unlock()

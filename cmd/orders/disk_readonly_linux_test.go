@@ -51,6 +51,8 @@ func TestDiskThatBecomesReadOnlyEndsTheService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	outside := &serviceProcess{url: s.url, client: s.client}
+	waitFor(t, "the writer has nothing to do", func() bool { return outside.metrics(t).StatusCounts.Processing == 1 })
 	makeReadOnly(t, db+"-wal")
 	if _, err := post(s.client, s.url); err == nil || !strings.Contains(err.Error(), "503 Service Unavailable") {
 		t.Errorf("a create: %v, want 503", err)

@@ -35,7 +35,7 @@ func (e *brokenError) Is(target error) bool { return target == order.ErrUnavaila
 func (s *Store) stopIf(err error) bool {
 	broken, ok := errors.AsType[*brokenError](err)
 	if !ok && isDamage(sqlite.ErrCode(err)) {
-		broken, ok = &brokenError{"the file is damaged", err}, true
+		broken, ok = &brokenError{s.cfg.Path + " is damaged", err}, true
 	}
 	if ok && s.refuse(broken) {
 		s.cfg.Log.Error("the store has stopped: only opening the file again can tell what is on the disk", "err", broken)
@@ -55,7 +55,8 @@ type files map[string]fs.FileInfo
 
 func filesOf(path string) (files, error) {
 	f := files{}
-	for _, path := range []string{path, path + "-wal"} {
+	file := target(path)
+	for _, path := range []string{file, file + "-wal"} {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, err

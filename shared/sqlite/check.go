@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/gofrs/flock"
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
@@ -66,7 +65,7 @@ func (c *checker) open(ctx context.Context, path string) (err error) {
 	if err := regularFile(path); err != nil {
 		return err
 	}
-	lock := flock.New(path + ".lock")
+	lock := lockOf(path)
 	if err := own(lock); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -52,7 +53,7 @@ func newStore(cfg Config) *Store {
 	return &Store{
 		cfg: cfg, waiting: newGroup(0), keys: newKeyIndex(generation),
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		lock: flock.New(cfg.Path + ".lock"),
+		lock: lockOf(cfg.Path),
 	}
 }
 
@@ -84,6 +85,18 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 		PrepareConn: func(conn *sqlite.Conn) error { return pragma(conn, "query_only = ON") },
 	})
 	return w, err
+}
+
+// lockOf is the lock of a file, the same one by whatever link it is reached.
+func lockOf(path string) *flock.Flock { return flock.New(target(path) + ".lock") }
+
+// target is the file that a link leads to, beside which SQLite has the log; of all other
+// paths, and of a link to a file that is not made yet, it is the path.
+func target(path string) string {
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		return file
+	}
+	return path
 }
 
 // own makes this process the owner of the file that the lock stands for, until the

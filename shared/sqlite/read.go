@@ -65,10 +65,7 @@ func (s *Store) Metrics(context.Context) (order.Tally, error) { return *s.tally.
 // Ping reports whether the store answers: that it has not been stopped, and that
 // the file can be read.
 func (s *Store) Ping(ctx context.Context) error {
-	s.mu.Lock()
-	err := s.err
-	s.mu.Unlock()
-	if err != nil {
+	if err := s.reason(); err != nil {
 		return err
 	}
 	return s.read(ctx, func(conn *sqlite.Conn) error {

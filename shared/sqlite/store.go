@@ -183,6 +183,13 @@ func (s *Store) refuse(err error) bool {
 	return first
 }
 
+// reason is why nothing is taken any more, nil while all is well.
+func (s *Store) reason() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
 // Done is closed when the store has stopped taking orders: after Close, or
 // because nobody can rely on the file any more. See Close.
 func (s *Store) Done() <-chan struct{} { return s.stopped }
@@ -198,8 +205,8 @@ var errClosed = fmt.Errorf("%w: the store is closed", order.ErrUnavailable)
 func (s *Store) Close() error {
 	s.refuse(errClosed)
 	<-s.stopped
-	if !errors.Is(s.err, errClosed) {
-		return errors.Join(s.err, s.lock.Unlock())
+	if err := s.reason(); !errors.Is(err, errClosed) {
+		return errors.Join(err, s.lock.Unlock())
 	}
 	return s.release()
 }
