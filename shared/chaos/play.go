@@ -33,6 +33,7 @@ func Play(t *testing.T, name string, open func(T) Home) {
 	advice := u.play(t, func() { s.Seconds = int(time.Since(began).Seconds()) })
 	t.Log(s)
 	if u.found != nil {
+		t.Logf("%s\n%s\nIt is made shorter, which takes a while.", u.found.Why, u.found)
 		u.shorten(t.Context())
 		t.Fatalf("%s\n%s\n%s\nIt is in %s", u.found.Why, u.found, advice, keep(t, name, u.found))
 	}
