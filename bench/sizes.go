@@ -24,7 +24,7 @@ type sizes struct {
 	starts           int           // of each kind; their median counts
 }
 
-// full is what the goals are meant for: about a quarter of an hour.
+// full is what the goals are meant for: about 25 minutes.
 var full = sizes{
 	form:   "full",
 	rounds: 5, warmUp: time.Second, creating: 3 * time.Second,

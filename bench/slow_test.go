@@ -47,14 +47,15 @@ func TestSlowClientsThatAreCutOffComeAgain(t *testing.T) {
 	defer crowd.stop()
 	ticks, tooLong := time.NewTicker(10*time.Millisecond), time.After(time.Minute)
 	defer ticks.Stop()
-	for crowd.cutOff.Load() < 3*clients {
+	// All are cut off at about the same time, so for a moment few are there.
+	for crowd.cutOff.Load() < 3*clients || crowd.connected.Load() < clients {
 		select {
 		case <-ticks.C:
 		case <-tooLong:
-			t.Fatalf("%d connections were cut off", crowd.cutOff.Load())
+			t.Fatalf("%d of %d slow clients are connected, and %d connections were cut off", crowd.connected.Load(), clients, crowd.cutOff.Load())
 		}
 	}
-	if n := crowd.connected.Load(); n < clients/2 || n > clients {
+	if n := crowd.connected.Load(); n > clients {
 		t.Errorf("%d of %d slow clients are connected", n, clients)
 	}
 }

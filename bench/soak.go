@@ -144,14 +144,14 @@ func (b *bench) runSoak(ctx context.Context) error {
 }
 
 // soakRate is half of the service's saturation, unless a rate is asked for. What the
-// saturation is, a climb has found before, or finds now.
+// saturation is, a climb on this machine has found before, or finds now.
 func (b *bench) soakRate(ctx context.Context) (int, error) {
 	if b.rate > 0 {
 		return b.rate, nil
 	}
 	c, err := readClimb(filepath.Join("bench", climbFile))
-	if errors.Is(err, os.ErrNotExist) {
-		b.say("there is no bench/%s, so the saturation is measured first", climbFile)
+	if errors.Is(err, os.ErrNotExist) || err == nil && c.Conditions.Machine != currentConditions(b.form).Machine {
+		b.say("bench/%s is not there or of another machine, so the saturation is measured first", climbFile)
 		c, err = b.climb(ctx, b.ordersContender(ordersName, processingTime))
 	}
 	if err != nil {
