@@ -103,12 +103,13 @@ crash: ## Kill the service ROUNDS (1000) times and look for lost orders
 	go run ./crash -rounds $(ROUNDS)
 
 .PHONY: chaos
-chaos: emulators ## Play random histories with faults on both homes for FOR (10m)
-	go test -p 2 -count=1 -timeout 0 -v -run '^TestChaos$$' ./shared/sqlite ./shared/awstest -chaos.for $(FOR) $(ARGS)
+chaos: emulators ## Play random histories with faults on both homes for FOR (10m); needs Java 17 and Maven
+	CI=true go test -p 2 -count=1 -timeout 0 -v -run '^TestChaos$$' ./shared/sqlite ./shared/awstest -chaos.for $(FOR) $(ARGS)
 
 .PHONY: mutate
-mutate: emulators ## Take out each guard and see the test fail that it is there for
+mutate: emulators ## Take out each guard and see the test fail that it is there for; needs Java 17 and Maven
 	go run ./proof mutate $(ARGS)
+	go run ./proof page
 
 .PHONY: proof
 proof: ## Write the generated parts of docs/proof.md
@@ -128,7 +129,7 @@ soak: ## Run the service at half of its saturation, or RATE creates a second, fo
 	go run ./bench -soak $(or $(DURATION),30m) $(if $(RATE),-rate $(RATE))
 
 .PHONY: bench
-bench: ## Measure the service under load and write bench/results.md; takes a quarter of an hour
+bench: ## Measure the service under load and write bench/results.md; takes about 25 minutes
 	go run ./bench
 
 .PHONY: bench-short

@@ -109,7 +109,12 @@ def settle(chosen: Settings, store: Store, fresh: bool, accounts: ledger.Account
 def keep(folder: Path, chosen: Settings, figures: dict[str, Any]) -> None:
     """Record the figures in the folder's load.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    run_as = {"date": date.today().isoformat(), "users": chosen.users, "spawn": chosen.spawn}
+    run_as = {
+        "date": date.today().isoformat(),
+        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "users": chosen.users,
+        "spawn": chosen.spawn,
+    }
     (folder / "load.json").write_text(json.dumps(run_as | figures, indent=2) + "\n")
 
 

@@ -71,18 +71,15 @@ func (e evidence) guardsOf(id string, homes ...home) (numbers []int) {
 	return numbers
 }
 
-// gaps are the faults and invariants without a test or a guard, where they exist. With
-// killed, a guard counts only when a test has missed it.
-func (e evidence) gaps(killed bool) (missing []string) {
+// gaps are the faults and invariants without a test or a guard, where they exist. A guard
+// counts when a test has missed it.
+func (e evidence) gaps() (missing []string) {
 	look := func(id, where string, homes ...home) {
 		if len(e.testsOf(id, homes...)) == 0 {
 			missing = append(missing, fmt.Sprintf("%s%s has no test that names it", id, where))
 		}
-		numbers := e.guardsOf(id, homes...)
-		if killed {
-			numbers = slices.DeleteFunc(numbers, func(n int) bool { _, ok := e.outcomes.of(e.guards[n-1]); return !ok })
-		}
-		if len(numbers) == 0 {
+		shown := func(n int) bool { _, ok := e.outcomes.of(e.guards[n-1]); return ok }
+		if !slices.ContainsFunc(e.guardsOf(id, homes...), shown) {
 			missing = append(missing, fmt.Sprintf("%s%s has no guard that was shown to be needed", id, where))
 		}
 	}

@@ -41,7 +41,10 @@ func mutate(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	found, err := m.takeOut(ctx, list)
-	err = errors.Join(err, keepOutcomes(resultsFolder, guards(), found, began))
+	if ctx.Err() != nil {
+		return ctx.Err() // of those that were not tried, what is known stays
+	}
+	err = errors.Join(err, keepOutcomes(resultsFolder, guards(), list, found, began))
 	fmt.Fprintf(out, "%d of %d guards are missed by a test when they are taken out, in %s\n",
 		len(found), len(list), time.Since(began).Round(time.Second))
 	return err

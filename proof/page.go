@@ -52,7 +52,7 @@ func writePage(root string) error {
 	if err := os.WriteFile(pagePath(root), []byte(page), 0o644); err != nil {
 		return err
 	}
-	if missing := e.gaps(true); len(missing) > 0 {
+	if missing := e.gaps(); len(missing) > 0 {
 		return errors.New(strings.Join(missing, "\n"))
 	}
 	return nil

@@ -29,7 +29,7 @@ func TestEveryFaultAndInvariantHasATestAndAGuardOnEachHomeWhereItExists(t *testi
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, gap := range e.gaps(false) {
+	for _, gap := range e.gaps() {
 		t.Error(gap)
 	}
 	if len(faults) != 26 || len(e.invariants) != 17 {

@@ -37,9 +37,10 @@ func (o outcomes) of(g guard) (found outcome, ok bool) {
 	return o.Guards[i], true
 }
 
-// keepOutcomes puts what was found in the place of what was known of the same guards,
-// and leaves out guards that are no longer in the list.
-func keepOutcomes(folder string, list []guard, found []outcome, at time.Time) error {
+// keepOutcomes puts what was found in the place of what was known of the guards that were
+// tried: one that no test has missed this time has no outcome any more. It leaves out
+// guards that are no longer in the list.
+func keepOutcomes(folder string, list, tried []guard, found []outcome, at time.Time) error {
 	known, err := result[outcomes](folder, "mutations.json")
 	if err != nil {
 		return err
@@ -48,7 +49,7 @@ func keepOutcomes(folder string, list []guard, found []outcome, at time.Time) er
 	kept := outcomes{Date: at.Format(time.DateOnly)}
 	for _, g := range list {
 		one, ok := fresh.of(g)
-		if !ok && known != nil {
+		if known != nil && !slices.ContainsFunc(tried, func(t guard) bool { return t.name == g.name }) {
 			one, ok = known.of(g)
 		}
 		if ok {

@@ -39,7 +39,7 @@ func invariantTable(e evidence, _ string) (string, error) {
 func guardTable(e evidence, _ string) (string, error) {
 	var b strings.Builder
 	if e.outcomes.Date != "" {
-		fmt.Fprintf(&b, "%d guards; last taken out on %s.\n\n", len(e.guards), e.outcomes.Date)
+		fmt.Fprintf(&b, "%d guards; the latest run was on %s.\n\n", len(e.guards), e.outcomes.Date)
 	}
 	b.WriteString("| | what the guard sees to | for | without it, this test fails | after |\n|---|---|---|---|---|\n")
 	for n, g := range e.guards {
@@ -63,15 +63,21 @@ func (p proofTest) label() string {
 	return path.Base(path.Dir(p.file)) + "." + p.name
 }
 
-// links names tests, to be looked up in targets.
+// links names tests, a line each, to be looked up in targets. More than a few are folded
+// up, so that a table can be read from row to row.
 func links(tests []proofTest) string {
+	const few = 3
 	var list []string
 	for _, t := range tests {
 		if link := "[" + t.label() + "]"; !slices.Contains(list, link) {
 			list = append(list, link)
 		}
 	}
-	return strings.Join(list, ", ")
+	lines := strings.Join(list, "<br>")
+	if len(list) <= few {
+		return lines
+	}
+	return fmt.Sprintf("<details><summary>%d tests</summary>%s</details>", len(list), lines)
 }
 
 // targets says where the tests of all tables are.
