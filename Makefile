@@ -36,17 +36,17 @@ build: ## Build bin/orders
 
 .PHONY: test
 test: emulators ## Run all tests; needs nothing but Go, and Java for those of the home on AWS
-	go test ./...
+	go test -timeout 20m ./...
 
 .PHONY: race
 race: emulators ## Run all tests with the race detector; needs a C compiler
 	@if command -v "$$(go env CC)" >/dev/null; then \
-		set -x; CGO_ENABLED=1 go test -race ./...; \
+		set -x; CGO_ENABLED=1 go test -race -timeout 20m ./...; \
 	elif [ -n "$$CI" ]; then \
 		echo "There is no C compiler, so races cannot be looked for." >&2; exit 1; \
 	else \
 		echo "*** There is no C compiler: the tests run WITHOUT the race detector. ***" >&2; \
-		go test ./...; \
+		go test -timeout 20m ./...; \
 	fi
 
 # The emulators have a folder each, because their libraries do not agree.
