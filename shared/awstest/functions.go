@@ -54,8 +54,8 @@ func (d Deployment) Invoke(ctx context.Context, name string, event []byte) (answ
 		}
 	}()
 	answered, err = d.function(name)(ctx, event)
-	if err == nil {
-		err = ctx.Err() // what is answered too late is no answer
+	if deadline, _ := ctx.Deadline(); err == nil && !time.Now().Before(deadline) {
+		err = context.DeadlineExceeded // what is answered too late is no answer
 	}
 	return answered, err
 }
