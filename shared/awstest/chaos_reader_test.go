@@ -23,7 +23,7 @@ type reader struct {
 func newRelay(h *chaosHome) *reader {
 	return &reader{
 		chaosHome: h, name: "relay", function: awstest.RelayFunction, batch: bridge.RelayBatch,
-		operations: []string{"SendMessageBatch", "SendMessage"},
+		operations: queueCalls,
 	}
 }
 
