@@ -54,8 +54,8 @@ var serverGuards = []guard{
 		name:  "a second signal ends the process at once",
 		holds: "F25",
 		file:  "cmd/orders/main.go",
-		old:   `context.AfterFunc(ctx, stop)`,
-		new:   `_ = stop`,
+		old:   `stop(); end()`,
+		new:   `_ = stop; end()`,
 		test:  "TestSecondSignalEndsTheProcessAtOnce",
 	},
 }
