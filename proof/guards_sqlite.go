@@ -157,7 +157,7 @@ var sqliteFileGuards = []guard{
 		holds: "F1 F23 I16",
 		file:  "shared/sqlite/writer.go",
 		old:   `err = fmt.Errorf("%w: %w", order.ErrUnavailable, err)`,
-		new:   `err = fmt.Errorf("commit: %w", err)`,
+		new:   `err = fmt.Errorf("not %v: %w", order.ErrUnavailable, err)`,
 		test:  "TestAFullDiskStopsNobodyButTheWriters",
 	},
 	{
