@@ -2,8 +2,10 @@ package awstest_test
 
 import (
 	"context"
+	"encoding/json/jsontext"
 	"encoding/json/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -90,23 +92,20 @@ func TestWhatTheQueueKeepsRefusingComesAgainWithTheStream(t *testing.T) {
 // records are for the test to bring, in one batch. Those that follow come by themselves.
 func openRelayed(t *testing.T, n int) (*faultyHome, []events.DynamoDBEventRecord) {
 	t.Helper()
-	created := make(gate)
+	var kept atomic.Int64 // records, from the relay
 	h := openFaulty(t, between(func(invoke bridge.Invoke) bridge.Invoke {
 		return func(ctx context.Context, function string, event []byte) ([]byte, error) {
-			select {
-			case <-created:
-			default:
-				if function == awstest.RelayFunction {
-					return []byte(`{"batchItemFailures":[]}`), nil
-				}
+			if function != awstest.RelayFunction || kept.Load() == int64(n) {
+				return invoke(ctx, function, event)
 			}
-			return invoke(ctx, function, event)
+			var e struct{ Records []jsontext.Value }
+			err := json.Unmarshal(event, &e)
+			kept.Add(int64(len(e.Records)))
+			return []byte(`{"batchItemFailures":[]}`), err
 		}
 	}))
 	h.create(n)
-	records := h.seen.Records(t, awstest.RelayFunction, n)
-	close(created)
-	return h, records
+	return h, h.seen.Records(t, awstest.RelayFunction, n)
 }
 
 // relay brings records to the relay as Lambda does: again from the first that failed, or
