@@ -73,9 +73,9 @@ func (b *bench) newFile() string {
 }
 
 // startOrders starts the service as it is delivered, with its default settings
-// but for the processing time.
-func (b *bench) startOrders(ctx context.Context, file string, processing time.Duration) (*server, error) {
-	s, err := start(ctx, get("/healthz"), checkOK, b.ordersProgram, "serve", "-db", file, "-processing-time", processing.String())
+// but for the processing time and what env sets.
+func (b *bench) startOrders(ctx context.Context, file string, processing time.Duration, env ...string) (*server, error) {
+	s, err := start(ctx, env, get("/healthz"), checkOK, b.ordersProgram, "serve", "-db", file, "-processing-time", processing.String())
 	if err != nil {
 		return nil, err
 	}
@@ -84,12 +84,12 @@ func (b *bench) startOrders(ctx context.Context, file string, processing time.Du
 }
 
 // startEcho starts the echo; base is baseJSON or baseRaw.
-func (b *bench) startEcho(ctx context.Context, base string) (*server, error) {
+func (b *bench) startEcho(ctx context.Context, base string, env ...string) (*server, error) {
 	var args []string
 	if base == baseRaw {
 		args = append(args, "-raw")
 	}
-	return start(ctx, newCreates(false).append(nil, 0), checkCreated, b.echoProgram, args...)
+	return start(ctx, env, newCreates(false).append(nil, 0), checkCreated, b.echoProgram, args...)
 }
 
 // runLoad puts a load on a server and, with -profile, keeps a profile of it

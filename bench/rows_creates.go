@@ -20,13 +20,18 @@ const (
 	quickProcessing = time.Second
 )
 
-func (b *bench) echoContender(base string) contender {
-	return contender{base + " echo", func(ctx context.Context) (*server, error) { return b.startEcho(ctx, base) }}
+// oneProcessor has a server run its goroutines on one processor, as in the smallest
+// virtual machines and containers.
+const oneProcessor = "GOMAXPROCS=1"
+
+func (b *bench) echoContender(base string, env ...string) contender {
+	name := strings.Join(append([]string{base, "echo"}, env...), " ")
+	return contender{name, func(ctx context.Context) (*server, error) { return b.startEcho(ctx, base, env...) }}
 }
 
-func (b *bench) ordersContender(name string, processing time.Duration) contender {
+func (b *bench) ordersContender(name string, processing time.Duration, env ...string) contender {
 	return contender{name, func(ctx context.Context) (*server, error) {
-		return b.startOrders(ctx, b.newFile(), processing)
+		return b.startOrders(ctx, b.newFile(), processing, env...)
 	}}
 }
 
@@ -39,16 +44,20 @@ func (b *bench) otherBase() string {
 
 func (b *bench) measureCreates(ctx context.Context) (section, error) {
 	const (
-		echo = iota
+		echoOnOne = iota
+		ordersOnOne
+		echo
 		orders
 		otherEcho
 		completing
 	)
 	contenders := []contender{
-		echo:       b.echoContender(b.base),
-		orders:     b.ordersContender("orders", processingTime),
-		otherEcho:  b.echoContender(b.otherBase()),
-		completing: b.ordersContender("orders being completed, too", quickProcessing),
+		echoOnOne:   b.echoContender(b.base, oneProcessor),
+		ordersOnOne: b.ordersContender("orders "+oneProcessor, processingTime, oneProcessor),
+		echo:        b.echoContender(b.base),
+		orders:      b.ordersContender("orders", processingTime),
+		otherEcho:   b.echoContender(b.otherBase()),
+		completing:  b.ordersContender("orders being completed, too", quickProcessing),
 	}
 	l := load{requests: newCreates(false), warmUp: b.warmUp, duration: b.creating}
 	measured, mem, err := b.compare(ctx, "creates", l, contenders)
@@ -61,12 +70,14 @@ func (b *bench) measureCreates(ctx context.Context) (section, error) {
 turns in %d rounds of %s each after a warm-up of %s, always on a fresh file. Each round gives a ratio;
 the median counts. Every order is started at once; the processing time is %s, and %s where
 orders are completed, too. The json echo reads the body with encoding/json/v2 and writes an answer
-of the service's shape; the raw echo writes the body back.`,
+of the service's shape; the raw echo writes the body back. On one processor are the service and its echo
+(GOMAXPROCS=1), not the clients.`,
 			grouped(connections), b.rounds, b.creating, b.warmUp, processingTime, quickProcessing),
 		Rows: []row{
 			measured.row(name+b.base+" echo", atLeast(0.60), orders, echo),
 			measured.row(name+b.otherBase()+" echo", goal{}, orders, otherEcho),
 			measured.row(name+b.base+" echo, orders being completed, too", goal{}, completing, echo),
+			measured.row(name+b.base+" echo, each on one processor", atLeast(0.50), ordersOnOne, echoOnOne),
 			mem.row("under creates", 100),
 		},
 	}, nil

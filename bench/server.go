@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -32,8 +33,9 @@ const (
 )
 
 // start runs a program and returns when it answers the probe as it should. The
-// program is told its address, which is free, by the flag -addr.
-func start(ctx context.Context, probe []byte, good func(answer) error, program string, args ...string) (*server, error) {
+// program is told its address, which is free, by the flag -addr. What env sets, it
+// has besides the environment of this process.
+func start(ctx context.Context, env []string, probe []byte, good func(answer) error, program string, args ...string) (*server, error) {
 	s := &server{exited: make(chan struct{})}
 	var err error
 	if s.addr, err = freeAddr(ctx); err != nil {
@@ -43,7 +45,7 @@ func start(ctx context.Context, probe []byte, good func(answer) error, program s
 		return nil, err
 	}
 	s.cmd = exec.CommandContext(ctx, program, append(args, "-addr", s.addr)...)
-	s.cmd.Env = append(os.Environ(), "BENCH_PPROF_ADDR="+s.pprofAddr)
+	s.cmd.Env = slices.Concat(os.Environ(), env, []string{"BENCH_PPROF_ADDR=" + s.pprofAddr})
 	s.cmd.Stderr = &s.stderr
 	began := time.Now()
 	if err := s.cmd.Start(); err != nil {
