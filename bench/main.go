@@ -29,9 +29,10 @@ import (
 )
 
 func main() {
-	// SIGPIPE: the servers are to end, too, when whoever reads the output has gone.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
-	err := run(ctx, os.Args[1:], os.Stdout)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The signal would come for the connections that slow clients lose, too.
+	signal.Ignore(syscall.SIGPIPE)
+	err := run(ctx, os.Args[1:], endingWriter{os.Stdout, stop})
 	stop()
 	if errors.Is(err, flag.ErrHelp) {
 		return
@@ -40,6 +41,21 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// An endingWriter calls end when a write fails: the servers are to end, too, when
+// whoever reads the output has gone.
+type endingWriter struct {
+	io.Writer
+	end func()
+}
+
+func (w endingWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		w.end()
+	}
+	return n, err
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
