@@ -43,10 +43,7 @@ func TestAnAnswerOfDynamoDBIsReadByTheSDK(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			var calls awstest.Calls
-			var faults awstest.Faults
-			db := awstest.DynamoDB(t, dynamodb.WithAPIOptions(calls.Middleware, faults.Middleware), soon)
-			table := awstest.Table(t)
+			db, table, calls, faults := openTable(t)
 			end := faults.Begin("UpdateItem", test.fault)
 			err := add(t, db, table, "1")
 			end()
@@ -73,10 +70,7 @@ func TestACanceledTransactionTellsItsReasonsAndWritesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var calls awstest.Calls
-			var faults awstest.Faults
-			db := awstest.DynamoDB(t, dynamodb.WithAPIOptions(calls.Middleware, faults.Middleware), soon)
-			table := awstest.Table(t)
+			db, table, calls, faults := openTable(t)
 			faults.Play("TransactWriteItems", test.fault)
 			err := addInTransaction(t, db, table)
 			canceled, ok := errors.AsType[*types.TransactionCanceledException](err)
@@ -199,9 +193,7 @@ func TestATransactionWhoseTokenHasExpiredIsANewOne(t *testing.T) {
 	}{"in time": {nil, "1"}, "too late": {awstest.TokenExpired, "2"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var faults awstest.Faults
-			db := awstest.DynamoDB(t, dynamodb.WithAPIOptions(faults.Middleware), soon)
-			table := awstest.Table(t)
+			db, table, _, faults := openTable(t)
 			faults.Play("TransactWriteItems", awstest.AnswerLost, test.again)
 			if err := addInTransaction(t, db, table); err != nil {
 				t.Error(err)

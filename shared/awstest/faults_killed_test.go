@@ -6,17 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"orders/shared/awstest"
 )
 
 func TestASlowCallArrivesUnlessItsContextEndsBefore(t *testing.T) {
 	t.Parallel()
-	var calls awstest.Calls
-	var faults awstest.Faults
-	db := awstest.DynamoDB(t, dynamodb.WithAPIOptions(calls.Middleware, faults.Middleware), soon)
-	table := awstest.Table(t)
+	db, table, calls, faults := openTable(t)
 
 	faults.Play("UpdateItem", awstest.Slow(20*time.Millisecond))
 	began := time.Now()
@@ -45,9 +40,7 @@ func TestAFunctionThatIsKilledMakesNoFurtherCalls(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var faults awstest.Faults
-			db := awstest.DynamoDB(t, dynamodb.WithAPIOptions(faults.Middleware), soon)
-			table := awstest.Table(t)
+			db, table, _, faults := openTable(t)
 			function := awstest.Mortal(func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
 				for range 3 { // whatever becomes of the calls
 					_, _ = db.UpdateItem(ctx, addition(table, "1"))
@@ -79,9 +72,7 @@ func TestAFunctionThatIsKilledMakesNoFurtherCalls(t *testing.T) {
 
 func TestACallAtWhichNobodyCanBeKilledReturnsWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
-	var faults awstest.Faults
-	db := awstest.DynamoDB(t, dynamodb.WithAPIOptions(faults.Middleware), soon)
-	table := awstest.Table(t)
+	db, table, _, faults := openTable(t)
 	faults.Play("UpdateItem", awstest.KilledAfter)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()

@@ -33,10 +33,7 @@ func TestFaultsDoWhatTheySay(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			var calls awstest.Calls
-			var faults awstest.Faults
-			db := awstest.DynamoDB(t, dynamodb.WithAPIOptions(calls.Middleware, faults.Middleware), soon)
-			table := awstest.Table(t)
+			db, table, calls, faults := openTable(t)
 			faults.Play("UpdateItem", test.faults...)
 			if err := add(t, db, table, "1"); (err != nil) != test.fails {
 				t.Errorf("the call returns %v", err)
@@ -75,9 +72,7 @@ func TestFaultsThatAreNotMetAreTold(t *testing.T) {
 }
 
 func TestAFaultThatLastsIsMetUntilItEnds(t *testing.T) {
-	var faults awstest.Faults
-	db := awstest.DynamoDB(t, dynamodb.WithAPIOptions(faults.Middleware), soon)
-	table := awstest.Table(t)
+	db, table, _, faults := openTable(t)
 	met := 0
 	end := faults.Begin("UpdateItem", awstest.Fault(awstest.NeverArrives).Told(func() { met++ }))
 	for range 2 {
@@ -92,6 +87,14 @@ func TestAFaultThatLastsIsMetUntilItEnds(t *testing.T) {
 	if got := counter(t, db, table); got != "1" {
 		t.Errorf("the counter is %s", got)
 	}
+}
+
+// openTable makes an empty table and a client whose calls are counted and meet faults.
+func openTable(t *testing.T) (db *dynamodb.Client, table string, calls *awstest.Calls, faults *awstest.Faults) {
+	t.Helper()
+	calls, faults = &awstest.Calls{}, &awstest.Faults{}
+	db = awstest.DynamoDB(t, dynamodb.WithAPIOptions(calls.Middleware, faults.Middleware), soon)
+	return db, awstest.Table(t), calls, faults
 }
 
 var counterKey = map[string]types.AttributeValue{
