@@ -58,6 +58,8 @@ type checker struct {
 
 	// The checkpoints.
 	finished, keyed int64
+	// Orders that a restart finds though they lie below the checkpoint "finished".
+	postponed map[int64]bool
 }
 
 // open makes the process the owner of the file for as long as it is checked.

@@ -26,7 +26,7 @@
 //	tally         one row: the sum of Change.Tally over all commits
 //	checkpoints   "finished": every order up to this seq is Completed
 //	              "keys": every keyed order up to this seq is in keys
-//	dead_letters  messages that can never succeed
+//	dead_letters  messages that can never succeed, and of orders that cannot be read
 //
 // seq is the primary key and the order of creation: created_at in milliseconds,
 // 15 bits of counter, given in commit order, never given again once committed.

@@ -24,6 +24,7 @@ type writer struct {
 
 	finished    int64     // the checkpoint "finished"
 	nextMark    time.Time // when to look whether it has moved
+	nextReport  time.Time // when to tell again of orders that cannot be advanced
 	failing     bool      // whether the last commit failed: log the first only
 	transaction tx        // reused, to spare the garbage collector
 }
@@ -114,9 +115,19 @@ func (w *writer) committed(t *tx, creates int) {
 	for _, r := range t.again {
 		w.queue.retry(r, t.now)
 	}
+	w.report(t)
 	if w.failing {
 		w.failing = false
 		w.store.cfg.Log.Info("the database file can be written again")
+	}
+}
+
+// report tells once a minute of orders that cannot be advanced. The reason for each was
+// logged when it went into dead_letters.
+func (w *writer) report(t *tx) {
+	if len(t.again) > 0 && !t.now.Before(w.nextReport) {
+		w.nextReport = t.now.Add(time.Minute)
+		w.store.cfg.Log.Error("orders cannot be advanced; will keep trying: see dead_letters", "orders", len(t.again), "first_seq", t.again[0].first)
 	}
 }
 
