@@ -172,3 +172,23 @@ func TestAFloodOfTheServersOwnLinesIsCounted(t *testing.T) {
 		t.Errorf("%d lines of %d were written:\n%s", written, flood, logs.Bytes())
 	}
 }
+
+// F23: the store says once that it takes no orders, however many are refused meanwhile.
+func TestCreatesThatTheStoreRefusesLeaveNoLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logs := &ordertest.LogBuffer{}
+		store, server, network := openInMemory(t, slog.New(slog.NewTextHandler(logs, nil)))
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := placeOrder(network); err == nil || !strings.Contains(err.Error(), "503") {
+			t.Errorf("a create with a closed store: %v, want 503", err)
+		}
+		if text := string(logs.Bytes()); text != "" {
+			t.Errorf("it logged %s", text)
+		}
+		if err := server.stop(0); err != nil {
+			t.Error(err)
+		}
+	})
+}
