@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -30,7 +31,7 @@ const (
 	// file with another program.
 	busyTimeout = 2 * time.Second
 	// logLimit is what remains of a log that grew while somebody read the file for long.
-	logLimit = "journal_size_limit = 67108864"
+	logLimit = "journal_size_limit = 16777216"
 )
 
 // Open opens the database file, making or migrating it as needed, and begins to
@@ -73,6 +74,10 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 	if err := w.renewGeneration(s.owner); err != nil {
 		return nil, err
 	}
+	if s.index, err = os.Open(s.owner.file + "-shm"); err != nil {
+		return nil, err
+	}
+	w.fence.index = s.index
 	if s.files, err = watchFiles(s.owner.file); err != nil {
 		return nil, err
 	}
@@ -154,6 +159,9 @@ func (s *Store) release() (err error) {
 	}
 	if s.conn != nil {
 		err = errors.Join(err, s.conn.Close())
+	}
+	if s.index != nil {
+		err = errors.Join(err, s.index.Close())
 	}
 	if s.owner != nil {
 		err = errors.Join(err, s.owner.release())

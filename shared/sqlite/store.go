@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,7 @@ type Store struct {
 	cfg     Config
 	owner   *owner
 	files   watch
+	index   *os.File // of the log, for the writer's fence
 	clock   *clock
 	health  health
 	conn    *sqlite.Conn // the writer's
