@@ -145,4 +145,21 @@ var diskGuards = []guard{
 		new:   `logLimit = "journal_size_limit = -1"`,
 		test:  "TestTheLogDoesNotKeepItsLargestSize",
 	},
+	{
+		name:  "a lock file that the superuser makes is its user's",
+		holds: "F23",
+		file:  "shared/sqlite/owner.go",
+		old:   `if err := giveTo(o.beside, o.file); err != nil {`,
+		new:   `if err := giveTo(o.beside, o.beside); err != nil {`,
+		pkg:   "cmd/orders",
+		test:  "TestTheSuperuserStandsInNobodysWay",
+	},
+	{
+		name:  "a check makes no lock file",
+		holds: "F23",
+		file:  "shared/sqlite/owner.go",
+		old:   `o.lock(o.beside, flock.SetFlag(os.O_RDONLY))`,
+		new:   `o.lock(o.beside)`,
+		test:  "TestCheckMakesNoLock",
+	},
 }
