@@ -44,17 +44,22 @@ func tallySort(shard string) string { return fmt.Sprintf("%02d", hash(shard)%tal
 
 var statusCounts = [...]string{order.Pending: "pending", order.Processing: "processing", order.Completed: "completed"}
 
+// tallyOf reads one tally item. Counters that are absent are 0, and those that are not
+// known are ignored, so that a later version can count more than this one.
 func tallyOf(it item) (t order.Tally, err error) {
+	counters := map[string]*int64{"timed_orders": &t.TimedOrders, "timed_ms": &t.TimedMillis}
 	for s, name := range statusCounts {
-		if t.ByStatus[s], err = integer(it, name); err != nil {
-			return t, err
+		counters[name] = &t.ByStatus[s]
+	}
+	for name, n := range counters {
+		if _, there := it[name]; !there {
+			continue
+		}
+		if *n, err = integer(it, name); err != nil {
+			return order.Tally{}, err
 		}
 	}
-	if t.TimedOrders, err = integer(it, "timed_orders"); err != nil {
-		return t, err
-	}
-	t.TimedMillis, err = integer(it, "timed_ms")
-	return t, err
+	return t, nil
 }
 
 // addition is the part of a transaction that adds t to one tally item, which it
