@@ -104,6 +104,14 @@ var listGuards = []guard{
 		test:  "TestPagesJoinedAreAllIdsNewestFirst",
 	},
 	{
+		name:  "a damaged entry of the index ends no list",
+		holds: "I12 I14",
+		file:  "shared/dynamostore/list.go",
+		old:   `key, _ := textsOf(it)("created_key"); isPosition(key) {`,
+		new:   `key, _ := textsOf(it)("created_key"); key != "" {`,
+		test:  "TestADamagedEntryOfTheIndexEndsNoList",
+	},
+	{
 		name:  "a position that no page of the table gave out is refused",
 		holds: "I12 I15",
 		file:  "shared/dynamostore/list.go",
