@@ -89,6 +89,17 @@ func (s shop) checkpoint() {
 	}
 }
 
+// shard is a shard of the table's stream.
+func (s shop) shard() string {
+	s.Helper()
+	arn := awstest.StreamARN(s, s.table)
+	described, err := awstest.Streams(s).DescribeStream(s.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: &arn})
+	if err != nil || len(described.StreamDescription.Shards) == 0 {
+		s.Fatalf("the stream has no shard: %v", err)
+	}
+	return *described.StreamDescription.Shards[0].ShardId
+}
+
 func lastSequence(t testing.TB, streams *dynamodbstreams.Client, arn, shard string) (last string) {
 	t.Helper()
 	begun, err := streams.GetShardIterator(t.Context(), &dynamodbstreams.GetShardIteratorInput{

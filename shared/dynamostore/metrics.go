@@ -13,7 +13,8 @@ import (
 )
 
 // Metrics implements order.MetricsReader: one strongly consistent Query of the tally
-// items, summed. It is as current as Tallier is.
+// items, summed. It is as current as Tallier is. One that cannot be read is
+// ErrDamaged: a sum without it would be wrong.
 func (s *Store) Metrics(ctx context.Context) (order.Tally, error) {
 	found, err := s.cfg.Client.Query(ctx, &dynamodb.QueryInput{
 		TableName:                 aws.String(s.cfg.Table),
@@ -29,7 +30,8 @@ func (s *Store) Metrics(ctx context.Context) (order.Tally, error) {
 	for _, it := range found.Items {
 		part, err := tallyOf(it)
 		if err != nil {
-			return order.Tally{}, fmt.Errorf("read the tally: %w", err)
+			sort, _ := textsOf(it)("sk")
+			return order.Tally{}, fmt.Errorf("read the tally: %w %s %s: %w", ErrDamaged, tallyKey, sort, err)
 		}
 		sum.Add(part)
 	}
