@@ -43,6 +43,14 @@ var queueGuards = []guard{
 		test:  "TestAMessageIsDelayedForWhatIsLeftOfItsWaitRoundedUp",
 	},
 	{
+		name:  "a dead letter does not go back to the queue",
+		holds: "I13 I16",
+		file:  "shared/sqsqueue/queue.go",
+		old:   `check(c.DeadLetterURL != c.URL || c.URL == "", "URL and DeadLetterURL must be two queues")`,
+		new:   ``,
+		test:  "TestAllThatIsWrongWithAConfigurationIsToldAtOnce",
+	},
+	{
 		name:  "a poison message is buried in a form that SQS takes",
 		holds: "F15 I13",
 		file:  "shared/sqsqueue/bury.go",

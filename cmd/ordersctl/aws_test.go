@@ -47,10 +47,10 @@ func openShop(t *testing.T) shop {
 // create takes over an order in a status, as it was so long ago.
 func (s shop) create(status order.Status, ago time.Duration) order.Order {
 	s.Helper()
-	store := dynamostore.New(dynamostore.Config{
+	store := awstest.Must(dynamostore.New(dynamostore.Config{
 		Client: s.db, Table: s.table, Random: rand.Reader,
 		Now: func() time.Time { return time.Now().Add(-ago) },
-	})
+	}))
 	d := order.Draft{Details: order.Details{UserID: "645", ItemIDs: []string{"890"}, TotalAmount: 100}, TakenOverAs: status}
 	d.Sign()
 	o, _, err := store.Create(s.Context(), d)

@@ -95,9 +95,9 @@ func TestACreateThatNeverArrivesIsUnavailable(t *testing.T) {
 func TestANewIdThatIsTakenLeavesItsOrderAlone(t *testing.T) {
 	h := open(t)
 	same := func() *dynamostore.Store {
-		return dynamostore.New(dynamostore.Config{
+		return awstest.Must(dynamostore.New(dynamostore.Config{
 			Client: h.client, Table: h.table, Now: func() time.Time { return noon }, Random: bytes.NewReader(make([]byte, 10)),
-		})
+		}))
 	}
 	first, _, err := same().Create(t.Context(), draft())
 	if err != nil {
@@ -114,9 +114,9 @@ func TestANewIdThatIsTakenLeavesItsOrderAlone(t *testing.T) {
 
 func TestWithoutRandomnessNoOrderIsMade(t *testing.T) {
 	h := open(t)
-	s := dynamostore.New(dynamostore.Config{
+	s := awstest.Must(dynamostore.New(dynamostore.Config{
 		Client: h.client, Table: h.table, Now: func() time.Time { return noon }, Random: bytes.NewReader(nil),
-	})
+	}))
 	if _, _, err := s.Create(t.Context(), draft()); err == nil {
 		t.Error("no error")
 	}

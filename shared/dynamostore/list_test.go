@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"orders/shared/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 )
@@ -161,8 +162,8 @@ func TestAPageMayLagButNoneLies(t *testing.T) {
 	h.put(t, items...)
 	const recent = 100
 	old := ids[recent:]
-	stale := dynamostore.New(dynamostore.Config{Table: h.table, Client: lagging{Client: h.client,
-		since: items[len(items)-recent]["created_key"].(*types.AttributeValueMemberS).Value}})
+	stale := awstest.Must(dynamostore.New(dynamostore.Config{Table: h.table, Client: lagging{Client: h.client,
+		since: items[len(items)-recent]["created_key"].(*types.AttributeValueMemberS).Value}}))
 	for range 5 {
 		got := all(t, stale, 25)
 		if !slices.IsSortedFunc(got, func(a, b order.ID) int { return strings.Compare(string(b), string(a)) }) ||
