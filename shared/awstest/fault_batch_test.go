@@ -1,13 +1,18 @@
 package awstest_test
 
 import (
+	"bytes"
 	"encoding/json/v2"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -90,6 +95,41 @@ func TestPoisonGoesToTheDeadLetterQueueAtOnceAndItsMatesAreDone(t *testing.T) {
 	h.faults.Play("SendMessage", awstest.Throttled, awstest.Throttled, awstest.Throttled)
 	close(back)
 	h.audit(poison...)
+}
+
+// I4, I14: somebody has damaged the item of one order. Its messages fail, and the record of
+// the damage is buried; the orders beside it are worked off.
+func TestADamagedOrderHoldsUpNoOther(t *testing.T) {
+	back := make(gate)
+	h := openFaulty(t, back.before(awstest.RelayFunction))
+	h.create(6)
+	damaged := slices.Max(slices.Collect(maps.Keys(h.told)))
+	if _, err := awstest.DynamoDB(t).UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+		TableName:                 &h.Table,
+		Key:                       map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "ORDER#" + string(damaged)}, "sk": &types.AttributeValueMemberS{Value: "ORDER"}},
+		UpdateExpression:          aws.String("SET #status = :lost"),
+		ExpressionAttributeNames:  map[string]string{"#status": "status"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":lost": &types.AttributeValueMemberS{Value: "Lost"}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if failed := h.start(); !maps.Equal(failed, map[order.ID]bool{damaged: true}) {
+		t.Errorf("these are to come again: %v", failed)
+	}
+	close(back)
+	delete(h.told, damaged)
+	eventually(t, func() error {
+		for id := range h.told {
+			if o := h.read(id); o.Status != order.Completed {
+				return fmt.Errorf("order %s is %s", id, o.Status)
+			}
+		}
+		letters, err := h.DeadLetters(t.Context())
+		if err != nil || len(letters) != 1 || !bytes.Contains(letters[0], []byte(damaged)) {
+			return fmt.Errorf("the dead letters are %s, error %v", letters, err)
+		}
+		return nil
+	})
 }
 
 // put puts a body on the queue, past all faults.
