@@ -37,16 +37,16 @@ func Failed(doing string, err error) error {
 func passing(err error) bool {
 	answer, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
-		return !unaskable(err)
+		return !isRequestError(err)
 	}
 	return expired[answer.ErrorCode()] ||
 		retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
 }
 
-// unaskable reports whether the SDK could make no request of what it was given: a
+// isRequestError reports whether the SDK could make no request of what it was given: a
 // parameter is missing, or has no form on the wire; the region or the endpoint is none;
 // there are no credentials at all.
-func unaskable(err error) bool {
+func isRequestError(err error) bool {
 	_, invalid := errors.AsType[smithy.InvalidParamsError](err)
 	_, unserializable := errors.AsType[*smithy.SerializationError](err)
 	_, bare := errors.AsType[*credentials.StaticCredentialsEmptyError](err)

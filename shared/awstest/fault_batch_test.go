@@ -3,6 +3,7 @@ package awstest_test
 import (
 	"bytes"
 	"encoding/json/v2"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -125,10 +126,10 @@ func TestADamagedOrderHoldsUpNoOther(t *testing.T) {
 			}
 		}
 		letters, err := h.DeadLetters(t.Context())
-		if err != nil || len(letters) != 1 || !bytes.Contains(letters[0], []byte(damaged)) {
-			return fmt.Errorf("the dead letters are %s, error %v", letters, err)
+		if len(letters) != 1 || !bytes.Contains(letters[0], []byte(damaged)) {
+			return errors.Join(err, fmt.Errorf("the dead letters are %s", letters))
 		}
-		return nil
+		return err
 	})
 }
 
