@@ -37,9 +37,12 @@ const (
 // Open opens the database file, making or migrating it as needed, and begins to
 // work off the orders that are not finished.
 //
-// It returns ErrInUse, ErrNewer or ErrDamaged, with the path, when the file is
-// not to be touched, or the operating system's reason why it cannot be.
+// It returns all that is wrong with cfg; ErrInUse, ErrNewer, ErrDamaged or ErrForeignLog, with the
+// path, when the file is not to be touched, or the operating system's reason why it cannot be.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
 	s := newStore(cfg)
 	w, err := s.open(ctx)
 	if err != nil {

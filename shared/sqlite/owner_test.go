@@ -121,3 +121,12 @@ func TestCheckMakesNoLock(t *testing.T) {
 		t.Errorf("the lock file is there: %v", err)
 	}
 }
+
+func TestOpenTellsAllThatIsWrongWithItsConfiguration(t *testing.T) {
+	_, err := sqlite.Open(t.Context(), sqlite.Config{})
+	for _, field := range []string{"Path", "ProcessingTime", "Now", "Random", "Log"} {
+		if err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("error %v, without %s", err, field)
+		}
+	}
+}

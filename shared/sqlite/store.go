@@ -36,6 +36,22 @@ type Config struct {
 	Log    *slog.Logger
 }
 
+// validate returns all that is wrong with a configuration.
+func (c Config) validate() error {
+	var problems []error
+	check := func(holds bool, problem string) {
+		if !holds {
+			problems = append(problems, errors.New("sqlite: "+problem))
+		}
+	}
+	check(c.Path != "", "Path is missing")
+	check(c.ProcessingTime > 0, "ProcessingTime must be positive")
+	check(c.Now != nil, "Now is missing")
+	check(c.Random != nil, "Random is missing")
+	check(c.Log != nil, "Log is missing")
+	return errors.Join(problems...)
+}
+
 // A Store is an open database file. It implements order.Store and
 // order.MetricsReader, and works orders off in the background until Close.
 type Store struct {
