@@ -39,7 +39,7 @@ func guards() []guard {
 		apiGuards, orderGuards, processGuards,
 		sqliteCreateGuards, sqliteRowGuards, sqliteWorkGuards, sqliteFileGuards, diskGuards, serverGuards,
 		lambdaGuards, clientGuards, storeGuards, listGuards, relayGuards, tallyGuards,
-		queueGuards, receiverGuards, redriveGuards, networkGuards, chaosGuards,
+		queueGuards, receiverGuards, redriveGuards, reconcileGuards, networkGuards, chaosGuards,
 	)
 }
 
