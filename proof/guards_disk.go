@@ -76,7 +76,7 @@ var diskGuards = []guard{
 		name:  "a damaged file is left as a crash would leave it",
 		holds: "F23 I1",
 		file:  "shared/sqlite/store.go",
-		old:   `return errors.Join(err, s.lock.Unlock())`,
+		old:   `return errors.Join(err, s.owner.release())`,
 		new:   `return errors.Join(err, s.release())`,
 		pkg:   "cmd/orders",
 		test:  "TestDamageWhileServingIsNeverAnsweredAsRight",

@@ -115,8 +115,8 @@ func (w *writer) transact(t *tx, g *group, runs []run) {
 	}
 }
 
-// probe sees, a second after the last failure, whether a store whose commits fail can take orders again: nobody
-// may send it any, because it says that it cannot.
+// probe sees, a second after the last failure, whether a store whose commits fail can take
+// orders again: nobody may send it any, because it says that it cannot.
 func (w *writer) probe(now time.Time) {
 	if !w.store.health.isFailing() || now.Before(w.nextProbe) {
 		return
