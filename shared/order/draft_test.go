@@ -33,11 +33,41 @@ func TestParseAmount(t *testing.T) {
 	}
 }
 
+// Java's and .NET's encoders write ten million as 1.0E7.
+func TestANumberWithAnExponentIsAnExactAmount(t *testing.T) {
+	for text, want := range map[string]order.Amount{
+		"1.0E7": 1_000_000_000, "1.5E+3": 150_000, "16.5078e2": 165_078, "1e2": 10_000, "0.001e3": 100, "1650.78": 165_078,
+		"165078e-2": 165_078, "1e-2": 1, "100e-4": 1, "9999999999e-2": order.MaxAmount, "9.999999999e7": order.MaxAmount,
+		"0e0": 0, "0.00e-7": 0, "0e999999999999999999999": 0, "0e-999999999999999999999": 0,
+		"1" + strings.Repeat("0", 1000) + "e-1000": 100, "0." + strings.Repeat("0", 1000) + "1e1001": 100,
+	} {
+		if got, err := order.ParseAmountNumber(text); err != nil || got != want {
+			t.Errorf("%.50q is %d, error %v, not %d", text, got, err, want)
+		}
+	}
+	for err, texts := range map[error][]string{
+		order.ErrOutOfRange: {"1e8", "1e400", "-1e2", "-0e0", "10000000000e-2", "1e999999999", "1e99999999999999999999", "100000000.001e0", "-1e-999999999"},
+		order.ErrPrecision:  {"1e-3", "1.5e-2", "1e-400", "1e-999999999", "1e-99999999999999999999", "99999999.999e0"},
+		order.ErrNotDecimal: {"e", "e1", "1e", "1e+", "1e1.0", "1e1e1", "1e_1", "01e1", ".5e1", "5.e1", "+5e1", "1ee1", "1e 1"},
+	} {
+		for _, text := range texts {
+			if got, e := order.ParseAmountNumber(text); !errors.Is(e, err) {
+				t.Errorf("%q is %d, error %v, not %v", text, got, e, err)
+			}
+		}
+	}
+}
+
 func TestAmountsAreReadAsTheyAreWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := order.Amount(rapid.Int64Range(0, int64(order.MaxAmount)).Draw(t, "cents"))
 		if got, err := order.ParseAmount(want.String()); err != nil || got != want {
 			t.Fatalf("%s is read as %s, error %v", want, got, err)
+		}
+		places := rapid.IntRange(0, 30).Draw(t, "places")
+		moved := fmt.Sprintf("0.%0*de%d", places, int64(want), max(places, len(fmt.Sprint(int64(want))))-2)
+		if got, err := order.ParseAmountNumber(moved); err != nil || got != want {
+			t.Fatalf("%s is read as %s, error %v, not %s", moved, got, err, want)
 		}
 	})
 }

@@ -59,6 +59,8 @@ var httpTests = []httpTest{
 		for _, r := range []request{
 			post(good, "Content-Type", "Application/JSON; charset=UTF-8"),
 			post(good, "Content-Type", `application/json;charset="utf-8"`),
+			post(good, "Content-Type", "application/json; charset=utf8"),
+			post(good, "Content-Type", "application/json; charset=UTF8"),
 			post(good, "Content-Encoding", "identity"),
 			post(good, "Accept", "*/*"), post(good, "Accept", "application/*"), post(good, "Accept", "text/html, application/json;q=0.1"),
 			post(good, "Accept", ","), post(good, "Accept", ";;;"),
@@ -82,7 +84,7 @@ var httpTests = []httpTest{
 	}},
 	{"25, 27, 29, 31, 40, 41 texts come back as they were sent", func(c *client) {
 		for sent, want := range map[string]string{
-			"645": "645", `"645"`: "645", "-1": "-1", "0": "0",
+			"645": "645", `"645"`: "645", "-1": "-1", "0": "0", "5.0": "5", "-757.0": "-757", "12.000": "12",
 			"9223372036854775808": "9223372036854775808", "123456789012345678901234567890": "123456789012345678901234567890",
 			`"Ünïcødé"`: "Ünïcødé", `"注文 番号"`: "注文 番号", `"🚀❤️"`: "🚀❤️", `"नमस्ते"`: "नमस्ते", `"a\u0301"`: "a\u0301",
 			`"' OR 1=1--"`: "' OR 1=1--", `"{\"$ne\":1}"`: `{"$ne":1}`, `"<script>alert(1)</script>"`: "<script>alert(1)</script>",
@@ -107,6 +109,7 @@ var httpTests = []httpTest{
 		for sent, want := range map[string]string{
 			"0": "0.00", "0.00": "0.00", "99999999.99": "99999999.99", `"1650.78"`: "1650.78", `"10"`: "10.00", "1650.780": "1650.78",
 			"0.1": "0.10", "0.29": "0.29", "1.15": "1.15", "19.99": "19.99", "2.67": "2.67", "0.07": "0.07", "4.350000000000000000000000": "4.35",
+			"1.0E7": "10000000.00", "1.5E+3": "1500.00", "16.5078e2": "1650.78", "1e2": "100.00", "1e-2": "0.01", "0e300": "0.00", "9.999999999e7": "99999999.99",
 		} {
 			if got := c.order(c.mustCreate(post(withField("total_amount", sent))).OrderID).TotalAmount; got != want {
 				c.Errorf("sent %s, got %s", sent, got)
@@ -135,6 +138,17 @@ var httpTests = []httpTest{
 		}
 		if other := c.mustCreate(post(good, "Idempotency-Key", "k-2")); other.OrderID == first.OrderID {
 			c.Errorf("another key has the same order")
+		}
+	}},
+	{"I3 47 a number with an exponent or an empty fraction is the same request as one without", func(c *client) {
+		millions := func(user, amount string) request {
+			return post(fmt.Sprintf(`{"user_id": %s, "item_ids": [890], "total_amount": %s}`, user, amount), "Idempotency-Key", "k")
+		}
+		first := c.mustCreate(millions("5", "10000000"))
+		for _, r := range []request{millions("5.0", "1.0E7"), millions(`"5"`, `"10000000.00"`), millions("5.00", "1e7"), millions("5", "10000000000e-3")} {
+			if a := c.do(r); a.StatusCode != 201 || a.Header.Get("Idempotency-Replayed") != "true" || decode[created](c, a) != first {
+				c.Errorf("%s: %s %v %s", r.body, a.Status, a.Header, a.body)
+			}
 		}
 	}},
 	{"I2 48 the same key with another request is refused", func(c *client) {
