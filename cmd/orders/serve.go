@@ -81,9 +81,9 @@ func shutdown(server *http.Server) error {
 	return nil
 }
 
-// newHandler serves the API and its description.
+// newHandler serves the API and its docs.
 func newHandler(store *sqlite.Store, log *slog.Logger) http.Handler {
-	return withDescription(api.New(api.Config{
+	return withDocs(api.New(api.Config{
 		Orders: store, Metrics: store, Health: store.Ping,
 		RequestID: requestIDs(), Now: time.Now, Log: log,
 	}))
