@@ -130,7 +130,7 @@ func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 		{event: "metrics", status: 200, want: []string{`"total_orders":0,`}},
 		{event: "processor", want: []string{noFailures}, buried: []string{startSample}},
 
-		{event: "create", status: 201, want: []string{sample, `"Location":"/api/orders/` + sample + `/status/"`, `"status":"Pending"`}},
+		{event: "create", status: 201, want: []string{sample, `"Location":"../` + sample + `/"`, `"status":"Pending"`}},
 		{event: "create", status: 201, want: []string{sample, `"Idempotency-Replayed":"true"`}},
 		{event: "create-bad", status: 400, want: []string{`"pointer":"/user_id"`, `"pointer":"/item_ids"`, `"pointer":"/total_amount"`}},
 		{event: "ids", status: 200, want: []string{`[{"order_id":"` + sample + `"}]`}},

@@ -152,14 +152,24 @@ func cleanPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if escaped := r.URL.EscapedPath(); escaped != cleaned(escaped) {
 			if u, err := r.URL.Parse(cleaned(escaped)); err == nil {
-				clone := *r
-				clone.URL = u
-				clone.URL.RawQuery = r.URL.RawQuery
-				r = &clone
+				u.RawQuery = r.URL.RawQuery
+				r = r.WithContext(context.WithValue(r.Context(), uncleanPath{}, r.URL.Path))
+				r.URL = u
 			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// uncleanPath is the key of the path that cleanPath has replaced.
+type uncleanPath struct{}
+
+// sentPath is the path of a request as it was sent.
+func sentPath(r *http.Request) string {
+	if path, ok := r.Context().Value(uncleanPath{}).(string); ok {
+		return path
+	}
+	return r.URL.Path
 }
 
 func cleaned(p string) string {

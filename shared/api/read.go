@@ -129,7 +129,8 @@ func (a *api) ids(r *http.Request) (response, error) {
 	}
 	res, err := answerJSON("", entries)
 	if page.Next != "" {
-		next := fmt.Sprintf(`</api/orders/ids/?limit=%d&cursor=%s>; rel="next"`, limit, encodeCursor(page.Next))
+		// Relative to the list itself, whatever prefix a proxy has added to its path.
+		next := fmt.Sprintf(`<?limit=%d&cursor=%s>; rel="next"`, limit, encodeCursor(page.Next))
 		res.header = append(res.header, headerField{"Link", next})
 	}
 	return res, err

@@ -14,7 +14,7 @@ import (
 var httpTests = []httpTest{
 	{"the original order is taken as it stands, and completed", func(c *client) {
 		const original = `{"user_id": 645, "order_id": "userTest23", "item_ids": [890, 563], "total_amount": 1650.78, "status": "Processing"}`
-		for _, target := range []string{"/api/orders/create/", "/api/orders/create", "/api/orders/", "/api/orders", "//api/orders/", "/api//orders/./create"} {
+		for _, target := range []string{"/api/orders/create/", "/api/orders/create", "/api/orders/", "/api/orders", "//api/orders/", "/api//orders/./create", "/api/orders//", "/api/orders/create//./"} {
 			r := post(original)
 			r.target = target
 			got := c.mustCreate(r)
@@ -181,18 +181,20 @@ var httpTests = []httpTest{
 			c.mustCreate(post(good))
 		}
 		c.awaitCount(25)
-		var got []order.ID
-		for target := "/api/orders/ids/?limit=10"; target != ""; {
-			a := c.do(get(target))
-			for _, entry := range decode[[]struct {
-				OrderID order.ID `json:"order_id"`
-			}](c, a) {
-				got = append(got, entry.OrderID)
+		for _, start := range []string{"/api/orders/ids/?limit=10", "/api/orders/ids?limit=10&colour=red", "//api/orders/ids//?limit=10"} {
+			var got []order.ID
+			for target := start; target != ""; {
+				a := c.do(get(target))
+				for _, entry := range decode[[]struct {
+					OrderID order.ID `json:"order_id"`
+				}](c, a) {
+					got = append(got, entry.OrderID)
+				}
+				target = c.nextPage(target, a)
 			}
-			target = nextLink(a)
-		}
-		if want := c.all(1000); !slices.Equal(got, want) {
-			c.Errorf("links give %v, not %v", got, want)
+			if want := c.all(1000); !slices.Equal(got, want) {
+				c.Errorf("links from %s give %v, not %v", start, got, want)
+			}
 		}
 	}},
 	{"45 a cursor that was damaged is refused, and each page has an end", func(c *client) {
@@ -200,7 +202,8 @@ var httpTests = []httpTest{
 			c.mustCreate(post(good))
 		}
 		c.awaitCount(3)
-		_, cursor, _ := strings.Cut(nextLink(c.do(get("/api/orders/ids/?limit=1"))), "cursor=")
+		const first = "/api/orders/ids/?limit=1"
+		_, cursor, _ := strings.Cut(c.nextPage(first, c.do(get(first))), "cursor=")
 		for _, bad := range damaged(cursor) {
 			c.reject(rejection{"45: " + bad, get("/api/orders/ids/?cursor=" + bad), 400, codes("invalid_cursor")})
 		}
@@ -243,11 +246,17 @@ func decodeReference(sent string) string {
 	return ""
 }
 
-// nextLink is the target of the Link header to the next page, "" on the last.
-func nextLink(a answer) string {
-	target, rest, _ := strings.Cut(strings.TrimPrefix(a.Header.Get("Link"), "<"), ">")
+// nextPage returns the target of the page that follows on a, the answer to target, "" on the
+// last page. It is the same whatever prefix a proxy puts before the path.
+func (c *client) nextPage(target string, a answer) string {
+	c.Helper()
+	link, rest, _ := strings.Cut(strings.TrimPrefix(a.Header.Get("Link"), "<"), ">")
 	if rest != `; rel="next"` {
 		return ""
 	}
-	return target
+	next := c.resolve("https://shop.example"+target, link).RequestURI()
+	if prefixed := c.resolve("https://shop.example/v1"+target, link).RequestURI(); prefixed != "/v1"+next {
+		c.Errorf("%s has the link %s, which leads to %s under the prefix /v1", target, link, prefixed)
+	}
+	return next
 }
