@@ -7,7 +7,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 contract=$PWD/../openapi.yaml
 tools=$PWD/../.tools
 generator() { # NAME FOLDER: generate with openapi-generator
-	java -jar "$tools"/openapi-generator/openapi-generator-cli-*.jar generate -i "$contract" -g "$1" -o "$2" >"$2.log" || { cat "$2.log"; exit 1; }
+	local log
+	log=$(java -jar "$tools"/openapi-generator/openapi-generator-cli-*.jar generate -i "$contract" -g "$1" -o "$2" 2>&1) ||
+		{ echo "$log"; return 1; }
 }
 part() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
 

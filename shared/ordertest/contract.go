@@ -187,7 +187,7 @@ func (c *contract) unknown(status int, described *v3.PathItem, e exchange) []str
 // contractURL spells a URL's path as the contract does.
 func contractURL(u *url.URL) *url.URL {
 	spelled := path.Clean("/" + u.EscapedPath())
-	if spelled != "/" && strings.HasPrefix(spelled, "/api/") {
+	if strings.HasPrefix(spelled, "/api/") {
 		spelled += "/"
 	}
 	unescaped, err := url.PathUnescape(spelled)

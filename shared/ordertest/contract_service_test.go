@@ -113,7 +113,7 @@ func TestEveryRouteKeepsTheContract(t *testing.T) {
 		{"GET", "/healthz", 200},
 		{"HEAD", "/healthz/", 200},
 		{"GET", "/readyz", 200},
-		{"GET", "/livez", 200},
+		{"GET", "/livez/", 200},
 		{"GET", "/api/orders/%2e%2e%2f%00/status/", 404},
 		{"GET", "/api/orders/ORD00000000000000000000000000/", 404},
 		{"HEAD", "/api/orders/nonsense", 404},
