@@ -31,24 +31,24 @@ func TestTheDocsPageWorksInABrowser(t *testing.T) {
 		operations = `.opblock-summary-control`
 		metrics    = `#operations-operation-getMetrics `
 	)
-	do(t, browser,
+	do(browser, t,
 		chromedp.EmulateViewport(1440, 900),
 		chromedp.Navigate(proxy.URL+"/shop/"), // from where a browser is led to the page
 		chromedp.WaitVisible(operations),
 	)
-	if end := number(t, browser, `document.querySelector('`+operations+`').getBoundingClientRect().bottom`); end > 450 {
+	if end := number(browser, t, `document.querySelector('`+operations+`').getBoundingClientRect().bottom`); end > 450 {
 		t.Errorf("the first operation ends at %g px of 900", end)
 	}
-	do(t, browser,
+	do(browser, t,
 		chromedp.EmulateViewport(360, 740),
 		chromedp.Evaluate[chromedp.Void](`document.querySelectorAll('`+operations+`, .models-control').forEach(b => b.click())`),
 		chromedp.WaitVisible(metrics+`.execute`),
 	)
-	if width := number(t, browser, `document.documentElement.scrollWidth`); width > 360 {
+	if width := number(browser, t, `document.documentElement.scrollWidth`); width > 360 {
 		t.Errorf("the page is %g px wide on a screen of 360 px", width)
 	}
 	const last = "the test has seen enough"
-	do(t, browser,
+	do(browser, t,
 		chromedp.Click(metrics+`.execute`),
 		chromedp.WaitVisible(metrics+`.live-responses-table`),
 		chromedp.Evaluate[chromedp.Void](`console.log("`+last+`")`),
@@ -83,14 +83,14 @@ func openBrowser(t *testing.T) context.Context {
 	return browser
 }
 
-func do(t *testing.T, browser context.Context, steps ...chromedp.Action[chromedp.Void]) {
+func do(browser context.Context, t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	if err := chromedp.Do(browser, steps...); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func number(t *testing.T, browser context.Context, expression string) float64 {
+func number(browser context.Context, t *testing.T, expression string) float64 {
 	t.Helper()
 	n, err := chromedp.Run(browser, chromedp.Evaluate[float64](expression))
 	if err != nil {

@@ -6,15 +6,24 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 )
 
+// A described is what came back from the docs.
+type described struct {
+	url    *url.URL
+	status int
+	header http.Header
+	body   []byte
+}
+
 // docsBefore serves the docs below a prefix, before a service that answers 418 to everything,
 // and returns what asks for them.
-func docsBefore(t *testing.T) (ask func(method, path string, header ...string) (*http.Response, []byte)) {
+func docsBefore(t *testing.T) (ask func(method, path string, header ...string) described) {
 	t.Helper()
 	service := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	server := httptest.NewServer(http.StripPrefix("/shop", withDocs(service)))
@@ -23,7 +32,7 @@ func docsBefore(t *testing.T) (ask func(method, path string, header ...string) (
 		Transport:     &http.Transport{DisableCompression: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return func(method, path string, header ...string) (*http.Response, []byte) {
+	return func(method, path string, header ...string) described {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), method, server.URL+"/shop"+path, nil)
 		if err != nil {
@@ -41,7 +50,7 @@ func docsBefore(t *testing.T) (ask func(method, path string, header ...string) (
 		if err != nil {
 			t.Fatal(err)
 		}
-		return res, body
+		return described{req.URL, res.StatusCode, res.Header, body}
 	}
 }
 
@@ -50,39 +59,39 @@ func TestTheContractIsServedAsItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, body := docsBefore(t)("GET", "/openapi.yaml")
-	mediaType := res.Header.Get("Content-Type")
-	if res.StatusCode != http.StatusOK || mediaType != "application/yaml" || !bytes.Equal(body, want) {
-		t.Errorf("answered %s %s with %d bytes, want the %d of openapi.yaml", res.Status, mediaType, len(body), len(want))
+	file := docsBefore(t)("GET", "/openapi.yaml")
+	mediaType := file.header.Get("Content-Type")
+	if file.status != http.StatusOK || mediaType != "application/yaml" || !bytes.Equal(file.body, want) {
+		t.Errorf("answered %d %s with %d bytes, want the %d of openapi.yaml", file.status, mediaType, len(file.body), len(want))
 	}
 }
 
 // The parts of the page are asked for as it names them, so all of this holds below the prefix.
 func TestThePageLoadsItsPartsFromThisProgramOnly(t *testing.T) {
 	ask := docsBefore(t)
-	res, page := ask("GET", "/docs/")
-	if policy := res.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none';") {
+	page := ask("GET", "/docs/")
+	if policy := page.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none';") {
 		t.Errorf("the browser is told %q", policy)
 	}
-	if other := regexp.MustCompile(`(https?:)?//\w+[.:]\w+`).Find(page); other != nil {
+	if other := regexp.MustCompile(`(https?:)?//\w+[.:]\w+`).Find(page.body); other != nil {
 		t.Errorf("the page names another host: %s", other)
 	}
-	parts := regexp.MustCompile(`<(?:script|img|link)\b[^>]*\b(?:src|href)="([^"]*)"`).FindAllSubmatch(page, -1)
+	parts := regexp.MustCompile(`<(?:script|img|link)\b[^>]*\b(?:src|href)="([^"]*)"`).FindAllSubmatch(page.body, -1)
 	if len(parts) < 3 {
 		t.Errorf("the page has %d parts, want its scripts and styles", len(parts))
 	}
 	for _, part := range parts {
 		reference := string(part[1])
-		at, err := res.Request.URL.Parse(reference)
+		at, err := page.url.Parse(reference)
 		if err != nil || strings.HasPrefix(reference, "/") {
 			t.Errorf("the page loads %s: %v", reference, err)
 			continue
 		}
-		file, body := ask("GET", strings.TrimPrefix(at.Path, "/shop"))
-		if file.StatusCode != http.StatusOK || len(body) == 0 {
-			t.Errorf("%s: answered %s with %d bytes", reference, file.Status, len(body))
+		file := ask("GET", strings.TrimPrefix(at.Path, "/shop"))
+		if file.status != http.StatusOK || len(file.body) == 0 {
+			t.Errorf("%s: answered %d with %d bytes", reference, file.status, len(file.body))
 		}
-		foreign := regexp.MustCompile(`url\(["']?(https?:)?//[^)]*`).Find(body)
+		foreign := regexp.MustCompile(`url\(["']?(https?:)?//[^)]*`).Find(file.body)
 		if strings.HasSuffix(reference, ".css") && foreign != nil {
 			t.Errorf("%s loads %s", reference, foreign)
 		}
@@ -90,9 +99,9 @@ func TestThePageLoadsItsPartsFromThisProgramOnly(t *testing.T) {
 }
 
 func TestThePageReadsTheContractAndAsksNobodyToCheckIt(t *testing.T) {
-	_, script := docsBefore(t)("GET", "/docs/page.js")
+	script := docsBefore(t)("GET", "/docs/page.js")
 	for _, setting := range []string{`url: "../openapi.yaml"`, "validatorUrl: null"} {
-		if !bytes.Contains(script, []byte(setting)) {
+		if !bytes.Contains(script.body, []byte(setting)) {
 			t.Errorf("the page has not %s", setting)
 		}
 	}
@@ -101,27 +110,30 @@ func TestThePageReadsTheContractAndAsksNobodyToCheckIt(t *testing.T) {
 func TestTheDocsAreCompressedAndRevalidatedByTheirETag(t *testing.T) {
 	ask := docsBefore(t)
 	for _, path := range []string{"/openapi.yaml", "/docs/", "/docs/swagger-ui-bundle.js"} {
-		plain, body := ask("GET", path, "Accept-Encoding", "br, gzip;q=0")
-		zipped, compressed := ask("GET", path, "Accept-Encoding", "gzip, deflate, br")
-		for _, res := range []*http.Response{plain, zipped} {
-			etag := res.Header.Get("ETag")
-			if !regexp.MustCompile(`^"[!-~]+"$`).MatchString(etag) || res.Header.Get("Cache-Control") != "no-cache" || res.Header.Get("Vary") != "Accept-Encoding" {
-				t.Errorf("%s: headers %v", path, res.Header)
+		etags := map[string]string{}
+		bodies := map[string][]byte{}
+		for accepted, encoding := range map[string]string{"br, gzip;q=0": "", "gzip, deflate, br": "gzip"} {
+			file := ask("GET", path, "Accept-Encoding", accepted)
+			etag := file.header.Get("ETag")
+			if !regexp.MustCompile(`^"[!-~]+"$`).MatchString(etag) || file.header.Get("Content-Encoding") != encoding ||
+				file.header.Get("Cache-Control") != "no-cache" || file.header.Get("Vary") != "Accept-Encoding" {
+				t.Errorf("%s for %s: headers %v", path, accepted, file.header)
 			}
-			again, rest := ask("GET", path, "Accept-Encoding", res.Request.Header.Get("Accept-Encoding"), "If-None-Match", `"x", W/`+etag)
-			if again.StatusCode != http.StatusNotModified || len(rest) > 0 {
-				t.Errorf("%s: answered %s when its ETag is %s", path, again.Status, etag)
+			again := ask("GET", path, "Accept-Encoding", accepted, "If-None-Match", `"x", W/`+etag)
+			if again.status != http.StatusNotModified || len(again.body) > 0 {
+				t.Errorf("%s for %s: answered %d when its ETag is %s", path, accepted, again.status, etag)
 			}
+			etags[encoding], bodies[encoding] = etag, file.body
 		}
-		if plain.Header.Get("Content-Encoding") != "" || zipped.Header.Get("Content-Encoding") != "gzip" || plain.Header.Get("ETag") == zipped.Header.Get("ETag") {
-			t.Errorf("%s: headers %v and %v", path, plain.Header, zipped.Header)
+		if etags[""] == etags["gzip"] {
+			t.Errorf("%s has the ETag %s, compressed or not", path, etags[""])
 		}
-		z, err := gzip.NewReader(bytes.NewReader(compressed))
+		z, err := gzip.NewReader(bytes.NewReader(bodies["gzip"]))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if unpacked, err := io.ReadAll(z); err != nil || !bytes.Equal(unpacked, body) {
-			t.Errorf("%s: unpacks to %d bytes, want %d: %v", path, len(unpacked), len(body), err)
+		if unpacked, err := io.ReadAll(z); err != nil || !bytes.Equal(unpacked, bodies[""]) {
+			t.Errorf("%s: unpacks to %d bytes, want %d: %v", path, len(unpacked), len(bodies[""]), err)
 		}
 	}
 }
@@ -148,10 +160,10 @@ func TestWhatIsNotTheDocsGoesToTheService(t *testing.T) {
 		{"POST", "/docs/", "*/*", http.StatusMethodNotAllowed, "", "GET, HEAD"},
 		{"DELETE", "/docs", "*/*", http.StatusMethodNotAllowed, "", "GET, HEAD"},
 	} {
-		res, _ := ask(tt.method, tt.path, "Accept", tt.accept)
-		if res.StatusCode != tt.status || res.Header.Get("Location") != tt.location || res.Header.Get("Allow") != tt.allow {
-			t.Errorf("%s %s for %s: %s, Location %q, Allow %q; want %+v",
-				tt.method, tt.path, tt.accept, res.Status, res.Header.Get("Location"), res.Header.Get("Allow"), tt)
+		got := ask(tt.method, tt.path, "Accept", tt.accept)
+		if got.status != tt.status || got.header.Get("Location") != tt.location || got.header.Get("Allow") != tt.allow {
+			t.Errorf("%s %s for %s: %d, Location %q, Allow %q; want %+v",
+				tt.method, tt.path, tt.accept, got.status, got.header.Get("Location"), got.header.Get("Allow"), tt)
 		}
 	}
 }
