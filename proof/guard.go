@@ -39,7 +39,7 @@ func guards() []guard {
 		apiGuards, orderGuards, processGuards,
 		sqliteCreateGuards, sqliteWorkGuards, sqliteFileGuards, diskGuards, serverGuards, docsGuards,
 		lambdaGuards, clientGuards, storeGuards, listGuards, relayGuards, tallyGuards,
-		queueGuards, receiverGuards, redriveGuards, networkGuards, chaosGuards,
+		queueGuards, receiverGuards, redriveGuards, reconcileGuards, networkGuards, chaosGuards,
 	)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -108,10 +109,15 @@ func TestARequestWithoutAHostIsMisdirected(t *testing.T) {
 			t.Fatal(err)
 		}
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil || res.StatusCode != want {
-			t.Errorf("%s without a Host is answered %v, %v; want %d", path, res, err, want)
+		if err != nil {
+			t.Fatal(err)
 		}
-		_ = conn.Close()
+		if res.StatusCode != want {
+			t.Errorf("%s without a Host is answered %s, want %d", path, res.Status, want)
+		}
+		if err := errors.Join(res.Body.Close(), conn.Close()); err != nil {
+			t.Error(err)
+		}
 	}
 	if err := s.stop(); err != nil {
 		t.Error(err)

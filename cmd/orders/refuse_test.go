@@ -67,8 +67,8 @@ func TestFileThatMustNotBeWrittenIsRefused(t *testing.T) {
 		file, folder os.FileMode
 		want         string
 	}{
-		{"a file to read only", 0o444, 0o777, "attempt to write a readonly database"},
-		{"a file that is not to be read", 0o000, 0o777, "unable to open database file"},
+		{"a file to read only", 0o444, 0o777, "cannot be written: the file or its disk is read-only"},
+		{"a file that is not to be read", 0o000, 0o777, "permission denied"},
 		{"a folder to read only", 0o666, 0o555, "permission denied"},
 	}
 	for _, test := range tests {
@@ -232,4 +232,33 @@ func connect(t *testing.T, db string) *sqlite.Conn {
 		t.Fatal(err)
 	}
 	return conn
+}
+
+// What the superuser did with a file, to check or to serve it, does not keep the service of
+// the file's own user from starting.
+func TestTheSuperuserStandsInNobodysWay(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("*** SKIPPED: only the superuser can show this ***")
+	}
+	db := filepath.Join(publicFolder(t), "orders.db")
+	served := func() *exec.Cmd { return program(t, "serve", "--addr", "127.0.0.1:0", "--db", db) }
+	serveAsUser := func() {
+		t.Helper()
+		cmd := served()
+		asOrdinaryUser(t, cmd)
+		startOn(t, cmd).end(t)
+	}
+	serveAsUser()
+	if err := os.Remove(db + ".lock"); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := program(t, "check", "--db", db).CombinedOutput(); err != nil {
+		t.Errorf("check: %v, %s", err, output)
+	}
+	serveAsUser()
+	if err := os.Remove(db + ".lock"); err != nil {
+		t.Fatal(err)
+	}
+	startOn(t, served()).end(t)
+	serveAsUser()
 }

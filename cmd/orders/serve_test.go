@@ -231,7 +231,8 @@ func startOnLockedFile(t *testing.T, db string) (seen bool) {
 	}
 	for status(http.MethodGet, "/livez") == 0 {
 		select {
-		case <-ended:
+		case err := <-ended:
+			t.Log("it gave up:", err)
 			return false
 		default:
 			time.Sleep(time.Millisecond)

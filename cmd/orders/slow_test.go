@@ -129,7 +129,7 @@ func openInMemory(t *testing.T, log *slog.Logger) (*sqlite.Store, *server, *memo
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), sqlite.Config{
 		Path: filepath.Join(t.TempDir(), "orders.db"), ProcessingTime: maxProcessingTime,
-		Now: time.Now, Random: rand.Reader, Log: log,
+		Now: laterThanTheBubble, Random: rand.Reader, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -140,6 +140,9 @@ func openInMemory(t *testing.T, log *slog.Logger) (*sqlite.Store, *server, *memo
 	server.open(store)
 	return store, server, network
 }
+
+// laterThanTheBubble is a clock for orders: that of a bubble begins in the year 2000.
+func laterThanTheBubble() time.Time { return time.Now().Add(30 * 365 * 24 * time.Hour) }
 
 func placeOrder(network *memoryNetwork) error {
 	began := time.Now()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,7 +24,8 @@ type keptConnection struct {
 	in   *bufio.Reader
 }
 
-func (k *keptConnection) ask(t *testing.T, request string) *http.Response {
+// ask returns the status of the answer, and whether it closes the connection.
+func (k *keptConnection) ask(t *testing.T, request string) (status int, closes bool) {
 	t.Helper()
 	if _, err := io.WriteString(k.conn, request); err != nil {
 		t.Fatal(err)
@@ -32,10 +34,11 @@ func (k *keptConnection) ask(t *testing.T, request string) *http.Response {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+	_, err = io.Copy(io.Discard, res.Body)
+	if err := errors.Join(err, res.Body.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return res
+	return res.StatusCode, res.Close
 }
 
 const askReady = "GET /readyz HTTP/1.1\r\nHost: orders\r\n\r\n"
@@ -48,8 +51,8 @@ func TestAStoppingServiceIsNotReadyAndAnswersKeptConnections(t *testing.T) {
 		for range 3 {
 			conn := network.dial()
 			k := &keptConnection{conn, bufio.NewReader(conn)}
-			if res := k.ask(t, askReady); res.StatusCode != http.StatusOK {
-				t.Fatalf("before the stop: /readyz answers %s", res.Status)
+			if status, closes := k.ask(t, askReady); status != http.StatusOK || closes {
+				t.Fatalf("before the stop: /readyz answers %d, close %t", status, closes)
 			}
 			kept = append(kept, k)
 		}
@@ -62,9 +65,9 @@ func TestAStoppingServiceIsNotReadyAndAnswersKeptConnections(t *testing.T) {
 			request string
 			status  int
 		}{0: {askReady, 503}, 1: {create, 201}, 2: {strings.Replace(askReady, "readyz", "livez", 1), 200}} {
-			res := kept[i].ask(t, want.request)
-			if _, err := kept[i].in.ReadByte(); res.StatusCode != want.status || !res.Close || err != io.EOF {
-				t.Errorf("%q is answered %s, close %t, and then %v; want %d and a closed connection", want.request, res.Status, res.Close, err, want.status)
+			status, closes := kept[i].ask(t, want.request)
+			if _, err := kept[i].in.ReadByte(); status != want.status || !closes || err != io.EOF {
+				t.Errorf("%q is answered %d, close %t, and then %v; want %d and a closed connection", want.request, status, closes, err, want.status)
 			}
 		}
 		began := time.Now()
@@ -171,4 +174,24 @@ func TestAFloodOfTheServersOwnLinesIsCounted(t *testing.T) {
 	if written < 10 || written > flood/10 || !strings.Contains(string(logs.Bytes()), `route=net/http status=0 count=`) {
 		t.Errorf("%d lines of %d were written:\n%s", written, flood, logs.Bytes())
 	}
+}
+
+// F23: the store says once that it takes no orders, however many are refused meanwhile.
+func TestCreatesThatTheStoreRefusesLeaveNoLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logs := &ordertest.LogBuffer{}
+		store, server, network := openInMemory(t, slog.New(slog.NewTextHandler(logs, nil)))
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := placeOrder(network); err == nil || !strings.Contains(err.Error(), "503") {
+			t.Errorf("a create with a closed store: %v, want 503", err)
+		}
+		if text := string(logs.Bytes()); text != "" {
+			t.Errorf("it logged %s", text)
+		}
+		if err := server.stop(0); err != nil {
+			t.Error(err)
+		}
+	})
 }

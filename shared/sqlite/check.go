@@ -62,35 +62,42 @@ type checker struct {
 
 // open makes the process the owner of the file for as long as it is checked.
 func (c *checker) open(ctx context.Context, path string) (err error) {
-	if err := regularFile(path); err != nil {
+	o, err := inspect(path)
+	if err != nil {
 		return err
 	}
-	lock := lockOf(path)
-	if err := own(lock); err != nil {
+	defer func() { err = errors.Join(err, o.release()) }()
+	if err := o.checkLog(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
-
-	if c.conn, err = sqlite.OpenConn(path, sqlite.OpenReadOnly); err != nil {
+	if c.conn, err = openToRead(o.file); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.conn.Close()) }()
-	c.conn.SetBusyTimeout(busyTimeout)
 	c.conn.SetInterrupt(ctx.Done())
 	return c.check()
 }
 
-// regularFile returns an error unless path is that of a regular file:
-// fs.ErrNotExist when there is nothing.
-func regularFile(path string) error {
-	info, err := os.Stat(path)
-	if failed, ok := errors.AsType[*fs.PathError](err); ok {
-		return failed.Err // without the path, which the caller names
+// openToRead opens a file that its caller owns. SQLite makes files beside the database
+// to read it; where it may not, a file without a log can be read without them.
+func openToRead(file string) (*sqlite.Conn, error) {
+	conn, err := sqlite.OpenConn(file, sqlite.OpenReadOnly)
+	if err == nil {
+		conn.SetBusyTimeout(busyTimeout)
+		if _, err = queryInt(conn, "SELECT count(*) FROM sqlite_schema"); err == nil {
+			return conn, nil
+		}
+		err = errors.Join(err, conn.Close())
 	}
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("is not a file")
+	if log, failed := os.Stat(file + "-wal"); !errors.Is(failed, fs.ErrNotExist) && (failed != nil || log.Size() > 0) {
+		return nil, err
 	}
-	return err
+	switch sqlite.ErrCode(err).ToPrimary() {
+	case sqlite.ResultCantOpen, sqlite.ResultReadOnly:
+		return openImmutable(file)
+	default:
+		return nil, err
+	}
 }
 
 func (c *checker) check() error {
