@@ -37,7 +37,7 @@ const (
 func guards() []guard {
 	return slices.Concat(
 		apiGuards, orderGuards, processGuards,
-		sqliteCreateGuards, sqliteRowGuards, sqliteWorkGuards, sqliteFileGuards, diskGuards, serverGuards,
+		sqliteCreateGuards, sqliteRowGuards, sqliteWorkGuards, sqliteFileGuards, diskGuards, serverGuards, docsGuards,
 		lambdaGuards, clientGuards, storeGuards, listGuards, relayGuards, tallyGuards,
 		queueGuards, receiverGuards, redriveGuards, reconcileGuards, networkGuards, chaosGuards,
 	)
