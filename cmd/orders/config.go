@@ -19,6 +19,8 @@ type config struct {
 	processingTime time.Duration
 	logLevel       slog.Level
 	logFormat      string // "text", "json", or "" to go by the terminal
+	repair         bool
+	file           string // the argument of backup and restore
 }
 
 // Bounds of the processing time; the upper one is what a queue on AWS can delay.
@@ -67,31 +69,53 @@ var (
 // inMemory is SQLite's name for a database that is gone with its connection.
 const inMemory = ":memory:"
 
-// parseConfig reads the settings that a command has, and reports all that is
+// parseConfig reads the settings and the argument that a command has, and reports all that is
 // wrong with them together. A flag goes before its variable. It returns
 // flag.ErrHelp when the arguments ask for help.
-func parseConfig(settings []setting, args []string, getenv func(string) string) (config, error) {
+func parseConfig(c command, args []string, getenv func(string) string) (config, error) {
 	flags := flag.NewFlagSet("orders", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	values := make([]*string, len(settings))
-	for i, s := range settings {
+	var cfg config
+	for name, field := range c.switches {
+		flags.BoolVar(field(&cfg), name, false, "")
+	}
+	values := make([]*string, len(c.settings))
+	for i, s := range c.settings {
 		values[i] = flags.String(s.flag, cmp.Or(getenv(s.variable), s.fallback), "")
 	}
-	var cfg config
-	var problems []error
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+	arguments, err := parseInterspersed(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
 		return cfg, err
-	} else if err != nil {
-		problems = append(problems, err)
-	} else if flags.NArg() > 0 {
-		problems = append(problems, fmt.Errorf("unexpected argument %q", flags.Arg(0)))
 	}
-	for i, s := range settings {
+	var problems []error
+	if err != nil {
+		problems = append(problems, err)
+	} else if c.argument != "" && len(arguments) == 0 {
+		problems = append(problems, fmt.Errorf("%s is missing: the path of a file", c.argument))
+	} else if c.argument != "" {
+		cfg.file, arguments = arguments[0], arguments[1:]
+	}
+	if len(arguments) > 0 {
+		problems = append(problems, fmt.Errorf("unexpected argument %q", arguments[0]))
+	}
+	for i, s := range c.settings {
 		if !s.set(&cfg, *values[i]) {
 			problems = append(problems, fmt.Errorf("--%s (%s) must be %s, not %q", s.flag, s.variable, s.rule, *values[i]))
 		}
 	}
 	return cfg, errors.Join(problems...)
+}
+
+// parseInterspersed returns the arguments that are no flags, which may stand before, between and
+// behind the flags.
+func parseInterspersed(flags *flag.FlagSet, args []string) (arguments []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil || flags.NArg() == 0 {
+			return arguments, err
+		}
+		arguments = append(arguments, flags.Arg(0))
+		args = flags.Args()[1:]
+	}
 }
 
 func validAddr(addr string) bool {

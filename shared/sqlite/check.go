@@ -22,6 +22,9 @@ type Report struct {
 	// DeadLetters is how many messages could never succeed. They are for an
 	// operator to look at, and no fault of the file's.
 	DeadLetters int64
+	// Damaged says that SQLite itself finds the file damaged. The report then has its findings and
+	// nothing else: what is read from such a file says little.
+	Damaged bool
 	// Findings says what does not fit together, a sentence each. It is empty
 	// when everything does.
 	Findings []string
@@ -34,21 +37,42 @@ const maxFindings = 100
 // together. It changes nothing in the file, but locks it as Open does, so that
 // nobody else changes it meanwhile. Its memory does not grow with the number of orders.
 //
-// When SQLite itself finds the file damaged, the report has those findings and
-// nothing else: what is read from such a file says little.
-//
 // It returns fs.ErrNotExist when there is no file, ErrInUse, ErrNewer or
 // ErrDamaged, with the path, when it cannot be read as one of ours, or the
 // operating system's reason.
 func Check(ctx context.Context, path string) (Report, error) {
-	var c checker
-	if err := c.open(ctx, path); err != nil {
+	report, err := check(ctx, path)
+	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", path, explain(err))
 	}
-	if c.more > 0 {
-		c.report.Findings = append(c.report.Findings, fmt.Sprintf("and %d more findings", c.more))
+	return report, nil
+}
+
+// check makes the process the owner of the file for as long as it is checked.
+func check(ctx context.Context, path string) (report Report, err error) {
+	if err := regularFile(path); err != nil {
+		return report, err
 	}
-	return c.report, nil
+	lock := lockOf(path)
+	if err := own(lock); err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	return checkOwned(ctx, path)
+}
+
+// checkOwned checks a file that the process owns, or that nobody else knows.
+func checkOwned(ctx context.Context, path string) (report Report, err error) {
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadOnly)
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	conn.SetBusyTimeout(busyTimeout)
+	conn.SetInterrupt(ctx.Done())
+	c := checker{conn: conn}
+	err = c.check()
+	return c.result(), err
 }
 
 type checker struct {
@@ -58,26 +82,6 @@ type checker struct {
 
 	// The checkpoints.
 	finished, keyed int64
-}
-
-// open makes the process the owner of the file for as long as it is checked.
-func (c *checker) open(ctx context.Context, path string) (err error) {
-	if err := regularFile(path); err != nil {
-		return err
-	}
-	lock := lockOf(path)
-	if err := own(lock); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
-
-	if c.conn, err = sqlite.OpenConn(path, sqlite.OpenReadOnly); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.conn.Close()) }()
-	c.conn.SetBusyTimeout(busyTimeout)
-	c.conn.SetInterrupt(ctx.Done())
-	return c.check()
 }
 
 // regularFile returns an error unless path is that of a regular file:
@@ -101,7 +105,12 @@ func (c *checker) check() error {
 	if known := len(migrations); version < known {
 		return fmt.Errorf("has schema %d, and this program %d: serve the file once, which brings it up to date", version, known)
 	}
-	if err := c.integrity(); err != nil || len(c.report.Findings) > 0 {
+	return c.read()
+}
+
+// read reads a file that has this program's schema.
+func (c *checker) read() (err error) {
+	if err := c.integrity(); err != nil || c.report.Damaged {
 		return err
 	}
 	for _, step := range []func() error{c.checkpoints, c.orders, c.tally, c.duplicates, c.keyRows} {
@@ -111,6 +120,15 @@ func (c *checker) check() error {
 	}
 	c.report.DeadLetters, err = queryInt(c.conn, "SELECT count(*) FROM dead_letters")
 	return err
+}
+
+// result is the report, with the findings that it has no room for as a number.
+func (c *checker) result() Report {
+	r := c.report
+	if c.more > 0 {
+		r.Findings = append(r.Findings, fmt.Sprintf("and %d more findings", c.more))
+	}
+	return r
 }
 
 func (c *checker) find(format string, args ...any) {
@@ -147,6 +165,7 @@ func (c *checker) integrity() error {
 	return sqlitex.ExecuteTransient(c.conn, "PRAGMA integrity_check", &sqlitex.ExecOptions{
 		ResultFunc: func(row *sqlite.Stmt) error {
 			if text := row.ColumnText(0); text != "ok" {
+				c.report.Damaged = true
 				c.find("SQLite: %s", text)
 			}
 			return nil

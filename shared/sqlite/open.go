@@ -88,7 +88,10 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 }
 
 // lockOf is the lock of a file, the same one by whatever link it is reached.
-func lockOf(path string) *flock.Flock { return flock.New(target(path) + ".lock") }
+func lockOf(path string) *flock.Flock { return flock.New(target(path) + lockSuffix) }
+
+// lockSuffix is what the lock's name adds to the file's.
+const lockSuffix = ".lock"
 
 // target is the file that a link leads to, beside which SQLite has the log; of all other
 // paths, and of a link to a file that is not made yet, it is the path.
