@@ -67,8 +67,8 @@ func TestFileThatMustNotBeWrittenIsRefused(t *testing.T) {
 		file, folder os.FileMode
 		want         string
 	}{
-		{"a file to read only", 0o444, 0o777, "attempt to write a readonly database"},
-		{"a file that is not to be read", 0o000, 0o777, "unable to open database file"},
+		{"a file to read only", 0o444, 0o777, "cannot be written: the file or its disk is read-only"},
+		{"a file that is not to be read", 0o000, 0o777, "permission denied"},
 		{"a folder to read only", 0o666, 0o555, "permission denied"},
 	}
 	for _, test := range tests {

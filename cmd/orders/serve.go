@@ -27,7 +27,7 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	log := newLogger(cfg, stderr)
 	store, err := sqlite.Open(ctx, sqlite.Config{
 		Path: cfg.db, ProcessingTime: cfg.processingTime,
-		Now: time.Now, Random: bufio.NewReader(rand.Reader), Log: log,
+		Now: time.Now, Elapsed: sqlite.Elapsed, Random: bufio.NewReader(rand.Reader), Log: log,
 	})
 	if err != nil {
 		return err

@@ -198,12 +198,12 @@ func TestABackupTakesThePlaceOfTheLastOneOnlyWhenItFitsTogether(t *testing.T) {
 		t.Errorf("the folder has %s, the file %d bytes", names(t, dest), len(got))
 	}
 	execute(t, path, "UPDATE tally SET pending = 0")
-	overwrite(t, dest+".partial", []byte("what a killed backup has left"))
+	overwrite(t, dest+".partial-1", []byte("what a killed backup has left"))
 	if _, err := sqlite.Backup(t.Context(), path, dest, time.Now); err != nil {
 		t.Fatal(err)
 	}
-	if n := orders(t, dest); n != 5 {
-		t.Errorf("%d orders, not 5", n)
+	if n := orders(t, dest); n != 5 || names(t, dest) != "backup.db" {
+		t.Errorf("%d orders, not 5; the folder has %s", n, names(t, dest))
 	}
 }
 

@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"errors"
-	"io/fs"
-	"os"
 
 	"zombiezen.com/go/sqlite"
 
@@ -48,32 +46,4 @@ func (s *Store) stopIf(err error) bool {
 func isDamage(code sqlite.ResultCode) bool {
 	primary := code.ToPrimary()
 	return primary == sqlite.ResultCorrupt || primary == sqlite.ResultNotADB || code == sqlite.ResultIOErrShortRead
-}
-
-// files are the database and its log as they were opened, by their paths.
-type files map[string]fs.FileInfo
-
-func filesOf(path string) (files, error) {
-	f := files{}
-	file := target(path)
-	for _, path := range []string{file, file + "-wal"} {
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, err
-		}
-		f[path] = info
-	}
-	return f, nil
-}
-
-// gone returns a brokenError when a file was deleted or replaced. SQLite would go on with
-// the open one, and all that it takes would be gone with the process.
-func (f files) gone() error {
-	for path, opened := range f {
-		info, err := os.Stat(path)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, opened) {
-			return &brokenError{path + " was deleted or replaced", nil}
-		}
-	}
-	return nil
 }

@@ -59,10 +59,10 @@ func (h *chaosHome) commit(doing string, g *group, fault string) {
 
 // fails commits, and counts the fault if it was met: nothing of it may show then.
 func (h *chaosHome) fails(doing string, g *group, fault string) {
-	h.writer.failing = false
+	h.health.set(false)
 	mark := h.writer.mark(h.now)
 	h.writer.commit(g, h.writer.queue.pop(h.now), mark, h.now)
-	if h.writer.failing {
+	if h.health.check(h.now) != nil {
 		h.meet(doing, fault)
 	}
 }

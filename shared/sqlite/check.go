@@ -50,25 +50,28 @@ func Check(ctx context.Context, path string) (Report, error) {
 
 // check makes the process the owner of the file for as long as it is checked.
 func check(ctx context.Context, path string) (report Report, err error) {
-	if err := regularFile(path); err != nil {
+	o, err := inspect(path)
+	if err != nil {
 		return report, err
 	}
-	lock := lockOf(path)
-	if err := own(lock); err != nil {
-		return report, err
-	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
-	return checkOwned(ctx, path)
+	defer func() { err = errors.Join(err, o.release()) }()
+	return o.check(ctx)
 }
 
-// checkOwned checks a file that the process owns, or that nobody else knows.
-func checkOwned(ctx context.Context, path string) (report Report, err error) {
-	conn, err := sqlite.OpenConn(path, sqlite.OpenReadOnly)
+func (o *owner) check(ctx context.Context) (Report, error) {
+	if err := o.checkLog(); err != nil {
+		return Report{}, err
+	}
+	return checkFile(ctx, o.file)
+}
+
+// checkFile checks a file that the process owns, or that nobody else knows.
+func checkFile(ctx context.Context, file string) (report Report, err error) {
+	conn, err := openToRead(file)
 	if err != nil {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	conn.SetBusyTimeout(busyTimeout)
 	conn.SetInterrupt(ctx.Done())
 	c := checker{conn: conn}
 	err = c.check()
@@ -84,17 +87,35 @@ type checker struct {
 	finished, keyed int64
 }
 
-// regularFile returns an error unless path is that of a regular file:
-// fs.ErrNotExist when there is nothing.
-func regularFile(path string) error {
-	info, err := os.Stat(path)
-	if failed, ok := errors.AsType[*fs.PathError](err); ok {
-		return failed.Err // without the path, which the caller names
+// openShared opens a file for reading that others may use and change.
+func openShared(file string) (*sqlite.Conn, error) {
+	conn, err := sqlite.OpenConn(file, sqlite.OpenReadOnly)
+	if err != nil {
+		return nil, err
 	}
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("is not a file")
+	conn.SetBusyTimeout(busyTimeout)
+	if _, err := queryInt(conn, "SELECT count(*) FROM sqlite_schema"); err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
-	return err
+	return conn, nil
+}
+
+// openToRead opens a file that its caller owns. SQLite makes files beside the database
+// to read it; where it may not, a file without a log can be read without them.
+func openToRead(file string) (*sqlite.Conn, error) {
+	conn, err := openShared(file)
+	if err == nil {
+		return conn, nil
+	}
+	if log, failed := os.Stat(file + "-wal"); !errors.Is(failed, fs.ErrNotExist) && (failed != nil || log.Size() > 0) {
+		return nil, err
+	}
+	switch sqlite.ErrCode(err).ToPrimary() {
+	case sqlite.ResultCantOpen, sqlite.ResultReadOnly:
+		return openImmutable(file)
+	default:
+		return nil, err
+	}
 }
 
 func (c *checker) check() error {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -16,45 +17,70 @@ import (
 // A partialCopy is a copy of a database that is being made beside the file whose
 // place it will take. Until commit, that file is untouched; afterwards it is the
 // copy. A process that is killed leaves a partial file, which the next copy for the
-// same place replaces.
+// same place removes.
 type partialCopy struct {
 	dest, path string
 	file       *os.File // for fsync; SQLite has descriptors of its own
+	lock       owner    // shows that the process lives
 	now        func() time.Time
 	version    int // of the schema, once it is filled
 }
 
-// newPartialCopy makes the partial file. The caller owns dest, so nobody else makes one.
-func newPartialCopy(dest string, now func() time.Time) (*partialCopy, error) {
-	c := &partialCopy{dest: dest, path: dest + ".partial", now: now}
-	if err := c.remove(); err != nil {
+// partialSuffix and a random number are what the name of a partial file adds to its place's.
+const partialSuffix = ".partial-"
+
+func newPartialCopy(dest string, now func() time.Time) (c *partialCopy, err error) {
+	if err := removeLeftOver(dest); err != nil {
 		return nil, err
 	}
-	var err error
-	c.file, err = os.OpenFile(c.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	c = &partialCopy{dest: dest, now: now}
+	c.file, err = os.CreateTemp(filepath.Dir(dest), filepath.Base(dest)+partialSuffix+"*") // with mode 0600
 	if err != nil {
 		return nil, err
 	}
-	if err := keepOwner(c.file, dest); err != nil {
+	c.path = c.file.Name()
+	c.lock.file = c.path
+	like := dest
+	if _, err := os.Stat(dest); errors.Is(err, fs.ErrNotExist) {
+		like = filepath.Dir(dest)
+	}
+	// A superuser's copy is to be readable for the user whose service it is.
+	if err := errors.Join(c.lock.lockFile(), giveTo(c.path, like)); err != nil {
 		return nil, errors.Join(err, c.discard())
 	}
 	return c, nil
 }
 
-// remove deletes the partial file and what SQLite may have put beside it.
-func (c *partialCopy) remove() error {
-	var failed error
-	for _, suffix := range append([]string{""}, companions...) {
-		if err := os.Remove(c.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			failed = firstError(failed, err)
+// removeLeftOver removes the partial files for that place whose process has died.
+func removeLeftOver(dest string) error {
+	entries, err := os.ReadDir(filepath.Dir(dest))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), filepath.Base(dest)+partialSuffix) {
+			continue
+		}
+		o := owner{file: filepath.Join(filepath.Dir(dest), entry.Name())}
+		if err := o.lockFile(); errors.Is(err, ErrInUse) {
+			continue
+		}
+		if err := errors.Join(os.Remove(o.file), o.release()); err != nil {
+			return err
 		}
 	}
-	return failed
+	return nil
 }
 
-// discard gives the copy up. After commit it does nothing but close the file.
+// discard gives the copy up. After commit there is nothing left to give up.
 func (c *partialCopy) discard() error {
-	return errors.Join(c.file.Close(), c.remove())
+	err := errors.Join(c.file.Close(), c.lock.release())
+	for _, suffix := range append([]string{""}, sideFiles...) {
+		if failed := os.Remove(c.path + suffix); !errors.Is(failed, fs.ErrNotExist) {
+			err = errors.Join(err, failed)
+		}
+	}
+	return err
 }
 
 // commit puts the copy in the place of dest, for good.
@@ -90,9 +116,9 @@ const (
 
 // fillChecked copies the database at path and reads the copy. It returns ErrFindings, with
 // the report, when that does not fit together.
-func (c *partialCopy) fillChecked(ctx context.Context, path string) (Report, error) {
-	if err := c.fill(ctx, path); err != nil {
-		return Report{}, fmt.Errorf("%s: %w", path, explain(err))
+func (c *partialCopy) fillChecked(ctx context.Context, path string, open opener) (Report, error) {
+	if err := c.fill(ctx, path, open); err != nil {
+		return Report{}, err
 	}
 	var report Report
 	var err error
@@ -111,13 +137,19 @@ func (c *partialCopy) fillChecked(ctx context.Context, path string) (Report, err
 // All of it is read inside one transaction: SQLite's online backup begins anew
 // whenever another process has committed, unless its own snapshot holds it. Its
 // connection may only read, so closing it neither checkpoints nor deletes a log.
-func (c *partialCopy) fill(ctx context.Context, path string) (err error) {
-	from, err := sqlite.OpenConn(path, sqlite.OpenReadOnly)
+func (c *partialCopy) fill(ctx context.Context, path string, open opener) error {
+	if err := c.copy(ctx, path, open); err != nil {
+		return fmt.Errorf("%s: %w", path, explain(err))
+	}
+	return nil
+}
+
+func (c *partialCopy) copy(ctx context.Context, path string, open opener) (err error) {
+	from, err := open(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	from.SetBusyTimeout(busyTimeout)
 	if err := sqlitex.ExecuteTransient(from, "BEGIN", nil); err != nil {
 		return err
 	}
@@ -198,7 +230,7 @@ func rest(ctx context.Context, d time.Duration) error {
 // check reads the copy as Check does.
 func (c *partialCopy) check(ctx context.Context) (report Report, err error) {
 	if c.version == len(migrations) {
-		return checkOwned(ctx, c.path)
+		return checkFile(ctx, c.path)
 	}
 	conn, err := sqlite.OpenConn(c.path, sqlite.OpenReadWrite)
 	if err != nil {

@@ -58,7 +58,7 @@ func (w *writer) loadQueue() error {
 	})
 	now := w.store.cfg.Now()
 	for _, r := range b.runs {
-		w.queue.push(r, now)
+		w.queue.push(r, now, w.store.clock.wall(now))
 	}
 	return err
 }

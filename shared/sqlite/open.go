@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"time"
 
-	"github.com/gofrs/flock"
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitemigration"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -27,11 +24,13 @@ var (
 const (
 	// readers is how many reads can go on at a time.
 	readers = 4
-	// generation is the size of the key index's generations, in orders.
-	generation = 25_000
+	// keyGeneration is the size of the key index's generations, in orders.
+	keyGeneration = 25_000
 	// busyTimeout is how long a commit waits for somebody who looks into the
 	// file with another program.
 	busyTimeout = 2 * time.Second
+	// logLimit is what remains of a log that grew while somebody read the file for long.
+	logLimit = "journal_size_limit = 67108864"
 )
 
 // Open opens the database file, making or migrating it as needed, and begins to
@@ -46,40 +45,44 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", cfg.Path, explain(err)), s.release())
 	}
 	go w.run()
+	go s.watch()
 	return s, nil
 }
 
 func newStore(cfg Config) *Store {
 	return &Store{
-		cfg: cfg, waiting: newGroup(0), keys: newKeyIndex(generation),
-		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		lock: lockOf(cfg.Path),
+		cfg: cfg, waiting: newGroup(0), keys: newKeyIndex(keyGeneration),
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}), watched: make(chan struct{}),
+		clock: newClock(cfg),
 	}
 }
 
 // open takes the file and reads what the writer needs to know of it.
 func (s *Store) open(ctx context.Context) (*writer, error) {
-	if err := regularFile(s.cfg.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.own(); err != nil {
 		return nil, err
 	}
-	err := own(s.lock)
-	if err != nil {
-		return nil, err
-	}
-	if s.conn, err = openWriter(ctx, s.cfg.Path); err != nil {
-		return nil, err
-	}
-	if s.files, err = filesOf(s.cfg.Path); err != nil {
+	var err error
+	if s.conn, err = openWriter(ctx, s.owner.file); err != nil {
 		return nil, err
 	}
 	w := &writer{store: s, conn: s.conn, queue: queue{processing: s.cfg.ProcessingTime}}
 	if err := w.load(); err != nil {
 		return nil, err
 	}
+	if err := w.renewGeneration(s.owner); err != nil {
+		return nil, err
+	}
+	if s.files, err = watchFiles(s.owner.file); err != nil {
+		return nil, err
+	}
+	if now := s.cfg.Now(); !plausible(now) {
+		return nil, fmt.Errorf("cannot be served while the machine's clock says %s: set the clock", now.UTC().Format(time.RFC3339))
+	}
 	if newest := createdAt(w.last); newest.After(s.cfg.Now().Add(time.Minute)) {
 		s.cfg.Log.Warn("the newest order is from the future; new ones get its time until the clock has caught up", "created_at", newest)
 	}
-	s.readers, err = sqlitex.NewPool(s.cfg.Path, sqlitex.PoolOptions{
+	s.readers, err = sqlitex.NewPool(s.owner.file, sqlitex.PoolOptions{
 		Flags:       sqlite.OpenReadWrite | sqlite.OpenWAL,
 		PoolSize:    readers,
 		PrepareConn: func(conn *sqlite.Conn) error { return pragma(conn, "query_only = ON") },
@@ -87,29 +90,16 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 	return w, err
 }
 
-// lockOf is the lock of a file, the same one by whatever link it is reached.
-func lockOf(path string) *flock.Flock { return flock.New(target(path) + lockSuffix) }
-
-// lockSuffix is what the lock's name adds to the file's.
-const lockSuffix = ".lock"
-
-// target is the file that a link leads to, beside which SQLite has the log; of all other
-// paths, and of a link to a file that is not made yet, it is the path.
-func target(path string) string {
-	if file, err := filepath.EvalSymlinks(path); err == nil {
-		return file
+// own makes the file if there is none, and this process its owner. It returns
+// ErrForeignLog when the log beside it is not its own.
+func (s *Store) own() (err error) {
+	if err := makeFile(s.cfg.Path); err != nil {
+		return err
 	}
-	return path
-}
-
-// own makes this process the owner of the file that the lock stands for, until the
-// lock is released or the process ends. It returns ErrInUse when another one is.
-func own(lock *flock.Flock) error {
-	locked, err := lock.TryLock()
-	if err == nil && !locked {
-		err = ErrInUse
+	if s.owner, err = own(s.cfg.Path); err != nil {
+		return err
 	}
-	return err
+	return s.owner.checkLog()
 }
 
 // openWriter opens the connection that makes all changes and brings the schema
@@ -131,7 +121,7 @@ func prepareWriter(ctx context.Context, conn *sqlite.Conn) error {
 	if err != nil {
 		return err
 	}
-	for _, setting := range []string{"journal_mode = WAL", "synchronous = FULL", "cache_size = -8000"} {
+	for _, setting := range []string{"journal_mode = WAL", "synchronous = FULL", "cache_size = -8000", logLimit} {
 		if err := pragma(conn, setting); err != nil {
 			return err
 		}
@@ -165,7 +155,10 @@ func (s *Store) release() (err error) {
 	if s.conn != nil {
 		err = errors.Join(err, s.conn.Close())
 	}
-	return errors.Join(err, s.lock.Unlock())
+	if s.owner != nil {
+		err = errors.Join(err, s.owner.release())
+	}
+	return err
 }
 
 // explain says what SQLite's codes mean for someone who wants to open a file.
@@ -178,6 +171,12 @@ func explain(err error) error {
 		return fmt.Errorf("%w (%w)", ErrInUse, err)
 	case primary == sqlite.ResultFull, code == sqlite.ResultIOErrSHMSize:
 		return fmt.Errorf("has no space left on its disk (%w)", err)
+	case primary == sqlite.ResultReadOnly:
+		return fmt.Errorf("cannot be written: the file or its disk is read-only (%w)", err)
+	case primary == sqlite.ResultCantOpen:
+		return fmt.Errorf("cannot be opened, or no files made beside it: look at the permissions of its folder and at its disk (%w)", err)
+	case isSQLite(err):
+		return fmt.Errorf("cannot be read or written (%w)", err)
 	default:
 		return err
 	}

@@ -31,10 +31,10 @@ type queue struct {
 	processing time.Duration
 }
 
-// push queues a run at the time now. No wait is longer than the processing
-// time, though the clock on the wall may have been set back.
-func (q *queue) push(r run, now time.Time) {
-	r.due = now.Add(min(max(r.notBefore.Sub(now), 0), q.processing))
+// push queues a run at the time now, which is wall on the clock that dates the orders. No
+// wait is longer than the processing time, though that clock may have been set back.
+func (q *queue) push(r run, now, wall time.Time) {
+	r.due = now.Add(min(max(r.notBefore.Sub(wall), 0), q.processing))
 	heap.Push(&q.waiting, r)
 }
 

@@ -62,10 +62,13 @@ func list(conn *sqlite.Conn, limit int, before int64) (page order.Page, err erro
 // is in memory.
 func (s *Store) Metrics(context.Context) (order.Tally, error) { return *s.tally.Load(), nil }
 
-// Ping reports whether the store answers: that it has not been stopped, and that
-// the file can be read.
+// Ping reports whether the store takes orders: that it has not been stopped, that commits
+// neither fail nor stall, and that the file can be read. It returns ErrUnavailable, with the reason.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.reason(); err != nil {
+		return err
+	}
+	if err := s.health.check(s.cfg.Now()); err != nil {
 		return err
 	}
 	return s.read(ctx, func(conn *sqlite.Conn) error {

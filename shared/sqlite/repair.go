@@ -38,30 +38,27 @@ func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired,
 }
 
 func repair(ctx context.Context, path string, now func() time.Time) (r Repaired, err error) {
-	if err := regularFile(path); err != nil {
+	o, err := own(path)
+	if err != nil {
 		return r, err
 	}
-	lock := lockOf(path)
-	if err := own(lock); err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
-	if r.Before, err = checkOwned(ctx, path); err != nil {
+	defer func() { err = errors.Join(err, o.release()) }()
+	if r.Before, err = o.check(ctx); err != nil {
 		return r, err
 	}
 	r.After = r.Before
 	if len(r.Before.Findings) == 0 || r.Before.Damaged {
 		return r, nil
 	}
-	backupPath := target(path) + ".before-repair-" + now().UTC().Format("20060102T150405Z")
-	if _, err := backup(ctx, path, backupPath, now, false); err != nil {
+	dest := o.file + ".before-repair-" + now().UTC().Format("20060102T150405Z")
+	if _, err := backup(ctx, o.file, openToRead, dest, now, false); err != nil {
 		return r, fmt.Errorf("back up before the repair: %w", err)
 	}
-	r.Backup = backupPath
-	if r.Changes, err = recompute(ctx, path, r.Before.Tally); err != nil {
+	r.Backup = dest
+	if r.Changes, err = recompute(ctx, o.file, r.Before.Tally); err != nil {
 		return r, err
 	}
-	r.After, err = checkOwned(ctx, path)
+	r.After, err = checkFile(ctx, o.file)
 	return r, err
 }
 

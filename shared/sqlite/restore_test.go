@@ -18,8 +18,8 @@ import (
 	"orders/shared/order"
 )
 
-// makeFile makes a database with so many orders, in a folder of its own.
-func makeFile(t *testing.T, orders int) (path string) {
+// makeOrders makes a database with so many orders, in a folder of its own.
+func makeOrders(t *testing.T, orders int) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "orders.db")
 	addOrders(t, path, orders)
@@ -49,7 +49,7 @@ func addOrders(t *testing.T, path string, orders int) {
 // file, and the others are in the log.
 func makeCrashed(t *testing.T, orders int) (path string) {
 	t.Helper()
-	served := makeFile(t, 1)
+	served := makeOrders(t, 1)
 	path = filepath.Join(t.TempDir(), "orders.db")
 	store, err := Open(t.Context(), Config{
 		Path: served, ProcessingTime: time.Hour, Now: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
@@ -126,7 +126,7 @@ var oldFiles = []struct {
 	name string
 	make func(t *testing.T) (path string)
 }{
-	{"a database", func(t *testing.T) string { return makeFile(t, 5) }},
+	{"a database", func(t *testing.T) string { return makeOrders(t, 5) }},
 	{"a database with orders in its log", func(t *testing.T) string { return makeCrashed(t, 5) }},
 	{"a database in the middle of a change", func(t *testing.T) string { return makeInterrupted(t) }},
 	{"nothing", func(t *testing.T) string { return filepath.Join(t.TempDir(), "orders.db") }},
@@ -138,13 +138,24 @@ var oldFiles = []struct {
 		return path
 	}},
 	{"noise", func(t *testing.T) string {
-		path := makeFile(t, 1)
+		path := makeOrders(t, 1)
 		scribble(t, path)
 		return path
 	}},
 	{"noise with a log", func(t *testing.T) string {
 		path := makeCrashed(t, 5)
 		scribble(t, path)
+		return path
+	}},
+	{"a backup put back by hand beside a log", func(t *testing.T) string {
+		path := makeCrashed(t, 5)
+		content, err := os.ReadFile(backedUp(t, 1))
+		if err == nil {
+			err = os.WriteFile(path, content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 		return path
 	}},
 	{"a log without its file", func(t *testing.T) string {
@@ -163,7 +174,7 @@ var oldFiles = []struct {
 // is killed while it changes the file in place: with a journal that undoes the change.
 func makeInterrupted(t *testing.T) (path string) {
 	t.Helper()
-	changing := makeFile(t, 5)
+	changing := makeOrders(t, 5)
 	path = filepath.Join(t.TempDir(), "orders.db")
 	conn, err := sqlite.OpenConn(changing, sqlite.OpenReadWrite)
 	if err != nil {
@@ -198,10 +209,9 @@ func TestRestorePutsBackWhatTheBackupHas(t *testing.T) {
 			if err != nil || report.Tally.Total() != 3 {
 				t.Fatalf("got %+v, %v; want 3 orders", report, err)
 			}
-			for _, suffix := range append([]string{".partial"}, companions...) {
-				if _, err := os.Stat(path + suffix); err == nil {
-					t.Errorf("orders.db%s is there", suffix)
-				}
+			entries, err := os.ReadDir(filepath.Dir(path))
+			if err != nil || len(entries) != 2 { // orders.db and orders.db.lock
+				t.Errorf("the folder has %v (%v)", entries, err)
 			}
 			if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
 				t.Errorf("mode %v (%v), not 0600", info.Mode(), err)
@@ -218,7 +228,7 @@ func TestRestorePutsBackWhatTheBackupHas(t *testing.T) {
 func backedUp(t *testing.T, orders int) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "backup.db")
-	if _, err := Backup(t.Context(), makeFile(t, orders), path, time.Now); err != nil {
+	if _, err := Backup(t.Context(), makeOrders(t, orders), path, time.Now); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -256,10 +266,17 @@ func TestARestoreThatIsKilledLeavesTheOldFileOrTheNewOne(t *testing.T) {
 func recovered(t *testing.T, path string) (orders int64, err error) {
 	t.Helper()
 	path = copied(t, path)
-	if err := regularFile(path); err != nil {
-		return 0, err
+	o, err := own(path)
+	if err == nil {
+		err = o.checkLog()
 	}
-	if err := checkpointAndClose(path); err != nil {
+	if err == nil {
+		err = checkpointAndClose(path)
+	}
+	if o != nil {
+		err = errors.Join(err, o.release())
+	}
+	if err != nil {
 		return 0, err
 	}
 	report, err := Check(t.Context(), path)
@@ -281,23 +298,26 @@ func copied(t *testing.T, path string) string {
 // reports whether there are no more.
 func restoreInPart(t *testing.T, src, path string, steps int) (done bool) {
 	t.Helper()
+	o, err := ownPlace(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = o.release() }()
 	c, err := newPartialCopy(path, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.file.Close()
-	if _, err := c.fillChecked(t.Context(), src); err != nil {
+	defer func() { _ = errors.Join(c.file.Close(), c.lock.release()) }()
+	if _, err := c.fillChecked(t.Context(), src, openToRead); err != nil {
 		t.Fatal(err)
 	}
-	for i, step := range c.replacing() {
-		if i == steps {
-			return false
-		}
+	all := o.replaceBy(c)
+	for _, step := range all[:min(steps, len(all))] {
 		if err := step(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return steps > len(c.replacing())
+	return steps > len(all)
 }
 
 // I1: what is no backup is refused before anything is touched.
@@ -311,7 +331,7 @@ func TestRestoreRefuses(t *testing.T) {
 		{"a backup that is not there", func(*testing.T, string) string { return "missing.db" }, "src: no such file or directory"},
 		{"a folder", func(t *testing.T, _ string) string { return t.TempDir() }, "src: is not a file"},
 		{"a database that is served", func(t *testing.T, _ string) string {
-			src := makeFile(t, 1)
+			src := makeOrders(t, 1)
 			serve(t, src)
 			return src
 		}, "src: " + ErrInUse.Error()},
@@ -393,7 +413,7 @@ func runScript(t *testing.T, path, script string) {
 // the -shm alone says nothing about orders.
 func contents(t *testing.T, path string) (all string) {
 	t.Helper()
-	for _, suffix := range []string{"", "-wal", "-journal", ".partial"} {
+	for _, suffix := range []string{"", "-wal", "-journal"} {
 		content, err := os.ReadFile(path + suffix)
 		all += fmt.Sprintf("%s: %d bytes %x %v\n", suffix, len(content), content, err)
 	}

@@ -27,6 +27,8 @@
 //	checkpoints   "finished": every order up to this seq is Completed
 //	              "keys": every keyed order up to this seq is in keys
 //	dead_letters  messages that can never succeed
+//	generation    one row: which life of the file its log belongs to (see generation.go)
+//	probe         what was written to see whether the disk has room again (see health.go)
 //
 // seq is the primary key and the order of creation: created_at in milliseconds,
 // 15 bits of counter, given in commit order, never given again once committed.
@@ -80,6 +82,17 @@ CREATE TABLE dead_letters (
 	buried_at INTEGER NOT NULL, -- milliseconds since 1970
 	body      BLOB    NOT NULL,
 	reason    TEXT    NOT NULL
+) STRICT;
+`, `
+CREATE TABLE generation (
+	one    INTEGER PRIMARY KEY CHECK (one = 1),
+	number INTEGER NOT NULL
+) STRICT;
+INSERT INTO generation VALUES (1, 0);
+
+CREATE TABLE probe (
+	one    INTEGER PRIMARY KEY CHECK (one = 1),
+	filler BLOB    NOT NULL
 ) STRICT;
 `}
 

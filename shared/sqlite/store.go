@@ -10,14 +10,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gofrs/flock"
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"orders/shared/order"
 )
 
-// Config is what a Store needs. All fields are required.
+// Config is what a Store needs. All fields are required but for Elapsed.
 type Config struct {
 	// Path of the database file, made if there is none. Beside it lie SQLite's
 	// own -wal and -shm, and a .lock that shows that a process owns the file.
@@ -27,6 +26,10 @@ type Config struct {
 	// Now is the clock. With a monotonic reading, as time.Now gives, a step of
 	// the wall clock does not disturb the orders under way.
 	Now func() time.Time
+	// Elapsed, which may be nil, is the time since some fixed moment, by a clock that nobody sets
+	// and that counts the machine's sleep. With it, a step of the wall clock does not date orders
+	// before it has held for 10 s. See Elapsed, the function.
+	Elapsed func() time.Duration
 	// Random makes ids impossible to guess.
 	Random io.Reader
 	Log    *slog.Logger
@@ -36,8 +39,10 @@ type Config struct {
 // order.MetricsReader, and works orders off in the background until Close.
 type Store struct {
 	cfg     Config
-	lock    *flock.Flock
-	files   files
+	owner   *owner
+	files   watch
+	clock   *clock
+	health  health
 	conn    *sqlite.Conn // the writer's
 	readers *sqlitex.Pool
 	keys    *keyIndex
@@ -49,6 +54,7 @@ type Store struct {
 
 	wake    chan struct{} // tells the writer that something waits
 	stopped chan struct{} // closed when the writer has ended
+	watched chan struct{} // closed when watch has ended
 }
 
 // A group is what one transaction is to commit of what came from outside.
@@ -205,8 +211,9 @@ var errClosed = fmt.Errorf("%w: the store is closed", order.ErrUnavailable)
 func (s *Store) Close() error {
 	s.refuse(errClosed)
 	<-s.stopped
+	<-s.watched
 	if err := s.reason(); !errors.Is(err, errClosed) {
-		return errors.Join(err, s.lock.Unlock())
+		return errors.Join(err, s.owner.release())
 	}
 	return s.release()
 }

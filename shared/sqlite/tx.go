@@ -15,7 +15,8 @@ import (
 type tx struct {
 	w     *writer
 	conn  *sqlite.Conn
-	now   time.Time
+	now   time.Time // what the orders are dated by
+	began time.Time // by the process's own clock
 	tally order.Tally
 	last  int64
 
@@ -24,12 +25,13 @@ type tx struct {
 	keyed    []order.ID // keyed orders made
 	next     runBuilder // what follows
 	again    []run      // what is to be tried again
+	probe    bool       // whether it is there to see that the disk has room
 }
 
 func (w *writer) begin(mark int64, now time.Time) *tx {
 	t := &w.transaction
 	*t = tx{
-		w: w, conn: w.conn, now: now,
+		w: w, conn: w.conn, now: w.store.clock.wall(now), began: now,
 		tally: *w.store.tally.Load(), last: w.last, finished: mark,
 		keyed: t.keyed[:0],
 		next:  runBuilder{runs: t.next.runs[:0]},
@@ -48,6 +50,9 @@ func (t *tx) do(g *group, runs []run) (err error) {
 			err = errors.Join(err, t.exec("ROLLBACK"))
 		}
 	}()
+	if err := t.w.fence.check(t.conn); err != nil {
+		return err
+	}
 	if err := t.write(g, runs); err != nil {
 		return err
 	}
@@ -97,9 +102,12 @@ func (t *tx) bookkeeping(creates int) (err error) {
 		}
 	}
 	if t.finished != t.w.finished {
-		return setCheckpoint(t.conn, finishedMark, t.finished)
+		err = setCheckpoint(t.conn, finishedMark, t.finished)
 	}
-	return nil
+	if err == nil && t.probe {
+		err = t.exec(writeProbe)
+	}
+	return err
 }
 
 // did notes a change that is now in the transaction: what it adds to the metrics

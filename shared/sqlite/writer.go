@@ -22,9 +22,10 @@ type writer struct {
 	pacer pacer
 	last  int64 // the highest seq given so far
 
+	fence       fence
 	finished    int64     // the checkpoint "finished"
 	nextMark    time.Time // when to look whether it has moved
-	failing     bool      // whether the last commit failed: log the first only
+	nextProbe   time.Time // when to see whether commits succeed again
 	transaction tx        // reused, to spare the garbage collector
 }
 
@@ -40,6 +41,7 @@ func (w *writer) run() {
 		switch {
 		case err == nil:
 			w.commit(g, w.queue.pop(now), mark, now)
+			w.probe(now)
 			time.Sleep(w.pacer.delay(len(g.creations), now, w.store.cfg.Now()))
 		case errors.Is(err, errClosed):
 			w.commit(g, nil, w.queue.finishedBelow(w.last+1)-1, now)
@@ -53,14 +55,12 @@ func (w *writer) run() {
 }
 
 // mark is the checkpoint "finished" as it may be now. Nobody needs it sharp: it
-// spares a restart from reading what is done, so once a second will do. As often it
-// looks whether the files are still in their place.
+// spares a restart from reading what is done, so once a second will do.
 func (w *writer) mark(now time.Time) int64 {
 	if now.Before(w.nextMark) {
 		return w.finished
 	}
 	w.nextMark = now.Add(time.Second)
-	w.store.stopIf(w.store.files.gone())
 	return w.queue.finishedBelow(w.last+1) - 1
 }
 
@@ -94,45 +94,68 @@ func (w *writer) commit(g *group, runs []run, mark int64, now time.Time) {
 	if g.empty() && len(runs) == 0 && mark == w.finished {
 		return
 	}
-	t := w.begin(mark, now)
-	if err := t.do(g, runs); err != nil {
+	w.transact(w.begin(mark, now), g, runs)
+}
+
+// transact runs a transaction to its end.
+func (w *writer) transact(t *tx, g *group, runs []run) {
+	w.store.health.begin(t.began)
+	err := t.do(g, runs)
+	if err == nil {
+		// What is committed to files that have gone is gone with the process: it is not
+		// acknowledged.
+		err = w.store.files.check()
+	}
+	w.store.health.end()
+	if err != nil {
 		w.failed(t, g, runs, err)
 	} else {
 		w.committed(t, len(g.creations))
 	}
 }
 
+// probe sees once a second whether a store whose commits fail can take orders again: nobody
+// may send it any, because it says that it cannot.
+func (w *writer) probe(now time.Time) {
+	if !w.store.health.isFailing() || now.Before(w.nextProbe) {
+		return
+	}
+	w.nextProbe = now.Add(time.Second)
+	t := w.begin(w.finished, now)
+	t.probe = true
+	w.transact(t, newGroup(0), nil)
+}
+
 // committed takes over what a transaction has left on the disk.
 func (w *writer) committed(t *tx, creates int) {
+	if (t.probe || t.last > w.last) && w.store.health.succeeded() {
+		w.store.cfg.Log.Info("the database file can be written again")
+	}
 	w.last, w.finished = t.last, t.finished
 	tally := t.tally
 	w.store.tally.Store(&tally)
 	w.store.keys.merged(t.merged, creates, t.last)
 	for _, r := range t.next.runs {
-		w.queue.push(r, t.now)
+		w.queue.push(r, t.began, t.now)
 	}
 	for _, r := range t.again {
-		w.queue.retry(r, t.now)
-	}
-	if w.failing {
-		w.failing = false
-		w.store.cfg.Log.Info("the database file can be written again")
+		w.queue.retry(r, t.began)
 	}
 }
 
 // failed puts everything back as it was before the transaction.
 func (w *writer) failed(t *tx, g *group, runs []run, err error) {
 	stopped := w.store.stopIf(err)
+	w.fence.forget()
 	for _, id := range t.keyed {
 		w.store.keys.forget(id)
 	}
 	for _, r := range runs {
-		w.queue.retry(r, t.now)
+		w.queue.retry(r, t.began)
 	}
 	err = fmt.Errorf("%w: %w", order.ErrUnavailable, err)
 	g.fail(err)
-	if !stopped && !w.failing {
-		w.failing = true
+	if w.store.health.failed() && !stopped {
 		w.store.cfg.Log.Error("the database file cannot be written; will keep trying", "err", err)
 	}
 }

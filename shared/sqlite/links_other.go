@@ -1,0 +1,9 @@
+//go:build !unix
+
+package sqlite
+
+import "io/fs"
+
+func links(fs.FileInfo) uint64 { return 1 }
+
+func giveTo(string, string) error { return nil }

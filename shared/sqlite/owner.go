@@ -1,0 +1,232 @@
+package sqlite
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// An owner is this process's right to a database file. Nobody else has it until the
+// owner is released or the process ends.
+//
+// Two locks stand for it. The one on the file itself holds whatever the path: a hard link, or
+// a file that is mounted into two containers, is the same file. It is Linux's alone: elsewhere
+// it and the locks that SQLite takes on the same file get in each other's way. The lock
+// on the file beside it, .lock, holds everywhere, for all who come by the same name.
+type owner struct {
+	file   string // the database file, links resolved: SQLite has its log beside it
+	locks  []*flock.Flock
+	beside string // the path of the lock beside the file
+}
+
+// lockSuffix is what the name of the lock beside the file adds to the file's.
+const lockSuffix = ".lock"
+
+// resolve returns the file that path leads to, links resolved. It returns fs.ErrNotExist
+// when there is nothing, or what is wrong with it when it is no regular file.
+func resolve(path string) (string, error) {
+	if err := regularFile(path); err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(path)
+}
+
+// regularFile returns an error unless path is that of a regular file:
+// fs.ErrNotExist when there is nothing.
+func regularFile(path string) error {
+	info, err := os.Stat(path)
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return failed.Err // without the path, which the caller names
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("is not a file")
+	}
+	return err
+}
+
+// makeFile makes the file if there is none, for its owner's eyes alone. SQLite gives its
+// companions the same permissions. The file has to be there before it can be locked, and
+// a link to nothing leads to its own name until then.
+func makeFile(path string) error {
+	err := regularFile(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return failed.Err
+	}
+	return errors.Join(err, file.Close())
+}
+
+// own makes this process the owner of a file that is there. It returns ErrInUse when another
+// process is, and errLinked when the file has a second name.
+func own(path string) (*owner, error) {
+	file, err := resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	o := &owner{file: file, beside: file + lockSuffix}
+	if err := o.take(); err != nil {
+		return nil, errors.Join(err, o.release())
+	}
+	return o, nil
+}
+
+func (o *owner) take() error {
+	if err := o.lock(o.beside); err != nil {
+		return err
+	}
+	if err := o.lockFile(); err != nil {
+		return err
+	}
+	if err := giveTo(o.beside, o.file); err != nil {
+		return err
+	}
+	return checkOneName(o.file)
+}
+
+// inspect makes this process the owner for as long as it only reads: no lock file is made, which
+// would stand in the way of the user whose service it is.
+func inspect(path string) (*owner, error) {
+	file, err := resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	o := &owner{file: file, beside: file + lockSuffix}
+	if err := o.lockToRead(); err != nil {
+		return nil, errors.Join(err, o.release())
+	}
+	return o, nil
+}
+
+func (o *owner) lockToRead() error {
+	if err := o.lockBeside(); err != nil {
+		return err
+	}
+	return o.lockFile()
+}
+
+// lockBeside takes the lock beside the file, if there is one that this user may take.
+func (o *owner) lockBeside() error {
+	err := o.lock(o.beside, flock.SetFlag(os.O_RDONLY))
+	if errors.Is(err, fs.ErrNotExist) || locksFiles && errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
+}
+
+// locksFiles is whether a lock on the file itself is possible.
+const locksFiles = runtime.GOOS == "linux"
+
+func (o *owner) lockFile() error {
+	if !locksFiles {
+		return nil
+	}
+	err := o.lock(o.file, flock.SetFlag(os.O_RDONLY))
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return failed.Err
+	}
+	return err
+}
+
+func (o *owner) lock(path string, options ...flock.Option) error {
+	lock := flock.New(path, options...)
+	locked, err := lock.TryLock()
+	if err == nil && !locked {
+		err = ErrInUse
+	}
+	if err == nil {
+		o.locks = append(o.locks, lock)
+	}
+	return err
+}
+
+// release lets others have the file. SQLite's connections are to be closed before: to close
+// any other descriptor of the file takes away the locks that SQLite has on it.
+func (o *owner) release() (err error) {
+	for _, lock := range o.locks {
+		err = errors.Join(err, lock.Unlock())
+	}
+	o.locks = nil
+	return err
+}
+
+var errLinked = errors.New("has more than one name (hard links): SQLite keeps its log beside one of them " +
+	"and would not find it by another; remove all names but one, or serve a copy")
+
+// checkOneName returns errLinked when the file has a hard link.
+func checkOneName(file string) error {
+	info, err := os.Stat(file)
+	if err == nil && links(info) > 1 {
+		err = errLinked
+	}
+	return err
+}
+
+// companions are the files that SQLite and the lock have beside the database file.
+var companions = []string{"-wal", "-shm", lockSuffix}
+
+// A watch tells whether the files, the database first, are still those that were opened,
+// each in its place.
+type watch []watched
+
+type watched struct {
+	path   string
+	opened fs.FileInfo
+}
+
+func watchFiles(file string) (watch, error) {
+	var w watch
+	for _, suffix := range append([]string{""}, companions...) {
+		info, err := os.Stat(file + suffix)
+		if err != nil {
+			return nil, err
+		}
+		w = append(w, watched{file + suffix, info})
+	}
+	return w, nil
+}
+
+// check returns a brokenError when a file was deleted or replaced, or has got a second
+// name. SQLite would go on with the open one, and all that it takes would be gone with the
+// process, or be overwritten by others.
+func (w watch) check() error {
+	for i, f := range w {
+		info, err := os.Stat(f.path)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, f.opened) {
+			return &brokenError{f.path + " was deleted or replaced", nil}
+		}
+		if err == nil && i == 0 && links(info) > 1 {
+			return &brokenError{f.path, errLinked}
+		}
+	}
+	return nil
+}
+
+// watchInterval is how often an idle store looks after its files and its clock.
+const watchInterval = 500 * time.Millisecond
+
+// watch looks after the files also while there is nothing to commit, until the store stops.
+func (s *Store) watch() {
+	defer close(s.watched)
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.stopped:
+			return
+		case <-ticker.C:
+			s.clock.wall(s.cfg.Now())
+			s.stopIf(s.files.check())
+			if s.health.isFailing() {
+				s.signal() // for a probe
+			}
+		}
+	}
+}
