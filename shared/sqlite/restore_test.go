@@ -433,3 +433,29 @@ func TestARestoreThatIsStoppedTouchesNothing(t *testing.T) {
 		t.Error("the files were changed")
 	}
 }
+
+// An older release's backup is good to restore, and a file is backed up before the new release
+// serves it for the first time: as what the old release can read.
+func TestWhatAnOlderReleaseHasWrittenIsBackedUpAsItIsAndRestored(t *testing.T) {
+	old := makeOrders(t, 3)
+	runScript(t, old, "DROP TABLE generation; DROP TABLE probe; PRAGMA user_version = 1")
+	dest := filepath.Join(t.TempDir(), "backup.db")
+	report, err := Backup(t.Context(), old, dest, time.Now)
+	if err != nil || report.Tally.Total() != 3 {
+		t.Fatalf("got %+v, %v; want 3 orders", report, err)
+	}
+	conn, err := sqlite.OpenConn(dest, sqlite.OpenReadOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, err := schemaVersion(conn)
+	if err := errors.Join(err, conn.Close()); err != nil || version != 1 {
+		t.Errorf("the backup has schema %d (%v), not 1", version, err)
+	}
+	path := makeOrders(t, 5)
+	if _, err := Restore(t.Context(), dest, path, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	addOrders(t, path, 1)
+	hold(t, path, 4)
+}
