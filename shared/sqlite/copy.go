@@ -65,7 +65,7 @@ func removeLeftOver(dest string) error {
 		if err := o.lockFile(); errors.Is(err, ErrInUse) {
 			continue
 		}
-		if err := errors.Join(os.Remove(o.file), o.release()); err != nil {
+		if err := errors.Join(os.Remove(o.file), o.release()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

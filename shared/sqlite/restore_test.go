@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -252,6 +253,12 @@ func TestARestoreThatIsKilledLeavesTheOldFileOrTheNewOne(t *testing.T) {
 				if (err == nil || checked == nil) && orders != 3 && orders != 5 {
 					t.Errorf("after %d steps there are %d orders (%v), neither the old ones nor the new", steps, orders, err)
 				}
+				if err == nil {
+					continue
+				}
+				if contents(t, path, "") != contents(t, before, "") {
+					hold(t, copiedAlone(t, path), 3)
+				}
 				if _, err := Restore(t.Context(), src, path, time.Now); err != nil {
 					t.Errorf("the restore after %d steps of another: %v", steps, err)
 				}
@@ -291,6 +298,20 @@ func copied(t *testing.T, path string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "orders.db")
 	copyFiles(t, path, to)
+	return to
+}
+
+// copiedAlone is a copy of a database without anything that belongs to it.
+func copiedAlone(t *testing.T, path string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "orders.db")
+	content, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(to, content, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	return to
 }
 
@@ -354,13 +375,13 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			path := makeCrashed(t, 5)
 			src := test.src(t, path)
-			before := contents(t, path)
+			before := contents(t, path, "", "-wal", "-journal")
 			_, err := Restore(t.Context(), src, path, time.Now)
 			want := strings.NewReplacer("src", src, "path", path).Replace(test.want)
 			if err == nil || !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("error %v, want %s", err, want)
 			}
-			if got := contents(t, path); got != before {
+			if got := contents(t, path, "", "-wal", "-journal"); got != before {
 				t.Errorf("the files were\n%s\nand are\n%s", before, got)
 			}
 		})
@@ -411,25 +432,47 @@ func runScript(t *testing.T, path, script string) {
 
 // contents tells one state of a database's files from another. What SQLite keeps in
 // the -shm alone says nothing about orders.
-func contents(t *testing.T, path string) (all string) {
+func contents(t *testing.T, path string, suffixes ...string) (all string) {
 	t.Helper()
-	for _, suffix := range []string{"", "-wal", "-journal"} {
+	for _, suffix := range suffixes {
 		content, err := os.ReadFile(path + suffix)
-		all += fmt.Sprintf("%s: %d bytes %x %v\n", suffix, len(content), content, err)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		all += fmt.Sprintf("%s: %d bytes %x\n", suffix, len(content), sha256.Sum256(content))
 	}
 	return all
+}
+
+// I1: without a file in its place, nothing else keeps two backups apart.
+func TestABackupDoesNotRemoveWhatAnotherOneIsMaking(t *testing.T) {
+	dest := filepath.Join(t.TempDir(), "backup.db")
+	first, err := newPartialCopy(dest, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Backup(t.Context(), makeOrders(t, 1), dest, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(first.path); err != nil && locksFiles {
+		t.Error(err)
+	}
+	if err := first.discard(); err != nil {
+		t.Fatal(err)
+	}
+	hold(t, dest, 1)
 }
 
 // A restore that is stopped leaves everything as it was.
 func TestARestoreThatIsStoppedTouchesNothing(t *testing.T) {
 	path := makeCrashed(t, 5)
-	before := contents(t, path)
+	before := contents(t, path, "", "-wal", "-journal")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Restore(ctx, backedUp(t, 3), path, time.Now); err == nil {
 		t.Error("no error, though the context had ended")
 	}
-	if contents(t, path) != before {
+	if contents(t, path, "", "-wal", "-journal") != before {
 		t.Error("the files were changed")
 	}
 }
