@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/api"
+	"orders/shared/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
@@ -139,10 +140,10 @@ func (r *recorder) dynamodb() *dynamodb.Client {
 }
 
 func (r *recorder) queue() *sqsqueue.Queue {
-	return sqsqueue.New(sqsqueue.Config{
+	return awstest.Must(sqsqueue.New(sqsqueue.Config{
 		Client: sqs.NewFromConfig(r.config(), func(o *sqs.Options) { o.DisableMessageChecksumValidation = true }),
 		URL:    "https://sqs/0/OrdersQueue", DeadLetterURL: "https://sqs/0/DeadLetterQueue", Now: time.Now, Log: quiet,
-	})
+	}))
 }
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -170,9 +171,9 @@ func (f function) calls(s *stack) []call {
 // programs can make; which items and queues they go to is seen here alone.
 func (f function) drive(s *stack, r *recorder) {
 	s.t.Helper()
-	store := dynamostore.New(dynamostore.Config{
+	store := awstest.Must(dynamostore.New(dynamostore.Config{
 		Client: r.dynamodb(), Table: "OrdersTable", ProcessingTime: time.Minute, Now: time.Now, Random: rand.Reader,
-	})
+	}))
 	switch f.folder {
 	case "functions/relay":
 		relay := dynamostore.Relay{Queue: r.queue(), ProcessingTime: time.Minute, Log: quiet}

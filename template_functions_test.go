@@ -20,6 +20,9 @@ var functionRules = []rule{
 		{"      Timeout: 30\n", "      Timeout: 30\n      ReservedConcurrentExecutions: 0\n", "RelayFunction: ReservedConcurrentExecutions is 0"},
 		{"      Timeout: 30\n", "      Timeout: 30\n      Runtime: nodejs20.x\n", "RelayFunction: Runtime is nodejs20.x"},
 		{"BuildMethod: go1.x", "BuildMethod: makefile", "CreateFunction: Metadata"},
+		{"      RecursiveLoop: Allow\n", "", "ProcessorFunction: RecursiveLoop"},
+		{"      RecursiveLoop: Allow\n", "      RecursiveLoop: Terminate\n", "ProcessorFunction: RecursiveLoop"},
+		{"      Timeout: 30\n", "      Timeout: 30\n      RecursiveLoop: Allow\n", "RelayFunction: RecursiveLoop is Allow"},
 	}},
 	{"an answer comes before whoever waits for it gives up", checkTimeouts, []edit{
 		{"VisibilityTimeout: 60", "VisibilityTimeout: 59", "VisibilityTimeout 59 is less than 6 x 10"},
@@ -59,7 +62,8 @@ func checkOwn(s *stack) {
 		switch name {
 		case "Relay", "Tally":
 			want["Timeout"] = 30
-		case "Processor":
+		case "Processor": // the one that sends to the queue that it is fed from
+			want["RecursiveLoop"] = "Allow"
 		default:
 			want["AutoPublishAlias"], want["AutoPublishAliasAllProperties"] = "live", true
 			want["DeploymentPreference"] = "map[Alarms:[${" + name + "Errors} ${" + name + "Throttles} ${ServerErrors}]" +

@@ -116,8 +116,9 @@ func (h *home) create(body string, headers ...string) summary {
 		h.Fatalf("create is answered %s: %s", a.Status, a.body)
 	}
 	s := decode[summary](h, a)
-	if want := "/api/orders/" + s.OrderID + "/status/"; a.Header.Get("Location") != want {
-		h.Errorf("Location is %q, not %q", a.Header.Get("Location"), want)
+	at, err := a.Location() // which resolves it
+	if err != nil || at.String() != h.url+"/api/orders/"+s.OrderID+"/" {
+		h.Errorf("Location is %q, which leads to %v, %v", a.Header.Get("Location"), at, err)
 	}
 	return s
 }

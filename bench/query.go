@@ -30,7 +30,9 @@ func (s *server) page(ctx context.Context, path string) (ids []string, next stri
 	for _, e := range entries {
 		ids = append(ids, e.OrderID)
 	}
-	next, _, _ = strings.Cut(strings.TrimPrefix(header.Get("Link"), "<"), ">")
+	if query, _, more := strings.Cut(strings.TrimPrefix(header.Get("Link"), "<"), ">"); more {
+		next = "/api/orders/ids/" + query
+	}
 	return ids, next, err
 }
 

@@ -110,8 +110,9 @@ func (c *client) page(path string) (ids []string, next string, err error) {
 	for _, entry := range answer {
 		ids = append(ids, entry.OrderID)
 	}
-	_, link, _ := strings.Cut(header.Get("Link"), "<")
-	next, _, _ = strings.Cut(link, ">")
+	if query, _, more := strings.Cut(strings.TrimPrefix(header.Get("Link"), "<"), ">"); more {
+		next = "/api/orders/ids/" + query
+	}
 	return ids, next, err
 }
 

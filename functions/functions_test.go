@@ -95,7 +95,7 @@ func (h *home) bodies(queueURL string) (bodies []string) {
 
 func (h *home) tally() order.Tally {
 	h.t.Helper()
-	tally, err := dynamostore.New(dynamostore.Config{Client: awstest.DynamoDB(h.t), Table: h.table}).Metrics(h.t.Context())
+	tally, err := awstest.Must(dynamostore.New(dynamostore.Config{Client: awstest.DynamoDB(h.t), Table: h.table})).Metrics(h.t.Context())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 		{event: "metrics", status: 200, want: []string{`"total_orders":0,`}},
 		{event: "processor", want: []string{noFailures}, buried: []string{startSample}},
 
-		{event: "create", status: 201, want: []string{sample, `"Location":"/api/orders/` + sample + `/status/"`, `"status":"Pending"`}},
+		{event: "create", status: 201, want: []string{sample, `"Location":"../` + sample + `/"`, `"status":"Pending"`}},
 		{event: "create", status: 201, want: []string{sample, `"Idempotency-Replayed":"true"`}},
 		{event: "create-bad", status: 400, want: []string{`"pointer":"/user_id"`, `"pointer":"/item_ids"`, `"pointer":"/total_amount"`}},
 		{event: "ids", status: 200, want: []string{`[{"order_id":"` + sample + `"}]`}},
@@ -275,6 +275,28 @@ func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
 			slices.Sort(want)
 			if !slices.Equal(missing, want) {
 				t.Errorf("missing %q, want %q", missing, want)
+			}
+		})
+	}
+}
+
+// What each setting allows, but not all of them together.
+func TestAFunctionWhoseSettingsDoNotGoTogetherSaysSoAndEnds(t *testing.T) {
+	for _, name := range []string{"relay", "processor"} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, name, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "ORDERS_TABLE=orders",
+				"ORDERS_QUEUE_URL=https://sqs/1/orders", "DEAD_LETTER_QUEUE_URL=https://sqs/1/orders", "PROCESSING_TIME=50s")
+			select {
+			case err := <-f.exited:
+				if err == nil || err.Error() != "exit status 1" {
+					t.Errorf("ended with %v", err)
+				}
+			case <-f.asked:
+				t.Fatal("it asks for events")
+			}
+			lines := f.awaitLines()
+			if len(lines) != 1 || lines[0]["message"] != "the function cannot start" || lines[0]["err"] != "sqsqueue: URL and DeadLetterURL must be two queues" {
+				t.Errorf("logged %s", f.output.Bytes())
 			}
 		})
 	}

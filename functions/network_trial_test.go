@@ -2,6 +2,7 @@ package functions_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -40,7 +41,7 @@ func openTrial(t *testing.T, fault networkFault) *trial {
 	h := openHome(t)
 	r := &trial{T: t, fault: fault, home: h, network: openNetwork(t, h.endpoint), functions: map[string]*function{}}
 	h.endpoint = r.network.endpoint()
-	r.store = dynamostore.New(dynamostore.Config{Client: awstest.DynamoDB(t), Table: h.table, Now: time.Now})
+	r.store = awstest.Must(dynamostore.New(dynamostore.Config{Client: awstest.DynamoDB(t), Table: h.table, Now: time.Now, Random: rand.Reader}))
 	draft := order.Draft{Key: sample, Details: order.Details{UserID: "645", ItemIDs: []string{"890"}}}
 	if _, _, err := r.store.Create(t.Context(), draft); err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ Doc = dict[str, Any]
 MAX_PAGE = 1000  # ids
 
 _ORDER_ID = re.compile(r"ORD[0-9A-HJKMNP-TV-Z]{26}")
-_NEXT = re.compile(r'<(/api/orders/ids/\?limit=[0-9]{1,4}&cursor=[A-Za-z0-9_-]+)>; rel="next"')
+_NEXT = re.compile(r'<(\?limit=[0-9]{1,4}&cursor=[A-Za-z0-9_-]+)>; rel="next"')
 _FIELDS = {
     *("order_id", "client_reference", "user_id", "item_ids", "total_amount", "status"),
     *("created_at", "started_at", "completed_at"),
@@ -83,7 +83,8 @@ def created(answer: Answer, asked: str, replayed: bool) -> str:
     require(_ORDER_ID.fullmatch(order_id) is not None, "an id is ORD and 26 characters")
     require(doc["status"] == asked, "a create answers the status that was asked for")
     location = answer.headers.get("Location")
-    require(location == f"/api/orders/{order_id}/status/", "Location leads to the order's status")
+    relative = (f"../{order_id}/", f"{order_id}/")  # to /api/orders/create/, to /api/orders/
+    require(location in relative, "Location leads to the order")
     replay = answer.headers.get("Idempotency-Replayed") == "true"
     require(replay == replayed, "an answer is a replay if its key has come before, and only then")
     return order_id
@@ -132,7 +133,7 @@ def page(answer: Answer, limit: int) -> tuple[list[str], str | None]:
     following = _NEXT.fullmatch(link)
     if following is None:
         raise Wrong("Link names the next page")
-    return ids, following[1]
+    return ids, "/api/orders/ids/" + following[1]
 
 
 def listed(own: Sequence[str], walked: set[str], to_the_end: bool) -> None:

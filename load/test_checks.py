@@ -41,7 +41,7 @@ def whole(order_id: str, draft: Draft = DRAFT, **changed: Any) -> dict[str, Any]
 
 
 def create(status: int = 201, asked: str = "Pending", order_id: str = A, **headers: str) -> Callable[[], Any]:
-    headers = {"Location": f"/api/orders/{order_id}/status/"} | headers
+    headers = {"Location": f"../{order_id}/"} | headers
     return lambda: contract.created(
         answer(status, {"order_id": order_id, "status": asked}, **headers), contract.PENDING, replayed=False
     )

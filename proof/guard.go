@@ -37,9 +37,9 @@ const (
 func guards() []guard {
 	return slices.Concat(
 		apiGuards, orderGuards, processGuards,
-		sqliteCreateGuards, sqliteWorkGuards, sqliteFileGuards, diskGuards, serverGuards,
+		sqliteCreateGuards, sqliteWorkGuards, sqliteFileGuards, diskGuards, backupGuards, serverGuards,
 		lambdaGuards, clientGuards, storeGuards, listGuards, relayGuards, tallyGuards,
-		queueGuards, receiverGuards, redriveGuards, networkGuards, chaosGuards,
+		queueGuards, receiverGuards, redriveGuards, reconcileGuards, networkGuards, chaosGuards,
 	)
 }
 

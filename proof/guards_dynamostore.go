@@ -76,6 +76,22 @@ var storeGuards = []guard{
 		test:  "TestATransitionWhoseAnswerIsLostIsDone",
 	},
 	{
+		name:  "a store that knows no processing time completes no order",
+		holds: "I7",
+		file:  "shared/dynamostore/advance.go",
+		old:   `if s.cfg.ProcessingTime == 0 {`,
+		new:   `if false {`,
+		test:  "TestAStoreWithoutAProcessingTimeAdvancesNothing",
+	},
+	{
+		name:  "a store is not made of what cannot hold",
+		holds: "I4 I7",
+		file:  "shared/dynamostore/store.go",
+		old:   `if err := cfg.validate(); err != nil {`,
+		new:   `if err := cfg.validate(); err != nil && false {`,
+		test:  "TestAllThatIsWrongWithAConfigurationIsToldAtOnce",
+	},
+	{
 		name:  "a transition makes no order out of nothing",
 		holds: "F15 I13",
 		file:  "shared/dynamostore/advance.go",
@@ -102,6 +118,14 @@ var listGuards = []guard{
 		old:   `if l.dry() {`,
 		new:   `if false {`,
 		test:  "TestPagesJoinedAreAllIdsNewestFirst",
+	},
+	{
+		name:  "a damaged entry of the index ends no list",
+		holds: "I12 I14",
+		file:  "shared/dynamostore/list.go",
+		old:   `key, _ := textsOf(it)("created_key"); isPosition(key) {`,
+		new:   `key, _ := textsOf(it)("created_key"); key != "" {`,
+		test:  "TestADamagedEntryOfTheIndexEndsNoList",
 	},
 	{
 		name:  "a position that no page of the table gave out is refused",

@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -126,32 +128,60 @@ func truncate(t *testing.T, path string, one int64) {
 }
 
 // F23, I1: what is written to a deleted file is gone with the process, so the service
-// stops at the first order that comes a second later.
+// stops, whether orders come or not.
 func TestTheServiceStopsWhenItsFileIsDeletedOrReplaced(t *testing.T) {
 	for name, do := range map[string]func(db string) error{
 		"deleted":                os.Remove,
 		"its log deleted":        func(db string) error { return os.Remove(db + "-wal") },
+		"its log's index":        func(db string) error { return os.Remove(db + "-shm") },
+		"its lock deleted":       func(db string) error { return os.Remove(db + ".lock") },
+		"linked":                 func(db string) error { return os.Link(db, db+".link") },
 		"replaced by an old one": func(db string) error { return os.Rename(db+".old", db) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			db := filepath.Join(t.TempDir(), "orders.db")
-			if err := os.WriteFile(db+".old", noise(4096), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			s := startOn(t, program(t, "serve", "--addr", "127.0.0.1:0", "--db", db))
-			l := &ledger{service: s, prefix: "gone-"}
-			if _, err := l.create(); err != nil {
-				t.Fatal(err)
-			}
-			if err := do(db); err != nil {
-				t.Fatal(err)
-			}
-			waitFor(t, "creates are refused", func() bool {
-				a, err := s.create("gone-too")
-				return err != nil || a.status == http.StatusServiceUnavailable
+		for _, idle := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, idle: %t", name, idle), func(t *testing.T) {
+				t.Parallel()
+				db := filepath.Join(t.TempDir(), "orders.db")
+				if err := os.WriteFile(db+".old", noise(4096), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				s := startOn(t, program(t, "serve", "--addr", "127.0.0.1:0", "--db", db))
+				l := &ledger{service: s, prefix: "gone-"}
+				if _, err := l.create(); err != nil {
+					t.Fatal(err)
+				}
+				if err := do(db); err != nil {
+					t.Fatal(err)
+				}
+				if !idle {
+					waitFor(t, "creates are refused", func() bool {
+						a, err := s.create("gone-too")
+						return err != nil || a.status == http.StatusServiceUnavailable
+					})
+				}
+				s.awaitFailure(t)
 			})
-			s.awaitFailure(t)
-		})
+		}
 	}
+}
+
+// F23, I3, I5: a file that is mounted into two containers has one inode and one name, but
+// two places for a log and a lock: the second service is refused all the same.
+func TestAFileThatIsMountedTwiceHasOneOwner(t *testing.T) {
+	t.Parallel()
+	d := smallDisk(t, 8)
+	s := startOn(t, d.run(program(t, "serve", "--addr", "127.0.0.1:0", "--db", d.db())))
+	other := filepath.Join(d.folder, "other.db")
+	mount := d.run(exec.CommandContext(t.Context(), "sh", "-c", `touch "$1" && mount --bind "$0" "$1"`, d.db(), other))
+	if output, err := mount.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	second := d.run(program(t, "serve", "--addr", "127.0.0.1:0", "--db", other))
+	if output, _ := second.CombinedOutput(); second.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(output), "is in use by another process") {
+		t.Errorf("%v, %s", second.ProcessState, output)
+	}
+	if res, err := s.create("mounted"); err != nil || res.status != http.StatusCreated {
+		t.Errorf("the first service: %+v, %v", res, err)
+	}
+	s.end(t)
 }

@@ -27,12 +27,19 @@ func TestFullDiskUnderLoadIsSurvived(t *testing.T) {
 	for _, l := range taken {
 		l.checkReadable(t)
 	}
+	if res, err := s.get("/healthz"); err != nil || res.status != http.StatusServiceUnavailable {
+		t.Errorf("healthz: %d, %v; want 503 while creates are refused", res.status, err)
+	}
 	before := s.metrics(t)
 	if unfinished := before.TotalOrders - before.StatusCounts.Completed; unfinished == 0 {
 		t.Error("no order waits for the disk: nothing is proved of the background")
 	}
 
 	d.remove("ballast")
+	waitFor(t, "the service finds out by itself that there is space", func() bool {
+		res, err := s.get("/healthz")
+		return err == nil && res.status == http.StatusOK
+	})
 	for _, l := range taken {
 		spaceAgain.Go(func() { l.createRefusedOne(t) })
 	}

@@ -30,7 +30,8 @@ Completed in the background. All it keeps is in one SQLite file.
 
 Usage:
   orders serve [flags]      run the service until SIGTERM or Ctrl-C, then answer
-                            the requests under way; a second signal ends it at once
+                            the requests under way, for 7 s at most; a second
+                            signal ends it at once
   orders backup DEST [--db FILE]
                             copy the database, while the service runs or not, to
                             the file DEST, which may exist, once the copy is checked
@@ -47,6 +48,9 @@ Usage:
 Flags with a value, each with the environment variable that sets its default:
   --addr ADDRESS          ORDERS_ADDR      host:port to listen on (127.0.0.1:8000);
                                            port 0 takes any free one
+  --trusted-host NAME     ORDERS_TRUSTED_HOSTS  name, besides localhost, that a reverse
+                                           proxy keeps in the Host header; may be given
+                                           more than once, or as a list with commas
   --db FILE               ORDERS_DB        database file, made if missing (orders.db)
   --processing-time TIME  PROCESSING_TIME  how long an order stays in Processing,
                                            1ms to 15m (50s)
@@ -104,7 +108,7 @@ type command struct {
 
 var commands = map[string]command{
 	"serve": {
-		settings: []setting{addrSetting, dbSetting, processingTimeSetting, logLevelSetting, logFormatSetting},
+		settings: []setting{addrSetting, trustedHostSetting, dbSetting, processingTimeSetting, logLevelSetting, logFormatSetting},
 		run:      serve,
 	},
 	"backup":  {settings: []setting{dbSetting}, argument: "DEST", run: backup},

@@ -233,3 +233,32 @@ func connect(t *testing.T, db string) *sqlite.Conn {
 	}
 	return conn
 }
+
+// What the superuser did with a file, to check or to serve it, does not keep the service of
+// the file's own user from starting.
+func TestTheSuperuserStandsInNobodysWay(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("*** SKIPPED: only the superuser can show this ***")
+	}
+	db := filepath.Join(publicFolder(t), "orders.db")
+	served := func() *exec.Cmd { return program(t, "serve", "--addr", "127.0.0.1:0", "--db", db) }
+	serveAsUser := func() {
+		t.Helper()
+		cmd := served()
+		asOrdinaryUser(t, cmd)
+		startOn(t, cmd).end(t)
+	}
+	serveAsUser()
+	if err := os.Remove(db + ".lock"); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := program(t, "check", "--db", db).CombinedOutput(); err != nil {
+		t.Errorf("check: %v, %s", err, output)
+	}
+	serveAsUser()
+	if err := os.Remove(db + ".lock"); err != nil {
+		t.Fatal(err)
+	}
+	startOn(t, served()).end(t)
+	serveAsUser()
+}

@@ -8,13 +8,16 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"zombiezen.com/go/sqlite/sqlitex"
 )
 
 // A service is `orders serve` that runs in this process.
@@ -125,22 +128,27 @@ func TestSecondServiceOnAFileIsRefused(t *testing.T) {
 	}
 }
 
-func TestPortInUseLeavesTheFileFree(t *testing.T) {
+func TestPortInUseLeavesNoFileAndAnOldOneFree(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	db := filepath.Join(t.TempDir(), "orders.db")
 	addr := listener.Addr().String()
-	code, stdout, stderr := invoke(t, nil, "serve", "--addr", addr, "--db", db)
-	want := fmt.Sprintf("orders: listen tcp %s: bind: address already in use\n", addr)
-	if code != exitFailed || stdout != "" || stderr != want {
-		t.Errorf("exit code %d, %q, %q; want 1 and %q", code, stdout, stderr, want)
+	old, fresh := goodFile(t), filepath.Join(t.TempDir(), "orders.db")
+	for _, db := range []string{old, fresh} {
+		code, stdout, stderr := invoke(t, nil, "serve", "--addr", addr, "--db", db)
+		want := fmt.Sprintf("orders: listen tcp %s: bind: address already in use\n", addr)
+		if code != exitFailed || stdout != "" || stderr != want {
+			t.Errorf("exit code %d, %q, %q; want 1 and %q", code, stdout, stderr, want)
+		}
 	}
-	if code, _, stderr := invoke(t, nil, "check", "--db", db); code != exitOK {
+	if code, _, stderr := invoke(t, nil, "check", "--db", old); code != exitOK {
 		t.Errorf("check: exit code %d, %s", code, stderr)
+	}
+	if left, err := os.ReadDir(filepath.Dir(fresh)); err != nil || len(left) > 0 {
+		t.Errorf("a service that could not listen has left %v, %v", left, err)
 	}
 }
 
@@ -175,4 +183,96 @@ func waitFor(t *testing.T, what string, holds func() bool) {
 			t.Fatalf("waited in vain until %s", what)
 		}
 	}
+}
+
+// A load balancer asks from the first moment, and a file of millions of orders takes a while.
+func TestServiceAnswersWhileItOpensItsFile(t *testing.T) {
+	db := goodFile(t)
+	for deadline := time.Now().Add(15 * time.Second); !startOnLockedFile(t, db); {
+		if time.Now().After(deadline) {
+			t.Fatal("the service was never seen while it opened its file")
+		}
+	}
+}
+
+// startOnLockedFile starts a service that has to wait for its file, and frees the file once the
+// service has answered. It returns false when the service has given up before.
+func startOnLockedFile(t *testing.T, db string) (seen bool) {
+	t.Helper()
+	addr := freeAddr(t)
+	lock := connect(t, db)
+	if err := sqlitex.ExecScript(lock, "PRAGMA locking_mode = EXCLUSIVE; UPDATE tally SET pending = pending"); err != nil {
+		t.Fatal(err)
+	}
+	free := sync.OnceValue(lock.Close)
+	defer func() { _ = free() }()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	stdout, printed := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := run(ctx, []string{"serve", "--addr", addr, "--db", db}, func(string) string { return "" }, printed, t.Output())
+		_ = printed.CloseWithError(errors.Join(err, io.EOF))
+		ended <- err
+	}()
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	status := func(method, path string) int {
+		req, err := http.NewRequest(method, "http://"+addr+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			return 0
+		}
+		defer res.Body.Close()
+		return res.StatusCode
+	}
+	for status(http.MethodGet, "/livez") == 0 {
+		select {
+		case err := <-ended:
+			t.Log("it gave up:", err)
+			return false
+		default:
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for _, r := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/livez", 200}, {"GET", "/readyz", 503}, {"GET", "/healthz", 503},
+		{"POST", "/api/orders/", 503}, {"GET", "/api/metrics/", 503}, {"GET", "/docs/", 503},
+	} {
+		if got := status(r.method, r.path); got != r.status && got != 0 {
+			t.Errorf("while it opens its file: %s %s is answered %d, want %d", r.method, r.path, got, r.status)
+		}
+	}
+	if err := free(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		return false
+	}
+	if got := status(http.MethodGet, "/readyz"); got != http.StatusOK {
+		t.Errorf("/readyz is answered %d once the file is open", got)
+	}
+	client.CloseIdleConnections()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	return true
+}
+
+// freeAddr is an address on which nobody listens.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }

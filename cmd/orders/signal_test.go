@@ -112,7 +112,7 @@ func sendHalf(t *testing.T, url string) *halfRequest {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	fmt.Fprintf(conn, "POST /api/orders/ HTTP/1.1\r\nHost: orders\r\nContent-Type: application/json\r\n"+
+	fmt.Fprintf(conn, "POST /api/orders/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
 		"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(goodOrder))
 	h := &halfRequest{conn, bufio.NewReader(conn)}
 	// The service asks for the body when its handler has begun to read it.

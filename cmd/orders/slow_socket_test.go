@@ -17,7 +17,7 @@ const (
 	// manyAnswers are 400 KB each, 16 of which are more than the buffers of both
 	// sockets hold.
 	manyAnswers = 16
-	largeAnswer = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: orders\r\nAccept-Encoding: gzip\r\n\r\n"
+	largeAnswer = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n"
 	// cutOffBy is when a slow client has kept its connection in spite of every limit
 	// that it could meet.
 	cutOffBy = writeTimeout + 20*time.Second
@@ -40,7 +40,7 @@ func TestProcessServesOthersUntilEverySlowClientIsCutOff(t *testing.T) {
 	}{
 		{silent, sendNothing},
 		{dripping, func(conn net.Conn) error {
-			return sendSlowly(conn, "GET /api/metrics/ HTTP/1.1\r\nHost: orders\r\nX-Slow: "+strings.Repeat("z", 100))
+			return sendSlowly(conn, "GET /api/metrics/ HTTP/1.1\r\nHost: localhost\r\nX-Slow: "+strings.Repeat("z", 100))
 		}},
 		{unreading, func(conn net.Conn) error {
 			if _, err := io.WriteString(conn, strings.Repeat(largeAnswer, manyAnswers)); err != nil {

@@ -115,31 +115,34 @@ func TestClientThatHangsUpLeavesNothing(t *testing.T) {
 // bubble.
 func serveInMemory(t *testing.T) (*sqlite.Store, *memoryNetwork) {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
-	store, err := sqlite.Open(t.Context(), sqlite.Config{
-		Path: filepath.Join(t.TempDir(), "orders.db"), ProcessingTime: maxProcessingTime,
-		Now: time.Now, Random: rand.Reader, Log: log,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	network := &memoryNetwork{conns: make(chan net.Conn), closed: make(chan struct{})}
-	server := newServer(newHandler(store, log), log)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(network) }()
+	store, server, network := openInMemory(t, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
-		if err := shutdown(server); err != nil {
-			t.Error(err)
-		}
-		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			t.Error(err)
-		}
-		if err := store.Close(); err != nil {
+		if err := errors.Join(server.stop(0), store.Close()); err != nil {
 			t.Error(err)
 		}
 	})
 	return store, network
 }
+
+// openInMemory is serveInMemory without the end.
+func openInMemory(t *testing.T, log *slog.Logger) (*sqlite.Store, *server, *memoryNetwork) {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), sqlite.Config{
+		Path: filepath.Join(t.TempDir(), "orders.db"), ProcessingTime: maxProcessingTime,
+		Now: laterThanTheBubble, Random: rand.Reader, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	network := &memoryNetwork{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := newServer(nil, log)
+	server.start(network)
+	server.open(store)
+	return store, server, network
+}
+
+// laterThanTheBubble is a clock for orders: that of a bubble begins in the year 2000.
+func laterThanTheBubble() time.Time { return time.Now().Add(30 * 365 * 24 * time.Hour) }
 
 func placeOrder(network *memoryNetwork) error {
 	began := time.Now()
@@ -159,6 +162,7 @@ func placeOrder(network *memoryNetwork) error {
 type memoryNetwork struct {
 	conns  chan net.Conn
 	closed chan struct{}
+	close  sync.Once
 }
 
 func (m *memoryNetwork) dial() net.Conn {
@@ -176,5 +180,5 @@ func (m *memoryNetwork) Accept() (net.Conn, error) {
 	}
 }
 
-func (m *memoryNetwork) Close() error   { close(m.closed); return nil }
+func (m *memoryNetwork) Close() error   { m.close.Do(func() { close(m.closed) }); return nil }
 func (m *memoryNetwork) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }

@@ -47,10 +47,10 @@ func openShop(t *testing.T) shop {
 // create takes over an order in a status, as it was so long ago.
 func (s shop) create(status order.Status, ago time.Duration) order.Order {
 	s.Helper()
-	store := dynamostore.New(dynamostore.Config{
+	store := awstest.Must(dynamostore.New(dynamostore.Config{
 		Client: s.db, Table: s.table, Random: rand.Reader,
 		Now: func() time.Time { return time.Now().Add(-ago) },
-	})
+	}))
 	d := order.Draft{Details: order.Details{UserID: "645", ItemIDs: []string{"890"}, TotalAmount: 100}, TakenOverAs: status}
 	d.Sign()
 	o, _, err := store.Create(s.Context(), d)
@@ -87,6 +87,17 @@ func (s shop) checkpoint() {
 			"sequence": fmt.Sprintf("%064s", lastSequence(s, streams, arn, *shard.ShardId)),
 		})
 	}
+}
+
+// shard is a shard of the table's stream.
+func (s shop) shard() string {
+	s.Helper()
+	arn := awstest.StreamARN(s, s.table)
+	described, err := awstest.Streams(s).DescribeStream(s.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: &arn})
+	if err != nil || len(described.StreamDescription.Shards) == 0 {
+		s.Fatalf("the stream has no shard: %v", err)
+	}
+	return *described.StreamDescription.Shards[0].ShardId
 }
 
 func lastSequence(t testing.TB, streams *dynamodbstreams.Client, arn, shard string) (last string) {

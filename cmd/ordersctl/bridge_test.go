@@ -55,10 +55,10 @@ func TestTheBridgeTakesAnOrderThroughItsLife(t *testing.T) {
 	_, url, dead := openQueues(t)
 	s := openShop(t)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	store := dynamostore.New(dynamostore.Config{
+	store := awstest.Must(dynamostore.New(dynamostore.Config{
 		Client: s.db, Table: s.table, ProcessingTime: time.Second, Now: time.Now, Random: rand.Reader,
-	})
-	queue := sqsqueue.New(sqsqueue.Config{Client: awstest.SQS(t), URL: url, DeadLetterURL: dead, Now: time.Now, Log: log})
+	}))
+	queue := awstest.Must(sqsqueue.New(sqsqueue.Config{Client: awstest.SQS(t), URL: url, DeadLetterURL: dead, Now: time.Now, Log: log}))
 	endpoint := startLambda(t, map[string]any{
 		"Relay": dynamostore.Relay{Queue: queue, ProcessingTime: time.Second, Log: log}.Handle,
 		"Tally": dynamostore.Tallier{Client: s.db, Table: s.table, Now: time.Now, Log: log}.Handle,

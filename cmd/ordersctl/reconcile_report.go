@@ -83,6 +83,8 @@ func (v verdict) explain() string {
 		return "orders have changed while they were read; try again when the table is at rest"
 	case lagging:
 		return "the stream holds changes that are not counted yet, or is too busy to tell; see to the tally function, then try again"
+	case damaged:
+		return "what the tally keeps in the table is damaged; see what is unread"
 	default:
 		return "not all orders could be read"
 	}
@@ -92,7 +94,11 @@ func (v verdict) explain() string {
 const listed = 10
 
 func (r reconcileReport) write(w io.Writer) error {
-	fmt.Fprintf(w, "orders   %s\nmetrics  %s\nverdict  %s\n", r.Orders, r.Metrics, r.Verdict.explain())
+	metrics := r.Metrics.String()
+	if r.Verdict == damaged {
+		metrics = "unknown"
+	}
+	fmt.Fprintf(w, "orders   %s\nmetrics  %s\nverdict  %s\n", r.Orders, metrics, r.Verdict.explain())
 	if r.Verdict == differ {
 		fmt.Fprintf(w, "missing  %s\n", change(r.found.difference()))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"regexp"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"orders/shared/dynamostore"
 	"orders/shared/order"
 )
 
@@ -140,6 +142,62 @@ func TestReconcileTellsOfOrdersThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// One order that cannot be read takes nothing from the others.
+func TestReconcileSendsForTheOrdersBesideOneThatCannotBeRead(t *testing.T) {
+	client, url, _ := openQueues(t)
+	s := openShop(t)
+	for n := range 3 {
+		s.put(map[string]string{"pk": fmt.Sprintf("ORDER#ORD%026d", n), "sk": "ORDER", "status": "Lost"})
+	}
+	overdue := s.create(order.Pending, time.Hour)
+	s.put(map[string]string{"pk": "ORDER#none", "sk": "ORDER"})
+	code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms", "--send", "--json")
+	report := readJSON[reconcileReport](t, stdout)
+	if code != exitFailed || report.Overdue != 1 || report.Sent != 1 || len(report.Unread) != 4 || report.Orders.Total != 1 {
+		t.Errorf("exit code %d, %+v, %s", code, report, stderr)
+	}
+	if got, want := received(t, client, url, 2), string(order.Message{OrderID: overdue.ID, To: order.Processing}.Body()); !slices.Equal(got, []string{want}) {
+		t.Errorf("sent %s, want %s", got, want)
+	}
+}
+
+// Damage to what the tally keeps makes the metrics unknown, and nothing else.
+func TestReconcileGoesOnBesideADamagedTally(t *testing.T) {
+	for name, damage := range map[string]func(s shop){
+		"a counter": func(s shop) { s.put(map[string]string{"pk": "TALLY", "sk": "03", "pending": "three"}) },
+		"a checkpoint": func(s shop) {
+			s.checkpoint()
+			s.put(map[string]string{"pk": "CHECKPOINT", "sk": s.shard(), "sequence": "none"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, url, _ := openQueues(t)
+			s := openShop(t)
+			overdue := s.create(order.Pending, time.Hour)
+			s.create(order.Completed, 0)
+			damage(s)
+			code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms", "--send", "--repair")
+			want := regexp.MustCompile(`^orders   2 .*
+metrics  unknown
+verdict  what the tally keeps in the table is damaged; see what is unread
+overdue  1
+         ` + string(overdue.ID) + ` is Pending, due .*
+unread   1
+         .*damaged item.*
+$`)
+			if code != exitFailed || !want.MatchString(stdout) {
+				t.Errorf("exit code %d\n%s", code, stdout)
+			}
+			if want := "ordersctl: the metrics were not repaired: what the tally keeps in the table is damaged"; !strings.Contains(stderr, want) {
+				t.Errorf("stderr %q, want %q", stderr, want)
+			}
+			if got := received(t, client, url, 2); len(got) != 1 {
+				t.Errorf("sent %s", got)
+			}
+		})
+	}
+}
+
 func TestReconcileOfATableThatIsNotThereFails(t *testing.T) {
 	inAWS(t)
 	code, stdout, stderr := invoke(t, "reconcile", "--table", "none")
@@ -187,6 +245,23 @@ func TestVerdicts(t *testing.T) {
 		{"the metrics cannot be read", func(r *recounter) {
 			r.metrics = func(context.Context) (order.Tally, error) { return order.Tally{}, failure }
 		}, "", failure},
+		{"an item of the tally is damaged", func(r *recounter) {
+			r.metrics = func(context.Context) (order.Tally, error) { return order.Tally{}, dynamostore.ErrDamaged }
+		}, damaged, nil},
+		{"an item of the tally is damaged while orders are read", func(r *recounter) {
+			tally := r.metrics
+			r.metrics = func(ctx context.Context) (order.Tally, error) {
+				calls++
+				if calls%2 == 0 {
+					return order.Tally{}, dynamostore.ErrDamaged
+				}
+				return tally(ctx)
+			}
+			calls = 0
+		}, damaged, nil},
+		{"a checkpoint is damaged", func(r *recounter) {
+			r.uncounted = func(context.Context) (bool, error) { return false, dynamostore.ErrDamaged }
+		}, damaged, nil},
 		{"the stream cannot be read", func(r *recounter) {
 			r.uncounted = func(context.Context) (bool, error) { return false, failure }
 		}, "", failure},

@@ -18,7 +18,7 @@ type reconciler struct {
 	store *dynamostore.Store
 	audit dynamostore.Audit
 	tail  tail
-	queue order.Queue
+	queue order.Queue // for --send
 }
 
 func (c *reconcileCommand) open(ctx context.Context) (*reconciler, error) {
@@ -27,11 +27,17 @@ func (c *reconcileCommand) open(ctx context.Context) (*reconciler, error) {
 		return nil, err
 	}
 	db := dynamodb.NewFromConfig(cfg)
+	store, err := dynamostore.New(dynamostore.Config{Client: db, Table: c.Table})
+	if err != nil {
+		return nil, err
+	}
 	audit := dynamostore.Audit{Client: db, Table: c.Table, Segments: c.Segments, ReadUnits: float64(c.ReadUnits)}
-	return &reconciler{
-		store: dynamostore.New(dynamostore.Config{Client: db, Table: c.Table}),
-		audit: audit,
-		tail:  tail{table: c.Table, checkpoint: audit.Checkpoint, db: db, streams: dynamodbstreams.NewFromConfig(cfg), quiet: c.Settle},
-		queue: sqsqueue.New(sqsqueue.Config{Client: sqs.NewFromConfig(cfg), URL: c.QueueURL, Now: time.Now}),
-	}, nil
+	home := &reconciler{
+		store: store, audit: audit,
+		tail: tail{table: c.Table, checkpoint: audit.Checkpoint, db: db, streams: dynamodbstreams.NewFromConfig(cfg), quiet: c.Settle},
+	}
+	if c.Send {
+		home.queue, err = sqsqueue.New(sqsqueue.Config{Client: sqs.NewFromConfig(cfg), URL: c.QueueURL, Now: time.Now})
+	}
+	return home, err
 }

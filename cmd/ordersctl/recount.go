@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
 
+	"orders/shared/dynamostore"
 	"orders/shared/order"
 )
 
@@ -37,7 +39,8 @@ type recount struct {
 	Overdue []overdue
 	// OverdueOrders counts all of them.
 	OverdueOrders int
-	// Unread says what could not be read, an order or the rest of the table.
+	// Unread says what could not be read: an order, the rest of the table, or what the
+	// tally keeps there.
 	Unread []error
 }
 
@@ -50,6 +53,7 @@ const (
 	moving     verdict = "moving"     // orders have changed meanwhile: nothing can be said
 	lagging    verdict = "lagging"    // changes wait in the stream, or it is too busy: nothing can be said
 	incomplete verdict = "incomplete" // not all could be read: nothing can be said
+	damaged    verdict = "damaged"    // the tally or a checkpoint is damaged: nothing can be said
 )
 
 // An overdue is an order that waits for longer than it should, for a message that
@@ -59,11 +63,11 @@ type overdue struct {
 	Message order.Message
 }
 
-// recount reads all orders once. When it returns an error, the recount is as far as
-// it got.
+// recount reads all orders once. A damaged item is a finding, and the rest is read. When
+// it returns an error, the recount is as far as it got.
 func (r recounter) recount(ctx context.Context) (found recount, err error) {
 	before, err := r.metrics(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, dynamostore.ErrDamaged) {
 		return found, err
 	}
 	for o, err := range r.orders(ctx) {
@@ -76,11 +80,24 @@ func (r recounter) recount(ctx context.Context) (found recount, err error) {
 	if err := ctx.Err(); err != nil {
 		return found, err
 	}
+	if err == nil {
+		err = r.compare(ctx, &found, before)
+	}
+	if errors.Is(err, dynamostore.ErrDamaged) {
+		found.Verdict, found.Unread, err = damaged, append(found.Unread, err), nil
+	}
+	return found, err
+}
+
+// compare gives the verdict on the metrics, which were as before when reading began.
+func (r recounter) compare(ctx context.Context, found *recount, before order.Tally) error {
 	uncounted, err := r.uncounted(ctx)
 	if err != nil {
-		return found, fmt.Errorf("see whether the metrics are up to date: %w", err)
+		return fmt.Errorf("see whether the metrics are up to date: %w", err)
 	}
-	found.Metrics, err = r.metrics(ctx)
+	if found.Metrics, err = r.metrics(ctx); err != nil {
+		return err
+	}
 	switch {
 	case len(found.Unread) > 0:
 		found.Verdict = incomplete
@@ -93,7 +110,7 @@ func (r recounter) recount(ctx context.Context) (found recount, err error) {
 	default:
 		found.Verdict = differ
 	}
-	return found, err
+	return nil
 }
 
 func (r recounter) take(found *recount, o order.Order) {

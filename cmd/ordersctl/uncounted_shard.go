@@ -80,6 +80,9 @@ func (t tail) readFrom(ctx context.Context, begin *dynamodbstreams.GetShardItera
 }
 
 func ofOrder(r types.Record) bool {
+	if r.Dynamodb == nil {
+		return false
+	}
 	pk, ok := r.Dynamodb.Keys["pk"].(*types.AttributeValueMemberS)
 	return ok && strings.HasPrefix(pk.Value, dynamostore.OrderPrefix)
 }

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"os"
@@ -25,14 +26,14 @@ func main() {
 	log := lambdacontext.NewLogger()
 	env := awsclient.NewEnv(os.Getenv)
 	table, aws := env.Text("ORDERS_TABLE"), env.AWS("AWS_ENDPOINT_URL")
-	if err := env.Err(); err != nil {
+	store, err := dynamostore.New(dynamostore.Config{
+		Client: dynamodb.NewFromConfig(aws), Table: table,
+	})
+	if err := cmp.Or(env.Err(), err); err != nil {
 		log.Error("the function cannot start", "err", err)
 		os.Exit(1)
 	}
 	awsclient.Open(context.Background(), aws, "dynamodb", log)
-	store := dynamostore.New(dynamostore.Config{
-		Client: dynamodb.NewFromConfig(aws), Table: table,
-	})
 	lambda.Start(lambdahttp.New(api.New(api.Config{
 		Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: log,
 	}), log))

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -25,15 +27,15 @@ func main() {
 	queueURL, deadLetterURL := env.URL("ORDERS_QUEUE_URL"), env.URL("DEAD_LETTER_QUEUE_URL")
 	processing := env.Duration("PROCESSING_TIME", time.Millisecond, 15*time.Minute)
 	aws := env.AWS("AWS_ENDPOINT_URL")
-	if err := env.Err(); err != nil {
+	orders, storeErr := dynamostore.New(dynamostore.Config{Client: dynamodb.NewFromConfig(aws), Table: table, ProcessingTime: processing})
+	queue, queueErr := sqsqueue.New(sqsqueue.Config{
+		Client: sqs.NewFromConfig(aws), URL: queueURL, DeadLetterURL: deadLetterURL, Now: time.Now, Log: log,
+	})
+	if err := cmp.Or(env.Err(), errors.Join(storeErr, queueErr)); err != nil {
 		log.Error("the function cannot start", "err", err)
 		os.Exit(1)
 	}
 	awsclient.Open(context.Background(), aws, "dynamodb", log) // the queue is seldom asked
-	orders := dynamostore.New(dynamostore.Config{Client: dynamodb.NewFromConfig(aws), Table: table, ProcessingTime: processing})
-	queue := sqsqueue.New(sqsqueue.Config{
-		Client: sqs.NewFromConfig(aws), URL: queueURL, DeadLetterURL: deadLetterURL, Now: time.Now, Log: log,
-	})
 	processor := order.Processor{Orders: orders, Queue: queue}
 	lambda.Start(sqsqueue.Receiver{Process: processor.Process, Now: time.Now, Log: log}.Handle)
 }

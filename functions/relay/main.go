@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"time"
@@ -22,13 +23,13 @@ func main() {
 	queueURL, deadLetterURL := env.URL("ORDERS_QUEUE_URL"), env.URL("DEAD_LETTER_QUEUE_URL")
 	processing := env.Duration("PROCESSING_TIME", time.Millisecond, 15*time.Minute)
 	aws := env.AWS("AWS_ENDPOINT_URL")
-	if err := env.Err(); err != nil {
+	queue, err := sqsqueue.New(sqsqueue.Config{
+		Client: sqs.NewFromConfig(aws), URL: queueURL, DeadLetterURL: deadLetterURL, Now: time.Now, Log: log,
+	})
+	if err := cmp.Or(env.Err(), err); err != nil {
 		log.Error("the function cannot start", "err", err)
 		os.Exit(1)
 	}
 	awsclient.Open(context.Background(), aws, "sqs", log)
-	queue := sqsqueue.New(sqsqueue.Config{
-		Client: sqs.NewFromConfig(aws), URL: queueURL, DeadLetterURL: deadLetterURL, Now: time.Now, Log: log,
-	})
 	lambda.Start(dynamostore.Relay{Queue: queue, ProcessingTime: processing, Log: log}.Handle)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 
 	"orders/shared/order"
@@ -38,11 +39,33 @@ func (a *api) create(r *http.Request) (response, error) {
 	// The status is the one asked for, also in a replay: a retry gets the answer
 	// that it has missed, not the news.
 	res := answerStatus(http.StatusCreated, o.ID, draft.TakenOverAs)
-	res.header = append(res.header, headerField{"Location", "/api/orders/" + string(o.ID) + "/status/"})
+	res.header = append(res.header, headerField{"Location", orderReference(sentPath(r), o.ID)})
 	if replayed {
 		res.header = append(res.header, headerField{"Idempotency-Replayed", "true"})
 	}
 	return res, nil
+}
+
+// orderReference is the address of an order, relative to the path of the create that made it,
+// as it was sent: a client resolves it under whatever prefix a proxy has added.
+func orderReference(sent string, id order.ID) string {
+	_, below, slash := strings.Cut(sent, "/orders/")
+	if !slash {
+		return "orders/" + string(id) + "/"
+	}
+	up := 0 // segments between the collection and the end of the path
+	for {
+		segment, rest, more := strings.Cut(below, "/")
+		switch {
+		case !more:
+			return strings.Repeat("../", max(up, 0)) + string(id) + "/"
+		case segment == "..":
+			up--
+		case segment != ".":
+			up++
+		}
+		below = rest
+	}
 }
 
 // readDraft reads and checks everything that a create says.

@@ -38,7 +38,7 @@ var (
 )
 
 // endpoint answers all requests for one path. It is the one place that writes
-// to the client and to the log; with no methods it answers that there is no such path.
+// to the client and to the log; with no methods it answers as for no such path.
 func (a *api) endpoint(route string, methods map[string]handler) http.Handler {
 	if get, ok := methods[http.MethodGet]; ok {
 		methods = maps.Clone(methods)
@@ -54,11 +54,17 @@ func (a *api) endpoint(route string, methods map[string]handler) http.Handler {
 		}
 		res.write(w, r.Method, id)
 
-		abandoned := errors.Is(r.Context().Err(), context.Canceled)
-		if level := levelOf(res.status, abandoned); a.Log.Enabled(r.Context(), level) {
+		a.Sampler.tick(began)
+		if level := a.levelOf(r, res.status); a.logs(r, began, level, route, res.status) {
 			a.log(r, level, route, id, res, err, a.Now().Sub(began))
 		}
 	})
+}
+
+// logs reports whether a request leaves a line: at level debug every request does.
+func (a *api) logs(r *http.Request, now time.Time, level slog.Level, route string, status int) bool {
+	return a.Log.Enabled(r.Context(), level) &&
+		(a.Log.Enabled(r.Context(), slog.LevelDebug) || a.Sampler.Allow(now, level, route, status))
 }
 
 // write sends the response, with the headers that every answer has.
@@ -91,7 +97,7 @@ func (a *api) answer(r *http.Request, methods map[string]handler, allow string) 
 		}
 	}()
 	if len(methods) == 0 {
-		return response{}, errNoRoute
+		return response{}, a.elsewhere
 	}
 	handle, ok := methods[r.Method]
 	if !ok {
@@ -112,12 +118,14 @@ func (a *api) requestID(r *http.Request) string {
 }
 
 // levelOf makes the default level quiet as long as all goes well, also when a client
-// does not wait for its answer; a deadline that passes is no client's doing. The store itself logs why it is unavailable, once.
-func levelOf(status int, abandoned bool) slog.Level {
+// does not wait for its answer; a deadline that passes is no client's doing.
+func (a *api) levelOf(r *http.Request, status int) slog.Level {
+	abandoned := errors.Is(r.Context().Err(), context.Canceled)
+	unavailable := status == http.StatusServiceUnavailable
 	switch {
-	case abandoned:
+	case abandoned, unavailable && a.StoreLogs && r.Method == http.MethodPost:
 		return slog.LevelDebug
-	case status == http.StatusServiceUnavailable:
+	case unavailable:
 		return slog.LevelWarn
 	case status >= http.StatusInternalServerError:
 		return slog.LevelError
@@ -152,14 +160,24 @@ func cleanPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if escaped := r.URL.EscapedPath(); escaped != cleaned(escaped) {
 			if u, err := r.URL.Parse(cleaned(escaped)); err == nil {
-				clone := *r
-				clone.URL = u
-				clone.URL.RawQuery = r.URL.RawQuery
-				r = &clone
+				u.RawQuery = r.URL.RawQuery
+				r = r.WithContext(context.WithValue(r.Context(), uncleanPath{}, r.URL.Path))
+				r.URL = u
 			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// uncleanPath is the key of the path that cleanPath has replaced.
+type uncleanPath struct{}
+
+// sentPath is the path of a request as it was sent.
+func sentPath(r *http.Request) string {
+	if path, ok := r.Context().Value(uncleanPath{}).(string); ok {
+		return path
+	}
+	return r.URL.Path
 }
 
 func cleaned(p string) string {

@@ -51,7 +51,8 @@ func (p *draftParser) itemIDs(pointer string, required bool) error {
 	return err
 }
 
-// identifier reads an integer, which is kept digit for digit, or a string.
+// identifier reads an integer, which is kept digit for digit, or a string. As in JSON
+// Schema, 5.0 is the integer 5.
 func (p *draftParser) identifier(pointer string, required bool) (string, error) {
 	const rule = "must be an integer or a string"
 	switch p.json.PeekKind() {
@@ -66,6 +67,9 @@ func (p *draftParser) identifier(pointer string, required bool) (string, error) 
 		if err != nil {
 			return "", err
 		}
+		if whole, fraction, _ := strings.Cut(digits, "."); strings.Trim(fraction, "0") == "" {
+			digits = whole
+		}
 		if strings.ContainsAny(digits, ".eE") {
 			p.fault(pointer, "wrong_type", rule)
 		}
@@ -76,25 +80,24 @@ func (p *draftParser) identifier(pointer string, required bool) (string, error) 
 }
 
 func (p *draftParser) totalAmount(pointer string, required bool) error {
-	var digits string
+	var broken error
 	switch p.json.PeekKind() {
 	case jsontext.KindString:
 		token, err := p.json.ReadToken()
 		if err != nil {
 			return err
 		}
-		digits = token.String()
+		p.draft.TotalAmount, broken = order.ParseAmount(token.String())
 	case jsontext.KindNumber:
-		var err error
-		if digits, err = p.number(); err != nil {
+		digits, err := p.number()
+		if err != nil {
 			return err
 		}
+		p.draft.TotalAmount, broken = order.ParseAmountNumber(digits)
 	default:
 		return p.missing(pointer, required, "must be a number or a string")
 	}
-	amount, err := order.ParseAmount(digits)
-	p.draft.TotalAmount = amount
-	return p.check(pointer, err)
+	return p.check(pointer, broken)
 }
 
 func (p *draftParser) status(pointer string, _ bool) error {

@@ -17,6 +17,7 @@ func FuzzCreateBody(f *testing.F) {
 		`{"user_id": 645, "order_id": "userTest23", "item_ids": [890, 563], "total_amount": 1650.78, "status": "Processing"}`,
 		`{"user_id":"Ünïcødé","item_ids":["x",1,-2],"total_amount":"0.5"}`,
 		`{"user_id":1,"\u0075ser_id":1,"item_ids":[],"total_amount":1e2}`,
+		`{"user_id":5.0,"item_ids":[-757.0],"total_amount":1.0E7}`, `{"user_id":1,"item_ids":[1],"total_amount":1e-999999999}`,
 		`{}`, `[]`, `null`, ``, ` `, `{"user_id":null,"x":{"y":[1,2,{"z":null}]}}`, "{\"user_id\":\"\xff\"}", `{"total_amount":-0,"status":"x"}`,
 	} {
 		f.Add([]byte(body))

@@ -26,10 +26,15 @@ func checkBodyType(h http.Header) error {
 	}
 	media, parameters, err := mime.ParseMediaType(types[0])
 	charset, hasCharset := parameters["charset"]
-	if err != nil || media != "application/json" || hasCharset && !strings.EqualFold(charset, "utf-8") {
+	if err != nil || media != "application/json" || hasCharset && !isUTF8(charset) {
 		return errMediaType
 	}
 	return nil
+}
+
+// isUTF8 reports whether a charset is UTF-8, which many clients spell without the hyphen.
+func isUTF8(charset string) bool {
+	return strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
 }
 
 // accepts reports whether an Accept header (RFC 9110, section 12.5.1) leaves room

@@ -56,6 +56,10 @@ func (e *methodError) Error() string { return "method not allowed, only " + e.al
 // The request is answered with 400.
 var ErrUndecodable = errors.New("the body could not be decoded")
 
+// ErrMisdirected is for a host to have requests refused with that are meant for another service,
+// see NewRefusing. They are answered with 421.
+var ErrMisdirected = errors.New("the Host header names another service than this one")
+
 // WriteProblem answers a request in the handler's place, for a host that has to:
 // with 500, and with other problems for the errors of package order. The request
 // id has 1 to 100 visible ASCII characters.
@@ -89,6 +93,7 @@ var kinds = []struct {
 	{errTooLarge, http.StatusRequestEntityTooLarge, "body_too_large", []headerField{{"Connection", "close"}}},
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type", nil},
 	{errBodyLost, http.StatusRequestTimeout, "body_lost", []headerField{{"Connection", "close"}}},
+	{ErrMisdirected, http.StatusMisdirectedRequest, "misdirected_request", nil},
 	{errEncoding, http.StatusUnsupportedMediaType, "unsupported_encoding", nil},
 }
 

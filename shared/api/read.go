@@ -98,8 +98,13 @@ func (a *api) metrics(r *http.Request) (response, error) {
 	})
 }
 
-// health answers GET /healthz.
-func (a *api) health(r *http.Request) (response, error) {
+// live answers GET /livez: there is no more to say than that there is an answer.
+func (*api) live(*http.Request) (response, error) {
+	return answerJSON("", map[string]string{"status": "ok"})
+}
+
+// ready answers GET /readyz and GET /healthz.
+func (a *api) ready(r *http.Request) (response, error) {
 	if err := a.Health(r.Context()); err != nil {
 		return response{}, fmt.Errorf("%w: %w", order.ErrUnavailable, err)
 	}
@@ -129,7 +134,8 @@ func (a *api) ids(r *http.Request) (response, error) {
 	}
 	res, err := answerJSON("", entries)
 	if page.Next != "" {
-		next := fmt.Sprintf(`</api/orders/ids/?limit=%d&cursor=%s>; rel="next"`, limit, encodeCursor(page.Next))
+		// Relative to the list itself, whatever prefix a proxy has added to its path.
+		next := fmt.Sprintf(`<?limit=%d&cursor=%s>; rel="next"`, limit, encodeCursor(page.Next))
 		res.header = append(res.header, headerField{"Link", next})
 	}
 	return res, err

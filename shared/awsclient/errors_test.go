@@ -3,9 +3,16 @@ package awsclient_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"orders/shared/awsclient"
 	"orders/shared/order"
@@ -23,6 +30,8 @@ func TestWhatMayPassIsUnavailableAndNothingElse(t *testing.T) {
 		{&smithy.GenericAPIError{Code: "ExpiredToken"}, true},
 		{&smithy.GenericAPIError{Code: "ExpiredTokenException"}, true},
 		{&smithy.GenericAPIError{Code: "RequestExpired"}, true},
+		{&smithy.DeserializationError{Err: errors.New("unexpected end of JSON input")}, true},
+		{&smithy.SerializationError{Err: errors.New("no form on the wire")}, false},
 		{&smithy.GenericAPIError{Code: "AccessDenied"}, false},
 		{&smithy.GenericAPIError{Code: "ValidationException"}, false},
 	} {
@@ -33,5 +42,52 @@ func TestWhatMayPassIsUnavailableAndNothingElse(t *testing.T) {
 	}
 	if err := awsclient.Failed("do it", nil); err != nil {
 		t.Errorf("nothing becomes %v", err)
+	}
+}
+
+// What the SDK itself refuses is a fault of ours or of the configuration: it makes no
+// request of it, and a retry would be refused as well.
+func TestWhatTheSDKCannotAskIsNotUnavailable(t *testing.T) {
+	key := map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "x"}}
+	sound := &dynamodb.GetItemInput{TableName: aws.String("orders"), Key: key}
+	get := func(region, endpoint, key string, in *dynamodb.GetItemInput) error {
+		asked := false
+		client := dynamodb.New(dynamodb.Options{
+			Region: region, Credentials: credentials.NewStaticCredentialsProvider(key, key, ""),
+			HTTPClient: smithyhttp.ClientDoFunc(func(*http.Request) (*http.Response, error) {
+				asked = true
+				return nil, errors.New("connection refused")
+			}),
+			Retryer: aws.NopRetryer{},
+		}, func(o *dynamodb.Options) {
+			if endpoint != "" {
+				o.BaseEndpoint = &endpoint
+			}
+		})
+		_, err := client.GetItem(t.Context(), in)
+		if asked != (in == sound && region == "eu-west-1" && endpoint == "" && key != "") {
+			t.Errorf("a request was made: %v, error %v", asked, err)
+		}
+		return err
+	}
+	send := func(in *sqs.SendMessageInput, region string) error {
+		_, err := sqs.New(sqs.Options{Region: region, Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")}).SendMessage(t.Context(), in)
+		return err
+	}
+	for name, err := range map[string]error{
+		"no table and no key":    get("eu-west-1", "", "a", &dynamodb.GetItemInput{}),
+		"no region":              get("", "", "a", sound),
+		"a region that is none":  get("eu west 1", "", "a", sound),
+		"an endpoint is no URL":  get("eu-west-1", "::", "a", sound),
+		"no credentials":         get("eu-west-1", "", "", sound),
+		"a message without body": send(&sqs.SendMessageInput{QueueUrl: aws.String("https://queue")}, "eu-west-1"),
+		"a queue in no region":   send(&sqs.SendMessageInput{QueueUrl: aws.String("https://queue"), MessageBody: aws.String("x")}, ""),
+	} {
+		if failed := awsclient.Failed("do it", err); err == nil || errors.Is(failed, order.ErrUnavailable) || !errors.Is(failed, err) {
+			t.Errorf("%s: %v becomes %v", name, err, failed)
+		}
+	}
+	if err := get("eu-west-1", "", "a", sound); !errors.Is(awsclient.Failed("do it", err), order.ErrUnavailable) {
+		t.Errorf("a sound request that nobody answers: %v", err)
 	}
 }

@@ -77,3 +77,11 @@ func config(endpoint string) aws.Config {
 		Retryer:      func() aws.Retryer { return retry.NewStandard() },
 	}
 }
+
+// Must is the value of a constructor that is called with what cannot be wrong.
+func Must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}

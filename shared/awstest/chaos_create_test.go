@@ -16,9 +16,9 @@ import (
 func (h *chaosHome) Create(drafts []order.Draft, fault string) []chaos.Created {
 	told := make([]chaos.Created, len(drafts))
 	h.under(chaos.Create, fault, []string{"PutItem"}, func(d disturbance) int {
-		store := dynamostore.New(dynamostore.Config{
+		store := awstest.Must(dynamostore.New(dynamostore.Config{
 			Client: h.deployment.DynamoDB, Table: h.deployment.Table, Now: h.Now, Random: h.random,
-		})
+		}))
 		var all sync.WaitGroup
 		for i, draft := range drafts {
 			all.Go(func() { told[i] = h.create(store, draft, d) })

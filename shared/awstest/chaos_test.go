@@ -61,7 +61,7 @@ func openChaosHome(t chaos.T, e *engines) *chaosHome {
 		random: rand.NewChaCha8([32]byte{}),
 	}
 	n.due = h.queue.due
-	h.reads = &reads{store: dynamostore.New(dynamostore.Config{Client: e.dynamoDB, Table: table}), network: n}
+	h.reads = &reads{store: awstest.Must(dynamostore.New(dynamostore.Config{Client: e.dynamoDB, Table: table})), network: n}
 	h.relay, h.tally = newRelay(h), newTally(h)
 	return h
 }

@@ -1,13 +1,19 @@
 package awstest_test
 
 import (
+	"bytes"
 	"encoding/json/v2"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -75,17 +81,56 @@ func TestPoisonGoesToTheDeadLetterQueueAtOnceAndItsMatesAreDone(t *testing.T) {
 	h.create(6)
 	poison := []string{
 		"not JSON", `{"order_id":"ORD00000000000000000000000000","to":"Shipped"}`, `{"to":"Processing"}`, `[]`,
-		`{"order_id":"ORD00000000000000000000000000","to":"Processing"}`, // there is no such order
+		// There is no such order.
+		`{"order_id":"ORD00000000000000000000000000","to":"Processing"}`,
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing","then":1}`,
 	}
 	for _, body := range poison {
 		h.put(body)
 	}
-	eventually(t, func() error { return h.waits(6 + len(poison)) })
+	for id := range h.told { // as a later version may write it: no poison
+		h.put(fmt.Sprintf(`{"then":[{"to":1}],"order_id":%q,"to":"Processing"}`, id))
+	}
+	eventually(t, func() error { return h.waits(6 + len(poison) + 6) })
 	h.faults.Play("SendMessage", awstest.NeverArrives)
 	h.faults.Play("SendMessage", awstest.Throttled, awstest.Throttled, awstest.Throttled)
 	close(back)
 	h.audit(poison...)
+}
+
+// I4, I14: somebody has damaged the item of one order. Its messages fail, and the record of
+// the damage is buried; the orders beside it are worked off.
+func TestADamagedOrderHoldsUpNoOther(t *testing.T) {
+	back := make(gate)
+	h := openFaulty(t, back.before(awstest.RelayFunction))
+	h.create(6)
+	damaged := slices.Max(slices.Collect(maps.Keys(h.told)))
+	if _, err := awstest.DynamoDB(t).UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+		TableName:                 &h.Table,
+		Key:                       map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "ORDER#" + string(damaged)}, "sk": &types.AttributeValueMemberS{Value: "ORDER"}},
+		UpdateExpression:          aws.String("SET #status = :lost"),
+		ExpressionAttributeNames:  map[string]string{"#status": "status"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":lost": &types.AttributeValueMemberS{Value: "Lost"}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if failed := h.start(); !maps.Equal(failed, map[order.ID]bool{damaged: true}) {
+		t.Errorf("these are to come again: %v", failed)
+	}
+	close(back)
+	delete(h.told, damaged)
+	eventually(t, func() error {
+		for id := range h.told {
+			if o := h.read(id); o.Status != order.Completed {
+				return fmt.Errorf("order %s is %s", id, o.Status)
+			}
+		}
+		letters, err := h.DeadLetters(t.Context())
+		if len(letters) != 1 || !bytes.Contains(letters[0], []byte(damaged)) {
+			return errors.Join(err, fmt.Errorf("the dead letters are %s", letters))
+		}
+		return err
+	})
 }
 
 // put puts a body on the queue, past all faults.

@@ -38,9 +38,9 @@ type Deployment struct {
 
 // Queue is the queue as the functions know it.
 func (d Deployment) Queue() *sqsqueue.Queue {
-	return sqsqueue.New(sqsqueue.Config{
+	return Must(sqsqueue.New(sqsqueue.Config{
 		Client: d.SQS, URL: d.QueueURL, DeadLetterURL: d.DeadLetterURL, Now: d.Now, Log: d.Log,
-	})
+	}))
 }
 
 // Invoke runs the functions as Lambda does: with a deadline, to their end whether or
@@ -69,7 +69,7 @@ func (d Deployment) function(name string) function {
 	case TallyFunction:
 		return handler(dynamostore.Tallier{Client: d.DynamoDB, Table: d.Table, Now: d.Now, Log: d.Log}.Handle)
 	case ProcessorFunction:
-		orders := dynamostore.New(dynamostore.Config{Client: d.DynamoDB, Table: d.Table, ProcessingTime: d.ProcessingTime})
+		orders := Must(dynamostore.New(dynamostore.Config{Client: d.DynamoDB, Table: d.Table, ProcessingTime: d.ProcessingTime}))
 		processor := order.Processor{Orders: orders, Queue: d.Queue()}
 		return handler(sqsqueue.Receiver{Process: processor.Process, Now: d.Now, Log: d.Log}.Handle)
 	default:

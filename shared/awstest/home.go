@@ -71,9 +71,9 @@ func OpenHome(t testing.TB, change ...func(*Setup)) Home {
 		ProcessingTime: setup.ProcessingTime, Timeout: setup.Timeout, Now: setup.Now, Log: log,
 	}
 	functions.QueueURL, functions.DeadLetterURL = Queues(t, setup.Queue)
-	store := dynamostore.New(dynamostore.Config{
+	store := Must(dynamostore.New(dynamostore.Config{
 		Client: functions.DynamoDB, Table: functions.Table, ProcessingTime: setup.ProcessingTime, Now: setup.Now, Random: rand.Reader,
-	})
+	}))
 	h := Home{
 		Table: functions.Table, QueueURL: functions.QueueURL, DeadLetterURL: functions.DeadLetterURL,
 		Queue: functions.Queue(), Invoke: functions.Invoke,

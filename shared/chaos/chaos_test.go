@@ -23,7 +23,7 @@ func TestEveryWrongIsFound(t *testing.T) {
 		"counts a completion twice", "never counts", "is unavailable without a reason", // I9, I11, I17
 		"starts again what is completed", "starts before the creation", "waits for nothing", // I5, I6, I8, I7
 		"forgets a message", "loses a message when a commit fails", "never lets go", // I4, I13
-		"drops what it cannot read", "buries what it could do", "panics", // I13, I14
+		"drops what it cannot read", "buries what it could do", "buries what says more than it knows", "panics", // I13, I14
 	} {
 		t.Run(broken, func(t *testing.T) {
 			u := &hunt{open: openMemory(broken), over: after(time.Minute), summary: &Summary{Faults: map[string]int{}}}
@@ -43,7 +43,7 @@ func TestEveryWrongIsFound(t *testing.T) {
 func TestAScriptIsReadAsItIsWritten(t *testing.T) {
 	want := script{Why: `a "reason"`, Steps: []Step{
 		{Do: Create, Drafts: []Draft{{Key: "a", As: "Pending"}, {As: "Completed", Variant: 2}}, Fault: unfinished},
-		{Do: Deliver, Messages: []Message{{Order: 3, To: "Processing", Cut: true}, {Body: "null"}}},
+		{Do: Deliver, Messages: []Message{{Order: 3, To: "Processing", Cut: true}, {Body: "null"}, {Order: 1, To: "Completed", More: true}}},
 		{Do: work, Worker: "worker"},
 		{Do: tick, By: Duration(-90 * time.Second)},
 	}}

@@ -75,7 +75,7 @@ func draft(t *rapid.T) Draft {
 }
 
 func message(t *rapid.T) Message {
-	switch rapid.IntRange(0, 7).Draw(t, "kind") {
+	switch rapid.IntRange(0, 8).Draw(t, "kind") {
 	default:
 		return sound(t)
 	case 6:
@@ -84,6 +84,10 @@ func message(t *rapid.T) Message {
 		return m
 	case 7:
 		return Message{Body: rapid.SampledFrom(junk).Draw(t, "junk")}
+	case 8:
+		m := sound(t)
+		m.More = true
+		return m
 	}
 }
 

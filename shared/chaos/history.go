@@ -107,7 +107,7 @@ func (h *history) deliver(messages []Message) {
 	for _, m := range messages {
 		body := m.body(ids)
 		bodies = append(bodies, []byte(body))
-		if h.isHopeless(body) {
+		if m.More = false; h.isHopeless(m.body(ids)) {
 			h.hopeless[body] = h.hopeless[body] || h.fault == ""
 			hopeless = append(hopeless, body)
 		}

@@ -68,6 +68,8 @@ type Message struct {
 	To    string `json:"to,omitempty"`
 	// Cut leaves out the first byte of the body.
 	Cut bool `json:"cut,omitzero"`
+	// More puts members into the body that no reader knows, and that change nothing.
+	More bool `json:"more,omitzero"`
 	// Body is used instead, if it is set.
 	Body string `json:"body,omitempty"`
 }
@@ -83,6 +85,9 @@ func (m Message) body(ids []order.ID) string {
 	}
 	to, _ := order.ParseStatus(m.To)
 	body := string(order.Message{OrderID: id, To: to}.Body())
+	if m.More {
+		body = strings.Replace(body, "{", `{"attempt":2,"trace":{"to":[null]},`, 1)
+	}
 	if m.Cut {
 		body = body[1:]
 	}

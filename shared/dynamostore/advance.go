@@ -21,6 +21,9 @@ import (
 // If the SDK repeats a request whose answer was lost, the result is
 // order.ErrAlreadyDone, though this call did it: to a caller it is the same.
 func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now time.Time) error {
+	if s.cfg.ProcessingTime == 0 {
+		return errNoProcessingTime
+	}
 	now = order.Timestamp(now)
 	// The second write is for a start by a clock that lies behind the creation:
 	// it starts the order at its creation.

@@ -95,7 +95,7 @@ func TestOneOfManyAtOnceAdvances(t *testing.T) {
 // I7, also for a processing time that is no whole number of milliseconds.
 func TestAFractionOfAMillisecondIsWaitedFor(t *testing.T) {
 	h := open(t)
-	s := dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table, ProcessingTime: 1500 * time.Microsecond})
+	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table, ProcessingTime: 1500 * time.Microsecond}))
 	o := h.create(t, takenOver(order.Processing))
 	err := s.Advance(t.Context(), o.ID, order.Completed, noon.Add(1900*time.Microsecond))
 	if _, early := errors.AsType[*order.EarlyError](err); !early {

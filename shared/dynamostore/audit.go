@@ -140,7 +140,8 @@ func (a Audit) AddTally(ctx context.Context, difference order.Tally) error {
 const sequenceLength = 21
 
 // Checkpoint is the sequence number of the last record of a shard that is in the
-// tally, as the stream writes it; "" when there is none, or none any more.
+// tally, as the stream writes it; "" when there is none, or none any more. One that is
+// no sequence number is ErrDamaged.
 func (a Audit) Checkpoint(ctx context.Context, shard string) (string, error) {
 	found, err := a.Client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: aws.String(a.Table), Key: key(checkpoints, shard), ConsistentRead: aws.Bool(true),
@@ -151,6 +152,9 @@ func (a Audit) Checkpoint(ctx context.Context, shard string) (string, error) {
 	sequence, ok := textsOf(found.Item)("sequence")
 	if !ok {
 		return "", nil
+	}
+	if _, err := padded(sequence); err != nil {
+		return "", fmt.Errorf("read the checkpoint of %s: %w: %w", shard, ErrDamaged, err)
 	}
 	return fmt.Sprintf("%0*s", sequenceLength, strings.TrimLeft(sequence, "0")), nil
 }

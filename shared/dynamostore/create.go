@@ -40,6 +40,9 @@ func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, e
 
 // accept makes the order of a draft. Its time of creation is the one in its ULID.
 func (s *Store) accept(d order.Draft) (order.Order, error) {
+	if s.cfg.Random == nil {
+		return order.Order{}, errNoRandom
+	}
 	now := s.cfg.Now()
 	if d.Key != "" {
 		return order.New(d, d.Key, now), nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -39,6 +40,38 @@ func TestAKeyThatNamesAnotherRequestIsRefused(t *testing.T) {
 	}
 	if got := h.get(t, first.ID); !reflect.DeepEqual(got, first) {
 		t.Errorf("the order is now %+v, was %+v", got, first)
+	}
+}
+
+// I14: one item that somebody has damaged is an error of those who ask for it.
+func TestADamagedOrderIsAnErrorOfItsOwnRequestsAlone(t *testing.T) {
+	h := open(t)
+	bad, good := h.create(t, keyed), h.create(t)
+	h.put(t, with(h.item(t, "ORDER#"+string(bad.ID), "ORDER"), item{"item_ids": nil}))
+	failures := 0
+	for _, err := range []error{
+		func() error { _, _, err := h.Create(t.Context(), draft(keyed)); return err }(),
+		func() error { _, err := h.Get(t.Context(), bad.ID); return err }(),
+	} {
+		if err == nil || errors.Is(err, order.ErrUnavailable) || errors.Is(err, order.ErrKeyReused) || errors.Is(err, order.ErrNotFound) {
+			t.Errorf("the damaged order: error %v", err)
+		}
+	}
+	for _, err := range h.audit().Orders(t.Context()) {
+		if err != nil {
+			failures++
+		}
+	}
+	other := h.create(t)
+	if got := h.get(t, good.ID); !reflect.DeepEqual(got, good) || failures != 1 {
+		t.Errorf("beside it: %+v, %d failures of an audit", got, failures)
+	}
+	// What the service goes by is whole: the order is started, and listed.
+	if err := h.Advance(t.Context(), bad.ID, order.Processing, noon); err != nil {
+		t.Error(err)
+	}
+	if got := all(t, h.Store, 1); len(got) != 3 || !slices.Contains(got, bad.ID) || !slices.Contains(got, other.ID) {
+		t.Errorf("the list is %v", got)
 	}
 }
 
@@ -95,9 +128,9 @@ func TestACreateThatNeverArrivesIsUnavailable(t *testing.T) {
 func TestANewIdThatIsTakenLeavesItsOrderAlone(t *testing.T) {
 	h := open(t)
 	same := func() *dynamostore.Store {
-		return dynamostore.New(dynamostore.Config{
+		return awstest.Must(dynamostore.New(dynamostore.Config{
 			Client: h.client, Table: h.table, Now: func() time.Time { return noon }, Random: bytes.NewReader(make([]byte, 10)),
-		})
+		}))
 	}
 	first, _, err := same().Create(t.Context(), draft())
 	if err != nil {
@@ -114,9 +147,9 @@ func TestANewIdThatIsTakenLeavesItsOrderAlone(t *testing.T) {
 
 func TestWithoutRandomnessNoOrderIsMade(t *testing.T) {
 	h := open(t)
-	s := dynamostore.New(dynamostore.Config{
+	s := awstest.Must(dynamostore.New(dynamostore.Config{
 		Client: h.client, Table: h.table, Now: func() time.Time { return noon }, Random: bytes.NewReader(nil),
-	})
+	}))
 	if _, _, err := s.Create(t.Context(), draft()); err == nil {
 		t.Error("no error")
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"orders/shared/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 )
@@ -27,10 +28,10 @@ func answering(t *testing.T, answer http.HandlerFunc, options ...func(*dynamodb.
 		Region: "eu-west-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 	}, options...)
-	return dynamostore.New(dynamostore.Config{
+	return awstest.Must(dynamostore.New(dynamostore.Config{
 		Client: client, Table: "orders", ProcessingTime: processing,
 		Now: func() time.Time { return noon }, Random: strings.NewReader(strings.Repeat("x", 1000)),
-	})
+	}))
 }
 
 // calls are all requests that a store can make.

@@ -1,6 +1,7 @@
 package dynamostore
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -14,6 +15,10 @@ import (
 // OrderPrefix is what the pk of every order begins with, and of nothing else: what
 // readers of the stream filter by.
 const OrderPrefix = "ORDER#"
+
+// ErrDamaged says that an item of the table is not as the service writes it. No retry
+// mends that, and items that do not need it are not concerned.
+var ErrDamaged = errors.New("damaged item")
 
 // Keys of the items; see the package comment.
 const (

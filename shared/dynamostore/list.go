@@ -21,6 +21,9 @@ import (
 // The index follows the table within moments: the newest orders may be missing,
 // but none is shown that is not there. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html.
+//
+// An entry of the index whose created_key is damaged has no place in the list. It is
+// left out, and the others are listed.
 func (s *Store) List(ctx context.Context, limit int, after string) (order.Page, error) {
 	if after == "" {
 		after = beforeAll
@@ -116,8 +119,9 @@ func (s *Store) readOn(ctx context.Context, l *lane, missing int) error {
 		return err
 	}
 	for _, it := range found.Items {
-		key, _ := textsOf(it)("created_key")
-		l.keys = append(l.keys, key)
+		if key, _ := textsOf(it)("created_key"); isPosition(key) {
+			l.keys = append(l.keys, key)
+		}
 	}
 	l.after, l.more = textsOf(found.LastEvaluatedKey)("created_key")
 	l.fetch *= 2

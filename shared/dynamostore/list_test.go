@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"orders/shared/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 )
@@ -86,6 +87,29 @@ func TestPagesOfOneIdJoinedAreAllIds(t *testing.T) {
 	}
 }
 
+// I12, I14: an entry of the index that somebody has damaged harms no other.
+func TestADamagedEntryOfTheIndexEndsNoList(t *testing.T) {
+	h := open(t)
+	items, want := indexed(40, anywhere)
+	for n, key := range []string{
+		"~~~", "zzz", "2026-11-22T12:00:00.003Z", "2026-11-22T12:00:00.003Z#", "2026-11-22T12:00:00.003Z#ORDER", "2026-11-22#" + string(id(1)),
+		"2026-99-22T12:00:00.003Z#" + string(id(1)), "#" + string(id(1)), "\x00", "0", strings.Repeat("9", 1000),
+	} {
+		for i := range 20 {
+			items = append(items, item{
+				"pk": text(fmt.Sprintf("ORDER#damaged %d %d", n, i)), "sk": text("ORDER"),
+				"bucket": text(fmt.Sprintf("ORDERS#%02d", i%16)), "created_key": text(key),
+			})
+		}
+	}
+	h.put(t, items...)
+	for _, limit := range []int{1, 7, 40, 1000} {
+		if got := all(t, h.Store, limit); !slices.Equal(got, want) {
+			t.Errorf("pages of %d are %v, want %v", limit, got, want)
+		}
+	}
+}
+
 // A page costs what is on it, not sixteen times as much.
 func TestTheCostOfAPage(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -138,8 +162,8 @@ func TestAPageMayLagButNoneLies(t *testing.T) {
 	h.put(t, items...)
 	const recent = 100
 	old := ids[recent:]
-	stale := dynamostore.New(dynamostore.Config{Table: h.table, Client: lagging{Client: h.client,
-		since: items[len(items)-recent]["created_key"].(*types.AttributeValueMemberS).Value}})
+	stale := awstest.Must(dynamostore.New(dynamostore.Config{Table: h.table, Client: lagging{Client: h.client,
+		since: items[len(items)-recent]["created_key"].(*types.AttributeValueMemberS).Value}}))
 	for range 5 {
 		got := all(t, stale, 25)
 		if !slices.IsSortedFunc(got, func(a, b order.ID) int { return strings.Compare(string(b), string(a)) }) ||

@@ -13,7 +13,8 @@ import (
 )
 
 // Metrics implements order.MetricsReader: one strongly consistent Query of the tally
-// items, summed. It is as current as Tallier is.
+// items, summed. It is as current as Tallier is. One that cannot be read is
+// ErrDamaged: a sum without it would be wrong.
 func (s *Store) Metrics(ctx context.Context) (order.Tally, error) {
 	found, err := s.cfg.Client.Query(ctx, &dynamodb.QueryInput{
 		TableName:                 aws.String(s.cfg.Table),
@@ -29,7 +30,8 @@ func (s *Store) Metrics(ctx context.Context) (order.Tally, error) {
 	for _, it := range found.Items {
 		part, err := tallyOf(it)
 		if err != nil {
-			return order.Tally{}, fmt.Errorf("read the tally: %w", err)
+			sort, _ := textsOf(it)("sk")
+			return order.Tally{}, fmt.Errorf("read the tally: %w %s %s: %w", ErrDamaged, tallyKey, sort, err)
 		}
 		sum.Add(part)
 	}
@@ -44,17 +46,22 @@ func tallySort(shard string) string { return fmt.Sprintf("%02d", hash(shard)%tal
 
 var statusCounts = [...]string{order.Pending: "pending", order.Processing: "processing", order.Completed: "completed"}
 
+// tallyOf reads one tally item. Counters that are absent are 0, and those that are not
+// known are ignored, so that a later version can count more than this one.
 func tallyOf(it item) (t order.Tally, err error) {
+	counters := map[string]*int64{"timed_orders": &t.TimedOrders, "timed_ms": &t.TimedMillis}
 	for s, name := range statusCounts {
-		if t.ByStatus[s], err = integer(it, name); err != nil {
-			return t, err
+		counters[name] = &t.ByStatus[s]
+	}
+	for name, n := range counters {
+		if _, there := it[name]; !there {
+			continue
+		}
+		if *n, err = integer(it, name); err != nil {
+			return order.Tally{}, err
 		}
 	}
-	if t.TimedOrders, err = integer(it, "timed_orders"); err != nil {
-		return t, err
-	}
-	t.TimedMillis, err = integer(it, "timed_ms")
-	return t, err
+	return t, nil
 }
 
 // addition is the part of a transaction that adds t to one tally item, which it

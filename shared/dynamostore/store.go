@@ -31,6 +31,7 @@ package dynamostore
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -48,13 +49,14 @@ type Client interface {
 	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
 }
 
-// Config is what a Store needs. A method needs Client and Table, and those of the
-// others that name it.
+// Config is what a Store needs. Each function has a part of it: a method that needs
+// more than Client and Table says so at the field, and refuses to work without.
 type Config struct {
+	// Client and Table, the table's name, are needed always.
 	Client Client
-	// Table is the table's name.
-	Table string
-	// ProcessingTime is how long an order stays in Processing. For Advance.
+	Table  string
+	// ProcessingTime is how long an order stays in Processing. For Advance, which
+	// without one would complete orders at once.
 	ProcessingTime time.Duration
 	// Now is the clock that tells the time of creation. For Create.
 	Now func() time.Time
@@ -62,6 +64,27 @@ type Config struct {
 	// twice at the same time, so it need not be safe for that.
 	Random io.Reader
 }
+
+// validate returns all that is wrong with a configuration.
+func (c Config) validate() error {
+	var problems []error
+	check := func(holds bool, problem string) {
+		if !holds {
+			problems = append(problems, errors.New("dynamostore: "+problem))
+		}
+	}
+	check(c.Client != nil, "Client is missing")
+	check(c.Table != "", "Table is missing")
+	check(c.ProcessingTime >= 0, "ProcessingTime is negative")
+	check((c.Now == nil) == (c.Random == nil), "Now and Random must be given together")
+	return errors.Join(problems...)
+}
+
+// Errors of a method that the configuration has nothing for.
+var (
+	errNoProcessingTime = errors.New("this store has no ProcessingTime, and so advances no order")
+	errNoRandom         = errors.New("this store has no Now and Random, and so creates no order")
+)
 
 // A Store keeps orders in the table. All methods may be called at the same time.
 type Store struct {
@@ -75,5 +98,10 @@ var (
 	_ order.Advancer      = (*Store)(nil)
 )
 
-// New returns the store in that table. It makes no request.
-func New(cfg Config) *Store { return &Store{cfg: cfg} }
+// New returns the store in that table, or all that is wrong with cfg. It makes no request.
+func New(cfg Config) (*Store, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return &Store{cfg: cfg}, nil
+}

@@ -3,6 +3,7 @@ package dynamostore_test
 import (
 	"bufio"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -41,10 +42,10 @@ func open(t *testing.T) *home {
 	h := &home{table: awstest.Table(t), now: noon}
 	// Calls are counted outside the faults, so that a lost one counts, too.
 	h.client = awstest.DynamoDB(t, dynamodb.WithAPIOptions(h.faults.Middleware), dynamodb.WithAPIOptions(h.calls.Middleware), soon)
-	h.Store = dynamostore.New(dynamostore.Config{
+	h.Store = awstest.Must(dynamostore.New(dynamostore.Config{
 		Client: h.client, Table: h.table, ProcessingTime: processing,
 		Now: func() time.Time { return h.now }, Random: bufio.NewReader(rand.Reader),
-	})
+	}))
 	t.Cleanup(func() {
 		if unplayed := h.faults.Unplayed(); len(unplayed) > 0 {
 			t.Errorf("faults that did not happen: %v", unplayed)
@@ -124,6 +125,69 @@ func (h *home) used(t *testing.T, operation string, calls int, units float64) {
 	used := h.calls.Take()
 	if !maps.Equal(used.Calls, want) || used.Units[operation] != units {
 		t.Errorf("used %+v, want %d calls of %s and %v units", used, calls, operation, units)
+	}
+}
+
+func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
+	client := awstest.DynamoDB(t)
+	now, random := time.Now, rand.Reader
+	for name, tt := range map[string]struct {
+		cfg  dynamostore.Config
+		want []string
+	}{
+		"nothing":         {dynamostore.Config{Client: client, Table: "orders", ProcessingTime: processing, Now: now, Random: random}, nil},
+		"to create":       {dynamostore.Config{Client: client, Table: "orders", Now: now, Random: random}, nil},
+		"to read":         {dynamostore.Config{Client: client, Table: "orders"}, nil},
+		"all is missing":  {dynamostore.Config{}, []string{"Client is missing", "Table is missing"}},
+		"a negative time": {dynamostore.Config{Client: client, Table: "orders", ProcessingTime: -1}, []string{"ProcessingTime is negative"}},
+		"no randomness": {dynamostore.Config{Client: client, Now: now},
+			[]string{"Table is missing", "Now and Random must be given together"}},
+		"no clock": {dynamostore.Config{Client: client, Table: "orders", ProcessingTime: -1, Random: random},
+			[]string{"ProcessingTime is negative", "Now and Random must be given together"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var want []error
+			for _, problem := range tt.want {
+				want = append(want, errors.New("dynamostore: "+problem))
+			}
+			store, err := dynamostore.New(tt.cfg)
+			if got, want := fmt.Sprint(err), fmt.Sprint(errors.Join(want...)); got != want || (store == nil) == (tt.want == nil) {
+				t.Errorf("error %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// I7: a store that was not told how long processing takes would complete at once.
+func TestAStoreWithoutAProcessingTimeAdvancesNothing(t *testing.T) {
+	h := open(t)
+	begun, created := h.create(t, takenOver(order.Processing)), h.create(t)
+	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table}))
+	h.calls.Take()
+	for _, err := range []error{
+		s.Advance(t.Context(), begun.ID, order.Completed, noon.Add(time.Hour)),
+		s.Advance(t.Context(), created.ID, order.Processing, noon.Add(time.Hour)),
+	} {
+		if err == nil || errors.Is(err, order.ErrUnavailable) || errors.Is(err, order.ErrAlreadyDone) || errors.Is(err, order.ErrNotFound) {
+			t.Errorf("error %v", err)
+		}
+	}
+	h.used(t, "UpdateItem", 0, 0)
+	if a, b := h.get(t, begun.ID).Status, h.get(t, created.ID).Status; a != order.Processing || b != order.Pending {
+		t.Errorf("the orders are %s and %s", a, b)
+	}
+}
+
+func TestAStoreWithoutAClockCreatesNothing(t *testing.T) {
+	h := open(t)
+	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table, ProcessingTime: processing}))
+	for _, change := range []func(*order.Draft){keyed, takenOver(order.Pending)} {
+		if _, _, err := s.Create(t.Context(), draft(change)); err == nil || errors.Is(err, order.ErrUnavailable) {
+			t.Errorf("error %v", err)
+		}
+	}
+	if n := h.count(t); n != 0 {
+		t.Errorf("there are %d orders", n)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -189,6 +190,34 @@ func TestTheRouteThatTheGatewayHasChosenIsServed(t *testing.T) {
 		_, route, _ := strings.Cut(tt.routeKey, " ")
 		if path != tt.want || strings.Count(segments, "/") != strings.Count(route, "/") || strings.Contains(segments, "..") {
 			t.Errorf("%s: served as %q, %q", tt.routeKey, path, segments)
+		}
+	}
+}
+
+// API Gateway puts a stage's or a domain's prefix before the path, which no handler sees.
+func TestReferencesLeadOnUnderThePrefixOfAStage(t *testing.T) {
+	function := lambdahttp.New(api.New(api.Config{
+		Orders: empty{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard,
+	}), discard)
+	for routeKey, rawPath := range map[string]string{
+		"ANY /api/orders":                 "/v1/api/orders",
+		"ANY /api/orders/{proxy+}":        "/v1/api/orders/",
+		"ANY /api/orders/create":          "/v1/api/orders/create",
+		"ANY /api/orders/create/{proxy+}": "/v1/api/orders/create/",
+	} {
+		e := events.APIGatewayV2HTTPRequest{
+			RouteKey: routeKey, RawPath: rawPath, PathParameters: map[string]string{"proxy": ""},
+			Headers: map[string]string{"content-type": "application/json"}, Body: `{"user_id":1,"item_ids":[1],"total_amount":1}`,
+		}
+		e.RequestContext.HTTP.Method = "POST"
+		got, err := function(t.Context(), e)
+		if err != nil || got.StatusCode != 201 {
+			t.Fatalf("%s: %+v, %v", routeKey, got, err)
+		}
+		base := &url.URL{Scheme: "https", Host: "shop.example", Path: rawPath}
+		at, err := base.Parse(got.Headers["Location"])
+		if want := "https://shop.example/v1/api/orders/ORD00000000000000000000000000/"; err != nil || at.String() != want {
+			t.Errorf("%s: Location is %q, which leads to %s, %v; want %s", routeKey, got.Headers["Location"], at, err, want)
 		}
 	}
 }

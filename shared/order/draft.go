@@ -41,6 +41,11 @@ type Draft struct {
 type Fingerprint [sha256.Size]byte
 
 // Sign sets the fingerprint from all that the client asks for, but for the key.
+//
+// Stored orders keep the fingerprint of the version that took them, so a request keeps
+// its own in every later version. A field that is added counts only when it is set, and
+// behind a number that is greater than the length of any text, which tells it from an
+// item.
 func (d *Draft) Sign() {
 	var space [512]byte
 	b := append(space[:0], byte(d.TakenOverAs))

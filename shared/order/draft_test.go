@@ -33,11 +33,41 @@ func TestParseAmount(t *testing.T) {
 	}
 }
 
+// Java's and .NET's encoders write ten million as 1.0E7.
+func TestANumberWithAnExponentIsAnExactAmount(t *testing.T) {
+	for text, want := range map[string]order.Amount{
+		"1.0E7": 1_000_000_000, "1.5E+3": 150_000, "16.5078e2": 165_078, "1e2": 10_000, "0.001e3": 100, "1650.78": 165_078,
+		"165078e-2": 165_078, "1e-2": 1, "100e-4": 1, "9999999999e-2": order.MaxAmount, "9.999999999e7": order.MaxAmount,
+		"0e0": 0, "0.00e-7": 0, "0e999999999999999999999": 0, "0e-999999999999999999999": 0,
+		"1" + strings.Repeat("0", 1000) + "e-1000": 100, "0." + strings.Repeat("0", 1000) + "1e1001": 100,
+	} {
+		if got, err := order.ParseAmountNumber(text); err != nil || got != want {
+			t.Errorf("%.50q is %d, error %v, not %d", text, got, err, want)
+		}
+	}
+	for err, texts := range map[error][]string{
+		order.ErrOutOfRange: {"1e8", "1e400", "-1e2", "-0e0", "10000000000e-2", "1e999999999", "1e99999999999999999999", "100000000.001e0", "-1e-999999999"},
+		order.ErrPrecision:  {"1e-3", "1.5e-2", "1e-400", "1e-999999999", "1e-99999999999999999999", "99999999.999e0"},
+		order.ErrNotDecimal: {"e", "e1", "1e", "1e+", "1e1.0", "1e1e1", "1e_1", "01e1", ".5e1", "5.e1", "+5e1", "1ee1", "1e 1"},
+	} {
+		for _, text := range texts {
+			if got, e := order.ParseAmountNumber(text); !errors.Is(e, err) {
+				t.Errorf("%q is %d, error %v, not %v", text, got, e, err)
+			}
+		}
+	}
+}
+
 func TestAmountsAreReadAsTheyAreWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := order.Amount(rapid.Int64Range(0, int64(order.MaxAmount)).Draw(t, "cents"))
 		if got, err := order.ParseAmount(want.String()); err != nil || got != want {
 			t.Fatalf("%s is read as %s, error %v", want, got, err)
+		}
+		places := rapid.IntRange(0, 30).Draw(t, "places")
+		moved := fmt.Sprintf("0.%0*de%d", places, int64(want), max(places, len(fmt.Sprint(int64(want))))-2)
+		if got, err := order.ParseAmountNumber(moved); err != nil || got != want {
+			t.Fatalf("%s is read as %s, error %v, not %s", moved, got, err, want)
 		}
 	})
 }
@@ -87,5 +117,22 @@ func TestAFingerprintTellsRequestsApart(t *testing.T) {
 	plain.Sign()
 	if keyed.Fingerprint != plain.Fingerprint {
 		t.Error("the key changes the fingerprint")
+	}
+}
+
+// I3: a client may repeat a request years later, so today's requests keep their
+// fingerprints. The hashes were worked out with other tools.
+func TestARequestKeepsItsFingerprintForever(t *testing.T) {
+	for want, d := range map[string]order.Draft{
+		"678068ea0accaf121b92fb1f9d13a7f6a01d33e51ff1bd6f595febb86ba3eda8": {Details: order.Details{UserID: "645", ItemIDs: []string{"890", "563"}, TotalAmount: 1650_78}},
+		"b1f40f762482b479caa233a4e4760d0fda2bac6d3a669e461b80512f46bd59ca": {Details: order.Details{ClientReference: "userTest23", UserID: "645", ItemIDs: []string{"890", "563"}, TotalAmount: 1650_78}, TakenOverAs: order.Processing},
+		"c4911f1e147a87a2a2c36cd6655c3014d1c915358a57a0f242aa3c326b826d04": {Details: order.Details{UserID: "anna", ItemIDs: []string{"tea", "tea"}, TotalAmount: 9_90}, Key: order.KeyedID("", "cart-1138")},
+		"4f79d5809898b8bbdb5ffe6030bd42f7ceb19a522011dc430761b1f3d5a44dd7": {Details: order.Details{UserID: "Ünïcødé", ItemIDs: []string{"注文"}, TotalAmount: order.MaxAmount}, TakenOverAs: order.Completed},
+		"647d77dbd387487cb48fbf214ed36dd0eb14e41612ff9a47faa5f7c80c4a1562": {Details: order.Details{ClientReference: strings.Repeat("é", 100), UserID: "u", ItemIDs: []string{"i"}}},
+	} {
+		d.Sign()
+		if got := fmt.Sprintf("%x", d.Fingerprint); got != want {
+			t.Errorf("%+v has the fingerprint %s, not %s", d, got, want)
+		}
 	}
 }

@@ -30,12 +30,15 @@ func (m Message) Body() []byte {
 	return body
 }
 
-// ParseMessage reads a message's body. It returns ErrMalformed, with the
-// reason, when the body is not exactly what Body writes for some message that
-// Change.Next can give.
+// ParseMessage reads a message's body. Members that it does not know are ignored,
+// whatever they hold, so that a later version can write more than this one reads.
+//
+// It returns ErrMalformed, with the reason, when the body is not one JSON object,
+// when a name comes twice in an object, when order_id or to is missing or not of the
+// form that Body writes, and when no transition leads to that status.
 func ParseMessage(body []byte) (Message, error) {
 	var b messageBody
-	if err := json.Unmarshal(body, &b, json.RejectUnknownMembers(true)); err != nil {
+	if err := json.Unmarshal(body, &b); err != nil {
 		return Message{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	id, err := ParseID(b.OrderID)

@@ -16,9 +16,45 @@ func TestAMessageIsReadAsItIsWritten(t *testing.T) {
 			t.Errorf("%s is read as %+v, error %v", m.Body(), got, err)
 		}
 	}
-	want := `{"order_id":"ORD00000000000000000000000000","to":"Processing"}`
-	if got := (order.Message{OrderID: order.NewID(ulid.Zero), To: order.Processing}).Body(); string(got) != want {
-		t.Errorf("body %s, not %s", got, want)
+}
+
+// A message that is in the queue during a deployment is read by the other version, so
+// its bytes stay as they were when the first was written.
+func TestAMessageIsWrittenInTheSameBytesForever(t *testing.T) {
+	for body, m := range map[string]order.Message{
+		`{"order_id":"ORD00000000000000000000000000","to":"Processing"}`: {OrderID: order.NewID(ulid.Zero), To: order.Processing},
+		`{"order_id":"ORDXPNXAYDVDHVEBNEVVWXMQTVVE8","to":"Completed"}`:  {OrderID: "ORDXPNXAYDVDHVEBNEVVWXMQTVVE8", To: order.Completed},
+	} {
+		if got := string(m.Body()); got != body {
+			t.Errorf("body %s, not %s", got, body)
+		}
+		if got, err := order.ParseMessage([]byte(body)); err != nil || got != m {
+			t.Errorf("%s is read as %+v, error %v", body, got, err)
+		}
+		m.NotBefore = noon
+		if got := string(m.Body()); got != body {
+			t.Errorf("a message that waits has the body %s, not %s", got, body)
+		}
+	}
+}
+
+// I4, I13: what a later version adds to a message makes it no dead letter.
+func TestMembersOfAMessageThatAreNotKnownAreIgnored(t *testing.T) {
+	want := order.Message{OrderID: "ORD00000000000000000000000000", To: order.Processing}
+	for _, added := range []string{
+		`"x":1`, `"x":1.5e300`, `"x":"text"`, `"x":true`, `"x":null`, `"x":[]`, `"x":{}`, `"":0`, `"\u0000":0`,
+		`"x":[1,"a",null,[{"y":[]}]]`, `"x":{"order_id":1,"to":{"to":null}}`, `"x":1,"y":{"x":2},"z":[3]`,
+		`"ORDER_ID":1`, `"To":"Pending"`, `"order_id ":"ORD0"`, `"attempt":3,"caller":"anna"`,
+	} {
+		for _, body := range []string{
+			`{` + added + `,"order_id":"ORD00000000000000000000000000","to":"Processing"}`,
+			`{"order_id":"ORD00000000000000000000000000",` + added + `,"to":"Processing"}`,
+			"{ \"order_id\" : \"ORD00000000000000000000000000\",\n\"to\":\"Processing\" , " + added + " }\n",
+		} {
+			if got, err := order.ParseMessage([]byte(body)); err != nil || got != want {
+				t.Errorf("%s is read as %+v, error %v", body, got, err)
+			}
+		}
 	}
 }
 
@@ -28,8 +64,18 @@ func TestAMessageThatIsNoneIsMalformed(t *testing.T) {
 		"", "x", "null", "[]", "{}", `"x"`, `{"order_id":"ORD00000000000000000000000000"}`, `{"to":"Processing"}`,
 		`{"order_id":"ORD00000000000000000000000000","to":"Pending"}`, `{"order_id":"ORD00000000000000000000000000","to":"x"}`,
 		`{"order_id":"ORD0","to":"Processing"}`, `{"order_id":1,"to":"Processing"}`,
-		`{"order_id":"ORD00000000000000000000000000","to":"Processing","x":1}`,
+		`{"order_id":null,"to":"Processing"}`, `{"order_id":["ORD00000000000000000000000000"],"to":"Processing"}`,
+		`{"order_id":"ORD00000000000000000000000000","to":null}`, `{"order_id":"ORD00000000000000000000000000","to":1}`,
+		`{"order_id":"ORD00000000000000000000000000","to":"processing"}`, `[{"order_id":"ORD00000000000000000000000000","to":"Processing"}]`,
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing","to":"Processing"}`,
+		`{"order_id":"ORD00000000000000000000000000","to":"Processing","\u0074o":"Completed"}`,
+		`{"order_id":"ORD00000000000000000000000000","to":"Processing","x":1,"x":1}`,
+		`{"order_id":"ORD00000000000000000000000000","to":"Processing","x":{"y":1,"y":1}}`,
+		`{"order_id":"ORD00000000000000000000000000","to":"Processing","x":01}`,
+		`{"order_id":"ORD00000000000000000000000000","to":"Processing","x":"` + "\xff" + `"}`,
+		`{"order_id":"ORD00000000000000000000000000","to":"Processing",}`,
+		// What the relay leaves of a record that it cannot read is no message either.
+		`{"event_id":"e","sequence_number":"1","keys":{"pk":"ORDER#ORD00000000000000000000000000","sk":"ORDER"}}`,
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing"}x`,
 		`{"ORDER_ID":"ORD00000000000000000000000000","to":"Processing"}`,
 	} {

@@ -19,7 +19,7 @@ func (p Processor) Process(ctx context.Context, body []byte, now time.Time) erro
 	if err != nil {
 		return p.Queue.Bury(ctx, body, err)
 	}
-	return p.Handle(ctx, m, now)
+	return p.handle(ctx, m, body, now)
 }
 
 // Handle works off one message at the time now. When it returns nil, the
@@ -28,6 +28,11 @@ func (p Processor) Process(ctx context.Context, body []byte, now time.Time) erro
 // the rest of the time; or it can never succeed and lies in the dead-letter
 // queue. Any error means that nothing is decided and the message is to stay.
 func (p Processor) Handle(ctx context.Context, m Message, now time.Time) error {
+	return p.handle(ctx, m, m.Body(), now)
+}
+
+// handle works off a message that came as original, which may say more than m.
+func (p Processor) handle(ctx context.Context, m Message, original []byte, now time.Time) error {
 	err := p.Orders.Advance(ctx, m.OrderID, m.To, now)
 	early, isEarly := errors.AsType[*EarlyError](err)
 	switch {
@@ -39,7 +44,7 @@ func (p Processor) Handle(ctx context.Context, m Message, now time.Time) error {
 		m.NotBefore = early.Until
 		return p.Queue.Send(ctx, m)
 	case errors.Is(err, ErrNotFound):
-		return p.Queue.Bury(ctx, m.Body(), err)
+		return p.Queue.Bury(ctx, original, err)
 	default:
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ func TestProcessingOneMessage(t *testing.T) {
 	down := errors.New("the store is down")
 	m := order.Message{OrderID: order.KeyedID("", "k"), To: order.Completed}
 	good := string(m.Body())
+	later := strings.Replace(good, "{", `{"x":[1],`, 1) // as a later version may write it
 	for name, tt := range map[string]struct {
 		body     string
 		advance  error
@@ -52,6 +54,8 @@ func TestProcessingOneMessage(t *testing.T) {
 		"early: sent again, then acknowledged":        {body: good, advance: &order.EarlyError{Until: noon}, sent: 1},
 		"early, and sending fails: stays":             {body: good, advance: &order.EarlyError{Until: noon}, queueErr: down, want: down, sent: 1},
 		"unknown order: dead letter, acknowledged":    {body: good, advance: order.ErrNotFound, buried: 1},
+		"unknown order: dead letter as it came":       {body: later, advance: order.ErrNotFound, buried: 1},
+		"says more than is known: acknowledged":       {body: later},
 		"malformed: dead letter, acknowledged":        {body: "{", buried: 1},
 		"malformed, and burying fails: stays":         {body: "{", queueErr: down, want: down, buried: 1},
 		"the store fails: stays, to be delivered on":  {body: good, advance: down, want: down},

@@ -135,7 +135,7 @@ func (c *contract) unknown(status int, described *v3.PathItem, e exchange) []str
 // contractURL spells a URL's path as the contract does.
 func contractURL(u *url.URL) *url.URL {
 	spelled := path.Clean("/" + u.EscapedPath())
-	if spelled != "/" && spelled != "/healthz" {
+	if !slices.Contains([]string{"/", "/healthz", "/readyz", "/livez"}, spelled) {
 		spelled += "/"
 	}
 	unescaped, err := url.PathUnescape(spelled)

@@ -25,10 +25,10 @@ func TestTheContractAllowsWhatTheServiceTakes(t *testing.T) {
 		values          []string
 		accepted        int
 	}{
-		{"user_id", `{"user_id":VALUE,"item_ids":[1],"total_amount":1}`, slices.Concat(text, integer), 14},
+		{"user_id", `{"user_id":VALUE,"item_ids":[1],"total_amount":1}`, slices.Concat(text, integer), 15},
 		{"item_ids", `{"user_id":1,"item_ids":VALUE,"total_amount":1}`, itemLists(), 3},
-		{"one of item_ids", `{"user_id":1,"item_ids":[1,VALUE],"total_amount":1}`, slices.Concat(text, integer), 14},
-		{"total_amount", `{"user_id":1,"item_ids":[1],"total_amount":VALUE}`, amounts(), 24},
+		{"one of item_ids", `{"user_id":1,"item_ids":[1,VALUE],"total_amount":1}`, slices.Concat(text, integer), 15},
+		{"total_amount", `{"user_id":1,"item_ids":[1],"total_amount":VALUE}`, amounts(), 26},
 		{"order_id", `{"user_id":1,"item_ids":[1],"total_amount":1,"order_id":VALUE}`, slices.Concat(text, integer), 5},
 		{"status", `{"user_id":1,"item_ids":[1],"total_amount":1,"status":VALUE}`,
 			[]string{`"Pending"`, `"Processing"`, `"Completed"`, `"pending"`, `"Shipped"`, `""`, `1`, `null`}, 3},

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -150,10 +152,27 @@ func (c *client) mustCreate(r request) created {
 		c.Fatalf("create %.200q: %s %s", r.body, a.Status, a.body)
 	}
 	got := decode[created](c, a)
-	if want := "/api/orders/" + got.OrderID + "/status/"; a.Header.Get("Location") != want {
-		c.Errorf("Location is %q, not %q", a.Header.Get("Location"), want)
+	location := a.Header.Get("Location")
+	for _, prefix := range []string{"", "/v1", "/a/b"} { // which proxies put before the path
+		at := c.resolve("https://shop.example"+prefix+r.target, location)
+		if want := prefix + "/api/orders/" + got.OrderID; path.Clean(at.Path) != want {
+			c.Errorf("%s%s: Location is %q, which leads to %s, not %s", prefix, r.target, location, at, want)
+		}
 	}
 	return got
+}
+
+// resolve is what a client makes of a reference in the answer from base.
+func (c *client) resolve(base, reference string) *url.URL {
+	c.Helper()
+	u, err := url.Parse(base)
+	if err == nil {
+		u, err = u.Parse(reference)
+	}
+	if err != nil {
+		c.Fatalf("resolve %q in %q: %v", reference, base, err)
+	}
+	return u
 }
 
 // A fullOrder is the whole order on the wire.

@@ -14,7 +14,7 @@ import (
 var httpTests = []httpTest{
 	{"the original order is taken as it stands, and completed", func(c *client) {
 		const original = `{"user_id": 645, "order_id": "userTest23", "item_ids": [890, 563], "total_amount": 1650.78, "status": "Processing"}`
-		for _, target := range []string{"/api/orders/create/", "/api/orders/create", "/api/orders/", "/api/orders", "//api/orders/", "/api//orders/./create"} {
+		for _, target := range []string{"/api/orders/create/", "/api/orders/create", "/api/orders/", "/api/orders", "//api/orders/", "/api//orders/./create", "/api/orders//", "/api/orders/create//./"} {
 			r := post(original)
 			r.target = target
 			got := c.mustCreate(r)
@@ -59,6 +59,8 @@ var httpTests = []httpTest{
 		for _, r := range []request{
 			post(good, "Content-Type", "Application/JSON; charset=UTF-8"),
 			post(good, "Content-Type", `application/json;charset="utf-8"`),
+			post(good, "Content-Type", "application/json; charset=utf8"),
+			post(good, "Content-Type", "application/json; charset=UTF8"),
 			post(good, "Content-Encoding", "identity"),
 			post(good, "Accept", "*/*"), post(good, "Accept", "application/*"), post(good, "Accept", "text/html, application/json;q=0.1"),
 			post(good, "Accept", ","), post(good, "Accept", ";;;"),
@@ -82,7 +84,7 @@ var httpTests = []httpTest{
 	}},
 	{"25, 27, 29, 31, 40, 41 texts come back as they were sent", func(c *client) {
 		for sent, want := range map[string]string{
-			"645": "645", `"645"`: "645", "-1": "-1", "0": "0",
+			"645": "645", `"645"`: "645", "-1": "-1", "0": "0", "5.0": "5", "-757.0": "-757", "12.000": "12",
 			"9223372036854775808": "9223372036854775808", "123456789012345678901234567890": "123456789012345678901234567890",
 			`"Ünïcødé"`: "Ünïcødé", `"注文 番号"`: "注文 番号", `"🚀❤️"`: "🚀❤️", `"नमस्ते"`: "नमस्ते", `"a\u0301"`: "a\u0301",
 			`"' OR 1=1--"`: "' OR 1=1--", `"{\"$ne\":1}"`: `{"$ne":1}`, `"<script>alert(1)</script>"`: "<script>alert(1)</script>",
@@ -107,6 +109,7 @@ var httpTests = []httpTest{
 		for sent, want := range map[string]string{
 			"0": "0.00", "0.00": "0.00", "99999999.99": "99999999.99", `"1650.78"`: "1650.78", `"10"`: "10.00", "1650.780": "1650.78",
 			"0.1": "0.10", "0.29": "0.29", "1.15": "1.15", "19.99": "19.99", "2.67": "2.67", "0.07": "0.07", "4.350000000000000000000000": "4.35",
+			"1.0E7": "10000000.00", "1.5E+3": "1500.00", "16.5078e2": "1650.78", "1e2": "100.00", "1e-2": "0.01", "0e300": "0.00", "9.999999999e7": "99999999.99",
 		} {
 			if got := c.order(c.mustCreate(post(withField("total_amount", sent))).OrderID).TotalAmount; got != want {
 				c.Errorf("sent %s, got %s", sent, got)
@@ -135,6 +138,17 @@ var httpTests = []httpTest{
 		}
 		if other := c.mustCreate(post(good, "Idempotency-Key", "k-2")); other.OrderID == first.OrderID {
 			c.Errorf("another key has the same order")
+		}
+	}},
+	{"I3 47 a number with an exponent or an empty fraction is the same request as one without", func(c *client) {
+		millions := func(user, amount string) request {
+			return post(fmt.Sprintf(`{"user_id": %s, "item_ids": [890], "total_amount": %s}`, user, amount), "Idempotency-Key", "k")
+		}
+		first := c.mustCreate(millions("5", "10000000"))
+		for _, r := range []request{millions("5.0", "1.0E7"), millions(`"5"`, `"10000000.00"`), millions("5.00", "1e7"), millions("5", "10000000000e-3")} {
+			if a := c.do(r); a.StatusCode != 201 || a.Header.Get("Idempotency-Replayed") != "true" || decode[created](c, a) != first {
+				c.Errorf("%s: %s %v %s", r.body, a.Status, a.Header, a.body)
+			}
 		}
 	}},
 	{"I2 48 the same key with another request is refused", func(c *client) {
@@ -167,18 +181,20 @@ var httpTests = []httpTest{
 			c.mustCreate(post(good))
 		}
 		c.awaitCount(25)
-		var got []order.ID
-		for target := "/api/orders/ids/?limit=10"; target != ""; {
-			a := c.do(get(target))
-			for _, entry := range decode[[]struct {
-				OrderID order.ID `json:"order_id"`
-			}](c, a) {
-				got = append(got, entry.OrderID)
+		for _, start := range []string{"/api/orders/ids/?limit=10", "/api/orders/ids?limit=10&colour=red", "//api/orders/ids//?limit=10"} {
+			var got []order.ID
+			for target := start; target != ""; {
+				a := c.do(get(target))
+				for _, entry := range decode[[]struct {
+					OrderID order.ID `json:"order_id"`
+				}](c, a) {
+					got = append(got, entry.OrderID)
+				}
+				target = c.nextPage(target, a)
 			}
-			target = nextLink(a)
-		}
-		if want := c.all(1000); !slices.Equal(got, want) {
-			c.Errorf("links give %v, not %v", got, want)
+			if want := c.all(1000); !slices.Equal(got, want) {
+				c.Errorf("links from %s give %v, not %v", start, got, want)
+			}
 		}
 	}},
 	{"45 a cursor that was damaged is refused, and each page has an end", func(c *client) {
@@ -186,7 +202,8 @@ var httpTests = []httpTest{
 			c.mustCreate(post(good))
 		}
 		c.awaitCount(3)
-		_, cursor, _ := strings.Cut(nextLink(c.do(get("/api/orders/ids/?limit=1"))), "cursor=")
+		const first = "/api/orders/ids/?limit=1"
+		_, cursor, _ := strings.Cut(c.nextPage(first, c.do(get(first))), "cursor=")
 		for _, bad := range damaged(cursor) {
 			c.reject(rejection{"45: " + bad, get("/api/orders/ids/?cursor=" + bad), 400, codes("invalid_cursor")})
 		}
@@ -229,11 +246,17 @@ func decodeReference(sent string) string {
 	return ""
 }
 
-// nextLink is the target of the Link header to the next page, "" on the last.
-func nextLink(a answer) string {
-	target, rest, _ := strings.Cut(strings.TrimPrefix(a.Header.Get("Link"), "<"), ">")
+// nextPage returns the target of the page that follows on a, the answer to target, "" on the
+// last page. It is the same whatever prefix a proxy puts before the path.
+func (c *client) nextPage(target string, a answer) string {
+	c.Helper()
+	link, rest, _ := strings.Cut(strings.TrimPrefix(a.Header.Get("Link"), "<"), ">")
 	if rest != `; rel="next"` {
 		return ""
 	}
-	return target
+	next := c.resolve("https://shop.example"+target, link).RequestURI()
+	if prefixed := c.resolve("https://shop.example/v1"+target, link).RequestURI(); prefixed != "/v1"+next {
+		c.Errorf("%s has the link %s, which leads to %s under the prefix /v1", target, link, prefixed)
+	}
+	return next
 }

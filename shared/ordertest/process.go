@@ -112,6 +112,18 @@ var queueTests = []test{
 		t.eventually(func() error { return t.buried(bad) })
 		t.awaitQuiet(1)
 	}},
+	{"I4 I13 members of a message that are not known are ignored", func(t *tester) {
+		o := t.create(takenOver(order.Processing))
+		late := bytes.Replace(body(o.ID, order.Completed), []byte("{"), []byte(`{"attempt":1,"from":{"regions":["a",null]},`), 1)
+		if err := t.Deliver(t.Context(), late, late); err != nil {
+			t.Fatalf("Deliver: %v", err)
+		}
+		if err := t.buried(nil); err != nil {
+			t.Error(err)
+		}
+		t.awaitStatus(o.ID, order.Completed)
+		t.awaitQuiet(1)
+	}},
 	{"an empty batch is nothing", func(t *tester) {
 		if err := t.Deliver(t.Context()); err != nil {
 			t.Errorf("Deliver: %v", err)

@@ -125,14 +125,18 @@ func fileToCheck(t *testing.T) (path string) {
 
 func openStore(t *testing.T, path string, processing time.Duration) *sqlite.Store {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), sqlite.Config{
-		Path: path, ProcessingTime: processing,
-		Now: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
-	})
+	store, err := sqlite.Open(t.Context(), storeConfig(path, processing))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return store
+}
+
+func storeConfig(path string, processing time.Duration) sqlite.Config {
+	return sqlite.Config{
+		Path: path, ProcessingTime: processing,
+		Now: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
+	}
 }
 
 // serveFile keeps the file open for as long as the test runs.

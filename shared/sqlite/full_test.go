@@ -51,7 +51,17 @@ func TestAFullDiskStopsNobodyButTheWriters(t *testing.T) {
 		t.Errorf("Get: %+v, error %v", o, err)
 	}
 
+	if err := store.Ping(t.Context()); !errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("Ping: %v, not %v", err, order.ErrUnavailable)
+	}
+
 	limit(1_000_000)
+	// Nothing is due and no order comes: the store tries by itself.
+	for deadline := time.Now().Add(20 * time.Second); store.Ping(t.Context()) != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("Ping, with space again: %v", store.Ping(t.Context()))
+		}
+	}
 	if _, _, err := store.Create(t.Context(), draft); err != nil {
 		t.Errorf("Create, with space again: %v", err)
 	}

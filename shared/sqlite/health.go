@@ -16,6 +16,8 @@ const maxCommit = 5 * time.Second
 // on a disk that has no room for an order.
 const writeProbe = "INSERT OR REPLACE INTO probe VALUES (1, zeroblob(65536))"
 
+const probeInterval = time.Second
+
 // A health tells whether commits succeed. The writer keeps it, anybody may ask.
 type health struct {
 	mu      sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -30,15 +31,18 @@ const (
 	// file with another program.
 	busyTimeout = 2 * time.Second
 	// logLimit is what remains of a log that grew while somebody read the file for long.
-	logLimit = "journal_size_limit = 67108864"
+	logLimit = "journal_size_limit = 16777216"
 )
 
 // Open opens the database file, making or migrating it as needed, and begins to
 // work off the orders that are not finished.
 //
-// It returns ErrInUse, ErrNewer or ErrDamaged, with the path, when the file is
-// not to be touched, or the operating system's reason why it cannot be.
+// It returns all that is wrong with cfg; ErrInUse, ErrNewer, ErrDamaged or ErrForeignLog, with the
+// path, when the file is not to be touched, or the operating system's reason why it cannot be.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
 	s := newStore(cfg)
 	w, err := s.open(ctx)
 	if err != nil {
@@ -73,6 +77,10 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 	if err := w.renewGeneration(s.owner); err != nil {
 		return nil, err
 	}
+	if s.index, err = os.Open(s.owner.file + "-shm"); err != nil {
+		return nil, err
+	}
+	w.fence.index = s.index
 	if s.files, err = watchFiles(s.owner.file); err != nil {
 		return nil, err
 	}
@@ -154,6 +162,9 @@ func (s *Store) release() (err error) {
 	}
 	if s.conn != nil {
 		err = errors.Join(err, s.conn.Close())
+	}
+	if s.index != nil {
+		err = errors.Join(err, s.index.Close())
 	}
 	if s.owner != nil {
 		err = errors.Join(err, s.owner.release())

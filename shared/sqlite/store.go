@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,12 +36,29 @@ type Config struct {
 	Log    *slog.Logger
 }
 
+// validate returns all that is wrong with a configuration.
+func (c Config) validate() error {
+	var problems []error
+	check := func(holds bool, problem string) {
+		if !holds {
+			problems = append(problems, errors.New("sqlite: "+problem))
+		}
+	}
+	check(c.Path != "", "Path is missing")
+	check(c.ProcessingTime > 0, "ProcessingTime must be positive")
+	check(c.Now != nil, "Now is missing")
+	check(c.Random != nil, "Random is missing")
+	check(c.Log != nil, "Log is missing")
+	return errors.Join(problems...)
+}
+
 // A Store is an open database file. It implements order.Store and
 // order.MetricsReader, and works orders off in the background until Close.
 type Store struct {
 	cfg     Config
 	owner   *owner
 	files   watch
+	index   *os.File // of the log, for the writer's fence
 	clock   *clock
 	health  health
 	conn    *sqlite.Conn // the writer's

@@ -114,13 +114,12 @@ func (w *writer) transact(t *tx, g *group, runs []run) {
 	}
 }
 
-// probe sees once a second whether a store whose commits fail can take orders again: nobody
+// probe sees, a second after the last failure, whether a store whose commits fail can take orders again: nobody
 // may send it any, because it says that it cannot.
 func (w *writer) probe(now time.Time) {
 	if !w.store.health.isFailing() || now.Before(w.nextProbe) {
 		return
 	}
-	w.nextProbe = now.Add(time.Second)
 	t := w.begin(w.finished, now)
 	t.probe = true
 	w.transact(t, newGroup(0), nil)
@@ -146,7 +145,7 @@ func (w *writer) committed(t *tx, creates int) {
 // failed puts everything back as it was before the transaction.
 func (w *writer) failed(t *tx, g *group, runs []run, err error) {
 	stopped := w.store.stopIf(err)
-	w.fence.forget()
+	w.nextProbe = t.began.Add(probeInterval)
 	for _, id := range t.keyed {
 		w.store.keys.forget(id)
 	}

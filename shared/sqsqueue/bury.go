@@ -3,6 +3,7 @@ package sqsqueue
 import (
 	"context"
 	"encoding/json/v2"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path"
@@ -28,6 +29,9 @@ import (
 // queue's name as its dimension QueueName. See
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html.
 func (q *Queue) Bury(ctx context.Context, body []byte, reason error) error {
+	if q.cfg.DeadLetterURL == "" {
+		return errNoDeadLetters
+	}
 	text, form := letter(body)
 	why := attributeText(reason.Error())
 	input := &sqs.SendMessageInput{
@@ -46,6 +50,8 @@ func (q *Queue) Bury(ctx context.Context, body []byte, reason error) error {
 		slog.Any("_aws", metricDirective(q.cfg.Now().UnixMilli())))
 	return nil
 }
+
+var errNoDeadLetters = errors.New("this queue has no DeadLetterURL, and so buries no message")
 
 // metricDirective makes a metric of the log line that holds it.
 func metricDirective(millis int64) map[string]any {

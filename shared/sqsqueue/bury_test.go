@@ -59,10 +59,10 @@ func TestAReasonWithoutWordsIsNoObstacle(t *testing.T) {
 func TestWhatIsBuriedIsLoggedOnceAsAMetricAndNeverRaw(t *testing.T) {
 	var log bytes.Buffer
 	url, dead := awstest.Queues(t)
-	queue := sqsqueue.New(sqsqueue.Config{
+	queue := awstest.Must(sqsqueue.New(sqsqueue.Config{
 		Client: awstest.SQS(t), URL: url, DeadLetterURL: dead, Now: func() time.Time { return now },
 		Log: slog.New(slog.NewJSONHandler(&log, nil)),
-	})
+	}))
 	body := `{"order_id":"` + string(id) + `","to":"secret"}`
 	if err := queue.Bury(t.Context(), []byte(body), order.ErrNotFound); err != nil {
 		t.Fatal(err)

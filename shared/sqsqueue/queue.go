@@ -34,13 +34,32 @@ type Client interface {
 
 // A Config is what a Queue is made of.
 type Config struct {
+	// Client, URL, that of the queue, and Now, the clock by which messages wait, are
+	// needed always.
 	Client Client
-	// URL is that of the queue, DeadLetterURL that of its dead-letter queue.
-	URL, DeadLetterURL string
-	Now                func() time.Time
-	// Log is told of every message that is buried, in a form that CloudWatch
-	// counts; see Bury.
-	Log *slog.Logger
+	URL    string
+	Now    func() time.Time
+	// DeadLetterURL is that of the dead-letter queue, and Log is told of every message
+	// that is buried, in a form that CloudWatch counts. For Bury, which refuses to work
+	// without.
+	DeadLetterURL string
+	Log           *slog.Logger
+}
+
+// validate returns all that is wrong with a configuration.
+func (c Config) validate() error {
+	var problems []error
+	check := func(holds bool, problem string) {
+		if !holds {
+			problems = append(problems, errors.New("sqsqueue: "+problem))
+		}
+	}
+	check(c.Client != nil, "Client is missing")
+	check(c.URL != "", "URL is missing")
+	check(c.Now != nil, "Now is missing")
+	check(c.DeadLetterURL != c.URL || c.URL == "", "URL and DeadLetterURL must be two queues")
+	check((c.DeadLetterURL == "") == (c.Log == nil), "DeadLetterURL and Log must be given together")
+	return errors.Join(problems...)
 }
 
 // A Queue is an order.Queue in SQS. It is safe for concurrent use.
@@ -48,8 +67,13 @@ type Queue struct{ cfg Config }
 
 var _ order.Queue = (*Queue)(nil)
 
-// New returns the queue of a configuration. It makes no call.
-func New(cfg Config) *Queue { return &Queue{cfg: cfg} }
+// New returns the queue of a configuration, or all that is wrong with it. It makes no call.
+func New(cfg Config) (*Queue, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return &Queue{cfg: cfg}, nil
+}
 
 const (
 	// maxBatch is how many messages a SendMessageBatch takes. See

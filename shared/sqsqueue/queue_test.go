@@ -22,6 +22,45 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
 
+func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
+	sound := sqsqueue.Config{
+		Client: nowhere{}, URL: "https://queue", DeadLetterURL: "https://dead", Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	}
+	for name, tt := range map[string]struct {
+		change func(*sqsqueue.Config)
+		want   []string
+	}{
+		"nothing":                     {func(*sqsqueue.Config) {}, nil},
+		"no dead letters, and no log": {func(c *sqsqueue.Config) { c.DeadLetterURL, c.Log = "", nil }, nil},
+		"all is missing": {func(c *sqsqueue.Config) { *c = sqsqueue.Config{} },
+			[]string{"Client is missing", "URL is missing", "Now is missing"}},
+		"one queue for both": {func(c *sqsqueue.Config) { c.DeadLetterURL = c.URL }, []string{"URL and DeadLetterURL must be two queues"}},
+		"no log":             {func(c *sqsqueue.Config) { c.Log = nil }, []string{"DeadLetterURL and Log must be given together"}},
+		"only a log, and no clock": {func(c *sqsqueue.Config) { c.DeadLetterURL, c.Now = "", nil },
+			[]string{"Now is missing", "DeadLetterURL and Log must be given together"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := sound
+			tt.change(&cfg)
+			queue, err := sqsqueue.New(cfg)
+			var want []error
+			for _, problem := range tt.want {
+				want = append(want, errors.New("sqsqueue: "+problem))
+			}
+			if got, want := fmt.Sprint(err), fmt.Sprint(errors.Join(want...)); got != want || (queue == nil) == (tt.want == nil) {
+				t.Errorf("error %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestAQueueWithoutDeadLettersBuriesNothing(t *testing.T) {
+	queue := awstest.Must(sqsqueue.New(sqsqueue.Config{Client: &recorder{Client: nowhere{}}, URL: "url", Now: time.Now}))
+	if err := queue.Bury(t.Context(), []byte("x"), order.ErrMalformed); err == nil || errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestSendPutsEveryMessageOnTheQueueOnce(t *testing.T) {
 	for _, n := range []int{0, 1, 10, 11, 123} {
 		client := awstest.SQS(t)
@@ -142,7 +181,7 @@ func TestErrorsSayWhetherToTryAgain(t *testing.T) {
 			t.Errorf("nobody answers: %s: %v", doing, err)
 		}
 	}
-	gone := newQueue(awstest.SQS(t), awstest.SQSEndpoint(t)+"/"+awstest.Account+"/none", "", t)
+	gone := newQueue(awstest.SQS(t), awstest.SQSEndpoint(t)+"/"+awstest.Account+"/none", "dead", t)
 	if err := gone.Send(t.Context(), messages(1)...); err == nil || errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("there is no such queue: %v", err)
 	}
@@ -167,10 +206,10 @@ func messages(n int) []order.Message {
 
 func newQueue(client sqsqueue.Client, url, dead string, t *testing.T) *sqsqueue.Queue {
 	t.Helper()
-	return sqsqueue.New(sqsqueue.Config{
+	return awstest.Must(sqsqueue.New(sqsqueue.Config{
 		Client: client, URL: url, DeadLetterURL: dead,
 		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
-	})
+	}))
 }
 
 // delay is what a message is sent with.

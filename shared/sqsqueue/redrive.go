@@ -56,6 +56,10 @@ const hold = 10 * time.Minute
 // gap. What it has received and not moved it puts back. It may be run again at
 // any time.
 //
+// A message that SQS refuses to take or to delete is left, and tried no second time;
+// the others are moved, and the error says how many are left and why the first. When a
+// whole call fails, Run ends.
+//
 // It ends when the queue shows nothing more, or nothing that is to be moved for as
 // long as messages are hidden: all have had their turn by then. SQS hides about
 // 120,000 at a time, so a dry run sees no more than that, and no more are held
@@ -63,17 +67,18 @@ const hold = 10 * time.Minute
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html.
 func (r Redrive) Run(ctx context.Context) (moved int, err error) {
 	held := receipts{} // of all that is hidden
-	defer func() { err = errors.Join(err, r.putBack(ctx, held)) }()
+	left := refusals{ids: map[string]bool{}}
+	defer func() { err = errors.Join(err, left.err(), r.putBack(ctx, held)) }()
 	last := r.Now()
 	for (r.Limit == 0 || moved < r.Limit) && r.Now().Sub(last) <= hold {
 		messages, err := r.receive(ctx, moved)
 		if err != nil || len(messages) == 0 {
 			return moved, err
 		}
-		due := r.due(messages, held)
+		due := r.due(messages, held, left)
 		held.add(messages)
 		if !r.DryRun {
-			due, err = r.move(ctx, due)
+			due, err = r.move(ctx, due, &left)
 			held.remove(due)
 		}
 		moved += len(due)
@@ -89,12 +94,13 @@ func (r Redrive) Run(ctx context.Context) (moved int, err error) {
 }
 
 // due returns the messages that are to be moved. SQS may deliver any twice: one that
-// was only looked at is not counted again, and one that was moved, and is there
-// still, is moved again.
-func (r Redrive) due(messages []types.Message, held receipts) (due []types.Message) {
+// was only looked at is not counted again, one that was refused is left, and one that
+// was moved, and is there still, is moved again.
+func (r Redrive) due(messages []types.Message, held receipts, left refusals) (due []types.Message) {
 	for _, m := range messages {
-		_, seen := held[aws.ToString(m.MessageId)]
-		if deadLetter(m).SentAt.Before(r.Began) && (!r.DryRun || !seen) {
+		id := aws.ToString(m.MessageId)
+		_, seen := held[id]
+		if deadLetter(m).SentAt.Before(r.Began) && (!r.DryRun || !seen) && !left.ids[id] {
 			due = append(due, m)
 		}
 	}

@@ -23,21 +23,45 @@ import (
 const callTimeout = 10 * time.Second
 
 // move sends messages to the queue and deletes from the dead-letter queue those that
-// are there. It returns the ones with which both has succeeded.
-func (r Redrive) move(ctx context.Context, messages []types.Message) (moved []types.Message, err error) {
+// are there. It returns the ones with which both has succeeded, and adds to left those
+// that SQS has refused. An error is of a whole call.
+func (r Redrive) move(ctx context.Context, messages []types.Message, left *refusals) (moved []types.Message, err error) {
 	for len(messages) > 0 && err == nil {
 		n := fitting(messages)
 		var sent, deleted []types.Message
-		sent, err = r.send(ctx, messages[:n])
-		if len(sent) > 0 {
-			var left error
-			deleted, left = r.delete(ctx, sent)
-			err = errors.Join(err, left)
+		if sent, err = r.send(ctx, messages[:n], left); len(sent) > 0 {
+			deleted, err = r.delete(ctx, sent, left)
 		}
 		moved = append(moved, deleted...)
 		messages = messages[n:]
 	}
 	return moved, err
+}
+
+// refusals are messages that SQS has refused, while it took others of the same call.
+type refusals struct {
+	ids   map[string]bool
+	first error
+}
+
+// add adds those of the messages that were asked for and are not done.
+func (f *refusals) add(doing string, asked, done []types.Message, entries []types.BatchResultErrorEntry) {
+	for _, m := range asked {
+		id := aws.ToString(m.MessageId)
+		if !slices.ContainsFunc(done, func(d types.Message) bool { return aws.ToString(d.MessageId) == id }) {
+			f.ids[id] = true
+		}
+	}
+	if len(done) < len(asked) && f.first == nil {
+		f.first = refused(doing, entries)
+	}
+}
+
+func (f *refusals) err() error {
+	if f.first == nil {
+		return nil
+	}
+	return fmt.Errorf("%d messages are left in the dead-letter queue: %w", len(f.ids), f.first)
 }
 
 // maxBatchBytes is what any queue takes in one call.
@@ -54,7 +78,7 @@ func fitting(messages []types.Message) (n int) {
 	return n
 }
 
-func (r Redrive) send(ctx context.Context, messages []types.Message) (sent []types.Message, err error) {
+func (r Redrive) send(ctx context.Context, messages []types.Message, left *refusals) (sent []types.Message, err error) {
 	const doing = "send messages to the queue"
 	entries := make([]types.SendMessageBatchRequestEntry, len(messages))
 	for i, m := range messages {
@@ -68,14 +92,12 @@ func (r Redrive) send(ctx context.Context, messages []types.Message) (sent []typ
 		i, _ := strconv.Atoi(aws.ToString(s.Id))
 		sent = append(sent, messages[i])
 	}
-	if len(sent) < len(messages) {
-		err = refused(doing, output.Failed)
-	}
-	return sent, err
+	left.add(doing, messages, sent, output.Failed)
+	return sent, nil
 }
 
 // delete deletes what is on the queue again, also when the context has ended.
-func (r Redrive) delete(ctx context.Context, messages []types.Message) (deleted []types.Message, err error) {
+func (r Redrive) delete(ctx context.Context, messages []types.Message, left *refusals) (deleted []types.Message, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	entries := make([]types.DeleteMessageBatchRequestEntry, len(messages))
@@ -90,10 +112,8 @@ func (r Redrive) delete(ctx context.Context, messages []types.Message) (deleted 
 		i, _ := strconv.Atoi(aws.ToString(s.Id))
 		deleted = append(deleted, messages[i])
 	}
-	if left := len(messages) - len(deleted); left > 0 {
-		err = refused(fmt.Sprintf("delete %d messages, which are in both queues now", left), output.Failed)
-	}
-	return deleted, err
+	left.add("delete messages, which are in both queues now", messages, deleted, output.Failed)
+	return deleted, nil
 }
 
 // receipts are the handles of messages that are hidden, by the messages' ids.

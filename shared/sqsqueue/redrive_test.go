@@ -100,6 +100,113 @@ func TestWhateverFailsDuringARedriveLosesNoMessage(t *testing.T) {
 	}
 }
 
+// F16, I14: those that SQS will not have are left and told of, and all others are moved.
+func TestAMessageThatSQSRefusesEndsNoRedrive(t *testing.T) {
+	for name, tt := range map[string]struct {
+		refusing                  refusing
+		moved, onQueue, inLetters int
+		want                      string
+	}{
+		"to take": {refusing{send: []string{"0", "7", "23"}}, 21, 21, 3,
+			"3 messages are left in the dead-letter queue: send messages to the queue: InvalidMessageContents: not taken"},
+		"to take any": {refusing{send: []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}}, 14, 14, 10,
+			"10 messages are left in the dead-letter queue: send messages to the queue: InvalidMessageContents: not taken"},
+		"to delete": {refusing{delete: []string{"4", "11"}}, 22, 24, 2,
+			"2 messages are left in the dead-letter queue: delete messages, which are in both queues now: ReceiptHandleIsInvalid: not taken"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRedrive(t, 24)
+			client := awstest.SQS(t)
+			tt.refusing.RedriveClient, tt.refusing.bodies = client, map[string]string{}
+			r.Client = tt.refusing
+			var told []string
+			r.Step = func(l sqsqueue.DeadLetter) { told = append(told, l.Body) }
+			moved, err := r.Run(t.Context())
+			if moved != tt.moved || len(told) != tt.moved || err == nil || err.Error() != tt.want || errors.Is(err, order.ErrUnavailable) {
+				t.Errorf("moved %d, told of %d, error %v", moved, len(told), err)
+			}
+			for _, body := range append(tt.refusing.send, tt.refusing.delete...) {
+				if slices.Contains(told, body) {
+					t.Errorf("told that %s was moved", body)
+				}
+			}
+			if got := len(receive(t, client, r.URL, tt.onQueue)); got != tt.onQueue {
+				t.Errorf("%d on the queue, not %d", got, tt.onQueue)
+			}
+			if got := len(receive(t, client, r.DeadLetterURL, tt.inLetters)); got != tt.inLetters {
+				t.Errorf("%d in the dead-letter queue, not %d", got, tt.inLetters)
+			}
+		})
+	}
+}
+
+// A refused message that shows again is not tried again, which might go on forever, and is
+// put back in the end.
+func TestAMessageThatSQSRefusesIsTriedOnce(t *testing.T) {
+	letters := &shelf{shown: strings.Fields("1x 2x x 3"), refused: "x"}
+	r := sqsqueue.Redrive{Client: letters, Began: time.UnixMilli(1000), Now: func() time.Time { return now }}
+	moved, err := r.Run(t.Context())
+	if moved != 3 || err == nil || letters.tried != 1 || !slices.Equal(letters.putBack, []string{"x"}) {
+		t.Errorf("moved %d, error %v, tried %d times, put back %q", moved, err, letters.tried, letters.putBack)
+	}
+}
+
+// refusing is SQS that takes some messages by no means, by the fault of who sends them.
+type refusing struct {
+	sqsqueue.RedriveClient
+	send, delete []string          // the bodies
+	bodies       map[string]string // of messages received, by receipt
+}
+
+func (f refusing) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, options ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+	out, err := f.RedriveClient.ReceiveMessage(ctx, in, options...)
+	if err == nil {
+		for _, m := range out.Messages {
+			f.bodies[*m.ReceiptHandle] = *m.Body
+		}
+	}
+	return out, err
+}
+
+func (f refusing) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, options ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
+	var refused []types.BatchResultErrorEntry
+	in.Entries = slices.DeleteFunc(in.Entries, func(e types.SendMessageBatchRequestEntry) bool {
+		bad := slices.Contains(f.send, *e.MessageBody)
+		if bad {
+			refused = append(refused, refusalOf(e.Id, "InvalidMessageContents"))
+		}
+		return bad
+	})
+	if len(in.Entries) == 0 {
+		return &sqs.SendMessageBatchOutput{Failed: refused}, nil
+	}
+	out, err := f.RedriveClient.SendMessageBatch(ctx, in, options...)
+	if err == nil {
+		out.Failed = append(out.Failed, refused...)
+	}
+	return out, err
+}
+
+func (f refusing) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, options ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+	var refused []types.BatchResultErrorEntry
+	in.Entries = slices.DeleteFunc(in.Entries, func(e types.DeleteMessageBatchRequestEntry) bool {
+		bad := slices.Contains(f.delete, f.bodies[*e.ReceiptHandle])
+		if bad {
+			refused = append(refused, refusalOf(e.Id, "ReceiptHandleIsInvalid"))
+		}
+		return bad
+	})
+	out, err := f.RedriveClient.DeleteMessageBatch(ctx, in, options...)
+	if err == nil {
+		out.Failed = append(out.Failed, refused...)
+	}
+	return out, err
+}
+
+func refusalOf(id *string, code string) types.BatchResultErrorEntry {
+	return types.BatchResultErrorEntry{Id: id, SenderFault: true, Code: &code, Message: aws.String("not taken")}
+}
+
 func TestMessagesThatAreTooLongForOneCallAreMovedInSeveral(t *testing.T) {
 	letters := &shelf{shown: []string{"12345"}, body: strings.Repeat("x", 100<<10)}
 	r := sqsqueue.Redrive{Client: letters, Began: time.UnixMilli(1000), Now: func() time.Time { return now }}
@@ -228,6 +335,8 @@ type shelf struct {
 	body    string // of each message, if not its id
 	code    string // of a message in each call that is not put back
 	err     error  // of a call that puts back
+	refused string // the body of one that the queue does not take
+	tried   int    // how often it was sent
 	calls   int    // that received
 	mu      sync.Mutex
 	changes int
@@ -253,7 +362,7 @@ func (s *shelf) ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...fun
 }
 
 // SendMessageBatch takes 256 KiB in a call, as each queue does.
-func (*shelf) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
+func (s *shelf) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
 	size := 0
 	for _, e := range in.Entries {
 		size += len(*e.MessageBody)
@@ -261,7 +370,15 @@ func (*shelf) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInpu
 	if size > 256<<10 {
 		return nil, &types.BatchRequestTooLong{}
 	}
-	return nowhere{}.SendMessageBatch(ctx, in)
+	out, err := nowhere{}.SendMessageBatch(ctx, in)
+	for i, e := range in.Entries {
+		if s.refused != "" && *e.MessageBody == s.refused {
+			s.tried++
+			out.Successful = slices.Delete(out.Successful, i, i+1)
+			out.Failed = append(out.Failed, refusalOf(e.Id, "InvalidMessageContents"))
+		}
+	}
+	return out, err
 }
 
 func (*shelf) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {

@@ -1,0 +1,97 @@
+package sqlite_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"orders/shared/order"
+	"orders/shared/sqlite"
+)
+
+// stops waits until the store has stopped by itself.
+func stops(t *testing.T, store *sqlite.Store) {
+	t.Helper()
+	select {
+	case <-store.Done():
+	case <-time.After(10 * time.Second):
+		t.Error("the store goes on")
+	}
+	if err := store.Close(); err == nil || !errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("Close: %v, which does not say why the store has stopped", err)
+	}
+}
+
+// F23, I3, I9: the store holds the last number, the tally and the queue in memory, which a
+// commit of another program makes wrong.
+func TestACommitOfAnotherProgramStopsTheStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "orders.db")
+	store := openStore(t, path, time.Hour)
+	makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+	run(t, connect(t, path), "UPDATE tally SET completed = completed + 1")
+	if _, _, err := store.Create(t.Context(), order.Draft{TakenOverAs: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
+	}
+	stops(t, store)
+}
+
+// Whoever reads the file, or brings the log into it as a program that copies it
+// continuously does, changes nothing of what the store holds.
+func TestReadersAndCheckpointsOfOthersDoNotStopTheStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "orders.db")
+	store := openStore(t, path, time.Hour)
+	other := connect(t, path)
+	for i, query := range []string{
+		"SELECT count(*) FROM orders", "PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA wal_checkpoint(FULL)",
+		"PRAGMA wal_checkpoint(RESTART)", "PRAGMA wal_checkpoint(TRUNCATE)",
+	} {
+		draft := order.Draft{Key: order.KeyedID("", fmt.Sprint(i)), TakenOverAs: order.Completed}
+		for range 2 { // the first time the store writes, the second time it reads
+			run(t, other, query)
+			if _, _, err := store.Create(t.Context(), draft); err != nil {
+				t.Fatalf("a create after %s: %v", query, err)
+			}
+		}
+	}
+	closeStore(t, store)
+}
+
+// F23, I1: also while there is nothing to commit, and nobody asks.
+func TestAnIdleStoreStopsWhenAFileIsNotInItsPlace(t *testing.T) {
+	for name, move := range map[string]func(path string) error{
+		"the file":            func(path string) error { return os.Rename(path, path+".moved") },
+		"the log":             func(path string) error { return os.Remove(path + "-wal") },
+		"the log's index":     func(path string) error { return os.Remove(path + "-shm") },
+		"the lock":            func(path string) error { return os.Remove(path + ".lock") },
+		"a second name of it": func(path string) error { return os.Link(path, path+".link") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "orders.db")
+			store := openStore(t, path, time.Hour)
+			if err := move(path); err != nil {
+				t.Fatal(err)
+			}
+			stops(t, store)
+		})
+	}
+}
+
+// F23, I1: not even the first order is acknowledged that went to a file which had gone.
+func TestNothingIsAcknowledgedAfterAFileHasGone(t *testing.T) {
+	for range 20 {
+		path := filepath.Join(t.TempDir(), "orders.db")
+		store := openStore(t, path, time.Hour)
+		makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+		if err := os.Remove(path + "-shm"); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := store.Create(t.Context(), order.Draft{TakenOverAs: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+			t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
+		}
+		stops(t, store)
+	}
+}

@@ -1,0 +1,132 @@
+package sqlite_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	zombiezen "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"orders/shared/order"
+	"orders/shared/sqlite"
+)
+
+// leftBehind is what a process that was killed has left of a file with one order in the
+// database and one in the log: a copy, in a folder of its own.
+func leftBehind(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "orders.db")
+	original := filepath.Join(t.TempDir(), "orders.db")
+	for range 2 {
+		store := openStore(t, original, time.Hour/4)
+		makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+		for _, suffix := range []string{"", "-wal", ".lock"} {
+			overwrite(t, path+suffix, read(t, original+suffix))
+		}
+		closeStore(t, store)
+	}
+	return path
+}
+
+// F23, I1, I3: SQLite would mix the log with the database, without a word: orders of both
+// would be lost.
+func TestALogOfAnotherFileIsRefused(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, path string){
+		"a copy of an earlier life": func(t *testing.T, path string) {
+			earlier := filepath.Join(t.TempDir(), "orders.db")
+			overwrite(t, earlier, read(t, path))
+			closeStore(t, openStore(t, earlier, time.Hour))
+			overwrite(t, path, read(t, earlier))
+		},
+		"a backup, made by VACUUM INTO, and no lock": func(t *testing.T, path string) {
+			backup := filepath.Join(t.TempDir(), "backup.db")
+			run(t, connect(t, fileToCheck(t)), "VACUUM INTO '"+backup+"'")
+			overwrite(t, withoutLock(t, path), read(t, backup))
+		},
+		"a file that has gone": func(t *testing.T, path string) {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := leftBehind(t)
+			spoil(t, path)
+			log := read(t, path+"-wal")
+			if err := tryOpen(t, path); !errors.Is(err, sqlite.ErrForeignLog) {
+				t.Errorf("Open: error %v, not %v", err, sqlite.ErrForeignLog)
+			}
+			if _, err := sqlite.Check(t.Context(), path); !errors.Is(err, sqlite.ErrForeignLog) {
+				t.Errorf("Check: error %v, not %v", err, sqlite.ErrForeignLog)
+			}
+			if !bytes.Equal(log, read(t, path+"-wal")) {
+				t.Error("the log was changed")
+			}
+		})
+	}
+}
+
+// F22, I1: the file's own log is taken, whenever its process was killed and
+// wherever the two were moved.
+func TestAFilesOwnLogIsTaken(t *testing.T) {
+	for name, move := range map[string]func(t *testing.T, path string){
+		"where it was":            func(*testing.T, string) {},
+		"moved without its lock":  func(t *testing.T, path string) { withoutLock(t, path) },
+		"moved beside a new lock": func(t *testing.T, path string) { overwrite(t, path+".lock", nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := leftBehind(t)
+			move(t, path)
+			if report, err := sqlite.Check(t.Context(), path); err != nil || report.Tally.Total() != 2 || len(report.Findings) != 0 {
+				t.Errorf("Check: %+v, %v", report, err)
+			}
+			store := openStore(t, path, time.Hour)
+			waitForCount(t, store, order.Completed, 2)
+			closeStore(t, store)
+		})
+	}
+}
+
+// connect opens a file as another program may, for the time of the test.
+func connect(t *testing.T, path string) *zombiezen.Conn {
+	t.Helper()
+	conn, err := zombiezen.OpenConn(path, zombiezen.OpenReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func run(t *testing.T, conn *zombiezen.Conn, query string) {
+	t.Helper()
+	if err := sqlitex.ExecuteTransient(conn, query, nil); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// F22: a process may be killed between any two of the steps by which a generation is renewed, or
+// somebody may read the file all the while, so that the log cannot be emptied.
+func TestTheGenerationIsKnownWhileItIsRenewed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "orders.db")
+	closeStore(t, openStore(t, path, time.Hour))
+	reader := connect(t, path)
+	run(t, reader, "BEGIN")
+	run(t, reader, "SELECT count(*) FROM orders")
+	store := openStore(t, path, time.Hour)
+	makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+	copied := filepath.Join(t.TempDir(), "orders.db")
+	for _, suffix := range []string{"", "-wal", ".lock"} {
+		overwrite(t, copied+suffix, read(t, path+suffix))
+	}
+	run(t, reader, "ROLLBACK")
+	closeStore(t, store)
+
+	store = openStore(t, copied, time.Hour)
+	waitForCount(t, store, order.Completed, 1)
+	closeStore(t, store)
+}
