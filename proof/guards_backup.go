@@ -47,7 +47,7 @@ var backupGuards = []guard{
 		holds: "I1",
 		file:  "shared/sqlite/copy.go",
 		old:   `if err := o.lockFile(); errors.Is(err, ErrInUse) {`,
-		new:   `if err := o.lockFile(); false {`,
+		new:   `if err := o.lockFile(); err != nil && false {`,
 		test:  "TestABackupDoesNotRemoveWhatAnotherOneIsMaking",
 	},
 	{
@@ -113,7 +113,7 @@ var backupGuards = []guard{
 		file:  "shared/sqlite/restore.go",
 		old:   `remove("-journal"),`,
 		new:   ``,
-		test:  "TestARestoreThatIsKilledLeavesTheOldFileOrTheNewOne",
+		test:  "TestRestorePutsBackWhatTheBackupHas",
 	},
 	{
 		name:  "the old file's log goes with it",

@@ -29,19 +29,31 @@ func makeOrders(t *testing.T, orders int) (path string) {
 
 func addOrders(t *testing.T, path string, orders int) {
 	t.Helper()
+	store := openToAdd(t, path)
+	for range orders {
+		addOrder(t, store)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func openToAdd(t *testing.T, path string) *Store {
+	t.Helper()
 	store, err := Open(t.Context(), Config{
 		Path: path, ProcessingTime: time.Hour, Now: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range orders {
-		d := order.Draft{TakenOverAs: order.Completed, Details: order.Details{UserID: "645", ItemIDs: []string{"1"}}}
-		if _, _, err := store.Create(t.Context(), d); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := store.Close(); err != nil {
+	return store
+}
+
+// addOrder adds an order that nothing is to be done for.
+func addOrder(t *testing.T, store *Store) {
+	t.Helper()
+	d := order.Draft{TakenOverAs: order.Completed, Details: order.Details{UserID: "645", ItemIDs: []string{"1"}}}
+	if _, _, err := store.Create(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -52,17 +64,9 @@ func makeCrashed(t *testing.T, orders int) (path string) {
 	t.Helper()
 	served := makeOrders(t, 1)
 	path = filepath.Join(t.TempDir(), "orders.db")
-	store, err := Open(t.Context(), Config{
-		Path: served, ProcessingTime: time.Hour, Now: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := openToAdd(t, served)
 	for range orders - 1 {
-		d := order.Draft{TakenOverAs: order.Completed, Details: order.Details{UserID: "645", ItemIDs: []string{"1"}}}
-		if _, _, err := store.Create(t.Context(), d); err != nil {
-			t.Fatal(err)
-		}
+		addOrder(t, store)
 	}
 	copyFiles(t, served, path)
 	if err := store.Close(); err != nil {
@@ -161,6 +165,18 @@ var oldFiles = []struct {
 	}},
 	{"a log without its file", func(t *testing.T) string {
 		path := makeCrashed(t, 5)
+		removeFiles(t, path)
+		return path
+	}},
+	{"a log and a journal without their file", func(t *testing.T) string {
+		path := makeInterrupted(t)
+		log, err := os.ReadFile(makeCrashed(t, 5) + "-wal")
+		if err == nil {
+			err = os.WriteFile(path+"-wal", log, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 		removeFiles(t, path)
 		return path
 	}},
@@ -407,16 +423,12 @@ func TestRestoreRefusesAPlaceThatAnotherProgramUses(t *testing.T) {
 	hold(t, path, 5)
 }
 
-// serve keeps the file open for as long as the test runs.
+// serve keeps the file open for as long as the test runs, with an order in the log.
 func serve(t *testing.T, path string) {
 	t.Helper()
-	store, err := Open(t.Context(), Config{
-		Path: path, ProcessingTime: time.Hour, Now: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := openToAdd(t, path)
 	t.Cleanup(func() { _ = store.Close() })
+	addOrder(t, store)
 }
 
 func runScript(t *testing.T, path, script string) {
