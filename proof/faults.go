@@ -61,7 +61,7 @@ var faults = []fault{
 		onAWS: "a handler that panics on one message of a batch",
 	}, map[home]string{embedded: "a panic in the writer ends the process, which is F22"}},
 	{"F15", "poison: messages and records that can never be worked off", map[home]string{
-		embedded: "junk, cut and foreign bodies among good ones; a row that cannot be read",
+		embedded: "junk, cut and foreign bodies among good ones; rows that cannot be read, or that somebody has changed or deleted",
 		onAWS:    "junk, cut and foreign bodies and stream records among good ones",
 	}, nil},
 	{"F16", "dead letters are sent back to the queue, twice", map[home]string{

@@ -37,7 +37,7 @@ const (
 func guards() []guard {
 	return slices.Concat(
 		apiGuards, orderGuards, processGuards,
-		sqliteCreateGuards, sqliteWorkGuards, sqliteFileGuards, diskGuards, backupGuards, serverGuards,
+		sqliteCreateGuards, sqliteRowGuards, sqliteWorkGuards, sqliteFileGuards, diskGuards, backupGuards, serverGuards,
 		lambdaGuards, clientGuards, storeGuards, listGuards, relayGuards, tallyGuards,
 		queueGuards, receiverGuards, redriveGuards, reconcileGuards, networkGuards, chaosGuards,
 	)

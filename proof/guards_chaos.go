@@ -25,7 +25,7 @@ var chaosGuards = []guard{
 		name:  "transitions whose commit failed come again (random histories)",
 		holds: "F11 F23 I4 I13",
 		file:  "shared/sqlite/writer.go",
-		old:   "for _, r := range runs {\n\t\tw.queue.retry(r, t.now)\n\t}\n\terr =",
+		old:   "for _, r := range runs {\n\t\tw.queue.retry(r, t.began)\n\t}\n\terr =",
 		new:   "_ = runs\n\terr =",
 		test:  "TestChaos",
 		chaos: true,

@@ -3,6 +3,15 @@ package main
 // diskGuards are those of the real process on a real file that fails while it serves.
 var diskGuards = []guard{
 	{
+		name:  "a commit is synced before it is acknowledged",
+		holds: "F22 I1",
+		file:  "shared/sqlite/open.go",
+		old:   `"synchronous = FULL"`,
+		new:   `"synchronous = NORMAL"`,
+		pkg:   "cmd/orders",
+		test:  "TestAnOrderIsOnTheDiskBeforeItIsAcknowledged",
+	},
+	{
 		name:  "the service ends with its store, and says why",
 		holds: "F23 I1",
 		file:  "cmd/orders/serve.go",
@@ -67,7 +76,7 @@ var diskGuards = []guard{
 		name:  "a damaged file is left as a crash would leave it",
 		holds: "F23 I1",
 		file:  "shared/sqlite/store.go",
-		old:   `return errors.Join(err, s.lock.Unlock())`,
+		old:   `return errors.Join(err, s.owner.release())`,
 		new:   `return errors.Join(err, s.release())`,
 		pkg:   "cmd/orders",
 		test:  "TestDamageWhileServingIsNeverAnsweredAsRight",

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -63,10 +64,11 @@ func (t *tx) updateRun(r run, now time.Time) (whole bool, err error) {
 	if r.to == order.Completed {
 		stmt.BindInt64(4, r.startedAt.UnixMilli())
 	}
-	if err := exec(stmt); err != nil {
+	err = exec(stmt)
+	if err != nil && !t.survives(err) {
 		return false, err
 	}
-	whole = t.conn.Changes() == r.len()
+	whole = err == nil && t.conn.Changes() == r.len()
 	if !whole {
 		if err := t.exec("ROLLBACK TO run"); err != nil {
 			return false, err
@@ -82,22 +84,39 @@ func (t *tx) advanceSingly(r run, now time.Time) error {
 		one := r
 		one.first, one.last = seq, seq
 		err := t.advanceOne(one, now)
-		if isSQLite(err) {
-			return err
+		if err != nil && t.survives(err) {
+			err = t.postpone(one, err)
 		}
 		if err != nil {
-			t.w.store.cfg.Log.Error("an order cannot be advanced; will try again", "seq", seq, "err", err)
-			t.again = append(t.again, one)
+			return err
 		}
 	}
 	return nil
 }
 
+// advanceOne works off one message. It can never succeed if the order's row is gone.
 func (t *tx) advanceOne(r run, now time.Time) error {
 	o, err := orderAt(t.conn, r.first)
+	if errors.Is(err, order.ErrNotFound) {
+		return t.Bury(context.Background(), r.entry(), fmt.Errorf("%w: its row is gone", err))
+	}
 	if err != nil {
 		return err
 	}
 	m := order.Message{OrderID: o.ID, To: r.to, NotBefore: r.notBefore}
 	return t.processor().Handle(context.Background(), m, now)
+}
+
+// postpone keeps the message of an order that cannot be advanced, for reason. It is tried
+// again as long as the process lives. It is in dead_letters, too: for an operator, and for
+// a restart, so that the checkpoint "finished" can pass the order.
+func (t *tx) postpone(one run, reason error) error {
+	if one.failures == 0 {
+		if err := t.Bury(context.Background(), one.entry(), reason); err != nil {
+			return err
+		}
+	}
+	one.failures++
+	t.again = append(t.again, one)
+	return nil
 }

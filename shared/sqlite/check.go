@@ -85,6 +85,8 @@ type checker struct {
 
 	// The checkpoints.
 	finished, keyed int64
+	// Orders that a restart finds though they lie below the checkpoint "finished".
+	postponed map[int64]bool
 }
 
 // openShared opens a file for reading that others may use and change.

@@ -75,6 +75,12 @@ var faults = []struct {
 		"UPDATE orders SET id = (SELECT id FROM orders WHERE seq = n2) WHERE seq = n5",
 		[]string{"but keys leads to seq"},
 	},
+	{"a fingerprint that is cut", "UPDATE orders SET fingerprint = x'00' WHERE seq = n1", []string{"has a fingerprint of the wrong length"}},
+	{
+		"a row that is no order of this program",
+		"INSERT INTO orders SELECT -1, 'A', '', '', '[]', 0, fingerprint, 0, 0, 0 FROM orders LIMIT 1",
+		[]string{"there is a row at seq -1"},
+	},
 	{
 		"a status that there is not",
 		"PRAGMA ignore_check_constraints = ON; UPDATE orders SET status = 7 WHERE seq = n5; UPDATE tally SET processing = 1",

@@ -22,6 +22,9 @@ func (c *checker) checkpoints() (err error) {
 	if c.keyed, err = checkpoint(c.conn, keysMark); err != nil {
 		return err
 	}
+	if c.postponed, err = postponed(c.conn); err != nil {
+		return err
+	}
 	if c.finished > last || c.keyed > last {
 		c.find("a checkpoint (finished %d, keys %d) lies beyond the last order (%d)", c.finished, c.keyed, last)
 	}
@@ -30,12 +33,16 @@ func (c *checker) checkpoints() (err error) {
 
 // orders reads every order, in the order of creation.
 func (c *checker) orders() error {
-	const query = `SELECT seq, id, status, started_at, completed_at, item_ids
+	const query = `SELECT seq, id, status, started_at, completed_at, item_ids, length(fingerprint)
 		FROM orders WHERE seq >= ? ORDER BY seq`
 	var failed error
 	err := eachRow(c.conn, query, math.MinInt64, func(row *sqlite.Stmt) {
 		seq, status := row.ColumnInt64(0), row.ColumnInt64(2)
-		if status < 0 || status >= int64(len(order.Statuses)) {
+		if seq <= 0 {
+			c.find("there is a row at seq %d, where no order of this program can be", seq)
+			return
+		}
+		if !isStatus(status) {
 			// SQLite does not look at CHECK constraints when it only reads.
 			c.find("the order at seq %d has the status %d, which there is not", seq, status)
 			return
@@ -55,6 +62,9 @@ func (c *checker) orders() error {
 		if err := json.Unmarshal([]byte(row.ColumnText(5)), &o.ItemIDs); err != nil {
 			c.find("%s has item_ids that cannot be read: %v", o.ID, err)
 		}
+		if row.ColumnInt64(6) != int64(len(o.Fingerprint)) {
+			c.find("%s has a fingerprint of the wrong length", o.ID)
+		}
 		failed = firstError(failed, c.order(seq, &o))
 	})
 	return firstError(err, failed)
@@ -65,7 +75,7 @@ func (c *checker) order(seq int64, o *order.Order) error {
 	if fault := lifeFault(o); fault != "" {
 		c.find("%s %s", o.ID, fault)
 	}
-	if o.Status != order.Completed && seq <= c.finished {
+	if o.Status != order.Completed && seq <= c.finished && !c.postponed[seq] {
 		c.find("%s is %s, but the checkpoint %q says that it is done", o.ID, o.Status, finishedMark)
 	}
 	if _, err := order.ParseID(string(o.ID)); err != nil {

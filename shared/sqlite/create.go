@@ -2,16 +2,15 @@ package sqlite
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
-
-	"zombiezen.com/go/sqlite"
 
 	"orders/shared/order"
 )
 
-// create makes the order, or finds that its key has made it before. The result
-// is in c; the error is one that fails the whole group.
+// create makes the order, or finds that its key has made it before. After an error
+// nothing of it is in the transaction.
 func (t *tx) create(c *creation) error {
 	if c.draft.Key != "" {
 		seq, err := t.w.store.keys.find(t.conn, c.draft.Key)
@@ -34,10 +33,7 @@ func (t *tx) create(c *creation) error {
 	}
 	bindOrder(stmt, seq, &o, c.itemIDs)
 	if err := exec(stmt); err != nil {
-		// A violated constraint undoes its own statement only: the order is
-		// refused, and its group goes on.
-		c.err = fmt.Errorf("store order: %w", err)
-		return unlessConstraint(err)
+		return fmt.Errorf("store order: %w", err)
 	}
 	c.order, t.last = o, seq
 	if c.draft.Key != "" {
@@ -60,23 +56,19 @@ func (t *tx) newID(key order.ID, seq int64) (order.ID, error) {
 }
 
 // replay answers a creation with the order that its key names.
+//
+// If that order is no longer where the key leads, somebody has deleted or changed its row.
+// The key made an order that was acknowledged, so it does not make a second one.
 func (t *tx) replay(c *creation, seq int64) error {
 	o, err := orderAt(t.conn, seq)
-	if err != nil {
+	switch {
+	case errors.Is(err, order.ErrNotFound), err == nil && o.ID != c.draft.Key:
+		return fmt.Errorf("the order of the idempotency key is gone: its row was at seq %d", seq)
+	case err != nil:
 		return err
-	}
-	if o.Fingerprint != c.draft.Fingerprint {
-		c.err = order.ErrKeyReused
-		return nil
+	case o.Fingerprint != c.draft.Fingerprint:
+		return order.ErrKeyReused
 	}
 	c.order, c.replayed = o, true
 	return nil
-}
-
-// unlessConstraint drops the error of a violated constraint.
-func unlessConstraint(err error) error {
-	if sqlite.ErrCode(err).ToPrimary() == sqlite.ResultConstraint {
-		return nil
-	}
-	return err
 }

@@ -12,9 +12,8 @@ import (
 //
 // PRAGMA data_version (https://www.sqlite.org/pragma.html#pragma_data_version) changes when
 // another connection has committed. It changes as well when another program has emptied the
-// log, as programs do that copy the file continuously, or when it reads the file again after a transaction
-// of the writer's own that has failed. The counter of commits in the log's
-// index tells these apart (https://www.sqlite.org/walformat.html, section 2.1.1).
+// log, as programs do that copy the file continuously. The counter of commits in the log's
+// index tells the two apart (https://www.sqlite.org/walformat.html, section 2.1.1).
 type fence struct {
 	index *os.File // the log's index, by a descriptor that outlives SQLite's
 

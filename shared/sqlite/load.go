@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"zombiezen.com/go/sqlite"
 
@@ -16,16 +18,31 @@ func (w *writer) load() (err error) {
 		return err
 	}
 	w.store.tally.Store(&tally)
-	if w.last, err = queryInt(w.conn, "SELECT coalesce(max(seq), 0) FROM orders"); err != nil {
-		return err
-	}
 	if w.finished, err = checkpoint(w.conn, finishedMark); err != nil {
 		return err
 	}
 	if err := w.loadKeys(); err != nil {
 		return err
 	}
+	if err := w.loadSeqs(); err != nil {
+		return err
+	}
 	return w.loadQueue()
+}
+
+// loadSeqs finds the highest seq given so far. The order that had it may be gone; those to
+// come must not get a seq at or below a checkpoint.
+func (w *writer) loadSeqs() error {
+	newest, err := queryInt(w.conn, "SELECT max(seq) FROM orders")
+	if err != nil {
+		return err
+	}
+	w.last = max(newest, w.finished, w.store.keys.stored)
+	foreign, err := queryInt(w.conn, "SELECT count(*) FROM orders WHERE seq <= 0")
+	if err == nil && foreign > 0 {
+		w.store.cfg.Log.Error("rows of the table orders are left alone, because no order of this program has a seq below 1", "rows", foreign)
+	}
+	return err
 }
 
 func (w *writer) loadKeys() (err error) {
@@ -43,21 +60,39 @@ func (w *writer) loadKeys() (err error) {
 	})
 }
 
-// loadQueue asks every order above the checkpoint what it waits for.
+// loadQueue asks every order above the checkpoint what it waits for, and those below it
+// that could not be advanced.
 func (w *writer) loadQueue() error {
-	var b runBuilder
-	const query = "SELECT seq, status, started_at FROM orders WHERE seq > ?"
-	err := eachRow(w.conn, query, w.finished, func(row *sqlite.Stmt) {
+	failed, err := postponed(w.conn)
+	if err != nil {
+		return err
+	}
+	var fresh, again runBuilder
+	load := func(row *sqlite.Stmt) {
 		seq := row.ColumnInt64(0)
-		o := order.Order{
-			Status:    order.Status(row.ColumnInt64(1)),
-			CreatedAt: createdAt(seq),
-			StartedAt: timeOf(row.ColumnInt64(2)),
+		o := order.Order{CreatedAt: createdAt(seq), StartedAt: timeOf(row.ColumnInt64(2))}
+		// An order whose status is none is loaded as Pending, which advancing it finds out.
+		if status := row.ColumnInt64(1); isStatus(status) {
+			o.Status = order.Status(status)
+		}
+		b := &fresh
+		if failed[seq] {
+			b = &again
 		}
 		b.add(seq, &o, order.Change{New: &o}.Next(w.queue.processing))
-	})
+	}
+	const query = "SELECT seq, status, started_at FROM orders WHERE seq "
+	err = eachRow(w.conn, query+"> ?", w.finished, load)
+	for _, seq := range slices.Sorted(maps.Keys(failed)) {
+		if seq <= w.finished {
+			err = firstError(err, eachRow(w.conn, query+"= ?", seq, load))
+		}
+	}
+	for i := range again.runs {
+		again.runs[i].failures = 1
+	}
 	now := w.store.cfg.Now()
-	for _, r := range b.runs {
+	for _, r := range slices.Concat(fresh.runs, again.runs) {
 		w.queue.push(r, now, w.store.clock.wall(now))
 	}
 	return err

@@ -2,7 +2,11 @@ package sqlite
 
 import (
 	"context"
+	"encoding/json/v2"
+	"math"
 	"time"
+
+	"zombiezen.com/go/sqlite"
 
 	"orders/shared/order"
 )
@@ -47,6 +51,34 @@ func (t *tx) Send(_ context.Context, messages ...order.Message) error {
 		t.next.add(seq, &o, []order.Message{m})
 	}
 	return nil
+}
+
+// A seqEntry is the body in dead_letters of a run's message: the id of an order that
+// cannot be read is not known.
+type seqEntry struct {
+	Seq int64  `json:"seq"`
+	To  string `json:"to"`
+}
+
+// entry is the message of a run of one order for dead_letters.
+func (r run) entry() []byte {
+	body, err := json.Marshal(seqEntry{r.first, r.to.String()})
+	if err != nil {
+		panic(err) // a number and a plain string always have a JSON form
+	}
+	return body
+}
+
+// postponed are the seqs of the orders that could not be advanced, by dead_letters.
+func postponed(conn *sqlite.Conn) (map[int64]bool, error) {
+	seqs := map[int64]bool{}
+	err := eachRow(conn, "SELECT body FROM dead_letters WHERE number >= ?", math.MinInt64, func(row *sqlite.Stmt) {
+		var entry seqEntry
+		if json.UnmarshalRead(row.ColumnReader(0), &entry) == nil && entry.Seq > 0 {
+			seqs[entry.Seq] = true
+		}
+	})
+	return seqs, err
 }
 
 // Bury implements order.Queue.

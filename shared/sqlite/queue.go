@@ -21,6 +21,9 @@ type run struct {
 	// due is when to hand the run out: a reading of the process's own clock,
 	// which a step of the clock on the wall does not touch.
 	due time.Time
+	// failures is how often the orders could not be advanced. From the first time on they
+	// are in dead_letters.
+	failures int
 }
 
 // A queue holds the messages that wait, in memory: the process owns its file, so
@@ -38,13 +41,17 @@ func (q *queue) push(r run, now, wall time.Time) {
 	heap.Push(&q.waiting, r)
 }
 
-// retry puts back a run whose commit has failed.
+// retry puts back a run whose commit has failed, or whose order could not be advanced:
+// the more often, the later.
 func (q *queue) retry(r run, now time.Time) {
-	r.due = now.Add(retryDelay)
+	r.due = now.Add(min(retryDelay<<min(r.failures, 6), maxRetryDelay))
 	heap.Push(&q.waiting, r)
 }
 
-const retryDelay = time.Second
+const (
+	retryDelay    = time.Second
+	maxRetryDelay = time.Minute
+)
 
 // maxAdvances is about how many transitions one commit makes, so that a backlog
 // does not hold up new orders.
@@ -68,10 +75,13 @@ func (q *queue) wait(now time.Time) (d time.Duration, ok bool) {
 	return q.waiting[0].due.Sub(now), true
 }
 
-// finishedBelow is the seq below which no order waits for anything.
+// finishedBelow is the seq below which no order waits for anything, but for those that a
+// restart finds in dead_letters.
 func (q *queue) finishedBelow(next int64) int64 {
 	for _, r := range q.waiting {
-		next = min(next, r.first)
+		if r.failures == 0 {
+			next = min(next, r.first)
+		}
 	}
 	return next
 }

@@ -37,7 +37,7 @@ func (s *Store) List(ctx context.Context, limit int, after string) (page order.P
 
 // list reads one row beyond the limit, to know whether there is more.
 func list(conn *sqlite.Conn, limit int, before int64) (page order.Page, err error) {
-	stmt, err := conn.Prepare("SELECT seq, id FROM orders WHERE seq < ? ORDER BY seq DESC LIMIT ?")
+	stmt, err := conn.Prepare("SELECT seq, id FROM orders WHERE seq < ? AND seq > 0 ORDER BY seq DESC LIMIT ?")
 	if err != nil {
 		return page, err
 	}

@@ -31,20 +31,14 @@ type Repaired struct {
 //
 // The process owns the file throughout. The errors are those of Check.
 func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired, err error) {
-	if r, err = repair(ctx, path, now); err != nil {
-		err = fmt.Errorf("%s: %w", path, explain(err))
-	}
-	return r, err
-}
-
-func repair(ctx context.Context, path string, now func() time.Time) (r Repaired, err error) {
+	failed := func(err error) (Repaired, error) { return r, fmt.Errorf("%s: %w", path, explain(err)) }
 	o, err := own(path)
 	if err != nil {
-		return r, err
+		return failed(err)
 	}
 	defer func() { err = errors.Join(err, o.release()) }()
 	if r.Before, err = o.check(ctx); err != nil {
-		return r, err
+		return failed(err)
 	}
 	r.After = r.Before
 	if len(r.Before.Findings) == 0 || r.Before.Damaged {
@@ -56,10 +50,12 @@ func repair(ctx context.Context, path string, now func() time.Time) (r Repaired,
 	}
 	r.Backup = dest
 	if r.Changes, err = recompute(ctx, o.file, r.Before.Tally); err != nil {
-		return r, err
+		return failed(err)
 	}
-	r.After, err = checkFile(ctx, o.file)
-	return r, err
+	if r.After, err = checkFile(ctx, o.file); err != nil {
+		return failed(err)
+	}
+	return r, nil
 }
 
 // recompute writes anew what follows from the orders, whose tally is known.

@@ -59,7 +59,8 @@ func bindOrder(stmt *sqlite.Stmt, seq int64, o *order.Order, itemIDs []byte) {
 	stmt.BindInt64(10, timeColumn(o, o.CompletedAt))
 }
 
-// scanOrder reads the order off a row of selectOrder.
+// scanOrder reads the order off a row of selectOrder. Its error says that the row is
+// damaged, and nothing of what the client wrote.
 func scanOrder(stmt *sqlite.Stmt) (order.Order, error) {
 	o := order.Order{
 		ID: order.ID(idPrefix + stmt.ColumnText(1)),
@@ -74,11 +75,42 @@ func scanOrder(stmt *sqlite.Stmt) (order.Order, error) {
 		CompletedAt: timeOf(stmt.ColumnInt64(9)),
 	}
 	stmt.ColumnBytes(6, o.Fingerprint[:])
-	if err := json.Unmarshal([]byte(stmt.ColumnText(4)), &o.ItemIDs); err != nil {
-		return order.Order{}, fmt.Errorf("read item_ids of %s: %w", o.ID, err)
+	damage := damageIn(stmt)
+	if damage == "" && json.Unmarshal([]byte(stmt.ColumnText(4)), &o.ItemIDs) != nil {
+		damage = "item_ids is no list of texts"
+	}
+	if damage != "" {
+		return order.Order{}, fmt.Errorf("the order at seq %d cannot be read: %s", stmt.ColumnInt64(0), damage)
 	}
 	return o, nil
 }
+
+// orderTypes are the types of the columns of selectOrder.
+var orderTypes = [...]sqlite.ColumnType{
+	sqlite.TypeInteger, sqlite.TypeText, sqlite.TypeText, sqlite.TypeText, sqlite.TypeText, sqlite.TypeInteger,
+	sqlite.TypeBlob, sqlite.TypeInteger, sqlite.TypeInteger, sqlite.TypeInteger,
+}
+
+// damageIn says which value in a row of selectOrder cannot be one of ours, "" if each can.
+// SQLite looks at types and constraints when it writes a row, not when it reads one.
+func damageIn(stmt *sqlite.Stmt) string {
+	for i, want := range orderTypes {
+		if stmt.ColumnType(i) != want {
+			return stmt.ColumnName(i) + " has the wrong type"
+		}
+	}
+	switch {
+	case stmt.ColumnLen(6) != len(order.Fingerprint{}):
+		return "fingerprint has the wrong length"
+	case !isStatus(stmt.ColumnInt64(7)):
+		return "status is none that there is"
+	default:
+		return ""
+	}
+}
+
+// isStatus reports whether the value of a column status stands for one.
+func isStatus(column int64) bool { return 0 <= column && column < int64(len(order.Statuses)) }
 
 // itemsColumn is how item ids are stored: as a JSON array.
 func itemsColumn(ids []string) []byte {

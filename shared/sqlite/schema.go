@@ -26,7 +26,7 @@
 //	tally         one row: the sum of Change.Tally over all commits
 //	checkpoints   "finished": every order up to this seq is Completed
 //	              "keys": every keyed order up to this seq is in keys
-//	dead_letters  messages that can never succeed
+//	dead_letters  messages that can never succeed, and of orders that cannot be read
 //	generation    one row: which life of the file its log belongs to (see generation.go)
 //	probe         what was written to see whether the disk has room again (see health.go)
 //

@@ -84,11 +84,12 @@ func optionalInt(stmt *sqlite.Stmt) (n int64, err error) {
 	return n, firstError(err, stmt.Reset())
 }
 
-// isSQLite reports whether an error comes from SQLite. ErrCode says ResultError of
-// all others, which is also SQLite's code for a statement with a mistake in it.
+// isSQLite reports whether an error comes from SQLite. ErrCode gives ResultError for all
+// others, too, so a second error with a code of its own follows: ErrCode gives the first
+// code that it finds.
 func isSQLite(err error) bool {
-	code := sqlite.ErrCode(err)
-	return code != sqlite.ResultOK && code != sqlite.ResultError
+	const second = sqlite.ResultNotice // which no statement returns
+	return err != nil && sqlite.ErrCode(errors.Join(err, second.ToError())) != second
 }
 
 func firstError(a, b error) error {

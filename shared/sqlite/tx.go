@@ -24,7 +24,7 @@ type tx struct {
 	merged   int        // how many ids went from memory to the table keys
 	keyed    []order.ID // keyed orders made
 	next     runBuilder // what follows
-	again    []run      // what is to be tried again
+	again    []run      // orders that could not be advanced: tried again
 	probe    bool       // whether it is there to see that the disk has room
 }
 
@@ -32,7 +32,7 @@ func (w *writer) begin(mark int64, now time.Time) *tx {
 	t := &w.transaction
 	*t = tx{
 		w: w, conn: w.conn, now: w.store.clock.wall(now), began: now,
-		tally: *w.store.tally.Load(), last: w.last, finished: mark,
+		tally: *w.store.tally.Load(), last: w.last, finished: max(mark, w.finished),
 		keyed: t.keyed[:0],
 		next:  runBuilder{runs: t.next.runs[:0]},
 	}
@@ -62,14 +62,12 @@ func (t *tx) do(g *group, runs []run) (err error) {
 // write makes all changes of the transaction.
 func (t *tx) write(g *group, runs []run) error {
 	for _, c := range g.creations {
-		if err := t.create(c); err != nil {
-			return err
+		if c.err = t.create(c); c.err != nil && !t.survives(c.err) {
+			return c.err
 		}
 	}
 	for _, d := range g.deliveries {
-		// SQLite may have undone the whole transaction with the statement that
-		// failed, so its errors end it.
-		if d.err = t.processor().Process(context.Background(), d.body, t.now); isSQLite(d.err) {
+		if d.err = t.processor().Process(context.Background(), d.body, t.now); d.err != nil && !t.survives(d.err) {
 			return d.err
 		}
 	}
@@ -79,6 +77,15 @@ func (t *tx) write(g *group, runs []run) error {
 		}
 	}
 	return t.bookkeeping(len(g.creations))
+}
+
+// survives reports whether the transaction can go on after an error of one of its parts,
+// which then belongs to that part alone. After an error of SQLite's it cannot, because
+// SQLite may have rolled everything back; but a violated constraint undoes its own
+// statement only.
+func (t *tx) survives(err error) bool {
+	constraint := sqlite.ErrCode(err).ToPrimary() == sqlite.ResultConstraint
+	return (constraint || !isSQLite(err)) && !t.conn.AutocommitEnabled()
 }
 
 // commitError tells a commit that has not happened from one of which nobody
@@ -96,6 +103,10 @@ func (t *tx) bookkeeping(creates int) (err error) {
 	if t.merged, err = t.w.store.keys.merge(t.conn, creates); err != nil {
 		return err
 	}
+	if possible := possibleTally(t.tally); t.tally != possible {
+		t.tally = possible
+		t.w.store.cfg.Log.Error("the metrics do not fit the orders, which somebody else has changed: orders check tells more")
+	}
 	if t.tally != *t.w.store.tally.Load() {
 		if err := setTally(t.conn, t.tally); err != nil {
 			return err
@@ -108,6 +119,17 @@ func (t *tx) bookkeeping(creates int) (err error) {
 		err = t.exec(writeProbe)
 	}
 	return err
+}
+
+// possibleTally raises what lies below zero in a tally to zero. A row that was changed by
+// hand is counted as what it was before, so its transition may take away more than there
+// is. The table does not take that, and would fail the commit of all others.
+func possibleTally(t order.Tally) order.Tally {
+	for s := range t.ByStatus {
+		t.ByStatus[s] = max(t.ByStatus[s], 0)
+	}
+	t.TimedMillis = max(t.TimedMillis, 0)
+	return t
 }
 
 // did notes a change that is now in the transaction: what it adds to the metrics

@@ -25,6 +25,7 @@ type writer struct {
 	fence       fence
 	finished    int64     // the checkpoint "finished"
 	nextMark    time.Time // when to look whether it has moved
+	nextReport  time.Time // when to tell again of orders that cannot be advanced
 	nextProbe   time.Time // when to see whether commits succeed again
 	transaction tx        // reused, to spare the garbage collector
 }
@@ -114,8 +115,8 @@ func (w *writer) transact(t *tx, g *group, runs []run) {
 	}
 }
 
-// probe sees, a second after the last failure, whether a store whose commits fail can take orders again: nobody
-// may send it any, because it says that it cannot.
+// probe sees, a second after the last failure, whether a store whose commits fail can take
+// orders again: nobody may send it any, because it says that it cannot.
 func (w *writer) probe(now time.Time) {
 	if !w.store.health.isFailing() || now.Before(w.nextProbe) {
 		return
@@ -139,6 +140,16 @@ func (w *writer) committed(t *tx, creates int) {
 	}
 	for _, r := range t.again {
 		w.queue.retry(r, t.began)
+	}
+	w.report(t)
+}
+
+// report tells once a minute of orders that cannot be advanced. The reason for each was
+// logged when it went into dead_letters.
+func (w *writer) report(t *tx) {
+	if len(t.again) > 0 && !t.began.Before(w.nextReport) {
+		w.nextReport = t.began.Add(time.Minute)
+		w.store.cfg.Log.Error("orders cannot be advanced; will keep trying: see dead_letters", "orders", len(t.again), "first_seq", t.again[0].first)
 	}
 }
 

@@ -1,0 +1,238 @@
+package sqlite
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+
+	"orders/shared/order"
+)
+
+// F15, I4, I13, I14.
+func TestTheMessageOfADeletedOrderIsADeadLetterOnce(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	s, w := openByHand(t, filepath.Join(t.TempDir(), "orders.db"), &now)
+	c := together(w, now, keyed(""), keyed(""))
+	alter(t, w.conn, "DELETE FROM orders WHERE seq = n", seqOf(c[0].order.ID))
+	work(w, now)
+	if o, err := s.Get(t.Context(), c[1].order.ID); err != nil || o.Status != order.Processing {
+		t.Errorf("the other order is %+v, error %v", o, err)
+	}
+	for range 3 {
+		now = now.Add(historyProcessing)
+		work(w, now)
+	}
+	want := fmt.Sprintf(`{"seq":%d,"to":"Processing"}`, seqOf(c[0].order.ID))
+	if got := entries(t, w.conn); len(got) != 1 || !strings.HasPrefix(got[0], want+" order not found: ") {
+		t.Errorf("dead_letters has %q, want %s once", got, want)
+	}
+	if len(w.queue.waiting) != 0 || w.finished != w.last {
+		t.Errorf("%d runs wait, and the checkpoint is at %d of %d", len(w.queue.waiting), w.finished, w.last)
+	}
+	release(t, s)
+}
+
+// entries are the rows of dead_letters: each body with its reason.
+func entries(t *testing.T, conn *sqlite.Conn) (all []string) {
+	t.Helper()
+	const query = "SELECT CAST(body AS TEXT), reason FROM dead_letters WHERE number >= ? ORDER BY number"
+	if err := eachRow(conn, query, 0, func(row *sqlite.Stmt) {
+		all = append(all, row.ColumnText(0)+" "+row.ColumnText(1))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// F15, I13, I16: a row that cannot be read is tried again less and less often, makes two
+// lines in the log and one dead letter, and then a line a minute.
+func TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute(t *testing.T) {
+	now, log := time.UnixMilli(1_800_000_000_000), &bytes.Buffer{}
+	s, w := openByHand(t, filepath.Join(t.TempDir(), "orders.db"), &now)
+	s.cfg.Log = slog.New(slog.NewTextHandler(log, nil))
+	c := together(w, now, keyed(""))
+	alter(t, w.conn, noStatus, seqOf(c[0].order.ID))
+	attempts := 0
+	for end := now.Add(time.Hour); now.Before(end); attempts++ {
+		work(w, now)
+		wait, ok := w.queue.wait(now)
+		if !ok {
+			t.Fatal("the order is forgotten")
+		}
+		now = now.Add(wait)
+	}
+	if attempts < 60 || attempts > 66 {
+		t.Errorf("%d attempts in an hour, not one a minute", attempts)
+	}
+	if lines := strings.Count(log.String(), "\n"); lines < 60 || lines > 62 {
+		t.Errorf("%d lines in an hour, not one a minute:\n%s", lines, log)
+	}
+	if got := entries(t, w.conn); len(got) != 1 || !strings.Contains(got[0], "cannot be read: status") {
+		t.Errorf("dead_letters has %q, not the one order", got)
+	}
+	release(t, s)
+}
+
+// F10, F15, I4, I13: the checkpoint passes an order that cannot be read, so that a restart
+// does not read all that came later. A restart finds it nevertheless, and goes on with it
+// once somebody has mended the row.
+func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing.T) {
+	path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
+	s, w := openByHand(t, path, &now)
+	bad := together(w, now, keyed(""))[0].order.ID
+	alter(t, w.conn, noStatus, seqOf(bad))
+	together(w, now, keyed(""), keyed(""))
+	restart := func() {
+		t.Helper()
+		w.commit(newGroup(0), nil, w.queue.finishedBelow(w.last+1)-1, now)
+		release(t, s)
+		s, w = openByHand(t, path, &now)
+		if w.finished != w.last {
+			t.Errorf("a restart reads all orders from %d to %d again", w.finished, w.last)
+		}
+	}
+	// Once as a restart finds it with later orders, and once by itself.
+	for range 3 {
+		work(w, now)
+		now = now.Add(historyProcessing)
+		work(w, now)
+		restart()
+		if len(w.queue.waiting) != 1 || len(entries(t, w.conn)) != 1 {
+			t.Fatalf("after a restart %d runs wait, and dead_letters has %q", len(w.queue.waiting), entries(t, w.conn))
+		}
+	}
+
+	release(t, s)
+	alterFile(t, path, "UPDATE orders SET status = 0 WHERE seq = n", seqOf(bad))
+	checkFindsNothing(t, path)
+	s, w = openByHand(t, path, &now)
+	for range 2 {
+		work(w, now)
+		restart() // in between, which finds the checkpoint where it was
+		now = now.Add(historyProcessing)
+	}
+	if o, err := s.Get(t.Context(), bad); err != nil || o.Status != order.Completed {
+		t.Errorf("the mended order is %+v, error %v", o, err)
+	}
+	if len(w.queue.waiting) != 0 {
+		t.Errorf("%+v waits when all is done", w.queue.waiting)
+	}
+	release(t, s)
+	checkFindsNothing(t, path)
+}
+
+func checkFindsNothing(t *testing.T, path string) {
+	t.Helper()
+	if report, err := Check(t.Context(), path); err != nil || len(report.Findings) != 0 {
+		t.Errorf("check: %q, error %v", report.Findings, err)
+	}
+}
+
+// F15, F23, I4, I12, I13, I14: whatever somebody has written into a row, a start takes the
+// file, works off all other orders, and tells of what it cannot work off.
+func TestAStartTakesAFileWithBadRows(t *testing.T) {
+	for _, bad := range badRows {
+		t.Run(bad.name, func(t *testing.T) {
+			path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
+			s, w := openByHand(t, path, &now)
+			c := together(w, now, keyed(""), keyed("bad"), keyed(""))
+			release(t, s)
+			alterFile(t, path, bad.plan, seqOf(c[0].order.ID)+1)
+			s, w = openByHand(t, path, &now)
+			for range 3 {
+				work(w, now)
+				now = now.Add(historyProcessing)
+			}
+			for _, i := range []int{0, 2} {
+				if o, err := s.Get(t.Context(), c[i].order.ID); err != nil || o.Status != order.Completed {
+					t.Errorf("order %d is %+v, error %v", i, o, err)
+				}
+			}
+			if _, err := s.Get(t.Context(), c[1].order.ID); err == nil {
+				t.Error("the bad row can be read")
+			}
+			if got, waits := entries(t, w.conn), len(w.queue.waiting); len(got) != waits {
+				t.Errorf("%d orders wait, and dead_letters has %q", waits, got)
+			}
+			release(t, s)
+		})
+	}
+}
+
+// F15, I12.
+func TestRowsThatAreNoOrdersOfThisProgramAreLeftAlone(t *testing.T) {
+	path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
+	s, w := openByHand(t, path, &now)
+	good := together(w, now, keyed(""))[0].order.ID
+	release(t, s)
+	alterFile(t, path, "INSERT INTO orders SELECT -1, 'A', '', '', '[]', 0, fingerprint, 0, 0, 0 FROM orders WHERE seq = n", seqOf(good))
+	log := &bytes.Buffer{}
+	cfg := byHand(path, &now)
+	cfg.Log = slog.New(slog.NewTextHandler(log, nil))
+	s, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page, err := s.List(t.Context(), 1, ""); err != nil || page.Next != "" || len(page.IDs) != 1 || page.IDs[0] != good {
+		t.Errorf("the list is %+v, error %v", page, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "rows=1") {
+		t.Errorf("the log does not tell: %s", log)
+	}
+}
+
+// F15, I9, I10, I14: an order whose status somebody has set back takes away from the
+// metrics what was never counted. No commit fails for it.
+func TestAStatusChangedByHandFailsNoCommit(t *testing.T) {
+	path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
+	s, w := openByHand(t, path, &now)
+	changed := together(w, now, keyed(""))[0].order.ID
+	work(w, now)
+	release(t, s)
+	alterFile(t, path, "UPDATE orders SET status = 0, started_at = -(seq >> 15) WHERE seq = n", seqOf(changed))
+
+	s, w = openByHand(t, path, &now)
+	for range 3 {
+		work(w, now)
+		if tally, err := s.Metrics(t.Context()); err != nil || min(tally.ByStatus[0], tally.ByStatus[1], tally.ByStatus[2]) < 0 {
+			t.Errorf("metrics %+v, error %v", tally, err)
+		}
+		now = now.Add(historyProcessing)
+	}
+	if o, err := s.Get(t.Context(), changed); err != nil || o.Status != order.Completed {
+		t.Errorf("the order is %+v, error %v", o, err)
+	}
+	release(t, s)
+}
+
+// F20, F22, I3, I4, I13: the newest order was deleted, and the clock set back. Orders to
+// come do not get a seq that a checkpoint says is done.
+func TestNoOrderFallsBehindACheckpointThoughTheNewestWasDeleted(t *testing.T) {
+	path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
+	s, w := openByHand(t, path, &now)
+	d := keyed("")
+	d.TakenOverAs = order.Completed
+	newest := together(w, now, d)[0].order.ID
+	w.commit(newGroup(0), nil, w.last, now)
+	release(t, s)
+	alterFile(t, path, "DELETE FROM orders WHERE seq = n", seqOf(newest))
+	now = now.Add(-time.Hour)
+
+	s, w = openByHand(t, path, &now)
+	together(w, now, keyed("k"))
+	release(t, s)
+	s, w = openByHand(t, path, &now)
+	if len(w.queue.waiting) != 1 || !together(w, now, keyed("k"))[0].replayed {
+		t.Errorf("after a restart %d orders wait, not 1, or their key is forgotten", len(w.queue.waiting))
+	}
+	release(t, s)
+}
