@@ -108,8 +108,9 @@ func syncFolder(file string) error {
 const maxCopying = 2 * time.Minute
 
 const (
-	// pagesAtOnce are copied between two rests: 1 MB.
-	pagesAtOnce = 256
+	// pagesAtOnce are copied and synced between two rests: 256 KB, which keeps no commit of the
+	// service waiting for long.
+	pagesAtOnce = 64
 	// restFactor is how much longer a rest is than the work before it.
 	restFactor = 3
 )
