@@ -6,6 +6,7 @@ export GOTOOLCHAIN := auto
 
 FUZZTIME ?= 30s
 ROUNDS   ?= 1000
+KILLS    ?= 100
 FOR      ?= 10m
 
 VERSION = $(shell git describe --always --dirty 2>/dev/null || echo dev)
@@ -99,8 +100,9 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s)
 	done
 
 .PHONY: crash
-crash: ## Kill the service ROUNDS (1000) times and look for lost orders
+crash: ## Kill the service ROUNDS (1000) times, and KILLS (100) backups and restores, and look for lost orders
 	go run ./crash -rounds $(ROUNDS)
+	go test -count=1 -timeout 20m -run Killed ./cmd/orders -kills $(KILLS)
 
 .PHONY: chaos
 chaos: emulators ## Play random histories with faults on both homes for FOR (10m); needs Java 17 and Maven

@@ -17,6 +17,7 @@ var groups = []group{
 	{"latency", (*bench).measureLatency},
 	{"rates", (*bench).measureRates},
 	{"slow", (*bench).measureSlow},
+	{"backup", (*bench).measureBackup},
 	{"lives", (*bench).measureLives},
 	{"commit", (*bench).measureCommit},
 	{"reads", (*bench).measureReads},

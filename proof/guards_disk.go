@@ -102,7 +102,7 @@ var diskGuards = []guard{
 		name:  "the log's index and the lock are watched, too",
 		holds: "F23 I1",
 		file:  "shared/sqlite/owner.go",
-		old:   `var companions = []string{"-wal", "-shm", ".lock"}`,
+		old:   `var companions = []string{"-wal", "-shm", lockSuffix}`,
 		new:   `var companions = []string{"-wal"}`,
 		test:  "TestAnIdleStoreStopsWhenAFileIsNotInItsPlace",
 	},

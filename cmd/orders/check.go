@@ -2,16 +2,21 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"orders/shared/order"
 	"orders/shared/sqlite"
 )
 
 // check reads the whole database file and prints what is in it. It fails when
-// something there does not fit together.
+// something there does not fit together, and cannot be mended or is not to be.
 func check(ctx context.Context, cfg config, stdout, _ io.Writer) error {
+	if cfg.repair {
+		return repair(ctx, cfg.db, stdout)
+	}
 	report, err := sqlite.Check(ctx, cfg.db)
 	if err != nil {
 		return err
@@ -19,10 +24,53 @@ func check(ctx context.Context, cfg config, stdout, _ io.Writer) error {
 	if err := printReport(stdout, cfg.db, report); err != nil {
 		return err
 	}
-	if len(report.Findings) > 0 {
-		return fmt.Errorf("%s: does not fit together, see the findings", cfg.db)
+	switch {
+	case report.Damaged:
+		return fmt.Errorf("%s: %w", cfg.db, errDamaged)
+	case len(report.Findings) > 0:
+		return fmt.Errorf("%s: does not fit together, see the findings; orders check --repair mends what does not concern an order itself", cfg.db)
 	}
 	return nil
+}
+
+// errDamaged is about a file in which no repair helps.
+var errDamaged = errors.New("is damaged, see the findings: restore a backup with orders restore")
+
+// repair mends what follows from the orders, and prints what it has changed and what is in the file.
+func repair(ctx context.Context, db string, stdout io.Writer) error {
+	repaired, err := sqlite.Repair(ctx, db, time.Now)
+	if err != nil {
+		return err
+	}
+	if err := printRepaired(stdout, db, repaired); err != nil {
+		return err
+	}
+	switch {
+	case repaired.After.Damaged:
+		return fmt.Errorf("%s: %w; nothing was changed", db, errDamaged)
+	case len(repaired.After.Findings) > 0:
+		return fmt.Errorf("%s: the findings are about orders themselves, which no repair touches: restore a backup, or live with them", db)
+	}
+	return nil
+}
+
+func printRepaired(w io.Writer, db string, repaired sqlite.Repaired) error {
+	var err error
+	line := func(format string, args ...any) {
+		if err == nil {
+			_, err = fmt.Fprintf(w, format+"\n", args...)
+		}
+	}
+	if repaired.Backup != "" {
+		for _, finding := range repaired.Before.Findings {
+			line("found: %s", finding)
+		}
+		line("backup: %s", repaired.Backup)
+		for _, change := range repaired.Changes {
+			line("changed: %s", change)
+		}
+	}
+	return errors.Join(err, printReport(w, db, repaired.After))
 }
 
 func printReport(w io.Writer, db string, report sqlite.Report) error {

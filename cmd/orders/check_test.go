@@ -31,7 +31,8 @@ func TestCheckFailsWithFindings(t *testing.T) {
 	if n := strings.Count(stdout, "\nfinding: "); code != exitFailed || n != 2 || strings.Contains(stdout, "\nok\n") {
 		t.Errorf("exit code %d\n%s\nwant 1 and two findings", code, stdout)
 	}
-	if want := fmt.Sprintf("orders: %s: does not fit together, see the findings\n", db); stderr != want {
+	if want := fmt.Sprintf("orders: %s: does not fit together, see the findings; "+
+		"orders check --repair mends what does not concern an order itself\n", db); stderr != want {
 		t.Errorf("stderr %q, want %q", stderr, want)
 	}
 }

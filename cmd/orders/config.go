@@ -21,6 +21,8 @@ type config struct {
 	processingTime time.Duration
 	logLevel       slog.Level
 	logFormat      string // "text", "json", or "" to go by the terminal
+	repair         bool
+	file           string // the argument of backup and restore
 }
 
 // Bounds of the processing time; the upper one is what a queue on AWS can delay.
@@ -79,15 +81,48 @@ func isPath(name string) bool {
 	return name != "" && name != ":memory:" && !strings.HasPrefix(name, "file:")
 }
 
-// parseConfig reads the settings that a command has, and reports all that is
+// parseConfig reads the settings and the argument that a command has, and reports all that is
 // wrong with them together. A flag goes before its variable. It returns
 // flag.ErrHelp when the arguments ask for help.
-func parseConfig(settings []setting, args []string, getenv func(string) string) (config, error) {
-	flags := flag.NewFlagSet("orders", flag.ContinueOnError)
+func parseConfig(c command, args []string, getenv func(string) string) (config, error) {
+	var cfg config
+	flags, values := c.flags(&cfg, getenv)
+	arguments, err := parseInterspersed(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
+		return cfg, err
+	}
+	var problems []error
+	switch {
+	case err != nil:
+		problems, arguments = append(problems, err), nil
+	case c.argument == "":
+	case len(arguments) == 0 || !isPath(arguments[0]):
+		problems, arguments = append(problems, fmt.Errorf("%s must be the path of a file, such as backup.db", c.argument)), nil
+	default:
+		cfg.file, arguments = arguments[0], arguments[1:]
+	}
+	if len(arguments) > 0 {
+		problems = append(problems, fmt.Errorf("unexpected argument %q", arguments[0]))
+	}
+	for i, s := range c.settings {
+		if !s.set(&cfg, values[i]) {
+			problems = append(problems, fmt.Errorf("--%s (%s) must be %s, not %q", s.flag, s.variable, s.rule, values[i]))
+		}
+	}
+	return cfg, errors.Join(problems...)
+}
+
+// flags are the command's, and the values that its settings have once they are parsed. Its switches
+// go to cfg.
+func (c command) flags(cfg *config, getenv func(string) string) (flags *flag.FlagSet, values []string) {
+	flags = flag.NewFlagSet("orders", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	values := make([]string, len(settings))
-	given := make([]bool, len(settings))
-	for i, s := range settings {
+	for name, field := range c.switches {
+		flags.BoolVar(field(cfg), name, false, "")
+	}
+	values = make([]string, len(c.settings))
+	given := make([]bool, len(c.settings))
+	for i, s := range c.settings {
 		values[i] = cmp.Or(getenv(s.variable), s.fallback)
 		flags.Func(s.flag, "", func(value string) error {
 			if s.repeats && given[i] {
@@ -97,21 +132,19 @@ func parseConfig(settings []setting, args []string, getenv func(string) string) 
 			return nil
 		})
 	}
-	var cfg config
-	var problems []error
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return cfg, err
-	} else if err != nil {
-		problems = append(problems, err)
-	} else if flags.NArg() > 0 {
-		problems = append(problems, fmt.Errorf("unexpected argument %q", flags.Arg(0)))
-	}
-	for i, s := range settings {
-		if !s.set(&cfg, values[i]) {
-			problems = append(problems, fmt.Errorf("--%s (%s) must be %s, not %q", s.flag, s.variable, s.rule, values[i]))
+	return flags, values
+}
+
+// parseInterspersed returns the arguments that are no flags, which may stand before, between and
+// behind the flags.
+func parseInterspersed(flags *flag.FlagSet, args []string) (arguments []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil || flags.NArg() == 0 {
+			return arguments, err
 		}
+		arguments = append(arguments, flags.Arg(0))
+		args = flags.Args()[1:]
 	}
-	return cfg, errors.Join(problems...)
 }
 
 func validAddr(addr string) bool {

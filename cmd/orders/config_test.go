@@ -8,7 +8,7 @@ import (
 )
 
 func parseServe(env map[string]string, args ...string) (config, error) {
-	return parseConfig(commands["serve"].settings, args, func(name string) string { return env[name] })
+	return parseConfig(commands["serve"], args, func(name string) string { return env[name] })
 }
 
 func TestSettingsHaveDefaults(t *testing.T) {

@@ -32,12 +32,20 @@ Usage:
   orders serve [flags]      run the service until SIGTERM or Ctrl-C, then answer
                             the requests under way, for 7 s at most; a second
                             signal ends it at once
-  orders check [--db FILE]  read the whole database file, with the service stopped,
-                            and report whether all in it fits together
+  orders backup DEST [--db FILE]
+                            copy the database, while the service runs or not, to
+                            the file DEST, which may exist, once the copy is checked
+  orders restore SRC [--db FILE]
+                            put a copy of the backup SRC in the place of the
+                            database, with the service stopped
+  orders check [--db FILE] [--repair]
+                            read the whole database file, with the service stopped,
+                            and report whether all in it fits together; --repair
+                            backs it up and mends what follows from the orders
   orders --version          print the version
   orders --help             print this
 
-Flags, each with the environment variable that sets its default:
+Flags with a value, each with the environment variable that sets its default:
   --addr ADDRESS          ORDERS_ADDR      host:port to listen on (127.0.0.1:8000);
                                            port 0 takes any free one
   --trusted-host NAME     ORDERS_TRUSTED_HOSTS  name, besides localhost, that a reverse
@@ -93,17 +101,27 @@ func (e *usageError) Unwrap() error { return e.err }
 // A command is what the first argument names.
 type command struct {
 	settings []setting
+	switches map[string]func(*config) *bool // flags without a value, and where they go
+	argument string                         // what it takes besides, "" for nothing
 	run      func(ctx context.Context, cfg config, stdout, stderr io.Writer) error
 }
 
 var commands = map[string]command{
-	"serve": {[]setting{addrSetting, trustedHostSetting, dbSetting, processingTimeSetting, logLevelSetting, logFormatSetting}, serve},
-	"check": {[]setting{dbSetting}, check},
+	"serve": {
+		settings: []setting{addrSetting, trustedHostSetting, dbSetting, processingTimeSetting, logLevelSetting, logFormatSetting},
+		run:      serve,
+	},
+	"backup":  {settings: []setting{dbSetting}, argument: "DEST", run: backup},
+	"restore": {settings: []setting{dbSetting}, argument: "SRC", run: restore},
+	"check": {
+		settings: []setting{dbSetting}, run: check,
+		switches: map[string]func(*config) *bool{"repair": func(c *config) *bool { return &c.repair }},
+	},
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
-		return &usageError{errors.New("the command is missing: serve or check")}
+		return &usageError{errors.New("the command is missing: serve, backup, restore or check")}
 	}
 	switch args[0] {
 	case "--version", "version":
@@ -117,7 +135,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if !ok {
 		return &usageError{fmt.Errorf("there is no command %q", args[0])}
 	}
-	cfg, err := parseConfig(command.settings, args[1:], getenv)
+	cfg, err := parseConfig(command, args[1:], getenv)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		_, err := io.WriteString(stdout, usage)

@@ -48,12 +48,18 @@ func TestCommandLine(t *testing.T) {
 		code           int
 		stdout, stderr string // what it begins with
 	}{
-		{"asks which command", "", 2, "", "orders: the command is missing: serve or check\nTry: orders --help\n"},
+		{"asks which command", "", 2, "", "orders: the command is missing: serve, backup, restore or check\nTry: orders --help\n"},
 		{"knows no other command", "server", 2, "", "orders: there is no command \"server\"\nTry: orders --help\n"},
 		{"takes flags after the command only", "--db x serve", 2, "", `orders: there is no command "--db"`},
 		{"knows no other flag", "serve --port 80", 2, "", "orders: flag provided but not defined: -port\nTry: orders --help\n"},
 		{"has only the flag that checking needs", "check --addr :80", 2, "", "orders: flag provided but not defined: -addr"},
 		{"takes no further argument", "check orders.db", 2, "", `orders: unexpected argument "orders.db"`},
+		{"wants the file to write a backup to", "backup --db x", 2, "", "orders: DEST must be the path of a file, such as backup.db\nTry: orders --help\n"},
+		{"wants the backup to restore", "restore", 2, "", "orders: SRC must be the path of a file, such as backup.db\nTry: orders --help\n"},
+		{"takes flags before and behind the argument", "backup --db missing.db copy.db --db gone.db", 1, "", "orders: gone.db: no such file or directory\n"},
+		{"takes one argument only", "backup a b", 2, "", `orders: unexpected argument "b"`},
+		{"repairs nothing but what it has checked", "backup a --repair", 2, "", "orders: flag provided but not defined: -repair\nTry: orders --help\n"},
+		{"makes no backup that is gone with the command", "backup :memory:", 2, "", "orders: DEST must be the path of a file"},
 		{"wants a value for a flag", "serve --db", 2, "", "orders: flag needs an argument: -db"},
 		{"tells its version", "--version", 0, "orders dev (go1.", ""},
 		{"tells its version as a command", "version", 0, "orders dev (go1.", ""},
@@ -83,6 +89,11 @@ func TestHelpNamesEverySetting(t *testing.T) {
 	for name, command := range commands {
 		if !strings.Contains(usage, "\n  orders "+name+" ") {
 			t.Errorf("no line for orders %s", name)
+		}
+		for name := range command.switches {
+			if !strings.Contains(usage, " [--"+name+"]\n") {
+				t.Errorf("nothing about --%s", name)
+			}
 		}
 		for _, s := range command.settings {
 			line := ""

@@ -36,7 +36,7 @@ var unusable = []struct {
 	{"a folder that is not there", func(t *testing.T, db string) { removeFolder(t, db) }, "no such file or directory"},
 }
 
-const damaged = "is damaged, or is not a database of orders: restore a backup, or name another file"
+const damaged = "is damaged, or is not a database of orders: restore a backup (orders restore), or name another file"
 
 // F23.
 func TestUnusableFileIsRefusedAndNotTouched(t *testing.T) {

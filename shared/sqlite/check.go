@@ -22,6 +22,9 @@ type Report struct {
 	// DeadLetters is how many messages could never succeed. They are for an
 	// operator to look at, and no fault of the file's.
 	DeadLetters int64
+	// Damaged says that SQLite itself finds the file damaged. The report then has its findings and
+	// nothing else: what is read from such a file says little.
+	Damaged bool
 	// Findings says what does not fit together, a sentence each. It is empty
 	// when everything does.
 	Findings []string
@@ -34,21 +37,45 @@ const maxFindings = 100
 // together. It changes nothing in the file, but locks it as Open does, so that
 // nobody else changes it meanwhile. Its memory does not grow with the number of orders.
 //
-// When SQLite itself finds the file damaged, the report has those findings and
-// nothing else: what is read from such a file says little.
-//
 // It returns fs.ErrNotExist when there is no file, ErrInUse, ErrNewer or
 // ErrDamaged, with the path, when it cannot be read as one of ours, or the
 // operating system's reason.
 func Check(ctx context.Context, path string) (Report, error) {
-	var c checker
-	if err := c.open(ctx, path); err != nil {
+	report, err := check(ctx, path)
+	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", path, explain(err))
 	}
-	if c.more > 0 {
-		c.report.Findings = append(c.report.Findings, fmt.Sprintf("and %d more findings", c.more))
+	return report, nil
+}
+
+// check makes the process the owner of the file for as long as it is checked.
+func check(ctx context.Context, path string) (report Report, err error) {
+	o, err := inspect(path)
+	if err != nil {
+		return report, err
 	}
-	return c.report, nil
+	defer func() { err = errors.Join(err, o.release()) }()
+	return o.check(ctx)
+}
+
+func (o *owner) check(ctx context.Context) (Report, error) {
+	if err := o.checkLog(); err != nil {
+		return Report{}, err
+	}
+	return checkFile(ctx, o.file)
+}
+
+// checkFile checks a file that the process owns, or that nobody else knows.
+func checkFile(ctx context.Context, file string) (report Report, err error) {
+	conn, err := openToRead(file)
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	conn.SetInterrupt(ctx.Done())
+	c := checker{conn: conn}
+	err = c.check()
+	return c.result(), err
 }
 
 type checker struct {
@@ -62,34 +89,25 @@ type checker struct {
 	postponed map[int64]bool
 }
 
-// open makes the process the owner of the file for as long as it is checked.
-func (c *checker) open(ctx context.Context, path string) (err error) {
-	o, err := inspect(path)
+// openShared opens a file for reading that others may use and change.
+func openShared(file string) (*sqlite.Conn, error) {
+	conn, err := sqlite.OpenConn(file, sqlite.OpenReadOnly)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, o.release()) }()
-	if err := o.checkLog(); err != nil {
-		return err
+	conn.SetBusyTimeout(busyTimeout)
+	if _, err := queryInt(conn, "SELECT count(*) FROM sqlite_schema"); err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
-	if c.conn, err = openToRead(o.file); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.conn.Close()) }()
-	c.conn.SetInterrupt(ctx.Done())
-	return c.check()
+	return conn, nil
 }
 
 // openToRead opens a file that its caller owns. SQLite makes files beside the database
 // to read it; where it may not, a file without a log can be read without them.
 func openToRead(file string) (*sqlite.Conn, error) {
-	conn, err := sqlite.OpenConn(file, sqlite.OpenReadOnly)
+	conn, err := openShared(file)
 	if err == nil {
-		conn.SetBusyTimeout(busyTimeout)
-		if _, err = queryInt(conn, "SELECT count(*) FROM sqlite_schema"); err == nil {
-			return conn, nil
-		}
-		err = errors.Join(err, conn.Close())
+		return conn, nil
 	}
 	if log, failed := os.Stat(file + "-wal"); !errors.Is(failed, fs.ErrNotExist) && (failed != nil || log.Size() > 0) {
 		return nil, err
@@ -110,7 +128,12 @@ func (c *checker) check() error {
 	if known := len(migrations); version < known {
 		return fmt.Errorf("has schema %d, and this program %d: serve the file once, which brings it up to date", version, known)
 	}
-	if err := c.integrity(); err != nil || len(c.report.Findings) > 0 {
+	return c.read()
+}
+
+// read reads a file that has this program's schema.
+func (c *checker) read() (err error) {
+	if err := c.integrity(); err != nil || c.report.Damaged {
 		return err
 	}
 	for _, step := range []func() error{c.checkpoints, c.orders, c.tally, c.duplicates, c.keyRows} {
@@ -120,6 +143,15 @@ func (c *checker) check() error {
 	}
 	c.report.DeadLetters, err = queryInt(c.conn, "SELECT count(*) FROM dead_letters")
 	return err
+}
+
+// result is the report, with the findings that it has no room for as a number.
+func (c *checker) result() Report {
+	r := c.report
+	if c.more > 0 {
+		r.Findings = append(r.Findings, fmt.Sprintf("and %d more findings", c.more))
+	}
+	return r
 }
 
 func (c *checker) find(format string, args ...any) {
@@ -156,6 +188,7 @@ func (c *checker) integrity() error {
 	return sqlitex.ExecuteTransient(c.conn, "PRAGMA integrity_check", &sqlitex.ExecOptions{
 		ResultFunc: func(row *sqlite.Stmt) error {
 			if text := row.ColumnText(0); text != "ok" {
+				c.report.Damaged = true
 				c.find("SQLite: %s", text)
 			}
 			return nil

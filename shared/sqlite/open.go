@@ -19,7 +19,7 @@ var (
 	// ErrNewer: a newer release of this program has written the file.
 	ErrNewer = errors.New("was written by a newer version of this program")
 	// ErrDamaged: the file is damaged, or is not a database of orders.
-	ErrDamaged = errors.New("is damaged, or is not a database of orders: restore a backup, or name another file")
+	ErrDamaged = errors.New("is damaged, or is not a database of orders: restore a backup (orders restore), or name another file")
 )
 
 const (

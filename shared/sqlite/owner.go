@@ -24,6 +24,9 @@ type owner struct {
 	beside string // the path of the lock beside the file
 }
 
+// lockSuffix is what the name of the lock beside the file adds to the file's.
+const lockSuffix = ".lock"
+
 // resolve returns the file that path leads to, links resolved. It returns fs.ErrNotExist
 // when there is nothing, or what is wrong with it when it is no regular file.
 func resolve(path string) (string, error) {
@@ -68,7 +71,7 @@ func own(path string) (*owner, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &owner{file: file, beside: file + ".lock"}
+	o := &owner{file: file, beside: file + lockSuffix}
 	if err := o.take(); err != nil {
 		return nil, errors.Join(err, o.release())
 	}
@@ -95,15 +98,27 @@ func inspect(path string) (*owner, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &owner{file: file, beside: file + ".lock"}
-	err = o.lock(o.beside, flock.SetFlag(os.O_RDONLY))
-	if err == nil || errors.Is(err, fs.ErrNotExist) || locksFiles && errors.Is(err, fs.ErrPermission) {
-		err = o.lockFile()
-	}
-	if err != nil {
+	o := &owner{file: file, beside: file + lockSuffix}
+	if err := o.lockToRead(); err != nil {
 		return nil, errors.Join(err, o.release())
 	}
 	return o, nil
+}
+
+func (o *owner) lockToRead() error {
+	if err := o.lockBeside(); err != nil {
+		return err
+	}
+	return o.lockFile()
+}
+
+// lockBeside takes the lock beside the file, if there is one that this user may take.
+func (o *owner) lockBeside() error {
+	err := o.lock(o.beside, flock.SetFlag(os.O_RDONLY))
+	if errors.Is(err, fs.ErrNotExist) || locksFiles && errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
 }
 
 // locksFiles is whether a lock on the file itself is possible.
@@ -155,7 +170,7 @@ func checkOneName(file string) error {
 }
 
 // companions are the files that SQLite and the lock have beside the database file.
-var companions = []string{"-wal", "-shm", ".lock"}
+var companions = []string{"-wal", "-shm", lockSuffix}
 
 // A watch tells whether the files, the database first, are still those that were opened,
 // each in its place.

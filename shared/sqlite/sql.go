@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"errors"
-	"fmt"
 
 	"zombiezen.com/go/sqlite"
 
@@ -45,7 +44,7 @@ func loadTally(conn *sqlite.Conn) (t order.Tally, err error) {
 		return t, err
 	}
 	if !row {
-		return t, fmt.Errorf("the tally is missing")
+		return t, errNoTally
 	}
 	for i := range t.ByStatus {
 		t.ByStatus[i] = stmt.ColumnInt64(i)
@@ -53,6 +52,9 @@ func loadTally(conn *sqlite.Conn) (t order.Tally, err error) {
 	t.TimedOrders, t.TimedMillis = stmt.ColumnInt64(3), stmt.ColumnInt64(4)
 	return t, nil
 }
+
+// errNoTally is about a file whose tally somebody has deleted.
+var errNoTally = errors.New("the tally is missing")
 
 func setTally(conn *sqlite.Conn, t order.Tally) error {
 	stmt, err := conn.Prepare(`UPDATE tally SET pending = ?, processing = ?, completed = ?, timed_orders = ?, timed_millis = ?`)

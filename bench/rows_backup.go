@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// backupRate is creates a second beside the backups.
+const backupRate = 10_000
+
+func (b *bench) measureBackup(ctx context.Context) (section, error) {
+	sec := section{
+		How: fmt.Sprintf(`Open loop, %s creates/s over %s connections for %s on a fresh file, processing time %s: without
+backups, and then with "orders backup" every %s, which always writes to the same file. A backup that takes longer is followed
+by the next at once. Each checks its copy before it takes the place of the last one, and must hold every order that was
+acknowledged before it began.`,
+			grouped(backupRate), grouped(connections), b.backupLoad, processingTime, b.backupEvery),
+	}
+	var p99 [2]float64
+	var backups *backupRun
+	for i, every := range []time.Duration{0, b.backupEvery} {
+		latencies, run, err := b.besideBackups(ctx, every)
+		if err != nil {
+			return sec, err
+		}
+		p99[i], backups = milliseconds(latencies.percentile(99)), run
+		b.say("  backups every %s: p99 %.1f ms, longest %.1f ms; %s", every, p99[i], milliseconds(latencies.max()), run)
+	}
+	sec.Rows = []row{ratioRow(
+		fmt.Sprintf("p99 of creates at %s/s beside backups every %s ÷ without them", grouped(backupRate), b.backupEvery),
+		atMost(1.5, ""), p99[1]/p99[0], "%.1f ms; %.1f ms; %s", p99[1], p99[0], backups,
+	)}
+	return sec, nil
+}
+
+// besideBackups puts the load on a fresh service, with backups unless every is 0.
+func (b *bench) besideBackups(ctx context.Context, every time.Duration) (*histogram, *backupRun, error) {
+	file := b.newFile()
+	s, err := b.startOrders(ctx, file, processingTime)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer s.kill()
+	latencies, run := new(histogram), &backupRun{program: b.ordersProgram, file: file, every: every}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, 1)
+	loadOver := make(chan struct{})
+	go func() {
+		err := run.repeat(ctx, loadOver)
+		if err != nil {
+			cancel() // the load, too
+		}
+		failed <- err
+	}()
+	l := load{
+		requests: newCreates(false), rate: backupRate, warmUp: b.warmUp, duration: b.backupLoad,
+		observe: func(_, latency time.Duration) { run.acknowledged.Add(1); latencies.add(latency) },
+	}
+	_, err = l.run(ctx, s.addr)
+	close(loadOver)
+	if failure := <-failed; failure != nil {
+		err = failure
+	}
+	return latencies, run, errors.Join(err, s.stop())
+}
+
+// A backupRun is backups of one file, one after the other.
+type backupRun struct {
+	program, file string
+	every         time.Duration
+	acknowledged  atomic.Int64 // creates so far
+
+	count   int
+	longest time.Duration
+	wal     int64 // bytes, the most that the log had behind a backup
+}
+
+func (r *backupRun) String() string {
+	if r.count == 0 {
+		return "no backups"
+	}
+	return fmt.Sprintf("%d backups, the longest %.1f s, the -wal up to %s MB", r.count, r.longest.Seconds(), grouped(float64(r.wal)/1e6))
+}
+
+// repeat makes backups until the load is over. The last one is let end.
+func (r *backupRun) repeat(ctx context.Context, loadOver <-chan struct{}) error {
+	if r.every == 0 {
+		return nil
+	}
+	ticks := time.NewTicker(r.every)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ticks.C:
+		case <-loadOver:
+			return nil
+		}
+		if err := r.backup(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+var backedUp = regexp.MustCompile(`(?m)^orders +(\d+) `)
+
+func (r *backupRun) backup(ctx context.Context) error {
+	acknowledged, began := r.acknowledged.Load(), time.Now()
+	output, err := exec.CommandContext(ctx, r.program, "backup", r.file+".backup", "-db", r.file).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("orders backup: %w: %s", err, output)
+	}
+	match := backedUp.FindSubmatch(output)
+	if match == nil {
+		return fmt.Errorf("orders backup does not say how many orders it has: %s", output)
+	}
+	if n, err := strconv.ParseInt(string(match[1]), 10, 64); err != nil || n < acknowledged {
+		return fmt.Errorf("the backup has %d orders, and %d were acknowledged before it began (%w)", n, acknowledged, err)
+	}
+	r.count++
+	r.longest = max(r.longest, time.Since(began))
+	if info, err := os.Stat(r.file + "-wal"); err == nil {
+		r.wal = max(r.wal, info.Size())
+	}
+	return nil
+}

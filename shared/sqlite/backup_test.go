@@ -1,0 +1,309 @@
+package sqlite_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"orders/shared/order"
+	"orders/shared/sqlite"
+)
+
+// mustBackup makes a backup in a folder of its own and returns its path.
+func mustBackup(t *testing.T, path string) string {
+	t.Helper()
+	dest := filepath.Join(t.TempDir(), "backup.db")
+	if report, err := sqlite.Backup(t.Context(), path, dest, time.Now); err != nil {
+		t.Fatalf("%v %q", err, report.Findings)
+	}
+	return dest
+}
+
+// crashed makes a file as a killed process leaves it, with so many orders in its log alone.
+func crashed(t *testing.T, orders int) (path string) {
+	t.Helper()
+	served := filepath.Join(t.TempDir(), "orders.db")
+	store := openStore(t, served, time.Hour/4)
+	defer closeStore(t, store)
+	for range orders {
+		makeOrder(t, store, order.Draft{})
+	}
+	waitForCount(t, store, order.Processing, int64(orders)) // from here on nothing is written
+	path = filepath.Join(t.TempDir(), "orders.db")
+	for _, suffix := range []string{"", "-wal", ".lock"} {
+		overwrite(t, path+suffix, read(t, served+suffix))
+	}
+	return path
+}
+
+// names are those of all files in a file's folder.
+func names(t *testing.T, path string) string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, entry := range entries {
+		all = append(all, entry.Name())
+	}
+	return strings.Join(all, " ")
+}
+
+func orders(t *testing.T, path string) int64 {
+	t.Helper()
+	report, err := sqlite.Check(t.Context(), path)
+	if err != nil || len(report.Findings) > 0 {
+		t.Fatalf("check of %s: %v %q", path, err, report.Findings)
+	}
+	return report.Tally.Total()
+}
+
+// I1.
+func TestABackupIsOneFileThatOnlyItsOwnerCanRead(t *testing.T) {
+	path := fileToCheck(t)
+	before := read(t, path)
+	dest := filepath.Join(t.TempDir(), "backup.db")
+	report, err := sqlite.Backup(t.Context(), path, dest, time.Now)
+	if err != nil || report.Tally.Total() != 5 || report.Keys != 1 {
+		t.Fatalf("got %+v, %v; want 5 orders and 1 key", report, err)
+	}
+	if got := names(t, dest); got != "backup.db" {
+		t.Errorf("the folder has %s, not the backup alone", got)
+	}
+	if info, err := os.Stat(dest); err != nil || info.Mode() != 0o600 {
+		t.Errorf("mode %v (%v), not 0600", info.Mode(), err)
+	}
+	// SQLite's header says at offset 18 that there is no log.
+	if header := read(t, dest)[18:20]; !bytes.Equal(header, []byte{1, 1}) {
+		t.Errorf("the header has %v where a file without a log has 1 1", header)
+	}
+	if !bytes.Equal(before, read(t, path)) {
+		t.Error("the database was changed")
+	}
+	if n := orders(t, dest); n != 5 {
+		t.Errorf("%d orders, not 5", n)
+	}
+}
+
+// F22, I1.
+func TestABackupHasWhatAKilledProcessHasLeftInTheLog(t *testing.T) {
+	path := crashed(t, 3)
+	file, log := read(t, path), read(t, path+"-wal")
+	if n := orders(t, mustBackup(t, path)); n != 3 {
+		t.Errorf("the backup has %d orders, not 3", n)
+	}
+	if !bytes.Equal(file, read(t, path)) || !bytes.Equal(log, read(t, path+"-wal")) {
+		t.Error("the database or its log was changed")
+	}
+}
+
+// F22, I1, I9: whatever is committed while it is copied, a backup is the state of one moment,
+// and it comes to an end. SQLite's own begins anew with every commit of another process.
+func TestBackupsUnderLoadEndAndHoldEveryOrderAcknowledgedBefore(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	path, dest := filepath.Join(t.TempDir(), "orders.db"), filepath.Join(t.TempDir(), "backup.db")
+	store := openStore(t, path, time.Hour/4)
+	defer closeStore(t, store)
+	const enough = 3000 // for a copy in several steps
+	load := newLoad(t, store)
+	defer load.end()
+	for load.count() < enough {
+		time.Sleep(time.Millisecond)
+	}
+	for range 3 {
+		before := load.count()
+		report, err := sqlite.Backup(ctx, path, dest, time.Now)
+		if err != nil {
+			t.Fatalf("%v %q", err, report.Findings)
+		}
+		if n := orders(t, dest); n < before || n != report.Tally.Total() {
+			t.Errorf("%d orders, and %d reported; at least %d were acknowledged before", n, report.Tally.Total(), before)
+		}
+	}
+	acknowledged := load.end()
+	restored := openStore(t, mustBackup(t, path), time.Hour/4)
+	defer closeStore(t, restored)
+	for _, id := range acknowledged {
+		if _, err := restored.Get(t.Context(), id); err != nil {
+			t.Fatalf("%s: %v", id, err)
+		}
+	}
+}
+
+// A createLoad is creates from many goroutines.
+type createLoad struct {
+	mu    sync.Mutex
+	ids   []order.ID // acknowledged
+	stop  context.CancelFunc
+	group sync.WaitGroup
+}
+
+func newLoad(t *testing.T, store *sqlite.Store) *createLoad {
+	ctx, cancel := context.WithCancel(t.Context())
+	l := &createLoad{stop: cancel}
+	large := order.Details{UserID: "645", ItemIDs: make([]string, order.MaxItems)}
+	for i := range large.ItemIDs {
+		large.ItemIDs[i] = "0123456789"
+	}
+	for range 100 {
+		l.group.Go(func() {
+			for ctx.Err() == nil {
+				o, _, err := store.Create(t.Context(), order.Draft{Details: large})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				l.mu.Lock()
+				l.ids = append(l.ids, o.ID)
+				l.mu.Unlock()
+			}
+		})
+	}
+	return l
+}
+
+func (l *createLoad) count() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int64(len(l.ids))
+}
+
+func (l *createLoad) end() []order.ID {
+	l.stop()
+	l.group.Wait()
+	return l.ids
+}
+
+// I1.
+func TestABackupTakesThePlaceOfTheLastOneOnlyWhenItFitsTogether(t *testing.T) {
+	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
+	overwrite(t, dest, []byte("the last backup"))
+	execute(t, path, "UPDATE tally SET pending = 1")
+	report, err := sqlite.Backup(t.Context(), path, dest, time.Now)
+	if !errors.Is(err, sqlite.ErrFindings) || len(report.Findings) != 1 {
+		t.Errorf("got %+v, %v; want %v and one finding", report, err, sqlite.ErrFindings)
+	}
+	if got := read(t, dest); string(got) != "the last backup" || names(t, dest) != "backup.db" {
+		t.Errorf("the folder has %s, the file %d bytes", names(t, dest), len(got))
+	}
+	execute(t, path, "UPDATE tally SET pending = 0")
+	overwrite(t, dest+".partial-1", []byte("what a killed backup has left"))
+	if _, err := sqlite.Backup(t.Context(), path, dest, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	if n := orders(t, dest); n != 5 || names(t, dest) != "backup.db" {
+		t.Errorf("%d orders, not 5; the folder has %s", n, names(t, dest))
+	}
+}
+
+func TestABackupThatIsStoppedLeavesNothing(t *testing.T) {
+	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := sqlite.Backup(ctx, path, dest, time.Now); err == nil {
+		t.Error("no error, though the context had ended")
+	}
+	if got := names(t, dest); got != "" {
+		t.Errorf("left %s", got)
+	}
+}
+
+// I1: what a backup would destroy.
+func TestABackupIsRefusedWhereItWouldHarm(t *testing.T) {
+	tests := []struct {
+		name string
+		dest func(t *testing.T, path string) string
+		want string
+	}{
+		{"the database", func(_ *testing.T, path string) string { return path }, "is the database itself"},
+		{"a link to the database", func(t *testing.T, path string) string {
+			link := filepath.Join(t.TempDir(), "link.db")
+			if err := os.Symlink(path, link); err != nil {
+				t.Fatal(err)
+			}
+			return link
+		}, "is the database itself"},
+		{"a second name of the database", func(t *testing.T, path string) string {
+			link := filepath.Join(filepath.Dir(path), "second.db")
+			if err := os.Link(path, link); err != nil {
+				t.Fatal(err)
+			}
+			return link
+		}, "is the database itself"},
+		{"its log", func(_ *testing.T, path string) string { return path + "-wal" }, "is no name for a backup"},
+		{"its lock", func(_ *testing.T, path string) string { return path + ".lock" }, "is no name for a backup"},
+		{"a folder", func(t *testing.T, _ string) string { return t.TempDir() }, "is not a file"},
+		{"in a folder that is not there", func(t *testing.T, _ string) string {
+			return filepath.Join(t.TempDir(), "missing", "backup.db")
+		}, "no such file or directory"},
+		{"a database that is served", func(t *testing.T, _ string) string {
+			other := fileToCheck(t)
+			serveFile(t, other)
+			return other
+		}, "is a database that was served and not a backup"},
+		{"a file that another process owns", func(t *testing.T, _ string) string {
+			other := filepath.Join(t.TempDir(), "orders.db")
+			lock := flock.New(other + ".lock")
+			if locked, err := lock.TryLock(); err != nil || !locked {
+				t.Fatal(locked, err)
+			}
+			t.Cleanup(func() { _ = lock.Unlock() })
+			return other
+		}, sqlite.ErrInUse.Error()},
+		{"a database with orders in its log", func(t *testing.T, _ string) string { return crashed(t, 1) }, "is a database that was served and not a backup"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			path := fileToCheck(t)
+			dest := test.dest(t, path)
+			before, _ := os.ReadFile(dest)
+			_, err := sqlite.Backup(t.Context(), path, dest, time.Now)
+			if err == nil || !strings.HasPrefix(err.Error(), dest+": ") || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v; want %s and %q", err, dest, test.want)
+			}
+			if after, _ := os.ReadFile(dest); !bytes.Equal(before, after) {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
+func TestBackupRefusesWhatHoldsNoOrders(t *testing.T) {
+	tests := []struct {
+		name string
+		make func(t *testing.T, path string)
+		want string
+	}{
+		{"a file that is not there", func(*testing.T, string) {}, "no such file or directory"},
+		{"an empty file", func(t *testing.T, path string) { overwrite(t, path, nil) }, "serve the file once"},
+		{"noise", func(t *testing.T, path string) { overwrite(t, path, []byte(rand.Text()+rand.Text())) }, sqlite.ErrDamaged.Error()},
+		{"a file of a newer release", func(t *testing.T, path string) {
+			overwrite(t, path, read(t, fileToCheck(t)))
+			execute(t, path, "PRAGMA user_version = 99")
+		}, sqlite.ErrNewer.Error()},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			path, dest := filepath.Join(t.TempDir(), "orders.db"), filepath.Join(t.TempDir(), "backup.db")
+			test.make(t, path)
+			_, err := sqlite.Backup(t.Context(), path, dest, time.Now)
+			if err == nil || !strings.HasPrefix(err.Error(), path+": ") || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v; want %s and %q", err, path, test.want)
+			}
+			if got := names(t, dest); got != "" {
+				t.Errorf("left %s", got)
+			}
+		})
+	}
+}

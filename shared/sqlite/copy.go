@@ -1,0 +1,255 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+// A partialCopy is a copy of a database that is being made beside the file whose
+// place it will take. Until commit, that file is untouched; afterwards it is the
+// copy. A process that is killed leaves a partial file, which the next copy for the
+// same place removes.
+type partialCopy struct {
+	dest, path string
+	file       *os.File // for fsync; SQLite has descriptors of its own
+	lock       owner    // shows that the process lives
+	now        func() time.Time
+	version    int // of the schema, once it is filled
+}
+
+// partialSuffix and a random number are what the name of a partial file adds to its place's.
+const partialSuffix = ".partial-"
+
+func newPartialCopy(dest string, now func() time.Time) (c *partialCopy, err error) {
+	if err := removeLeftOver(dest); err != nil {
+		return nil, err
+	}
+	c = &partialCopy{dest: dest, now: now}
+	c.file, err = os.CreateTemp(filepath.Dir(dest), filepath.Base(dest)+partialSuffix+"*") // with mode 0600
+	if err != nil {
+		return nil, err
+	}
+	c.path = c.file.Name()
+	c.lock.file = c.path
+	like := dest
+	if _, err := os.Stat(dest); errors.Is(err, fs.ErrNotExist) {
+		like = filepath.Dir(dest)
+	}
+	// A superuser's copy is to be readable for the user whose service it is.
+	if err := errors.Join(c.lock.lockFile(), giveTo(c.path, like)); err != nil {
+		return nil, errors.Join(err, c.discard())
+	}
+	return c, nil
+}
+
+// removeLeftOver removes the partial files for that place whose process has died.
+func removeLeftOver(dest string) error {
+	entries, err := os.ReadDir(filepath.Dir(dest))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), filepath.Base(dest)+partialSuffix) {
+			continue
+		}
+		o := owner{file: filepath.Join(filepath.Dir(dest), entry.Name())}
+		if err := o.lockFile(); errors.Is(err, ErrInUse) {
+			continue
+		}
+		if err := errors.Join(os.Remove(o.file), o.release()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// discard gives the copy up. After commit there is nothing left to give up.
+func (c *partialCopy) discard() error {
+	err := errors.Join(c.file.Close(), c.lock.release())
+	for _, suffix := range append([]string{""}, sideFiles...) {
+		if failed := os.Remove(c.path + suffix); !errors.Is(failed, fs.ErrNotExist) {
+			err = errors.Join(err, failed)
+		}
+	}
+	return err
+}
+
+// commit puts the copy in the place of dest, for good.
+func (c *partialCopy) commit() error {
+	if err := c.file.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(c.path, c.dest); err != nil {
+		return err
+	}
+	return syncFolder(c.dest)
+}
+
+// syncFolder makes what has become of the names in the file's folder last.
+func syncFolder(file string) error {
+	folder, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// maxCopying bounds how long the pace of a copy may hold its snapshot: meanwhile the
+// -wal of a running service only grows.
+const maxCopying = 2 * time.Minute
+
+const (
+	// pagesAtOnce are copied and synced between two rests: 256 KB, which keeps no commit of the
+	// service waiting for long.
+	pagesAtOnce = 64
+	// restFactor is how much longer a rest is than the work before it.
+	restFactor = 3
+)
+
+// fillChecked copies the database at path and reads the copy. It returns ErrFindings, with
+// the report, when that does not fit together.
+func (c *partialCopy) fillChecked(ctx context.Context, path string, open opener) (Report, error) {
+	if err := c.fill(ctx, path, open); err != nil {
+		return Report{}, err
+	}
+	var report Report
+	var err error
+	quietly(func() { report, err = c.check(ctx) })
+	if err != nil {
+		return report, fmt.Errorf("the copy of %s: %w", path, explain(err))
+	}
+	if len(report.Findings) > 0 {
+		return report, fmt.Errorf("the copy of %s %w; nothing was replaced", path, ErrFindings)
+	}
+	return report, nil
+}
+
+// fill copies the database at path as it is at this moment, with what its log holds.
+//
+// All of it is read inside one transaction: SQLite's online backup begins anew
+// whenever another process has committed, unless its own snapshot holds it. Its
+// connection may only read, so closing it neither checkpoints nor deletes a log.
+func (c *partialCopy) fill(ctx context.Context, path string, open opener) error {
+	if err := c.copy(ctx, path, open); err != nil {
+		return fmt.Errorf("%s: %w", path, explain(err))
+	}
+	return nil
+}
+
+func (c *partialCopy) copy(ctx context.Context, path string, open opener) (err error) {
+	from, err := open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	if err := sqlitex.ExecuteTransient(from, "BEGIN", nil); err != nil {
+		return err
+	}
+	c.version, err = schemaVersion(from) // the first read takes the snapshot
+	if err == nil && c.version == 0 {
+		err = errEmpty
+	}
+	if err != nil {
+		return err
+	}
+	return c.write(func(to *sqlite.Conn) error {
+		copying, err := sqlite.NewBackup(to, "", from, "")
+		if err != nil {
+			return err
+		}
+		defer copying.Close() //nolint:errcheck // it always returns nil
+		return c.pace(ctx, copying)
+	})
+}
+
+// errEmpty is about a file in which a service has never been.
+var errEmpty = errors.New("holds no orders and no schema yet: serve the file once")
+
+// write opens the partial file for do, without SQLite's protections against a crash:
+// nobody reads the copy before it is finished and synced. Afterwards it is one file, without
+// a log: journal_mode DELETE is in its header.
+func (c *partialCopy) write(do func(*sqlite.Conn) error) (err error) {
+	to, err := sqlite.OpenConn(c.path, sqlite.OpenReadWrite)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	for _, setting := range []string{"journal_mode = OFF", "synchronous = OFF"} {
+		if err := pragma(to, setting); err != nil {
+			return err
+		}
+	}
+	if err := do(to); err != nil {
+		return err
+	}
+	return pragma(to, "journal_mode = DELETE")
+}
+
+// pace copies all pages, with rests between that leave processor and disk to the
+// service, shorter ones if the whole would take longer than maxCopying.
+func (c *partialCopy) pace(ctx context.Context, copying *sqlite.Backup) error {
+	began := c.now()
+	for {
+		stepBegan := c.now()
+		more, err := copying.Step(pagesAtOnce)
+		if err != nil || !more {
+			return err
+		}
+		// Little by little, because one fsync of the whole would hold up the service's.
+		if err := c.file.Sync(); err != nil {
+			return err
+		}
+		ended := c.now()
+		steps := copying.Remaining()/pagesAtOnce + 1
+		left := (maxCopying-ended.Sub(began))/time.Duration(steps) - ended.Sub(stepBegan)
+		if err := rest(ctx, min(restFactor*ended.Sub(stepBegan), left)); err != nil {
+			return err
+		}
+	}
+}
+
+func rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(max(d, 0))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// check reads the copy as Check does.
+func (c *partialCopy) check(ctx context.Context) (report Report, err error) {
+	if c.version == len(migrations) {
+		return checkFile(ctx, c.path)
+	}
+	conn, err := sqlite.OpenConn(c.path, sqlite.OpenReadWrite)
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	conn.SetInterrupt(ctx.Done())
+	// What an older release has written is brought up to date for the check alone, so that it
+	// stays what that release can read.
+	if err := sqlitex.ExecuteTransient(conn, "BEGIN", nil); err != nil {
+		return report, err
+	}
+	for _, migration := range migrations[c.version:] {
+		if err := sqlitex.ExecScript(conn, migration); err != nil {
+			return report, fmt.Errorf("bring it to this program's schema: %w", err)
+		}
+	}
+	k := checker{conn: conn}
+	err = k.read()
+	return k.result(), errors.Join(err, sqlitex.ExecuteTransient(conn, "ROLLBACK", nil))
+}

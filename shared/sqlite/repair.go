@@ -1,0 +1,181 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"orders/shared/order"
+)
+
+// A Repaired is what Repair has done.
+type Repaired struct {
+	// Before and After are what Check says before and after.
+	Before, After Report
+	// Backup is the path of the copy that was made first, "" when nothing had to be done or could be.
+	Backup string
+	// Changes says what was changed, a sentence each.
+	Changes []string
+}
+
+// Repair checks the database file as Check does, and when there are findings makes a copy of it
+// and computes anew, in one transaction, what follows from the orders: the tally, the table keys
+// and the checkpoints. It never touches an order, so what is wrong with one stays among the
+// findings After, as does what SQLite itself finds damaged; in such a file nothing is changed.
+// Now is the clock.
+//
+// The process owns the file throughout. The errors are those of Check.
+func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired, err error) {
+	failed := func(err error) (Repaired, error) { return r, fmt.Errorf("%s: %w", path, explain(err)) }
+	o, err := own(path)
+	if err != nil {
+		return failed(err)
+	}
+	defer func() { err = errors.Join(err, o.release()) }()
+	if r.Before, err = o.check(ctx); err != nil {
+		return failed(err)
+	}
+	r.After = r.Before
+	if len(r.Before.Findings) == 0 || r.Before.Damaged {
+		return r, nil
+	}
+	dest := o.file + ".before-repair-" + now().UTC().Format("20060102T150405Z")
+	if _, err := backup(ctx, o.file, openToRead, dest, now, false); err != nil {
+		return r, fmt.Errorf("back up before the repair: %w", err)
+	}
+	r.Backup = dest
+	if r.Changes, err = recompute(ctx, o.file, r.Before.Tally); err != nil {
+		return failed(err)
+	}
+	if r.After, err = checkFile(ctx, o.file); err != nil {
+		return failed(err)
+	}
+	return r, nil
+}
+
+// recompute writes anew what follows from the orders, whose tally is known.
+func recompute(ctx context.Context, path string, tally order.Tally) (changes []string, err error) {
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	conn.SetBusyTimeout(busyTimeout)
+	conn.SetInterrupt(ctx.Done())
+	if err := pragma(conn, "synchronous = FULL"); err != nil {
+		return nil, err
+	}
+	end, err := sqlitex.ImmediateTransaction(conn)
+	if err != nil {
+		return nil, err
+	}
+	defer end(&err)
+	r := recomputation{conn: conn}
+	for _, step := range []func() error{
+		func() error { return r.writeTally(tally) }, r.removeKeys, r.addKeys, r.writeCheckpoints,
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return r.changes, nil
+}
+
+// A recomputation is one transaction, and what it changes.
+type recomputation struct {
+	conn    *sqlite.Conn
+	changes []string
+}
+
+func (r *recomputation) changed(format string, args ...any) {
+	r.changes = append(r.changes, fmt.Sprintf(format, args...))
+}
+
+func (r *recomputation) writeTally(tally order.Tally) error {
+	stored, err := loadTally(r.conn)
+	switch {
+	case err == nil && stored == tally:
+		return nil
+	case errors.Is(err, errNoTally):
+		r.changed("tally: missing -> %s", tallyText(tally))
+	case err != nil:
+		return err
+	default:
+		r.changed("tally: %s -> %s", tallyText(stored), tallyText(tally))
+	}
+	// setTally updates the one row, which need not be there.
+	if err := r.execute("INSERT OR REPLACE INTO tally VALUES (1, 0, 0, 0, 0, 0)"); err != nil {
+		return err
+	}
+	return setTally(r.conn, tally)
+}
+
+// removeKeys deletes what does not lead to the order of that id.
+func (r *recomputation) removeKeys() error {
+	err := r.execute(`DELETE FROM keys WHERE NOT EXISTS
+		(SELECT 1 FROM orders WHERE orders.seq = keys.seq AND orders.id = keys.id)`)
+	if n := r.conn.Changes(); err == nil && n > 0 {
+		r.changed("keys: %d that lead to no order of theirs removed", n)
+	}
+	return err
+}
+
+// addKeys adds the ids of keyed orders that are missing. Of two orders with one id, the first
+// keeps it.
+func (r *recomputation) addKeys() error {
+	insert, err := r.conn.Prepare("INSERT INTO keys (id, seq) VALUES (?, ?) ON CONFLICT DO NOTHING")
+	if err != nil {
+		return err
+	}
+	added := 0
+	var failed error
+	err = eachRow(r.conn, "SELECT seq, id FROM orders WHERE seq >= ? ORDER BY seq", math.MinInt64, func(row *sqlite.Stmt) {
+		seq, id := row.ColumnInt64(0), order.ID(idPrefix+row.ColumnText(1))
+		if _, err := order.ParseID(string(id)); err != nil || seqOf(id) == seq || failed != nil {
+			return
+		}
+		insert.BindText(1, row.ColumnText(1))
+		insert.BindInt64(2, seq)
+		failed = exec(insert)
+		added += r.conn.Changes()
+	})
+	if added > 0 {
+		r.changed("keys: %d that were missing added", added)
+	}
+	return firstError(err, failed)
+}
+
+// writeCheckpoints sets them as high as the orders allow: all keyed orders are in keys now.
+func (r *recomputation) writeCheckpoints() error {
+	last, err := queryInt(r.conn, "SELECT coalesce(max(seq), 0) FROM orders")
+	if err != nil {
+		return err
+	}
+	finished, err := queryInt(r.conn, "SELECT coalesce(min(seq) - 1, (SELECT max(seq) FROM orders), 0) FROM orders WHERE status <> 2")
+	if err != nil {
+		return err
+	}
+	for name, seq := range map[string]int64{finishedMark: finished, keysMark: last} {
+		stored, err := checkpoint(r.conn, name)
+		if err != nil {
+			return err
+		}
+		if stored != seq {
+			r.changed("checkpoint %q: %d -> %d", name, stored, seq)
+		}
+		// As with the tally, the row need not be there.
+		if err := r.execute(fmt.Sprintf("INSERT OR REPLACE INTO checkpoints VALUES ('%s', %d)", name, seq)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *recomputation) execute(query string) error {
+	return sqlitex.ExecuteTransient(r.conn, query, nil)
+}

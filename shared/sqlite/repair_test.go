@@ -1,0 +1,133 @@
+package sqlite_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	zombiezen "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"orders/shared/sqlite"
+)
+
+// repairs are what a repair mends, and what it says of that. n1 to n5 stand for the seqs.
+var repairs = []struct {
+	name, spoil string
+	changes     []string // beginnings, in no order
+}{
+	{"a wrong tally", "UPDATE tally SET pending = 7, timed_millis = 1", []string{
+		"tally: 7 Pending, 2 Processing, 3 Completed (2 of them timed, 1 ms) -> 0 Pending, 2 Processing, 3 Completed (2 of them timed, ",
+	}},
+	{"no tally", "DELETE FROM tally", []string{"tally: missing -> 0 Pending, 2 Processing, 3 Completed"}},
+	{"a checkpoint that passes over an order", "UPDATE checkpoints SET seq = n5 WHERE name = 'finished'", []string{`checkpoint "finished": `}},
+	{"a checkpoint beyond the last order", "UPDATE checkpoints SET seq = n5 + 1 WHERE name = 'keys'", []string{"keys: 1 that were missing added"}},
+	{"a key that is missing", "DELETE FROM keys", []string{"keys: 2 that were missing added"}},
+	{"a key that leads to another order", "UPDATE keys SET seq = n1", []string{
+		"keys: 1 that lead to no order of theirs removed", "keys: 2 that were missing added",
+	}},
+	{"a key that leads nowhere", "INSERT INTO keys VALUES ('A', 7)", []string{"keys: 1 that lead to no order of theirs removed"}},
+	{"an order deleted by hand", "DELETE FROM orders WHERE seq = n2", []string{"tally: ", "keys: 1 that lead to no order of theirs removed"}},
+}
+
+// I9, I17: what follows from the orders is computed anew, from orders that stay as they are.
+func TestRepairMends(t *testing.T) {
+	good := read(t, fileToCheck(t))
+	for _, test := range repairs {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "orders.db")
+			overwrite(t, path, good)
+			execute(t, path, test.spoil)
+			before := dump(t, path)
+			r, err := sqlite.Repair(t.Context(), path, time.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Before.Findings) == 0 || len(r.After.Findings) > 0 {
+				t.Errorf("findings before %q, after %q", r.Before.Findings, r.After.Findings)
+			}
+			for _, want := range test.changes {
+				if !strings.Contains("\n"+strings.Join(r.Changes, "\n"), "\n"+want) {
+					t.Errorf("changes %q, want %q", r.Changes, want)
+				}
+			}
+			if after := dump(t, path); after != before {
+				t.Errorf("the orders were\n%s\nand are\n%s", before, after)
+			}
+			if report, err := sqlite.Check(t.Context(), r.Backup); err != nil || strings.Join(report.Findings, "\n") != strings.Join(r.Before.Findings, "\n") {
+				t.Errorf("the copy made before has %q, %v; want %q", report.Findings, err, r.Before.Findings)
+			}
+			closeStore(t, openStore(t, path, time.Hour/4))
+		})
+	}
+}
+
+// dump is all that the orders hold.
+func dump(t *testing.T, path string) (all string) {
+	t.Helper()
+	conn, err := zombiezen.OpenConn(path, zombiezen.OpenReadOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const query = `SELECT seq || id || client_reference || user_id || item_ids || total_amount || hex(fingerprint) ||
+		status || started_at || completed_at FROM orders`
+	err = sqlitex.ExecuteTransient(conn, query, &sqlitex.ExecOptions{ResultFunc: func(row *zombiezen.Stmt) error {
+		all += row.ColumnText(0) + "\n"
+		return nil
+	}})
+	if err != nil || all == "" {
+		t.Fatalf("%q %v", all, err)
+	}
+	return all
+}
+
+// I1: a repair touches no order, and says so of what it leaves.
+func TestRepairLeavesWhatOnlyOrdersCouldMend(t *testing.T) {
+	path := fileToCheck(t)
+	execute(t, path, "UPDATE orders SET started_at = 1 WHERE seq = n1; UPDATE tally SET pending = 7")
+	before := dump(t, path)
+	r, err := sqlite.Repair(t.Context(), path, time.Now)
+	if err != nil || len(r.After.Findings) != 1 || !strings.Contains(r.After.Findings[0], "was started before it was created") {
+		t.Errorf("findings after %q, %v; want the one of the order", r.After.Findings, err)
+	}
+	if dump(t, path) != before {
+		t.Error("an order was changed")
+	}
+}
+
+func TestRepairOfAGoodFileChangesNothing(t *testing.T) {
+	path := fileToCheck(t)
+	before := string(read(t, path))
+	r, err := sqlite.Repair(t.Context(), path, time.Now)
+	if err != nil || len(r.After.Findings) > 0 || r.After.Tally.Total() != 5 || r.Backup != "" || len(r.Changes) > 0 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	if string(read(t, path)) != before || strings.Contains(names(t, path), "before-repair") {
+		t.Errorf("the file was changed, or the folder: %s", names(t, path))
+	}
+}
+
+func TestRepairDoesNotTouchAFileThatSQLiteFindsDamaged(t *testing.T) {
+	path := fileToCheck(t)
+	execute(t, path, "UPDATE tally SET pending = 7")
+	content := read(t, path)
+	content[39] = 7 // in SQLite's header, the number of unused pages
+	overwrite(t, path, content)
+	r, err := sqlite.Repair(t.Context(), path, time.Now)
+	if err != nil || !r.After.Damaged || r.Backup != "" {
+		t.Errorf("got %+v, %v; want damage", r, err)
+	}
+	if string(read(t, path)) != string(content) {
+		t.Error("the file was changed")
+	}
+}
+
+func TestRepairRefusesAFileThatIsServed(t *testing.T) {
+	path := fileToCheck(t)
+	serveFile(t, path)
+	if _, err := sqlite.Repair(t.Context(), path, time.Now); err == nil || !strings.Contains(err.Error(), sqlite.ErrInUse.Error()) {
+		t.Errorf("error %v, not %v", err, sqlite.ErrInUse)
+	}
+}

@@ -1,0 +1,139 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+)
+
+// Restore puts a copy of the database src, which Backup has made or a service has left, in the
+// place of the one at path: its orders are what src holds from then on, and all others
+// are gone. The file at path may be damaged, or missing. Now is the clock.
+//
+// It returns ErrInUse when a process owns either, and ErrFindings, with the report, when src
+// does not fit together; path is untouched then. When the process is killed, there is the
+// old file with all of its orders, or the new one.
+func Restore(ctx context.Context, src, path string, now func() time.Time) (report Report, err error) {
+	o, err := ownPlace(path)
+	if err != nil {
+		return report, fmt.Errorf("%s: %w", path, explain(err))
+	}
+	defer func() { err = errors.Join(err, o.removeEmpty(err != nil), o.release()) }()
+	from, err := takeSource(src, o.file)
+	if err != nil {
+		return report, fmt.Errorf("%s: %w", src, explain(err))
+	}
+	defer func() { err = errors.Join(err, from.release()) }()
+
+	c, err := newPartialCopy(o.file, now)
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, c.discard()) }()
+	if report, err = c.fillChecked(ctx, from.file, openToRead); err != nil {
+		return report, err
+	}
+	for _, step := range o.replaceBy(c) {
+		if err := step(); err != nil {
+			return report, fmt.Errorf("%s: %w", path, explain(err))
+		}
+	}
+	return report, nil
+}
+
+// ownPlace makes this process the owner of the file at path, which it makes if there is none:
+// nothing else can be owned.
+func ownPlace(path string) (*owner, error) {
+	if err := makeFile(path); err != nil {
+		return nil, err
+	}
+	return own(path)
+}
+
+// removeEmpty takes back what ownPlace has made, or an empty file that was there.
+func (o *owner) removeEmpty(failed bool) error {
+	if info, err := os.Stat(o.file); failed && err == nil && info.Size() == 0 {
+		return os.Remove(o.file)
+	}
+	return nil
+}
+
+// takeSource makes this process the owner of the file that is to be restored.
+func takeSource(src, file string) (*owner, error) {
+	if isSameFile(src, file) {
+		return nil, errors.New("is the database itself")
+	}
+	o, err := inspect(src)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.checkLog(); err != nil {
+		return nil, errors.Join(err, o.release())
+	}
+	return o, nil
+}
+
+// replaceBy are the steps by which a copy takes the place of the old file. It is right to end
+// behind any of them, and to begin anew.
+//
+// The old file first takes in what its log holds, so that nothing else belongs to it when
+// it is replaced. A log that cannot be taken in, because the file is damaged, outlives it by
+// a moment: Open refuses such a log beside the new file, and the next Restore removes it.
+func (o *owner) replaceBy(c *partialCopy) []func() error {
+	remove := func(suffix string) func() error {
+		return func() error {
+			if err := os.Remove(o.file + suffix); !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			return nil
+		}
+	}
+	return []func() error{
+		o.foldLog,
+		remove("-journal"), // SQLite would undo with it what is in the new file
+		c.commit,
+		remove("-wal"),
+		remove("-shm"),
+		func() error { return syncFolder(o.file) },
+	}
+}
+
+// foldLog brings what the log holds into the file, and removes the log. It leaves alone what is
+// damaged, and a log that is not the file's own.
+func (o *owner) foldLog() error {
+	err := o.checkLog()
+	if err == nil {
+		err = checkpointAndClose(o.file)
+	}
+	switch {
+	case errors.Is(err, ErrForeignLog), errors.Is(err, ErrDamaged), isDamage(sqlite.ErrCode(err)):
+		return nil
+	case err != nil:
+		return err
+	}
+	if _, err := os.Stat(o.file + "-wal"); err == nil {
+		return ErrInUse // by another program, which keeps SQLite from removing it
+	}
+	return nil
+}
+
+// checkpointAndClose opens the database as its last user: SQLite undoes a change that was
+// not finished, and takes in and removes the log.
+func checkpointAndClose(file string) (err error) {
+	conn, err := sqlite.OpenConn(file, sqlite.OpenReadWrite)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	conn.SetBusyTimeout(busyTimeout)
+	emptied, err := emptyLog(conn)
+	if err == nil && !emptied {
+		err = ErrInUse
+	}
+	return err
+}
