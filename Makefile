@@ -130,6 +130,14 @@ load-ui: build .tools/locust/bin/locust ## The same, started from Locust's own p
 soak: ## Run the service at half of its saturation, or RATE creates a second, for DURATION (30m): is it flat?
 	go run ./bench -soak $(or $(DURATION),30m) $(if $(RATE),-rate $(RATE))
 
+.PHONY: clients-test
+clients-test: build .tools/openapi-python-client/bin/openapi-python-client .tools/openapi-generator/openapi-generator-cli-7.14.0.jar ## Generate clients in Go, Python, TypeScript and Java, and use them; needs Java 17, Maven, Node 20 and Python 3.11
+	clients/with-service.sh clients/test.sh
+
+.PHONY: schemathesis
+schemathesis: build .tools/schemathesis/bin/schemathesis ## Send the service what Schemathesis makes of the contract; needs Python 3.11
+	clients/with-service.sh .tools/schemathesis/bin/schemathesis --config-file clients/schemathesis/schemathesis.toml run openapi.yaml --checks all
+
 .PHONY: bench
 bench: ## Measure the service under load and write bench/results.md; takes about 25 minutes
 	go run ./bench
@@ -174,7 +182,9 @@ tools: .tools/sam/bin/sam .tools/ministack/bin/ministack ## Install SAM CLI and 
 .tools/ministack/bin/ministack: tools/ministack.txt
 .tools/checkov/bin/checkov: tools/checkov.txt
 .tools/locust/bin/locust: tools/locust.txt
-.tools/locust/bin/locust: PYTHON_MINOR = 11
+.tools/openapi-python-client/bin/openapi-python-client: tools/openapi-python-client.txt
+.tools/schemathesis/bin/schemathesis: tools/schemathesis.txt
+.tools/locust/bin/locust .tools/openapi-python-client/bin/openapi-python-client .tools/schemathesis/bin/schemathesis: PYTHON_MINOR = 11
 .tools/%: PYTHON_MINOR = 10
 .tools/%:
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, $(PYTHON_MINOR)))' 2>/dev/null || \
@@ -183,6 +193,9 @@ tools: .tools/sam/bin/sam .tools/ministack/bin/ministack ## Install SAM CLI and 
 	$(PYTHON) -m venv .tools/$(@F)
 	.tools/$(@F)/bin/pip install --quiet --disable-pip-version-check -r $< || { rm -rf .tools/$(@F); exit 1; }
 	@touch $@
+
+.tools/openapi-generator/openapi-generator-cli-%.jar:
+	mvn -q -B dependency:copy -Dartifact=org.openapitools:openapi-generator-cli:$* -DoutputDirectory=$(CURDIR)/$(@D)
 
 # local/main.go says what these three do.
 LOCAL = @go build -o bin/local ./local && exec bin/local

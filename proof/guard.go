@@ -37,7 +37,8 @@ const (
 func guards() []guard {
 	return slices.Concat(
 		apiGuards, orderGuards, processGuards,
-		sqliteCreateGuards, sqliteRowGuards, sqliteWorkGuards, sqliteFileGuards, diskGuards, backupGuards, serverGuards,
+		sqliteCreateGuards, sqliteRowGuards, sqliteWorkGuards, sqliteFileGuards, backupGuards, diskGuards,
+		serverGuards, docsGuards,
 		lambdaGuards, clientGuards, storeGuards, listGuards, relayGuards, tallyGuards,
 		queueGuards, receiverGuards, redriveGuards, reconcileGuards, networkGuards, chaosGuards,
 	)

@@ -100,7 +100,7 @@ func (s *server) start(listener net.Listener) {
 func (s *server) open(store *sqlite.Store) {
 	cfg := s.api
 	cfg.Orders, cfg.Metrics = store, store
-	s.backend.Store(&backend{handler: withDescription(api.New(cfg)), ping: store.Ping})
+	s.backend.Store(&backend{handler: withDocs(api.New(cfg)), ping: store.Ping})
 }
 
 // health is nil while orders are taken.

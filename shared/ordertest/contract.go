@@ -8,11 +8,14 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/pb33f/go-yaml"
 	"github.com/pb33f/jsonschema/v6"
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
@@ -59,7 +62,7 @@ type contract struct {
 	model     *v3.Document
 	routes    router.Router
 	validator validator.Validator // of all but the bodies of requests
-	newOrder  *jsonschema.Schema  // of those bodies
+	draft     *jsonschema.Schema  // of those bodies
 	options   *config.ValidationOptions
 }
 
@@ -76,16 +79,65 @@ var loadedContract = sync.OnceValue(func() *contract {
 		model:  &model.Model,
 		routes: router.NewRouter(&model.Model, router.WithPathOnlyMatching()),
 		validator: validator.NewValidatorFromV3Model(&model.Model,
-			config.WithFormatAssertions(), config.WithoutRequestBodyValidation()),
-		options: config.NewValidationOptions(config.WithFormatAssertions()),
+			config.WithFormatAssertions(), config.WithRegexEngine(compilePattern), config.WithoutRequestBodyValidation()),
+		options: config.NewValidationOptions(config.WithFormatAssertions(), config.WithRegexEngine(compilePattern)),
 	}
 	c.validator.SetDocument(document)
-	c.newOrder, err = c.compile(c.schema("NewOrder"))
+	c.draft, err = compileDraft()
 	if err != nil {
 		panic(err)
 	}
 	return c
 })
+
+// compileDraft makes the schema of the body of a create ready to validate values. It is
+// what the service accepts, which is more than clients are told to send: where a schema
+// has x-also-accepted, that is the alternative to it.
+func compileDraft() (*jsonschema.Schema, error) {
+	var document any
+	if err := yaml.Unmarshal(orders.OpenAPI, &document); err != nil {
+		return nil, err
+	}
+	const name = "openapi.yaml"
+	compiler := jsonschema.NewCompiler()
+	compiler.DefaultDraft(jsonschema.Draft4) // which OpenAPI 3.0 is based on
+	compiler.UseRegexpEngine(compilePattern)
+	if err := compiler.AddResource(name, widened(document)); err != nil {
+		return nil, err
+	}
+	return compiler.Compile(name + "#/components/schemas/OrderDraft")
+}
+
+// widened is a part of the contract with every x-also-accepted made an alternative.
+func widened(part any) any {
+	switch part := part.(type) {
+	case []any:
+		for i := range part {
+			part[i] = widened(part[i])
+		}
+	case map[string]any:
+		for key, value := range part {
+			part[key] = widened(value)
+		}
+		if alternative, ok := part["x-also-accepted"]; ok {
+			delete(part, "x-also-accepted")
+			return map[string]any{"anyOf": []any{part, alternative}}
+		}
+	}
+	return part
+}
+
+// A pattern is a compiled pattern of the contract.
+type pattern struct{ *regexp.Regexp }
+
+// compilePattern reads a pattern, which is in the dialect of JavaScript. Of what the
+// contract uses, Go's differs in one escape.
+func compilePattern(javaScript string) (jsonschema.Regexp, error) {
+	compiled, err := regexp.Compile(unicodeEscape.ReplaceAllString(javaScript, `\x{$1}`))
+	return pattern{compiled}, err
+}
+
+var unicodeEscape = regexp.MustCompile(`\\u([0-9a-f]{4})`)
 
 // schema is the contract's schema of that name.
 func (c *contract) schema(name string) *base.Schema {
@@ -96,7 +148,7 @@ func (c *contract) schema(name string) *base.Schema {
 // it takes numbers as they are written, and does not round them.
 func (c *contract) compile(schema *base.Schema) (*jsonschema.Schema, error) {
 	compiled, err := schema_validation.CompileSchemaForValidation(
-		schema, schema_validation.SchemaValidationPurposeGeneric, c.options, 3.1)
+		schema, schema_validation.SchemaValidationPurposeGeneric, c.options, 3.0)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +187,7 @@ func (c *contract) unknown(status int, described *v3.PathItem, e exchange) []str
 // contractURL spells a URL's path as the contract does.
 func contractURL(u *url.URL) *url.URL {
 	spelled := path.Clean("/" + u.EscapedPath())
-	if !slices.Contains([]string{"/", "/healthz", "/readyz", "/livez"}, spelled) {
+	if strings.HasPrefix(spelled, "/api/") {
 		spelled += "/"
 	}
 	unescaped, err := url.PathUnescape(spelled)

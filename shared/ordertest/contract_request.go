@@ -68,7 +68,7 @@ func (c *contract) requestFaults(r *http.Request, route *router.Route, body []by
 	}
 	order, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err == nil {
-		err = c.newOrder.Validate(order)
+		err = c.draft.Validate(order)
 	}
 	if err != nil {
 		faults = append(faults, err.Error())

@@ -73,17 +73,23 @@ func (e exchange) check(t *testing.T, status int) {
 	}
 }
 
+// refersTo is the target of the request for what the answer refers to.
+func (e exchange) refersTo(t *testing.T, reference string) string {
+	t.Helper()
+	target, err := e.req.URL.Parse(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return target.RequestURI()
+}
+
 const plainOrder = `{"user_id":"645","item_ids":["890","563"],"total_amount":"1650.78"}`
 
 func TestEveryRouteKeepsTheContract(t *testing.T) {
 	send := contractService(t)
 	created := send("POST", "/api/orders/create/", nil, plainOrder)
 	created.check(t, 201)
-	location, err := created.res.Location() // which resolves it
-	if err != nil {
-		t.Fatal(err)
-	}
-	order := location.Path
+	order := created.refersTo(t, created.res.Header.Get("Location"))
 	status := order + "status/"
 	send("POST", "/api/orders/", nil, plainOrder).check(t, 201)
 	for _, tt := range []struct {
@@ -131,8 +137,8 @@ func TestThePagesOfTheListKeepTheContract(t *testing.T) {
 		e := send("GET", next, nil, "")
 		e.check(t, 200)
 		link := e.res.Header.Get("Link")
-		query, _, _ := strings.Cut(strings.TrimPrefix(link, "<"), ">")
-		next = "/api/orders/ids/" + query
+		reference, _, _ := strings.Cut(strings.TrimPrefix(link, "<"), ">")
+		next = e.refersTo(t, reference)
 		if (link == "") != (page == 3) {
 			t.Errorf("page %d of 3 has the Link %q", page, link)
 		}
@@ -147,7 +153,7 @@ func TestTheContractHasTheLimitsOfARequest(t *testing.T) {
 	send("GET", "/api/orders/ids/?limit="+strconv.Itoa(page+1), nil, "").check(t, 400)
 
 	const maxBody = 65536
-	if said := components.RequestBodies.GetOrZero("NewOrder").Description; !strings.Contains(said, "at most 65536 bytes") {
+	if said := components.RequestBodies.GetOrZero("OrderDraft").Description; !strings.Contains(said, "at most 65536 bytes") {
 		t.Errorf("the contract says of the body: %s", said)
 	}
 	padded := plainOrder + strings.Repeat(" ", maxBody-len(plainOrder))
@@ -157,7 +163,7 @@ func TestTheContractHasTheLimitsOfARequest(t *testing.T) {
 
 func TestTheServiceTakesTheOrdersThatTheContractShows(t *testing.T) {
 	send := contractService(t)
-	media := loadedContract().model.Components.RequestBodies.GetOrZero("NewOrder").Content.GetOrZero("application/json")
+	media := loadedContract().model.Components.RequestBodies.GetOrZero("OrderDraft").Content.GetOrZero("application/json")
 	for name, shown := range media.Examples.FromOldest() {
 		var order map[string]any
 		if err := shown.Value.Decode(&order); err != nil {
@@ -170,12 +176,8 @@ func TestTheServiceTakesTheOrdersThatTheContractShows(t *testing.T) {
 		e := send("POST", "/api/orders/create/", nil, string(body))
 		e.check(t, 201)
 		begun := `"status":"Pending"`
-		if name == "takenOver" {
+		if name == "imported" {
 			begun = `"status":"Processing"`
-			const want = `{"item_ids":[890,563],"order_id":"userTest23","status":"Processing","total_amount":1650.78,"user_id":645}`
-			if string(body) != want {
-				t.Errorf("the contract shows %s, want %s", body, want)
-			}
 		}
 		if !strings.Contains(string(e.responseBody), begun) {
 			t.Errorf("%s: answered %s, want %s", name, e.responseBody, begun)
