@@ -41,7 +41,7 @@ Usage:
   orders check [--db FILE] [--repair]
                             read the whole database file, with the service stopped,
                             and report whether all in it fits together; --repair
-                            backs it up and mends what follows from the orders
+                            backs it up and mends what the orders tell by themselves
   orders --version          print the version
   orders --help             print this
 

@@ -58,14 +58,14 @@ func addOrder(t *testing.T, store *Store) {
 	}
 }
 
-// makeCrashed makes a database as a killed process leaves it: of its orders, one is in the
+// makeCrashed makes a database as a killed process leaves it: of its five orders, one is in the
 // file, and the others are in the log.
-func makeCrashed(t *testing.T, orders int) (path string) {
+func makeCrashed(t *testing.T) (path string) {
 	t.Helper()
 	served := makeOrders(t, 1)
 	path = filepath.Join(t.TempDir(), "orders.db")
 	store := openToAdd(t, served)
-	for range orders - 1 {
+	for range 4 {
 		addOrder(t, store)
 	}
 	copyFiles(t, served, path)
@@ -132,8 +132,8 @@ var oldFiles = []struct {
 	make func(t *testing.T) (path string)
 }{
 	{"a database", func(t *testing.T) string { return makeOrders(t, 5) }},
-	{"a database with orders in its log", func(t *testing.T) string { return makeCrashed(t, 5) }},
-	{"a database in the middle of a change", func(t *testing.T) string { return makeInterrupted(t) }},
+	{"a database with orders in its log", makeCrashed},
+	{"a database in the middle of a change", makeInterrupted},
 	{"nothing", func(t *testing.T) string { return filepath.Join(t.TempDir(), "orders.db") }},
 	{"an empty file", func(t *testing.T) string {
 		path := filepath.Join(t.TempDir(), "orders.db")
@@ -148,12 +148,12 @@ var oldFiles = []struct {
 		return path
 	}},
 	{"noise with a log", func(t *testing.T) string {
-		path := makeCrashed(t, 5)
+		path := makeCrashed(t)
 		scribble(t, path)
 		return path
 	}},
 	{"a backup put back by hand beside a log", func(t *testing.T) string {
-		path := makeCrashed(t, 5)
+		path := makeCrashed(t)
 		content, err := os.ReadFile(backedUp(t, 1))
 		if err == nil {
 			err = os.WriteFile(path, content, 0o600)
@@ -164,13 +164,13 @@ var oldFiles = []struct {
 		return path
 	}},
 	{"a log without its file", func(t *testing.T) string {
-		path := makeCrashed(t, 5)
+		path := makeCrashed(t)
 		removeFiles(t, path)
 		return path
 	}},
 	{"a log and a journal without their file", func(t *testing.T) string {
 		path := makeInterrupted(t)
-		log, err := os.ReadFile(makeCrashed(t, 5) + "-wal")
+		log, err := os.ReadFile(makeCrashed(t) + "-wal")
 		if err == nil {
 			err = os.WriteFile(path+"-wal", log, 0o600)
 		}
@@ -389,7 +389,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			path := makeCrashed(t, 5)
+			path := makeCrashed(t)
 			src := test.src(t, path)
 			before := contents(t, path, "", "-wal", "-journal")
 			_, err := Restore(t.Context(), src, path, time.Now)
@@ -406,7 +406,7 @@ func TestRestoreRefuses(t *testing.T) {
 
 // F23: what another program goes on to write would end up beside the new file.
 func TestRestoreRefusesAPlaceThatAnotherProgramUses(t *testing.T) {
-	path := makeCrashed(t, 5)
+	path := makeCrashed(t)
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
 	if err == nil {
 		err = sqlitex.ExecuteTransient(conn, "SELECT * FROM tally", nil)
@@ -477,7 +477,7 @@ func TestABackupDoesNotRemoveWhatAnotherOneIsMaking(t *testing.T) {
 
 // A restore that is stopped leaves everything as it was.
 func TestARestoreThatIsStoppedTouchesNothing(t *testing.T) {
-	path := makeCrashed(t, 5)
+	path := makeCrashed(t)
 	before := contents(t, path, "", "-wal", "-journal")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
