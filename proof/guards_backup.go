@@ -143,7 +143,7 @@ var backupGuards = []guard{
 		name:  "a repair makes a copy first",
 		holds: "F23 I1",
 		file:  "shared/sqlite/repair.go",
-		old:   `if _, err := backup(ctx, o.file, openToRead, dest, now, false); err != nil {`,
+		old:   `if _, err := backup(ctx, o.file, false, dest, now, false); err != nil {`,
 		new:   `if err := error(nil); err != nil {`,
 		test:  "TestRepairMends",
 	},

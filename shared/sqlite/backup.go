@@ -8,8 +8,6 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"zombiezen.com/go/sqlite"
 )
 
 // sideFiles are what SQLite may have beside a database, by what their names add to its own.
@@ -27,7 +25,7 @@ var ErrFindings = errors.New("does not fit together, see the findings")
 // at dest. Until then, also when the process is killed, dest stays as it is.
 // Backup returns ErrFindings, with the report, when the copy has findings.
 func Backup(ctx context.Context, path, dest string, now func() time.Time) (Report, error) {
-	file, open, err := checkSource(path)
+	file, served, err := checkSource(path)
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", path, explain(err))
 	}
@@ -35,21 +33,21 @@ func Backup(ctx context.Context, path, dest string, now func() time.Time) (Repor
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", dest, explain(err))
 	}
-	report, err := backup(ctx, file, open, place, now, true)
+	report, err := backup(ctx, file, served, place, now, true)
 	return report, errors.Join(err, release())
 }
 
 // backup makes the copy; the caller owns dest. Only a repair keeps one with findings.
-func backup(ctx context.Context, file string, open opener, dest string, now func() time.Time, check bool) (report Report, err error) {
+func backup(ctx context.Context, file string, served bool, dest string, now func() time.Time, check bool) (report Report, err error) {
 	c, err := newPartialCopy(dest, now)
 	if err != nil {
 		return report, fmt.Errorf("%s: %w", dest, err)
 	}
 	defer func() { err = errors.Join(err, c.discard()) }()
 	if check {
-		report, err = c.fillChecked(ctx, file, open)
+		report, err = c.fillChecked(ctx, file, served)
 	} else {
-		err = c.fill(ctx, file, open)
+		err = c.fill(ctx, file, served)
 	}
 	if err != nil {
 		return report, err
@@ -57,21 +55,18 @@ func backup(ctx context.Context, file string, open opener, dest string, now func
 	return report, c.commit()
 }
 
-// An opener opens a database file for reading.
-type opener func(file string) (*sqlite.Conn, error)
-
-// checkSource returns the file that path leads to and how to read it, unless its log was written for
+// checkSource returns the file that path leads to and whether it is served, unless its log was written for
 // another file. Whoever serves the file has looked at that already.
-func checkSource(path string) (file string, open opener, err error) {
+func checkSource(path string) (file string, served bool, err error) {
 	o, err := inspect(path)
 	if errors.Is(err, ErrInUse) {
 		file, err = resolve(path)
-		return file, openShared, err
+		return file, true, err
 	}
 	if err != nil {
-		return "", nil, err
+		return "", false, err
 	}
-	return o.file, openToRead, errors.Join(o.checkLog(), o.release())
+	return o.file, false, errors.Join(o.checkLog(), o.release())
 }
 
 // takePlace makes the process the owner of what is in the place of a backup, so that nobody

@@ -108,7 +108,7 @@ func syncFolder(file string) error {
 const maxCopying = 2 * time.Minute
 
 const (
-	// pagesAtOnce are copied and synced between two rests: 256 KB, which keeps no commit of the
+	// pagesAtOnce are copied and written out between two rests: 256 KB, which keeps no commit of the
 	// service waiting for long.
 	pagesAtOnce = 64
 	// restFactor is how much longer a rest is than the work before it.
@@ -116,14 +116,16 @@ const (
 )
 
 // fillChecked copies the database at path and reads the copy. It returns ErrFindings, with
-// the report, when that does not fit together.
-func (c *partialCopy) fillChecked(ctx context.Context, path string, open opener) (Report, error) {
-	if err := c.fill(ctx, path, open); err != nil {
-		return Report{}, err
+// the report, when that does not fit together. Beside a service that runs it is in no hurry.
+func (c *partialCopy) fillChecked(ctx context.Context, path string, served bool) (report Report, err error) {
+	if err := c.fill(ctx, path, served); err != nil {
+		return report, err
 	}
-	var report Report
-	var err error
-	quietly(func() { report, err = c.check(ctx) })
+	if served {
+		quietly(func() { report, err = c.check(ctx) })
+	} else {
+		report, err = c.check(ctx)
+	}
 	if err != nil {
 		return report, fmt.Errorf("the copy of %s: %w", path, explain(err))
 	}
@@ -134,18 +136,21 @@ func (c *partialCopy) fillChecked(ctx context.Context, path string, open opener)
 }
 
 // fill copies the database at path as it is at this moment, with what its log holds.
-//
-// All of it is read inside one transaction: SQLite's online backup begins anew
-// whenever another process has committed, unless its own snapshot holds it. Its
-// connection may only read, so closing it neither checkpoints nor deletes a log.
-func (c *partialCopy) fill(ctx context.Context, path string, open opener) error {
-	if err := c.copy(ctx, path, open); err != nil {
+func (c *partialCopy) fill(ctx context.Context, path string, served bool) error {
+	if err := c.copy(ctx, path, served); err != nil {
 		return fmt.Errorf("%s: %w", path, explain(err))
 	}
 	return nil
 }
 
-func (c *partialCopy) copy(ctx context.Context, path string, open opener) (err error) {
+// copy reads all of the database inside one transaction: SQLite's online backup begins anew
+// whenever another process has committed, unless its own snapshot holds it. Its
+// connection may only read, so closing it neither checkpoints nor deletes a log.
+func (c *partialCopy) copy(ctx context.Context, path string, served bool) (err error) {
+	open := openToRead
+	if served {
+		open = openShared
+	}
 	from, err := open(path)
 	if err != nil {
 		return err
@@ -167,7 +172,7 @@ func (c *partialCopy) copy(ctx context.Context, path string, open opener) (err e
 			return err
 		}
 		defer copying.Close() //nolint:errcheck // it always returns nil
-		return c.pace(ctx, copying)
+		return c.copyPages(ctx, copying, served)
 	})
 }
 
@@ -194,18 +199,20 @@ func (c *partialCopy) write(do func(*sqlite.Conn) error) (err error) {
 	return pragma(to, "journal_mode = DELETE")
 }
 
-// pace copies all pages, with rests between that leave processor and disk to the
-// service, shorter ones if the whole would take longer than maxCopying.
-func (c *partialCopy) pace(ctx context.Context, copying *sqlite.Backup) error {
-	began := c.now()
-	for {
+// copyPages copies all pages. Beside a service that runs it rests between, which leaves processor and
+// disk to the service, but not for so long that the whole would take longer than maxCopying.
+func (c *partialCopy) copyPages(ctx context.Context, copying *sqlite.Backup, served bool) error {
+	for began := c.now(); ; {
 		stepBegan := c.now()
 		more, err := copying.Step(pagesAtOnce)
-		if err != nil || !more {
+		if err = firstError(err, ctx.Err()); err != nil || !more {
 			return err
 		}
+		if !served {
+			continue
+		}
 		// Little by little, because one fsync of the whole would hold up the service's.
-		if err := c.file.Sync(); err != nil {
+		if err := writeOut(c.file); err != nil {
 			return err
 		}
 		ended := c.now()

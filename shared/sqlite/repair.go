@@ -45,7 +45,7 @@ func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired,
 		return r, nil
 	}
 	dest := o.file + ".before-repair-" + now().UTC().Format("20060102T150405Z")
-	if _, err := backup(ctx, o.file, openToRead, dest, now, false); err != nil {
+	if _, err := backup(ctx, o.file, false, dest, now, false); err != nil {
 		return r, fmt.Errorf("back up before the repair: %w", err)
 	}
 	r.Backup = dest

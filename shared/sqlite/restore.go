@@ -35,7 +35,7 @@ func Restore(ctx context.Context, src, path string, now func() time.Time) (repor
 		return report, err
 	}
 	defer func() { err = errors.Join(err, c.discard()) }()
-	if report, err = c.fillChecked(ctx, from.file, openToRead); err != nil {
+	if report, err = c.fillChecked(ctx, from.file, false); err != nil {
 		return report, err
 	}
 	for _, step := range o.replaceBy(c) {

@@ -345,7 +345,7 @@ func restoreInPart(t *testing.T, src, path string, steps int) (done bool) {
 		t.Fatal(err)
 	}
 	defer func() { _ = errors.Join(c.file.Close(), c.lock.release()) }()
-	if _, err := c.fillChecked(t.Context(), src, openToRead); err != nil {
+	if _, err := c.fillChecked(t.Context(), src, false); err != nil {
 		t.Fatal(err)
 	}
 	all := o.replaceBy(c)
