@@ -201,7 +201,8 @@ func TestRepairSaysWhatItHasDone(t *testing.T) {
 	db := goodFile(t)
 	runSQL(t, db, "UPDATE tally SET completed = 7")
 	code, stdout, stderr := invoke(t, nil, "check", "--repair", "--db", db)
-	want := regexp.MustCompile(`^found: the tally has .*
+	want := regexp.MustCompile(`^missing: 7 orders that were acknowledged; .*
+found: the tally has .*
 backup: ` + regexp.QuoteMeta(db) + `\.before-repair-[0-9]{8}T[0-9]{6}Z
 changed: tally: .* 7 Completed .* -> .* 0 Completed .*
 (changed: .*\n)*database      .*

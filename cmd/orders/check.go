@@ -61,6 +61,9 @@ func printRepaired(w io.Writer, db string, repaired sqlite.Repaired) error {
 			_, err = fmt.Fprintf(w, format+"\n", args...)
 		}
 	}
+	if repaired.Before.Missing > 0 {
+		line("missing: %d orders that were acknowledged; the numbers agree again, but no repair brings orders back: restore a backup if you did not delete them", repaired.Before.Missing)
+	}
 	if repaired.Backup != "" {
 		for _, finding := range repaired.Before.Findings {
 			line("found: %s", finding)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 // under way end.
 func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	log := newLogger(cfg, stderr)
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.addr)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, network(cfg.addr), cfg.addr)
 	if err != nil {
 		return err // before there is a file
 	}
@@ -49,6 +50,15 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 		err = server.err
 	}
 	return errors.Join(err, server.stop(grace), store.Close())
+}
+
+// network is that of an address: an IPv4 address is not to open the port for IPv6, too, as
+// 0.0.0.0 would.
+func network(addr string) string {
+	if ip, err := netip.ParseAddrPort(addr); err == nil && ip.Addr().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 func newLogger(cfg config, w io.Writer) *slog.Logger {

@@ -39,13 +39,15 @@ const (
 // A server answers from the moment its address is bound: while the store is not open yet, with
 // 503 to everything but the probes.
 type server struct {
-	http          *http.Server
-	api           api.Config // without a store
-	hosts         *hostNames // nil when every Host is answered
-	misdirected   http.Handler
-	backend       atomic.Pointer[backend]
-	stallDeadline atomic.Pointer[time.Time] // nil until the server is to stop
-	connections   connections
+	http        *http.Server
+	api         api.Config // without a store
+	hosts       *hostNames // nil when every Host is answered
+	misdirected http.Handler
+	// warnMisdirected is for the first request alone: it may be a reverse proxy's.
+	warnMisdirected sync.Once
+	backend         atomic.Pointer[backend]
+	stallDeadline   atomic.Pointer[time.Time] // nil until the server is to stop
+	connections     connections
 
 	listener net.Listener
 	done     chan struct{} // closed when no connections are taken any more
@@ -118,6 +120,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		limit(http.NewResponseController(w), *deadline)
 	}
 	if s.hosts != nil && !s.hosts.contain(r.Host) {
+		s.warnMisdirected.Do(func() {
+			s.api.Log.Warn("a request names another host than this service answers to, and gets 421: --trusted-host adds a name")
+		})
 		s.misdirected.ServeHTTP(w, r)
 		return
 	}

@@ -58,7 +58,7 @@ var ErrUndecodable = errors.New("the body could not be decoded")
 
 // ErrMisdirected is for a host to have requests refused with that are meant for another service,
 // see NewRefusing. They are answered with 421.
-var ErrMisdirected = errors.New("the Host header names another service than this one")
+var ErrMisdirected = errors.New("the Host header names another service than this one; --trusted-host adds a name")
 
 // WriteProblem answers a request in the handler's place, for a host that has to:
 // with 500, and with other problems for the errors of package order. The request

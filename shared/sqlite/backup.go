@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -87,6 +89,9 @@ func takePlace(path, dest string) (file string, release func() error, err error)
 	if isSameFile(path, file) {
 		return "", nil, errors.New("is the database itself")
 	}
+	if !missing && !isReplaceable(file) {
+		return "", nil, errors.New("is there, and is no backup of orders: name another file, or remove it")
+	}
 	for _, suffix := range sideFiles {
 		if _, err := os.Lstat(file + suffix); err == nil {
 			return "", nil, fmt.Errorf("is a database that was served and not a backup, for %s%s lies beside it: name another file", dest, suffix)
@@ -102,6 +107,19 @@ func takePlace(path, dest string) (file string, release func() error, err error)
 		return "", nil, errors.Join(err, o.release())
 	}
 	return file, o.release, nil
+}
+
+// isReplaceable reports whether a file is a database of orders, or empty.
+func isReplaceable(file string) bool {
+	f, err := os.Open(file)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	header := make([]byte, 72)
+	n, err := io.ReadFull(f, header)
+	// https://www.sqlite.org/fileformat.html, section 1.3.13
+	return n == 0 && errors.Is(err, io.EOF) || err == nil && binary.BigEndian.Uint32(header[68:]) == applicationID
 }
 
 // isSameFile reports whether both paths lead to one file.

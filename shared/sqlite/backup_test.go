@@ -188,13 +188,14 @@ func (l *createLoad) end() []order.ID {
 // I1.
 func TestABackupTakesThePlaceOfTheLastOneOnlyWhenItFitsTogether(t *testing.T) {
 	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
-	overwrite(t, dest, []byte("the last backup"))
+	last := read(t, path)
+	overwrite(t, dest, last)
 	execute(t, path, "UPDATE tally SET pending = 1")
 	report, err := sqlite.Backup(t.Context(), path, dest, time.Now)
 	if !errors.Is(err, sqlite.ErrFindings) || len(report.Findings) != 1 {
 		t.Errorf("got %+v, %v; want %v and one finding", report, err, sqlite.ErrFindings)
 	}
-	if got := read(t, dest); string(got) != "the last backup" || names(t, dest) != "backup.db" {
+	if got := read(t, dest); !bytes.Equal(got, last) || names(t, dest) != "backup.db" {
 		t.Errorf("the folder has %s, the file %d bytes", names(t, dest), len(got))
 	}
 	execute(t, path, "UPDATE tally SET pending = 0")
@@ -305,5 +306,20 @@ func TestBackupRefusesWhatHoldsNoOrders(t *testing.T) {
 				t.Errorf("left %s", got)
 			}
 		})
+	}
+}
+
+// A mistyped name must not cost a file that has nothing to do with orders.
+func TestABackupTakesThePlaceOfNothingButADatabaseOfOrders(t *testing.T) {
+	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "letter.txt")
+	for _, content := range []string{"Dear Anna", strings.Repeat("Dear Anna, ", 100)} {
+		overwrite(t, dest, []byte(content))
+		if _, err := sqlite.Backup(t.Context(), path, dest, time.Now); err == nil || string(read(t, dest)) != content {
+			t.Errorf("error %v, and %d bytes are there", err, len(read(t, dest)))
+		}
+	}
+	overwrite(t, dest, nil)
+	if _, err := sqlite.Backup(t.Context(), path, dest, time.Now); err != nil {
+		t.Errorf("an empty file: %v", err)
 	}
 }

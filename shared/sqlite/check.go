@@ -25,6 +25,8 @@ type Report struct {
 	// Damaged says that SQLite itself finds the file damaged. The report then has its findings and
 	// nothing else: what is read from such a file says little.
 	Damaged bool
+	// Missing is how many orders fewer there are than the tally has counted.
+	Missing int64
 	// Findings says what does not fit together, a sentence each. It is empty
 	// when everything does.
 	Findings []string
@@ -50,6 +52,9 @@ func Check(ctx context.Context, path string) (Report, error) {
 
 // check makes the process the owner of the file for as long as it is checked.
 func check(ctx context.Context, path string) (report Report, err error) {
+	if err := noLogAlone(path); err != nil {
+		return report, err
+	}
 	o, err := inspect(path)
 	if err != nil {
 		return report, err
@@ -124,6 +129,9 @@ func (c *checker) check() error {
 	version, err := schemaVersion(c.conn)
 	if err != nil {
 		return err
+	}
+	if version == 0 {
+		return errors.New("is empty: serve the file once, which makes it a database of orders")
 	}
 	if known := len(migrations); version < known {
 		return fmt.Errorf("has schema %d, and this program %d: serve the file once, which brings it up to date", version, known)

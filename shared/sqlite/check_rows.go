@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 
@@ -33,7 +34,7 @@ func (c *checker) checkpoints() (err error) {
 
 // orders reads every order, in the order of creation.
 func (c *checker) orders() error {
-	const query = `SELECT seq, id, status, started_at, completed_at, item_ids, length(fingerprint)
+	const query = `SELECT seq, id, status, started_at, completed_at, item_ids, length(fingerprint), total_amount
 		FROM orders WHERE seq >= ? ORDER BY seq`
 	var failed error
 	err := eachRow(c.conn, query, math.MinInt64, func(row *sqlite.Stmt) {
@@ -55,7 +56,11 @@ func (c *checker) orders() error {
 			StartedAt:   timeOf(startedAt),
 			CompletedAt: timeOf(completedAt),
 		}
-		c.report.Tally.Add(order.Change{New: &o}.Tally())
+		counted := o
+		if o.Status != order.Completed {
+			counted.CompletedAt = time.Time{} // the order's status counts, whatever its times say
+		}
+		c.report.Tally.Add(order.Change{New: &counted}.Tally())
 		if startedAt != timeColumn(&o, o.StartedAt) || completedAt != timeColumn(&o, o.CompletedAt) {
 			c.find("%s has a time that is neither set nor marked as unset", o.ID)
 		}
@@ -64,6 +69,9 @@ func (c *checker) orders() error {
 		}
 		if row.ColumnInt64(6) != int64(len(o.Fingerprint)) {
 			c.find("%s has a fingerprint of the wrong length", o.ID)
+		}
+		if amount := row.ColumnInt64(7); amount < 0 || amount > int64(order.MaxAmount) {
+			c.find("%s has a total_amount that no order can have", o.ID)
 		}
 		failed = firstError(failed, c.order(seq, &o))
 	})
@@ -131,9 +139,14 @@ func (c *checker) tally() error {
 		c.find("%v", err)
 		return nil
 	}
-	if err == nil && stored != c.report.Tally {
-		c.find("the tally has %s, but a recount gives %s", tallyText(stored), tallyText(c.report.Tally))
+	if err != nil || stored == c.report.Tally {
+		return err
 	}
+	missing := ""
+	if c.report.Missing = max(stored.Total()-c.report.Tally.Total(), 0); c.report.Missing > 0 {
+		missing = fmt.Sprintf(": %d orders that were acknowledged are missing", c.report.Missing)
+	}
+	c.find("the tally has %s, but a recount gives %s%s", tallyText(stored), tallyText(c.report.Tally), missing)
 	return err
 }
 

@@ -95,3 +95,34 @@ func TestNothingIsAcknowledgedAfterAFileHasGone(t *testing.T) {
 		stops(t, store)
 	}
 }
+
+// F23, I1: a copy that is written over the file leaves it in its place, so nothing but its contents
+// tells: not even the first order is acknowledged that would be mixed with it.
+func TestAFileThatIsOverwrittenStopsTheStore(t *testing.T) {
+	for name, with := range map[string]func(t *testing.T, path string) []byte{
+		"a backup": func(t *testing.T, path string) []byte {
+			backup := filepath.Join(t.TempDir(), "backup.db")
+			if _, err := sqlite.Backup(t.Context(), path, backup, time.Now); err != nil {
+				t.Fatal(err)
+			}
+			return read(t, backup)
+		},
+		"a copy of another life": func(t *testing.T, _ string) []byte { return read(t, fileToCheck(t)) },
+		"nothing":                func(*testing.T, string) []byte { return nil },
+	} {
+		for _, idle := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, idle: %t", name, idle), func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "orders.db")
+				store := openStore(t, path, time.Hour)
+				makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+				overwrite(t, path, with(t, path))
+				if !idle {
+					if _, _, err := store.Create(t.Context(), order.Draft{TakenOverAs: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+						t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
+					}
+				}
+				stops(t, store)
+			})
+		}
+	}
+}

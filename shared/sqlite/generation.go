@@ -28,19 +28,35 @@ var ErrForeignLog = errors.New("is not the file that its log was written for")
 type generation int64
 
 // The lock file holds the generations that the database file may have, a line each: the new
-// one, and while it is being written the one before.
-func readGenerations(beside string) ([]generation, error) {
+// one, and while it is being written the one before; and the word closing from when the
+// log may go.
+func readGenerations(beside string) (list []generation, closing bool, err error) {
 	content, err := os.ReadFile(beside)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, nil
+		return nil, false, nil
 	}
-	var list []generation
 	for field := range strings.FieldsSeq(string(content)) {
 		if n, err := strconv.ParseInt(field, 16, 64); err == nil {
 			list = append(list, generation(n))
 		}
+		closing = closing || field == closingMark
 	}
-	return list, err
+	return list, closing, err
+}
+
+const closingMark = "closing"
+
+// noteClosing is to be called before the last connection is closed, which removes the log.
+func (o *owner) noteClosing() error {
+	file, err := os.OpenFile(o.beside, os.O_WRONLY|os.O_APPEND, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(closingMark + "\n")
+	return errors.Join(err, file.Close())
 }
 
 func writeGenerations(beside string, list ...generation) error {
@@ -60,42 +76,55 @@ func writeGenerations(beside string, list ...generation) error {
 // foreign log cannot be undone. A file that was copied while the same process served it
 // has the process's generation and is not told from the original.
 func (o *owner) checkLog() error {
+	known, closing, err := readGenerations(o.beside)
+	if err != nil {
+		return err
+	}
 	log, err := os.Stat(o.file + "-wal")
-	if errors.Is(err, fs.ErrNotExist) || err == nil && log.Size() == 0 {
+	if errors.Is(err, fs.ErrNotExist) {
+		o.lostLog = len(known) > 0 && !closing
 		return nil
 	}
-	if err != nil {
+	if err != nil || log.Size() == 0 {
 		return err
 	}
 	mode, err := journalMode(o.file)
 	if err != nil {
 		return err
 	}
-	if mode != journalWAL {
-		return o.foreignLog()
+	switch mode {
+	case journalWAL:
+	case journalNone:
+		return logAlone(o.file)
+	default:
+		return o.foreignLog("")
 	}
-	known, err := readGenerations(o.beside)
-	if err != nil || len(known) == 0 {
-		return err // of a release that kept no generations, or the file was moved without its lock file
+	if len(known) == 0 {
+		return nil // of a release that kept no generations, or the file was moved without its lock file
 	}
 	in, err := generationIn(o.file)
 	if err == nil && !slices.Contains(known, in) {
-		err = o.foreignLog()
+		err = o.foreignLog(fmt.Sprintf(". If both files were moved here together, delete %s and try again", o.beside))
 	}
 	return err
 }
 
-func (o *owner) foreignLog() error {
+func (o *owner) foreignLog(otherwise string) error {
 	return fmt.Errorf("%w (%s-wal): another file of that name has left it. "+
-		"If a backup was put back, put it back with: orders restore BACKUP --db %s. "+
-		"If both files were moved here together, delete %s and try again", ErrForeignLog, o.file, o.file, o.beside)
+		"If a backup was put back, put it back with: orders restore BACKUP --db %s%s", ErrForeignLog, o.file, o.file, otherwise)
+}
+
+func logAlone(file string) error {
+	return fmt.Errorf("%w: it is missing or empty, and its log, %s-wal, is there. Put the file back where it was, "+
+		"or restore a backup with: orders restore BACKUP --db %s", ErrForeignLog, file, file)
 }
 
 // What the header of a database file says of its journal: see
 // https://www.sqlite.org/fileformat.html, section 1.3.3.
 const (
-	journalRollback = 1
-	journalWAL      = 2
+	journalNone   = 0 // an empty file
+	journalWAL    = 2 // 1 is a rollback journal
+	journalOffset = 18
 )
 
 // journalMode reads the header. It returns ErrDamaged when the file is not SQLite's. An empty
@@ -110,13 +139,13 @@ func journalMode(file string) (int, error) {
 	_, err = io.ReadFull(f, header)
 	switch {
 	case errors.Is(err, io.EOF):
-		return journalRollback, nil
+		return journalNone, nil
 	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return 0, err
 	case !strings.HasPrefix(string(header), "SQLite format 3\x00"):
 		return 0, ErrDamaged
 	}
-	return int(header[18]), nil
+	return int(header[journalOffset]), nil
 }
 
 // generationIn reads the generation in the database file alone, without its log. It is 0 in
@@ -149,29 +178,29 @@ func openImmutable(file string) (*sqlite.Conn, error) {
 // renewGeneration gives the file a new generation. At each moment the lock file holds the one
 // that the database file has. When somebody reads the file for so long that the log cannot be
 // brought into it, both may go on to hold the one before: then only copies of still
-// earlier lives are told from the file.
-func (w *writer) renewGeneration(o *owner) error {
+// earlier lives are told from the file, and renewed is false.
+func (w *writer) renewGeneration(o *owner) (renewed bool, err error) {
 	old, err := queryInt(w.conn, "SELECT number FROM generation")
 	if err != nil {
-		return err
+		return false, err
 	}
 	var random [8]byte
 	if _, err := io.ReadFull(w.store.cfg.Random, random[:]); err != nil {
-		return fmt.Errorf("read random bytes: %w", err)
+		return false, fmt.Errorf("read random bytes: %w", err)
 	}
 	fresh := generation(binary.NativeEndian.Uint64(random[:]))
 	if err := writeGenerations(o.beside, fresh, generation(old)); err != nil {
-		return err
+		return false, err
 	}
 	args := &sqlitex.ExecOptions{Args: []any{int64(fresh)}}
 	if err := sqlitex.Execute(w.conn, "UPDATE generation SET number = ?", args); err != nil {
-		return err
+		return false, err
 	}
 	emptied, err := emptyLog(w.conn)
 	if err != nil || !emptied {
-		return err
+		return false, err
 	}
-	return writeGenerations(o.beside, fresh)
+	return true, writeGenerations(o.beside, fresh)
 }
 
 // emptyLog brings the log into the file, and reports whether nothing of it is left.

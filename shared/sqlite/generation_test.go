@@ -3,8 +3,10 @@ package sqlite_test
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -128,5 +130,60 @@ func TestTheGenerationIsKnownWhileItIsRenewed(t *testing.T) {
 
 	store = openStore(t, copied, time.Hour)
 	waitForCount(t, store, order.Completed, 1)
+	closeStore(t, store)
+}
+
+// F23: a file whose log was deleted after a crash cannot be told from one that another program has
+// closed in good order: it is served, and the log of the service says so.
+func TestALogThatIsGoneIsTold(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil func(path string) error
+		told  bool
+	}{
+		"deleted after a crash": {func(path string) error { return os.Remove(path + "-wal") }, true},
+		"there after a crash":   {func(string) error { return nil }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := leftBehind(t)
+			if err := test.spoil(path); err != nil {
+				t.Fatal(err)
+			}
+			var log bytes.Buffer
+			for i, told := range []bool{test.told, false} { // the second time after it was closed
+				log.Reset()
+				cfg := storeConfig(path, time.Hour)
+				cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+				store, err := sqlite.Open(t.Context(), cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				closeStore(t, store)
+				if got := strings.Contains(log.String(), "its log is gone"); got != told {
+					t.Errorf("start %d: log %q", i+1, &log)
+				}
+			}
+		})
+	}
+}
+
+// F23: a database that is missing while its log is there was moved, not given up.
+func TestALogWithoutItsFileIsLeftAlone(t *testing.T) {
+	path := leftBehind(t)
+	if err := os.Rename(path, path+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := tryOpen(t, path); !errors.Is(err, sqlite.ErrForeignLog) || !strings.Contains(err.Error(), "missing or empty") {
+			t.Errorf("Open: %v", err)
+		}
+		if _, err := sqlite.Check(t.Context(), path); !errors.Is(err, sqlite.ErrForeignLog) {
+			t.Errorf("Check: %v", err)
+		}
+	}
+	if err := os.Rename(path+".moved", path); err != nil {
+		t.Fatalf("a file is in its place: %v", err)
+	}
+	store := openStore(t, path, time.Hour)
+	waitForCount(t, store, order.Completed, 2)
 	closeStore(t, store)
 }

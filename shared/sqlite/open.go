@@ -70,20 +70,25 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 	if s.conn, err = openWriter(ctx, s.owner.file); err != nil {
 		return nil, err
 	}
+	if s.owner.lostLog {
+		s.cfg.Log.Warn("the service before did not close the database, and its log is gone: another program has brought it into the file, or orders are lost", "log", s.owner.file+"-wal")
+	}
 	w := &writer{store: s, conn: s.conn, queue: queue{processing: s.cfg.ProcessingTime}}
 	if err := w.load(); err != nil {
 		return nil, err
 	}
-	if err := w.renewGeneration(s.owner); err != nil {
+	renewed, err := w.renewGeneration(s.owner)
+	if err != nil {
 		return nil, err
 	}
 	if s.index, err = os.Open(s.owner.file + "-shm"); err != nil {
 		return nil, err
 	}
 	w.fence.index = s.index
-	if s.files, err = watchFiles(s.owner.file); err != nil {
+	if s.files, err = watchFiles(s.conn, s.database, s.owner.file, renewed); err != nil {
 		return nil, err
 	}
+	w.buffer = s.files.newBuffer()
 	if now := s.cfg.Now(); !plausible(now) {
 		return nil, fmt.Errorf("cannot be served while the machine's clock says %s: set the clock", now.UTC().Format(time.RFC3339))
 	}
@@ -101,13 +106,20 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 // own makes the file if there is none, and this process its owner. It returns
 // ErrForeignLog when the log beside it is not its own.
 func (s *Store) own() (err error) {
+	if err := noLogAlone(s.cfg.Path); err != nil {
+		return err
+	}
 	if err := makeFile(s.cfg.Path); err != nil {
 		return err
 	}
 	if s.owner, err = own(s.cfg.Path); err != nil {
 		return err
 	}
-	return s.owner.checkLog()
+	if err := s.owner.checkLog(); err != nil {
+		return err
+	}
+	s.database, err = os.Open(s.owner.file)
+	return err
 }
 
 // openWriter opens the connection that makes all changes and brings the schema
@@ -160,11 +172,16 @@ func (s *Store) release() (err error) {
 	if s.readers != nil {
 		err = s.readers.Close()
 	}
+	if s.files != nil {
+		err = errors.Join(err, s.owner.noteClosing())
+	}
 	if s.conn != nil {
 		err = errors.Join(err, s.conn.Close())
 	}
-	if s.index != nil {
-		err = errors.Join(err, s.index.Close())
+	for _, file := range []*os.File{s.index, s.database} {
+		if file != nil {
+			err = errors.Join(err, file.Close())
+		}
 	}
 	if s.owner != nil {
 		err = errors.Join(err, s.owner.release())
@@ -176,7 +193,7 @@ func (s *Store) release() (err error) {
 func explain(err error) error {
 	code := sqlite.ErrCode(err)
 	switch primary := code.ToPrimary(); {
-	case primary == sqlite.ResultNotADB, primary == sqlite.ResultCorrupt:
+	case primary == sqlite.ResultNotADB, primary == sqlite.ResultCorrupt, primary == sqlite.ResultError && isSQLite(err):
 		return fmt.Errorf("%w (%w)", ErrDamaged, err)
 	case primary == sqlite.ResultBusy, primary == sqlite.ResultLocked:
 		return fmt.Errorf("%w (%w)", ErrInUse, err)

@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"zombiezen.com/go/sqlite"
 )
 
 // An owner is this process's right to a database file. Nobody else has it until the
@@ -22,6 +25,9 @@ type owner struct {
 	file   string // the database file, links resolved: SQLite has its log beside it
 	locks  []*flock.Flock
 	beside string // the path of the lock beside the file
+
+	// lostLog is whether whoever had the file before did not close it, and there is no log.
+	lostLog bool
 }
 
 // lockSuffix is what the name of the lock beside the file adds to the file's.
@@ -62,6 +68,23 @@ func makeFile(path string) error {
 		return failed.Err
 	}
 	return errors.Join(err, file.Close())
+}
+
+// noLogAlone returns ErrForeignLog when a log with contents lies where there is no database.
+func noLogAlone(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if target, err := os.Readlink(path); err == nil {
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(path), target)
+		}
+		path = target
+	}
+	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
+		return logAlone(path)
+	}
+	return nil
 }
 
 // own makes this process the owner of a file that is there. It returns ErrInUse when another
@@ -172,32 +195,57 @@ func checkOneName(file string) error {
 // companions are the files that SQLite and the lock have beside the database file.
 var companions = []string{"-wal", "-shm", lockSuffix}
 
-// A watch tells whether the files, the database first, are still those that were opened,
-// each in its place.
-type watch []watched
+// A watch tells whether the files are still those that were opened, each in its place, and
+// whether the database file still has the contents of this life.
+type watch struct {
+	files    []watched // the database first
+	database *os.File  // a descriptor that outlives SQLite's
+	// page is the one that holds the generation, at that offset: nothing changes it before the
+	// next start. It is empty when the log could not be brought into the file.
+	page   []byte
+	offset int64
+}
 
 type watched struct {
 	path   string
 	opened fs.FileInfo
 }
 
-func watchFiles(file string) (watch, error) {
-	var w watch
+// watchFiles begins to watch the files of a database; renewed is whether the
+// file itself has the new generation.
+func watchFiles(conn *sqlite.Conn, database *os.File, file string, renewed bool) (*watch, error) {
+	w := &watch{database: database}
 	for _, suffix := range append([]string{""}, companions...) {
 		info, err := os.Stat(file + suffix)
 		if err != nil {
 			return nil, err
 		}
-		w = append(w, watched{file + suffix, info})
+		w.files = append(w.files, watched{file + suffix, info})
 	}
-	return w, nil
+	if !renewed {
+		return w, nil
+	}
+	size, err := queryInt(conn, "PRAGMA page_size")
+	if err != nil {
+		return nil, err
+	}
+	number, err := queryInt(conn, "SELECT rootpage FROM sqlite_schema WHERE name = 'generation'")
+	if err != nil {
+		return nil, err
+	}
+	w.page, w.offset = make([]byte, size), (number-1)*size
+	_, err = database.ReadAt(w.page, w.offset)
+	return w, err
 }
 
-// check returns a brokenError when a file was deleted or replaced, or has got a second
-// name. SQLite would go on with the open one, and all that it takes would be gone with the
-// process, or be overwritten by others.
-func (w watch) check() error {
-	for i, f := range w {
+// newBuffer returns what check needs, for one goroutine.
+func (w *watch) newBuffer() []byte { return make([]byte, max(len(w.page), 2)) }
+
+// check returns a brokenError when a file was deleted or replaced, has got a second name, or was
+// overwritten. SQLite would go on with the open one, and all that it takes would be gone
+// with the process, or be mixed with what others have written.
+func (w *watch) check(buffer []byte) error {
+	for i, f := range w.files {
 		info, err := os.Stat(f.path)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, f.opened) {
 			return &brokenError{f.path + " was deleted or replaced", nil}
@@ -205,6 +253,16 @@ func (w watch) check() error {
 		if err == nil && i == 0 && links(info) > 1 {
 			return &brokenError{f.path, errLinked}
 		}
+	}
+	journal := buffer[:2]
+	_, err := w.database.ReadAt(journal, journalOffset)
+	whole := err == nil && journal[0] == journalWAL
+	if whole && len(w.page) > 0 {
+		_, err = w.database.ReadAt(buffer, w.offset)
+		whole = err == nil && bytes.Equal(buffer, w.page)
+	}
+	if !whole && (err == nil || errors.Is(err, io.EOF)) {
+		return &brokenError{w.files[0].path + " was overwritten by another program", nil}
 	}
 	return nil
 }
@@ -217,13 +275,14 @@ func (s *Store) watch() {
 	defer close(s.watched)
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
+	buffer := s.files.newBuffer()
 	for {
 		select {
 		case <-s.stopped:
 			return
 		case <-ticker.C:
 			s.clock.wall(s.cfg.Now())
-			s.stopIf(s.files.check())
+			s.stopIf(s.files.check(buffer))
 			if s.health.isFailing() {
 				s.signal() // for a probe
 			}

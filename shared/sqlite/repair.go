@@ -49,6 +49,9 @@ func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired,
 		return r, fmt.Errorf("back up before the repair: %w", err)
 	}
 	r.Backup = dest
+	if err := o.noteClosing(); err != nil {
+		return failed(err)
+	}
 	if r.Changes, err = recompute(ctx, o.file, r.Before.Tally); err != nil {
 		return failed(err)
 	}
@@ -132,7 +135,11 @@ func (r *recomputation) addKeys() error {
 	if err != nil {
 		return err
 	}
-	added := 0
+	merged, err := checkpoint(r.conn, keysMark)
+	if err != nil {
+		return err
+	}
+	added, waited := 0, 0
 	var failed error
 	err = eachRow(r.conn, "SELECT seq, id FROM orders WHERE seq >= ? ORDER BY seq", math.MinInt64, func(row *sqlite.Stmt) {
 		seq, id := row.ColumnInt64(0), order.ID(idPrefix+row.ColumnText(1))
@@ -142,10 +149,17 @@ func (r *recomputation) addKeys() error {
 		insert.BindText(1, row.ColumnText(1))
 		insert.BindInt64(2, seq)
 		failed = exec(insert)
-		added += r.conn.Changes()
+		if seq > merged {
+			waited += r.conn.Changes()
+		} else {
+			added += r.conn.Changes()
+		}
 	})
 	if added > 0 {
 		r.changed("keys: %d that were missing added", added)
+	}
+	if waited > 0 {
+		r.changed("keys: %d recent ones added, which a service holds in memory", waited)
 	}
 	return firstError(err, failed)
 }

@@ -23,9 +23,9 @@ var repairs = []struct {
 	{"no tally", "DELETE FROM tally", []string{"tally: missing -> 0 Pending, 2 Processing, 3 Completed"}},
 	{"a checkpoint that passes over an order", "UPDATE checkpoints SET seq = n5 WHERE name = 'finished'", []string{`checkpoint "finished": `}},
 	{"a checkpoint beyond the last order", "UPDATE checkpoints SET seq = n5 + 1 WHERE name = 'keys'", []string{"keys: 1 that were missing added"}},
-	{"a key that is missing", "DELETE FROM keys", []string{"keys: 2 that were missing added"}},
+	{"a key that is missing", "DELETE FROM keys", []string{"keys: 1 that were missing added", "keys: 1 recent ones added"}},
 	{"a key that leads to another order", "UPDATE keys SET seq = n1", []string{
-		"keys: 1 that lead to no order of theirs removed", "keys: 2 that were missing added",
+		"keys: 1 that lead to no order of theirs removed", "keys: 1 that were missing added",
 	}},
 	{"a key that leads nowhere", "INSERT INTO keys VALUES ('A', 7)", []string{"keys: 1 that lead to no order of theirs removed"}},
 	{"an order deleted by hand", "DELETE FROM orders WHERE seq = n2", []string{"tally: ", "keys: 1 that lead to no order of theirs removed"}},
@@ -129,5 +129,19 @@ func TestRepairRefusesAFileThatIsServed(t *testing.T) {
 	serveFile(t, path)
 	if _, err := sqlite.Repair(t.Context(), path, time.Now); err == nil || !strings.Contains(err.Error(), sqlite.ErrInUse.Error()) {
 		t.Errorf("error %v, not %v", err, sqlite.ErrInUse)
+	}
+}
+
+// I9: an order that somebody has set back is counted by its status, whatever its times say, so that
+// the tally can be written and the rest is mended.
+func TestARepairCountsAnOrderByItsStatus(t *testing.T) {
+	path := fileToCheck(t)
+	execute(t, path, "UPDATE orders SET status = 0 WHERE seq = n1; UPDATE tally SET processing = 9")
+	repaired, err := sqlite.Repair(t.Context(), path, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := [...]int64{1, 2, 2}; repaired.After.Tally.ByStatus != want || len(repaired.After.Findings) != 1 {
+		t.Errorf("after the repair %+v", repaired.After)
 	}
 }

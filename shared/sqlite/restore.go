@@ -108,6 +108,9 @@ func (o *owner) replaceBy(c *partialCopy) []func() error {
 func (o *owner) foldLog() error {
 	err := o.checkLog()
 	if err == nil {
+		err = o.noteClosing()
+	}
+	if err == nil {
 		err = checkpointAndClose(o.file)
 	}
 	switch {

@@ -23,6 +23,7 @@ type writer struct {
 	last  int64 // the highest seq given so far
 
 	fence       fence
+	buffer      []byte    // for the watch over the files
 	finished    int64     // the checkpoint "finished"
 	nextMark    time.Time // when to look whether it has moved
 	nextReport  time.Time // when to tell again of orders that cannot be advanced
@@ -105,7 +106,7 @@ func (w *writer) transact(t *tx, g *group, runs []run) {
 	if err == nil {
 		// What is committed to files that have gone is gone with the process: it is not
 		// acknowledged.
-		err = w.store.files.check()
+		err = w.store.files.check(w.buffer)
 	}
 	w.store.health.end()
 	if err != nil {
