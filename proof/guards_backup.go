@@ -191,8 +191,8 @@ var backupGuards = []guard{
 		name:  "a repair lets no checkpoint pass over an order",
 		holds: "I4 I13",
 		file:  "shared/sqlite/repair.go",
-		old:   `FROM orders WHERE status <> 2"`,
-		new:   `FROM orders WHERE status > 2"`,
+		old:   `FROM orders WHERE status <> 2 AND seq > 0"`,
+		new:   `FROM orders WHERE status > 2 AND seq > 0"`,
 		test:  "TestRepairMends",
 	},
 }

@@ -29,7 +29,7 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	server.start(listener)
 	store, err := sqlite.Open(ctx, sqlite.Config{
 		Path: cfg.db, ProcessingTime: cfg.processingTime,
-		Now: time.Now, Elapsed: sqlite.Elapsed, Random: bufio.NewReader(rand.Reader), Log: log,
+		Now: time.Now, Elapsed: elapsed, Random: bufio.NewReader(rand.Reader), Log: log,
 	})
 	if err != nil {
 		return errors.Join(err, server.http.Close())

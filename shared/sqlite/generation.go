@@ -1,11 +1,11 @@
 package sqlite
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,8 +17,8 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 )
 
-// ErrForeignLog: the log beside the file was not written for it, as after a backup was put
-// back beside the log of the file before. SQLite would mix the two.
+// ErrForeignLog says that the log beside the file was not written for it, as after a backup was
+// put back beside the log of the file before. SQLite would mix the two.
 var ErrForeignLog = errors.New("is not the file that its log was written for")
 
 // A generation is a random number, new at each start of a service. It is written into the
@@ -35,7 +35,7 @@ func readGenerations(beside string) ([]generation, error) {
 		return nil, nil
 	}
 	var list []generation
-	for _, field := range strings.Fields(string(content)) {
+	for field := range strings.FieldsSeq(string(content)) {
 		if n, err := strconv.ParseInt(field, 16, 64); err == nil {
 			list = append(list, generation(n))
 		}
@@ -105,7 +105,7 @@ func journalMode(file string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written
 	header := make([]byte, 20)
 	_, err = io.ReadFull(f, header)
 	switch {
@@ -155,7 +155,11 @@ func (w *writer) renewGeneration(o *owner) error {
 	if err != nil {
 		return err
 	}
-	fresh := generation(rand.Int64())
+	var random [8]byte
+	if _, err := io.ReadFull(w.store.cfg.Random, random[:]); err != nil {
+		return fmt.Errorf("read random bytes: %w", err)
+	}
+	fresh := generation(binary.NativeEndian.Uint64(random[:]))
 	if err := writeGenerations(o.beside, fresh, generation(old)); err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func (r *recomputation) writeCheckpoints() error {
 	if err != nil {
 		return err
 	}
-	finished, err := queryInt(r.conn, "SELECT coalesce(min(seq) - 1, (SELECT max(seq) FROM orders), 0) FROM orders WHERE status <> 2")
+	finished, err := queryInt(r.conn, "SELECT coalesce(min(seq) - 1, (SELECT max(seq) FROM orders), 0) FROM orders WHERE status <> 2 AND seq > 0")
 	if err != nil {
 		return err
 	}

@@ -29,9 +29,9 @@ type Config struct {
 	Now func() time.Time
 	// Elapsed, which may be nil, is the time since some fixed moment, by a clock that nobody sets
 	// and that counts the machine's sleep. With it, a step of the wall clock does not date orders
-	// before it has held for 10 s. See Elapsed, the function.
+	// before it has held for 10 s.
 	Elapsed func() time.Duration
-	// Random makes ids impossible to guess.
+	// Random makes ids impossible to guess, and generations different.
 	Random io.Reader
 	Log    *slog.Logger
 }
