@@ -139,7 +139,7 @@ schemathesis: build .tools/schemathesis/bin/schemathesis ## Send the service wha
 	clients/with-service.sh .tools/schemathesis/bin/schemathesis --config-file clients/schemathesis/schemathesis.toml run openapi.yaml --checks all
 
 .PHONY: bench
-bench: ## Measure the service under load and write bench/results.md; takes about 25 minutes
+bench: ## Measure the service under load and write bench/results.md; takes about 35 minutes
 	go run ./bench
 
 .PHONY: bench-short

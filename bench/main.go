@@ -1,7 +1,7 @@
 // Command bench measures the service against its goals and writes what it found
 // to bench/results.md. Run it from the root of the module:
 //
-//	go run ./bench          everything, in full: about 25 minutes
+//	go run ./bench          everything, in full: about 35 minutes
 //	go run ./bench -short   the same in small, for continuous integration
 //	go run ./bench -soak 30m
 //	                        one service under one rate: does it stay flat?

@@ -15,6 +15,7 @@ type sizes struct {
 	firstRates       []int         // of the climb, creates a second
 	rateStep         int           // after them, and how far it is from one to the next
 	slowLoad         time.Duration // each time, without slow clients and with them
+	backupRounds     int           // without backups and with them in turn
 	backupLoad       time.Duration // each time, without backups and with them
 	backupEvery      time.Duration
 	lives            time.Duration
@@ -26,15 +27,15 @@ type sizes struct {
 	starts           int           // of each kind; their median counts
 }
 
-// full is what the goals are meant for: about 25 minutes.
+// full is what the goals are meant for: about 35 minutes.
 var full = sizes{
 	form:   "full",
 	rounds: 5, warmUp: time.Second, creating: 3 * time.Second,
 	keyed: 10 * time.Second, keys: 300_000,
 	openLoop: time.Minute,
 	climbing: 10 * time.Second, firstRates: []int{1_000, 2_000}, rateStep: 5_000,
-	slowLoad:   12 * time.Second,
-	backupLoad: 5 * time.Minute, backupEvery: 10 * time.Second,
+	slowLoad:     12 * time.Second,
+	backupRounds: 1, backupLoad: 5 * time.Minute, backupEvery: 10 * time.Second,
 	lives: time.Minute, livesProcessing: 5 * time.Second,
 	committing: 5 * time.Second,
 	largeFile:  1_000_000, unfinished: 700_000,
@@ -49,8 +50,8 @@ var short = sizes{
 	keyed: 1500 * time.Millisecond, keys: 300_000,
 	openLoop: 2 * time.Second,
 	climbing: time.Second, firstRates: []int{1_000}, rateStep: 20_000,
-	slowLoad:   2 * time.Second,
-	backupLoad: 4 * time.Second, backupEvery: time.Second,
+	slowLoad:     2 * time.Second,
+	backupRounds: 3, backupLoad: 2 * time.Second, backupEvery: time.Second,
 	lives: 3 * time.Second, livesProcessing: time.Second,
 	committing: time.Second,
 	largeFile:  100_000, unfinished: 50_000,
