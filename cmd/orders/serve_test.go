@@ -139,7 +139,7 @@ func TestPortInUseLeavesNoFileAndAnOldOneFree(t *testing.T) {
 	old, fresh := goodFile(t), filepath.Join(t.TempDir(), "orders.db")
 	for _, db := range []string{old, fresh} {
 		code, stdout, stderr := invoke(t, nil, "serve", "--addr", addr, "--db", db)
-		want := fmt.Sprintf("orders: listen tcp %s: bind: address already in use\n", addr)
+		want := fmt.Sprintf("orders: listen tcp4 %s: bind: address already in use\n", addr)
 		if code != exitFailed || stdout != "" || stderr != want {
 			t.Errorf("exit code %d, %q, %q; want 1 and %q", code, stdout, stderr, want)
 		}
