@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 )
 
 // hostNames are the names under which a service is asked that only this machine can reach. A web
@@ -11,6 +12,7 @@ import (
 // lets it read and create orders. The Host header still has the page's name.
 type hostNames struct {
 	trusted map[string]bool // in lower case, besides those of the loopback
+	last    atomic.Pointer[string]
 }
 
 // newHostNames returns the names that a service at that address answers to, nil for all names: it
@@ -19,7 +21,7 @@ func newHostNames(addr net.Addr, trusted string) *hostNames {
 	if !isLoopback(addr) && trusted == "" {
 		return nil
 	}
-	names := &hostNames{map[string]bool{}}
+	names := &hostNames{trusted: map[string]bool{}}
 	for name := range strings.SplitSeq(trusted, ",") {
 		names.trusted[hostName(name)] = true
 	}
@@ -34,6 +36,17 @@ func isLoopback(addr net.Addr) bool {
 
 // contain reports whether a request with that Host header is for this service.
 func (n *hostNames) contain(host string) bool {
+	if last := n.last.Load(); last != nil && *last == host {
+		return true // most requests have the Host of the one before
+	}
+	found := n.find(host)
+	if found {
+		n.last.Store(&host)
+	}
+	return found
+}
+
+func (n *hostNames) find(host string) bool {
 	name := host
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
 		name = host[:i]

@@ -115,6 +115,8 @@ func (s *server) health(ctx context.Context) error {
 
 // ServeHTTP implements http.Handler.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.connections.requests.Add(1)
+	defer s.connections.requests.Add(-1)
 	if deadline := s.stallDeadline.Load(); deadline != nil {
 		w.Header().Set("Connection", "close")
 		limit(http.NewResponseController(w), *deadline)
@@ -156,51 +158,51 @@ func (s *server) stop(grace time.Duration) error {
 	return err
 }
 
-// connections knows what each connection of a server is doing.
+// connections knows the connections of a server, and how many requests it is answering. It is
+// asked for little: each request pays for it.
 type connections struct {
-	mu     sync.Mutex
-	states map[net.Conn]http.ConnState
+	requests atomic.Int64
+
+	mu   sync.Mutex
+	open map[net.Conn]bool
 }
 
 // note is told by the server of each change.
 func (c *connections) note(conn net.Conn, state http.ConnState) {
+	if state != http.StateNew && state != http.StateClosed {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if state == http.StateClosed {
-		delete(c.states, conn)
+		delete(c.open, conn)
 		return
 	}
-	if c.states == nil {
-		c.states = map[net.Conn]http.ConnState{}
+	if c.open == nil {
+		c.open = map[net.Conn]bool{}
 	}
-	c.states[conn] = state
+	c.open[conn] = true
 }
 
 func (c *connections) any() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.states) > 0
+	return len(c.open) > 0
 }
 
-// attrs says for the log how many connections there are, and what they are doing.
+// attrs says for the log how many connections there are, and how many requests are being
+// answered; on the other connections one may be on its way.
 func (c *connections) attrs() []any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	count := map[http.ConnState]int{}
-	for _, state := range c.states {
-		count[state]++
-	}
-	return []any{
-		"connections", len(c.states), "requests_under_way", count[http.StateActive],
-		"no_request_yet", count[http.StateNew], "idle", count[http.StateIdle],
-	}
+	return []any{"connections", len(c.open), "requests_under_way", c.requests.Load()}
 }
 
 // limit bounds what clients may take to send their requests, and to read the answers.
 func (c *connections) limit(deadline time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for conn := range c.states {
+	for conn := range c.open {
 		limit(conn, deadline)
 	}
 }
