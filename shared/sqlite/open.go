@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -73,21 +72,17 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 	if s.owner.lostLog {
 		s.cfg.Log.Warn("the service before did not close the database, and its log is gone: another program has brought it into the file, or orders are lost", "log", s.owner.file+"-wal")
 	}
-	w := &writer{store: s, conn: s.conn, queue: queue{processing: s.cfg.ProcessingTime}}
-	if err := w.load(); err != nil {
+	if s.files, err = openWatch(s.owner.file); err != nil {
 		return nil, err
 	}
-	renewed, err := w.renewGeneration(s.owner)
-	if err != nil {
+	w := &writer{store: s, conn: s.conn, queue: queue{processing: s.cfg.ProcessingTime}, fence: fence{index: s.files.index}}
+	if err := w.loadFenced(); err != nil {
 		return nil, err
 	}
-	if s.index, err = os.Open(s.owner.file + "-shm"); err != nil {
+	if s.files.generation, err = w.renewGeneration(s.owner, s.files.database); err != nil {
 		return nil, err
 	}
-	w.fence.index = s.index
-	if s.files, err = watchFiles(s.conn, s.database, s.owner.file, renewed); err != nil {
-		return nil, err
-	}
+	w.fence.own = true
 	w.buffer = s.files.newBuffer()
 	if now := s.cfg.Now(); !plausible(now) {
 		return nil, fmt.Errorf("cannot be served while the machine's clock says %s: set the clock", now.UTC().Format(time.RFC3339))
@@ -115,11 +110,7 @@ func (s *Store) own() (err error) {
 	if s.owner, err = own(s.cfg.Path); err != nil {
 		return err
 	}
-	if err := s.owner.checkLog(); err != nil {
-		return err
-	}
-	s.database, err = os.Open(s.owner.file)
-	return err
+	return s.owner.checkLog()
 }
 
 // openWriter opens the connection that makes all changes and brings the schema
@@ -178,10 +169,8 @@ func (s *Store) release() (err error) {
 	if s.conn != nil {
 		err = errors.Join(err, s.conn.Close())
 	}
-	for _, file := range []*os.File{s.index, s.database} {
-		if file != nil {
-			err = errors.Join(err, file.Close())
-		}
+	if s.files != nil {
+		err = errors.Join(err, s.files.close())
 	}
 	if s.owner != nil {
 		err = errors.Join(err, s.owner.release())

@@ -2,8 +2,8 @@ package sqlite
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"zombiezen.com/go/sqlite"
 )
 
 // An owner is this process's right to a database file. Nobody else has it until the
@@ -180,13 +179,13 @@ func (o *owner) release() (err error) {
 	return err
 }
 
-var errLinked = errors.New("has more than one name (hard links): SQLite keeps its log beside one of them " +
+var errLinked = errors.New("has more than one name (hard links), or none: SQLite keeps its log beside one of them " +
 	"and would not find it by another; remove all names but one, or serve a copy")
 
 // checkOneName returns errLinked when the file has a hard link.
 func checkOneName(file string) error {
 	info, err := os.Stat(file)
-	if err == nil && links(info) > 1 {
+	if err == nil && links(info) != 1 {
 		err = errLinked
 	}
 	return err
@@ -196,14 +195,12 @@ func checkOneName(file string) error {
 var companions = []string{"-wal", "-shm", lockSuffix}
 
 // A watch tells whether the files are still those that were opened, each in its place, and
-// whether the database file still has the contents of this life.
+// whether database and log still have the contents of this life.
 type watch struct {
-	files    []watched // the database first
-	database *os.File  // a descriptor that outlives SQLite's
-	// page is the one that holds the generation, at that offset: nothing changes it before the
-	// next start. It is empty when the log could not be brought into the file.
-	page   []byte
-	offset int64
+	files []watched // the database first
+	// Descriptors that outlive SQLite's.
+	database, log, index *os.File
+	generation           generation // empty when the log could not be brought into the file
 }
 
 type watched struct {
@@ -211,35 +208,37 @@ type watched struct {
 	opened fs.FileInfo
 }
 
-// watchFiles begins to watch the files of a database; renewed is whether the
-// file itself has the new generation.
-func watchFiles(conn *sqlite.Conn, database *os.File, file string, renewed bool) (*watch, error) {
-	w := &watch{database: database}
+// openWatch begins to watch the files of a database that SQLite has open.
+func openWatch(file string) (w *watch, err error) {
+	w = &watch{}
 	for _, suffix := range append([]string{""}, companions...) {
 		info, err := os.Stat(file + suffix)
 		if err != nil {
-			return nil, err
+			return w, err
 		}
 		w.files = append(w.files, watched{file + suffix, info})
 	}
-	if !renewed {
-		return w, nil
+	if w.database, err = os.Open(file); err == nil {
+		w.log, err = os.Open(file + "-wal")
 	}
-	size, err := queryInt(conn, "PRAGMA page_size")
-	if err != nil {
-		return nil, err
+	if err == nil {
+		w.index, err = os.Open(file + "-shm")
 	}
-	number, err := queryInt(conn, "SELECT rootpage FROM sqlite_schema WHERE name = 'generation'")
-	if err != nil {
-		return nil, err
-	}
-	w.page, w.offset = make([]byte, size), (number-1)*size
-	_, err = database.ReadAt(w.page, w.offset)
 	return w, err
 }
 
+// close is for after SQLite has closed its own descriptors.
+func (w *watch) close() (err error) {
+	for _, file := range []*os.File{w.database, w.log, w.index} {
+		if file != nil {
+			err = errors.Join(err, file.Close())
+		}
+	}
+	return err
+}
+
 // newBuffer returns what check needs, for one goroutine.
-func (w *watch) newBuffer() []byte { return make([]byte, max(len(w.page), 2)) }
+func (w *watch) newBuffer() []byte { return make([]byte, max(len(w.generation.page), 2*indexHeader)) }
 
 // check returns a brokenError when a file was deleted or replaced, has got a second name, or was
 // overwritten. SQLite would go on with the open one, and all that it takes would be gone
@@ -247,22 +246,84 @@ func (w *watch) newBuffer() []byte { return make([]byte, max(len(w.page), 2)) }
 func (w *watch) check(buffer []byte) error {
 	for i, f := range w.files {
 		info, err := os.Stat(f.path)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, f.opened) {
-			return &brokenError{f.path + " was deleted or replaced", nil}
+		if err != nil || !os.SameFile(info, f.opened) {
+			return &brokenError{f.path + " was deleted or replaced", err}
 		}
-		if err == nil && i == 0 && links(info) > 1 {
+		if i == 0 && links(info) != 1 {
 			return &brokenError{f.path, errLinked}
 		}
 	}
-	journal := buffer[:2]
-	_, err := w.database.ReadAt(journal, journalOffset)
-	whole := err == nil && journal[0] == journalWAL
-	if whole && len(w.page) > 0 {
-		_, err = w.database.ReadAt(buffer, w.offset)
-		whole = err == nil && bytes.Equal(buffer, w.page)
+	if err := w.checkDatabase(buffer); err != nil {
+		return &brokenError{w.files[0].path + " was overwritten by another program", err}
 	}
-	if !whole && (err == nil || errors.Is(err, io.EOF)) {
-		return &brokenError{w.files[0].path + " was overwritten by another program", nil}
+	if err := w.checkWAL(buffer); err != nil {
+		return &brokenError{w.files[1].path + " was overwritten by another program", err}
+	}
+	return nil
+}
+
+// checkDatabase looks for the bytes in the database file that this life does not change.
+func (w *watch) checkDatabase(buffer []byte) error {
+	journal := buffer[:1]
+	if _, err := w.database.ReadAt(journal, journalOffset); err != nil {
+		return err
+	}
+	if journal[0] != journalWAL {
+		return errors.New("it has another journal mode")
+	}
+	page := buffer[:len(w.generation.page)]
+	if len(page) == 0 {
+		return nil
+	}
+	if _, err := w.database.ReadAt(page, w.generation.offset); err != nil {
+		return err
+	}
+	if !bytes.Equal(page, w.generation.page) {
+		return errors.New("it has another generation")
+	}
+	return nil
+}
+
+// Of the log and of its index: see https://www.sqlite.org/walformat.html.
+const (
+	indexHeader    = 96 // bytes: the same 48 twice, unless somebody is writing
+	indexPageSize  = 14 // offset of the size of a page, 1 for 64 KiB
+	indexFrames    = 16 // offset of the number of frames in the log
+	indexSalts     = 32 // offset of the salts of the log
+	logHeader      = 32
+	logFrameHeader = 24
+	logSalts       = 16
+)
+
+// checkWAL compares the log with its index, which is in the memory of all who use it. When the
+// index changes meanwhile, somebody is writing, and the next call will tell.
+func (w *watch) checkWAL(buffer []byte) error {
+	index, again := buffer[:indexHeader], buffer[indexHeader:2*indexHeader]
+	if _, err := w.index.ReadAt(index, 0); err != nil || !bytes.Equal(index[:indexHeader/2], index[indexHeader/2:]) {
+		return err
+	}
+	frames := int64(binary.NativeEndian.Uint32(index[indexFrames:]))
+	if frames == 0 {
+		return nil
+	}
+	var log [logSalts + 8]byte
+	_, failed := w.log.ReadAt(log[:], 0)
+	info, err := w.log.Stat()
+	if err != nil {
+		return err
+	}
+	if _, err := w.index.ReadAt(again, 0); err != nil || !bytes.Equal(index, again) {
+		return err
+	}
+	if failed != nil {
+		return failed
+	}
+	page := int64(binary.NativeEndian.Uint16(index[indexPageSize:]))
+	if page == 1 {
+		page = maxPage
+	}
+	if info.Size() < logHeader+frames*(logFrameHeader+page) || !bytes.Equal(log[logSalts:], index[indexSalts:indexSalts+8]) {
+		return errors.New("it is not the log that was written")
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,17 +54,15 @@ func (c Config) validate() error {
 // A Store is an open database file. It implements order.Store and
 // order.MetricsReader, and works orders off in the background until Close.
 type Store struct {
-	cfg   Config
-	owner *owner
-	files *watch
-	// Of the database, for files, and of the log's index, for the writer's fence.
-	database, index *os.File
-	clock           *clock
-	health          health
-	conn            *sqlite.Conn // the writer's
-	readers         *sqlitex.Pool
-	keys            *keyIndex
-	tally           atomic.Pointer[order.Tally]
+	cfg     Config
+	owner   *owner
+	files   *watch
+	clock   *clock
+	health  health
+	conn    *sqlite.Conn // the writer's
+	readers *sqlitex.Pool
+	keys    *keyIndex
+	tally   atomic.Pointer[order.Tally]
 
 	mu      sync.Mutex
 	waiting *group // what the next commit will take
