@@ -442,7 +442,7 @@ var sqliteFileGuards = []guard{
 		file:  "shared/sqlite/generation.go",
 		old:   `if err := o.writeLockFile("", os.O_TRUNC); err != nil {`,
 		new:   `if err := o.writeLockFile("", 0); err != nil {`,
-		test:  "TestAReaderThroughRestartsKeepsNoServiceFromStarting",
+		test:  "TestTheGenerationIsKnownWhileItIsRenewed",
 	},
 	{
 		name:  "a line that a crash has cut off says nothing",
