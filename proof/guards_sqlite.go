@@ -442,7 +442,7 @@ var sqliteFileGuards = []guard{
 		file:  "shared/sqlite/generation.go",
 		old:   `if err := o.writeLockFile("", os.O_TRUNC); err != nil {`,
 		new:   `if err := o.writeLockFile("", 0); err != nil {`,
-		test:  "TestAReaderThroughRestartsKeepsNoServiceFromStarting",
+		test:  "TestTheGenerationIsKnownWhileItIsRenewed",
 	},
 	{
 		name:  "a line that a crash has cut off says nothing",
@@ -463,9 +463,9 @@ var sqliteFileGuards = []guard{
 	{
 		name:  "a commit of another program is seen behind a failed one",
 		holds: "F23 I9",
-		file:  "shared/sqlite/tx.go",
-		old:   `t.w.fence.own = err == nil`,
-		new:   `t.w.fence.own = true`,
+		file:  "shared/sqlite/fence.go",
+		old:   `f.known, f.own = true, false`,
+		new:   `f.known = true`,
 		test:  "TestACommitOfAnotherProgramIsSeenBehindAFailedOne",
 	},
 	{

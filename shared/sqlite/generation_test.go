@@ -111,8 +111,8 @@ func run(t *testing.T, conn *zombiezen.Conn, query string) {
 	}
 }
 
-// F22: a process may be killed between any two of the steps by which a generation is renewed, or
-// somebody may read the file all the while, so that the log cannot be emptied.
+// F22: somebody may read the file while a service starts, so that the generation comes into the file
+// only later.
 func TestTheGenerationIsKnownWhileItIsRenewed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "orders.db")
 	closeStore(t, openStore(t, path, time.Hour))
@@ -120,16 +120,18 @@ func TestTheGenerationIsKnownWhileItIsRenewed(t *testing.T) {
 	run(t, reader, "BEGIN")
 	run(t, reader, "SELECT count(*) FROM orders")
 	store := openStore(t, path, time.Hour)
+	run(t, reader, "ROLLBACK")
+	makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+	run(t, reader, "PRAGMA wal_checkpoint(PASSIVE)")
 	makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
 	copied := filepath.Join(t.TempDir(), "orders.db")
 	for _, suffix := range []string{"", "-wal", ".lock"} {
 		overwrite(t, copied+suffix, read(t, path+suffix))
 	}
-	run(t, reader, "ROLLBACK")
 	closeStore(t, store)
 
 	store = openStore(t, copied, time.Hour)
-	waitForCount(t, store, order.Completed, 1)
+	waitForCount(t, store, order.Completed, 2)
 	closeStore(t, store)
 }
 

@@ -131,10 +131,13 @@ func TestACommitOfAnotherProgramIsSeenBehindAFailedOne(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
 	path := filepath.Join(t.TempDir(), "orders.db")
 	s, w := openByHand(t, path, &now)
-	create := func(items int) error {
-		c := &creation{draft: order.Draft{TakenOverAs: order.Completed}, itemIDs: fmt.Appendf(nil, "[%*d]", items, 1)}
-		w.commit(&group{creations: []*creation{c}, done: make(chan struct{})}, nil, 0, now)
-		return c.err
+	create := func(sizes ...int) error {
+		g := newGroup(len(sizes))
+		for _, size := range sizes {
+			g.creations = append(g.creations, &creation{draft: order.Draft{TakenOverAs: order.Completed}, itemIDs: fmt.Appendf(nil, "[%*d]", size, 1)})
+		}
+		w.commit(g, nil, 0, now)
+		return g.creations[len(sizes)-1].err
 	}
 	if err := create(1); err != nil {
 		t.Fatal(err)
@@ -143,7 +146,7 @@ func TestACommitOfAnotherProgramIsSeenBehindAFailedOne(t *testing.T) {
 	if err := errors.Join(err, pragma(w.conn, fmt.Sprintf("max_page_count = %d", pages))); err != nil {
 		t.Fatal(err)
 	}
-	if create(60_000) == nil {
+	if create(1, 60_000) == nil {
 		t.Fatal("a full disk took an order")
 	}
 	other, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
