@@ -368,8 +368,8 @@ var sqliteFileGuards = []guard{
 		name:  "a file has one owner by its name",
 		holds: "F23 I5",
 		file:  "shared/sqlite/owner.go",
-		old:   `if err := o.lock(o.beside); err != nil {`,
-		new:   `if err := o.lock(o.beside + ".mine"); err != nil {`,
+		old:   `if err := o.lockBeside(os.O_CREATE | os.O_RDONLY); err != nil {`,
+		new:   `if err := o.lock(o.beside+".mine", os.O_CREATE|os.O_RDONLY); err != nil {`,
 		test:  "TestTheGenerationIsKnownWhileItIsRenewed",
 	},
 	{

@@ -99,7 +99,7 @@ func takePlace(path, dest string) (file string, release func() error, err error)
 	}
 	o := &owner{file: file, beside: file + lockSuffix}
 	if missing {
-		err = o.lockBeside()
+		err = o.lockBesideToRead()
 	} else {
 		err = o.lockToRead()
 	}

@@ -60,24 +60,31 @@ const maxPage = 64 << 10
 // readLockFile returns the generation that the database file had last, "" when it is not known,
 // and whether the log may be gone since.
 func (o *owner) readLockFile() (generation string, closing bool, err error) {
-	content, err := os.ReadFile(o.beside)
+	file, err := os.OpenFile(o.beside, os.O_RDONLY|onlyFile, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return "", false, nil
 	}
-	if first, rest, found := strings.Cut(string(content), "\n"); found {
+	if err != nil {
+		return "", false, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	content, err := io.ReadAll(file)
+	if first, rest, found := strings.Cut(string(content), "\n"); found && first+"\n" != closingLine {
 		generation, closing = first+"\n", rest != ""
 	}
 	return generation, closing, err
 }
 
+const closingLine = "closing\n"
+
 // noteClosing is to be called before the last connection is closed, which removes the log.
 func (o *owner) noteClosing() error {
-	return o.writeLockFile("closing\n", os.O_APPEND)
+	return o.writeLockFile(closingLine, os.O_APPEND)
 }
 
 // writeLockFile does not make the file, and is done when its text is on the disk.
 func (o *owner) writeLockFile(text string, flag int) error {
-	file, err := os.OpenFile(o.beside, os.O_WRONLY|flag, 0)
+	file, err := os.OpenFile(o.beside, os.O_WRONLY|onlyFile|flag, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

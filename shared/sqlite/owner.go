@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -86,9 +88,31 @@ func noLogAlone(path string) error {
 	return nil
 }
 
+// A command that only reads, such as orders backup, owns the file for a moment. A start waits
+// that long for it, and tries that often.
+const (
+	ownTimeout = time.Second
+	ownRetry   = 10 * time.Millisecond
+)
+
 // own makes this process the owner of a file that is there. It returns ErrInUse when another
-// process is, and errLinked when the file has a second name.
-func own(path string) (*owner, error) {
+// process is for longer than ownTimeout, and errLinked when the file has a second name.
+func own(ctx context.Context, path string) (*owner, error) {
+	began := time.Now()
+	for {
+		o, err := tryOwn(path)
+		if !errors.Is(err, ErrInUse) || time.Since(began) >= ownTimeout {
+			return o, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(ownRetry):
+		}
+	}
+}
+
+func tryOwn(path string) (*owner, error) {
 	file, err := resolve(path)
 	if err != nil {
 		return nil, err
@@ -101,7 +125,7 @@ func own(path string) (*owner, error) {
 }
 
 func (o *owner) take() error {
-	if err := o.lock(o.beside); err != nil {
+	if err := o.lockBeside(os.O_CREATE | os.O_RDONLY); err != nil {
 		return err
 	}
 	if err := o.lockFile(); err != nil {
@@ -128,19 +152,28 @@ func inspect(path string) (*owner, error) {
 }
 
 func (o *owner) lockToRead() error {
-	if err := o.lockBeside(); err != nil {
+	if err := o.lockBesideToRead(); err != nil {
 		return err
 	}
 	return o.lockFile()
 }
 
-// lockBeside takes the lock beside the file, if there is one that this user may take.
-func (o *owner) lockBeside() error {
-	err := o.lock(o.beside, flock.SetFlag(os.O_RDONLY))
+// lockBesideToRead takes the lock beside the file, if there is one that this user may take.
+func (o *owner) lockBesideToRead() error {
+	err := o.lockBeside(os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) || locksFiles && errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
 	return err
+}
+
+// lockBeside takes the lock on what is beside the file, unless that is no file: through a link,
+// the lock file would be written over another one, and a pipe is never opened.
+func (o *owner) lockBeside(flag int) error {
+	if info, err := os.Lstat(o.beside); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("cannot be locked: %s, which belongs to it, is a link or no file; move it away", o.beside)
+	}
+	return o.lock(o.beside, flag|onlyFile)
 }
 
 // locksFiles is whether a lock on the file itself is possible.
@@ -150,15 +183,15 @@ func (o *owner) lockFile() error {
 	if !locksFiles {
 		return nil
 	}
-	err := o.lock(o.file, flock.SetFlag(os.O_RDONLY))
+	err := o.lock(o.file, os.O_RDONLY)
 	if failed, ok := errors.AsType[*fs.PathError](err); ok {
 		return failed.Err
 	}
 	return err
 }
 
-func (o *owner) lock(path string, options ...flock.Option) error {
-	lock := flock.New(path, options...)
+func (o *owner) lock(path string, flag int) error {
+	lock := flock.New(path, flock.SetFlag(flag))
 	locked, err := lock.TryLock()
 	if err == nil && !locked {
 		err = ErrInUse

@@ -19,7 +19,7 @@ import (
 // does not fit together; path is untouched then. When the process is killed, there is the
 // old file with all of its orders, or the new one.
 func Restore(ctx context.Context, src, path string, now func() time.Time) (report Report, err error) {
-	o, err := ownPlace(path)
+	o, err := ownPlace(ctx, path)
 	if err != nil {
 		return report, fmt.Errorf("%s: %w", path, explain(err))
 	}
@@ -48,11 +48,11 @@ func Restore(ctx context.Context, src, path string, now func() time.Time) (repor
 
 // ownPlace makes this process the owner of the file at path, which it makes if there is none:
 // nothing else can be owned.
-func ownPlace(path string) (*owner, error) {
+func ownPlace(ctx context.Context, path string) (*owner, error) {
 	if err := makeFile(path); err != nil {
 		return nil, err
 	}
-	return own(path)
+	return own(ctx, path)
 }
 
 // removeEmpty takes back what ownPlace has made, or an empty file that was there.
