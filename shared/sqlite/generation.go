@@ -77,7 +77,7 @@ func writeGenerations(beside string, list ...generation) error {
 // has the process's generation and is not told from the original.
 func (o *owner) checkLog() error {
 	known, closing, err := readGenerations(o.beside)
-	if err != nil {
+	if err := firstError(err, checkJournal(o.file)); err != nil {
 		return err
 	}
 	log, err := os.Stat(o.file + "-wal")

@@ -7,3 +7,5 @@ import "io/fs"
 func links(fs.FileInfo) uint64 { return 1 }
 
 func giveTo(string, string) error { return nil }
+
+func sameGroup(fs.FileInfo, fs.FileInfo) bool { return true }
