@@ -32,7 +32,8 @@ func killedStart(t *testing.T, orders int, changed bool) (path string) {
 	}
 	copyFiles(t, changing, path)
 	patch(t, path+"-journal", func(journal []byte) {
-		binary.BigEndian.PutUint32(journal[8:], 1) // it is written out, with one page
+		copy(journal, "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7") // it is synced, with one page
+		binary.BigEndian.PutUint32(journal[8:], 1)
 	})
 	if changed {
 		patch(t, path, func(content []byte) {
@@ -83,7 +84,13 @@ func killedFirstStart(t *testing.T) (path string) {
 		clear(journal[16:20]) // before, the file had no pages
 	})
 	empty := filepath.Join(t.TempDir(), "empty.db")
-	runScript(t, empty, "PRAGMA journal_mode = WAL")
+	conn, err := sqlite.OpenConn(empty, sqlite.OpenReadWrite|sqlite.OpenCreate)
+	if err == nil {
+		err = errors.Join(pragma(conn, "journal_mode = WAL"), conn.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	content, err := os.ReadFile(empty)
 	err = errors.Join(err, os.WriteFile(path, content, 0o600), os.Truncate(path+"-journal", 512))
 	if err != nil {
