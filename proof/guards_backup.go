@@ -30,7 +30,7 @@ var backupGuards = []guard{
 		name:  "a backup is one file, beside which no log is right",
 		holds: "F23 I1",
 		file:  "shared/sqlite/copy.go",
-		old:   `return pragma(to, "journal_mode = DELETE")`,
+		old:   `return ofWriting(pragma(to, "journal_mode = DELETE"))`,
 		new:   `return nil`,
 		test:  "TestABackupIsOneFileThatOnlyItsOwnerCanRead",
 	},
@@ -86,11 +86,11 @@ var backupGuards = []guard{
 		name:  "a backup does not take the place of a database that was served and stopped",
 		holds: "F23 I1",
 		file:  "shared/sqlite/backup.go",
-		old:   `if !isNew {
+		old: `if !isNew {
 		beside`,
-		new:   `if false {
+		new: `if false {
 		beside`,
-		test:  "TestABackupIsRefusedWhereItWouldHarm",
+		test: "TestABackupIsRefusedWhereItWouldHarm",
 	},
 	{
 		name:  "a backup does not take the place of a log by a link",
