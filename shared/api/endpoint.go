@@ -174,6 +174,9 @@ type uncleanPath struct{}
 
 // sentPath is the path of a request as it was sent, escaped if it was unclean.
 func sentPath(r *http.Request) string {
+	if r.RequestURI == r.URL.Path {
+		return r.RequestURI // as from most clients, and cheaper than to look at the context
+	}
 	if path, ok := r.Context().Value(uncleanPath{}).(string); ok {
 		return path
 	}

@@ -31,19 +31,19 @@ func Backup(ctx context.Context, path, dest string, now func() time.Time) (Repor
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", path, explain(err))
 	}
-	place, release, err := takePlace(path, dest)
+	o, isNew, err := takePlace(path, dest)
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", dest, explain(err))
 	}
-	report, err := backup(ctx, file, served, place, now, true)
-	return report, errors.Join(err, release())
+	report, err := backup(ctx, file, served, place{o.file, isNew}, now, true)
+	return report, errors.Join(err, o.release())
 }
 
-// backup makes the copy; the caller owns dest. Only a repair keeps one with findings.
-func backup(ctx context.Context, file string, served bool, dest string, now func() time.Time, check bool) (report Report, err error) {
+// backup makes the copy; the caller owns what is in its place. Only a repair keeps one with findings.
+func backup(ctx context.Context, file string, served bool, dest place, now func() time.Time, check bool) (report Report, err error) {
 	c, err := newPartialCopy(dest, now)
 	if err != nil {
-		return report, fmt.Errorf("%s: %w", dest, err)
+		return report, fmt.Errorf("%s: %w", dest.file, err)
 	}
 	defer func() { err = errors.Join(err, c.discard()) }()
 	if check {
@@ -71,42 +71,74 @@ func checkSource(path string) (file string, served bool, err error) {
 	return o.file, false, errors.Join(o.checkLog(), o.release())
 }
 
-// takePlace makes the process the owner of what is in the place of a backup, so that nobody
-// serves it or makes another backup of that name meanwhile. It refuses what is no place for one.
-func takePlace(path, dest string) (file string, release func() error, err error) {
-	for _, suffix := range append([]string{lockSuffix}, sideFiles...) {
-		if strings.HasSuffix(dest, suffix) {
-			return "", nil, fmt.Errorf("is no name for a backup: a file that ends in %s belongs to a database", suffix)
+// takePlace makes the process the owner of the file in the place of a backup, so that nobody
+// serves it or makes another backup of that name meanwhile. When there is no file, isNew is true.
+// It refuses what is no place for a backup.
+func takePlace(path, dest string) (o *owner, isNew bool, err error) {
+	file, err := resolve(dest)
+	if isNew = errors.Is(err, fs.ErrNotExist); isNew {
+		file, err = dest, noLink(dest)
+	}
+	for _, check := range []func() error{
+		func() error { return checkName(dest) },
+		func() error { return err },
+		func() error { return checkName(file) },
+		func() error { return checkPlace(path, file, isNew) },
+	} {
+		if err := check(); err != nil {
+			return nil, false, err
 		}
 	}
-	file, err = resolve(dest)
-	missing := errors.Is(err, fs.ErrNotExist)
-	if missing {
-		file = dest
-	} else if err != nil {
-		return "", nil, err
-	}
-	if isSameFile(path, file) {
-		return "", nil, errors.New("is the database itself")
-	}
-	if !missing && !isReplaceable(file) {
-		return "", nil, errors.New("is there, and is no backup of orders: name another file, or remove it")
-	}
-	for _, suffix := range sideFiles {
-		if _, err := os.Lstat(file + suffix); err == nil {
-			return "", nil, fmt.Errorf("is a database that was served and not a backup, for %s%s lies beside it: name another file", dest, suffix)
-		}
-	}
-	o := &owner{file: file, beside: file + lockSuffix}
-	if missing {
+	o = &owner{file: file, beside: file + lockSuffix}
+	if isNew {
 		err = o.lockBesideToRead()
 	} else {
 		err = o.lockToRead()
 	}
 	if err != nil {
-		return "", nil, errors.Join(err, o.release())
+		return nil, false, errors.Join(err, o.release())
 	}
-	return file, o.release, nil
+	return o, isNew, nil
+}
+
+// noLink returns an error when a link is at dest, which leads to no file.
+func noLink(dest string) error {
+	if _, err := os.Lstat(dest); err == nil {
+		return errors.New("is a link to a file that is not there: if that is on another disk, see whether the disk is mounted")
+	}
+	return nil
+}
+
+// checkName refuses the names of what belongs to a database.
+func checkName(file string) error {
+	for _, suffix := range append([]string{lockSuffix}, sideFiles...) {
+		if strings.HasSuffix(file, suffix) {
+			return fmt.Errorf("is no name for a backup: a file that ends in %s belongs to a database", suffix)
+		}
+	}
+	return nil
+}
+
+// checkPlace refuses to replace anything but a backup. A service leaves its lock beside its
+// database when it stops; a backup has nothing beside it.
+func checkPlace(path, file string, isNew bool) error {
+	beside := sideFiles
+	if !isNew {
+		beside = append([]string{lockSuffix}, sideFiles...)
+	}
+	switch {
+	case isSameFile(path, file):
+		return errors.New("is the database itself")
+	case !isNew && !isReplaceable(file):
+		return errors.New("is there, and is no backup of orders: name another file, or remove it")
+	}
+	for _, suffix := range beside {
+		if _, err := os.Lstat(file + suffix); err == nil {
+			return fmt.Errorf("is a database that was served and not a backup, for %s lies beside it: "+
+				"name another file, or remove all of its files if nobody needs its orders", file+suffix)
+		}
+	}
+	return nil
 }
 
 // isReplaceable reports whether a file is a database of orders, or empty.

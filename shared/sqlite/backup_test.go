@@ -212,8 +212,11 @@ func TestABackupThatIsStoppedLeavesNothing(t *testing.T) {
 	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := sqlite.Backup(ctx, path, dest, time.Now); err == nil {
-		t.Error("no error, though the context had ended")
+	if _, err := sqlite.Backup(ctx, path, dest, time.Now); err == nil || !strings.HasPrefix(err.Error(), path+": interrupted ") {
+		t.Errorf("error %v, though the context had ended", err)
+	}
+	if _, err := sqlite.Check(ctx, path); err == nil || !strings.HasPrefix(err.Error(), path+": interrupted ") {
+		t.Errorf("check: error %v, though the context had ended", err)
 	}
 	if got := names(t, dest); got != "" {
 		t.Errorf("left %s", got)
@@ -229,11 +232,7 @@ func TestABackupIsRefusedWhereItWouldHarm(t *testing.T) {
 	}{
 		{"the database", func(_ *testing.T, path string) string { return path }, "is the database itself"},
 		{"a link to the database", func(t *testing.T, path string) string {
-			link := filepath.Join(t.TempDir(), "link.db")
-			if err := os.Symlink(path, link); err != nil {
-				t.Fatal(err)
-			}
-			return link
+			return linkTo(t, path)
 		}, "is the database itself"},
 		{"a second name of the database", func(t *testing.T, path string) string {
 			link := filepath.Join(filepath.Dir(path), "second.db")
@@ -262,6 +261,14 @@ func TestABackupIsRefusedWhereItWouldHarm(t *testing.T) {
 			t.Cleanup(func() { _ = lock.Unlock() })
 			return other
 		}, sqlite.ErrInUse.Error()},
+		{"a database that was served and stopped", func(t *testing.T, _ string) string { return fileToServe(t) }, "is a database that was served and not a backup"},
+		{"a link to its log", func(t *testing.T, path string) string {
+			overwrite(t, path+"-wal", nil)
+			return linkTo(t, path+"-wal")
+		}, "is no name for a backup"},
+		{"a link to a file that is not there", func(t *testing.T, _ string) string {
+			return linkTo(t, filepath.Join(t.TempDir(), "unmounted", "backup.db"))
+		}, "is a link to a file that is not there"},
 		{"a database with orders in its log", func(t *testing.T, _ string) string { return crashed(t, 1) }, "is a database that was served and not a backup"},
 	}
 	for _, test := range tests {
@@ -277,6 +284,64 @@ func TestABackupIsRefusedWhereItWouldHarm(t *testing.T) {
 				t.Error("the file was changed")
 			}
 		})
+	}
+}
+
+func linkTo(t *testing.T, path string) (link string) {
+	t.Helper()
+	link = filepath.Join(t.TempDir(), "link.db")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
+// fileToServe makes the database of another service, which has stopped.
+func fileToServe(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "orders.db")
+	closeStore(t, openStore(t, path, time.Hour/4))
+	return path
+}
+
+// F23, I1: where there was no file when a backup began, a service may start before it is done.
+func TestABackupDoesNotReplaceADatabaseThatAServiceHasMadeMeanwhile(t *testing.T) {
+	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "orders.db")
+	var once sync.Once
+	duringTheCopy := func() time.Time {
+		once.Do(func() {
+			store := openStore(t, dest, time.Hour/4)
+			makeOrder(t, store, order.Draft{})
+			closeStore(t, store)
+		})
+		return time.Now()
+	}
+	_, err := sqlite.Backup(t.Context(), path, dest, duringTheCopy)
+	if err == nil || !strings.HasPrefix(err.Error(), dest+": was made by another program") {
+		t.Errorf("error %v", err)
+	}
+	if got := names(t, dest); got != "orders.db orders.db.lock" {
+		t.Errorf("the folder has %s", got)
+	}
+	if n := orders(t, dest); n != 1 {
+		t.Errorf("%d orders, not the one of the service", n)
+	}
+}
+
+// Only files that a killed backup has left are removed.
+func TestABackupRemovesNothingThatItHasNotMade(t *testing.T) {
+	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
+	overwrite(t, dest+".partial-notes", []byte("Dear Anna"))
+	overwrite(t, dest+".partial-7", nil)
+	overwrite(t, dest+".partial-7-journal", nil)
+	if err := os.Mkdir(dest+".partial-8", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlite.Backup(t.Context(), path, dest, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := names(t, dest), "backup.db backup.db.partial-8 backup.db.partial-notes"; got != want {
+		t.Errorf("the folder has %s, not %s", got, want)
 	}
 }
 

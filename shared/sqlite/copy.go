@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,30 +21,37 @@ import (
 // copy. A process that is killed leaves a partial file, which the next copy for the
 // same place removes.
 type partialCopy struct {
-	dest, path string
-	file       *os.File // for fsync; SQLite has descriptors of its own
-	lock       owner    // shows that the process lives
-	now        func() time.Time
-	version    int // of the schema, once it is filled
+	dest    place
+	path    string
+	file    *os.File // for fsync; SQLite has descriptors of its own
+	lock    owner    // shows that the process lives
+	now     func() time.Time
+	version int // of the schema, once it is filled
+}
+
+// A place is where a copy is to be.
+type place struct {
+	file  string
+	isNew bool // whether there is no file that the copy replaces: then it replaces none
 }
 
 // partialSuffix and a random number are what the name of a partial file adds to its place's.
 const partialSuffix = ".partial-"
 
-func newPartialCopy(dest string, now func() time.Time) (c *partialCopy, err error) {
-	if err := removeLeftOver(dest); err != nil {
+func newPartialCopy(dest place, now func() time.Time) (c *partialCopy, err error) {
+	if err := removeLeftOver(dest.file); err != nil {
 		return nil, err
 	}
 	c = &partialCopy{dest: dest, now: now}
-	c.file, err = os.CreateTemp(filepath.Dir(dest), filepath.Base(dest)+partialSuffix+"*") // with mode 0600
+	c.file, err = os.CreateTemp(filepath.Dir(dest.file), filepath.Base(dest.file)+partialSuffix+"*") // with mode 0600
 	if err != nil {
 		return nil, err
 	}
 	c.path = c.file.Name()
 	c.lock.file = c.path
-	like := dest
-	if _, err := os.Stat(dest); errors.Is(err, fs.ErrNotExist) {
-		like = filepath.Dir(dest)
+	like := dest.file
+	if dest.isNew {
+		like = filepath.Dir(dest.file)
 	}
 	// A superuser's copy is to be readable for the user whose service it is.
 	if err := errors.Join(c.lock.lockFile(), giveTo(c.path, like)); err != nil {
@@ -58,41 +67,93 @@ func removeLeftOver(dest string) error {
 		return err
 	}
 	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), filepath.Base(dest)+partialSuffix) {
-			continue
+		number, ok := strings.CutPrefix(entry.Name(), filepath.Base(dest)+partialSuffix)
+		if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil || !entry.Type().IsRegular() {
+			continue // somebody else's
 		}
 		o := owner{file: filepath.Join(filepath.Dir(dest), entry.Name())}
-		if err := o.lockFile(); errors.Is(err, ErrInUse) {
-			continue
+		if err := o.lockFile(); err != nil {
+			continue // its process lives, or nobody can tell
 		}
-		if err := errors.Join(os.Remove(o.file), o.release()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := errors.Join(removeWithSideFiles(o.file), o.release()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// discard gives the copy up. After commit there is nothing left to give up.
-func (c *partialCopy) discard() error {
-	err := errors.Join(c.file.Close(), c.lock.release())
-	for _, suffix := range append([]string{""}, sideFiles...) {
-		if failed := os.Remove(c.path + suffix); !errors.Is(failed, fs.ErrNotExist) {
+// removeWithSideFiles removes a partial file last, because what lies beside it is found by its name.
+func removeWithSideFiles(file string) (err error) {
+	for _, suffix := range append(slices.Clone(sideFiles), "") {
+		if failed := os.Remove(file + suffix); !errors.Is(failed, fs.ErrNotExist) {
 			err = errors.Join(err, failed)
 		}
 	}
 	return err
 }
 
+// discard gives the copy up. After commit there is nothing left to give up.
+func (c *partialCopy) discard() error {
+	return errors.Join(c.file.Close(), c.lock.release(), removeWithSideFiles(c.path))
+}
+
 // commit puts the copy in the place of dest, for good.
 func (c *partialCopy) commit() error {
+	if err := c.keepMode(); err != nil {
+		return err
+	}
 	if err := c.file.Sync(); err != nil {
 		return err
 	}
-	if err := os.Rename(c.path, c.dest); err != nil {
+	if err := c.rename(); err != nil {
 		return err
 	}
-	return syncFolder(c.dest)
+	return syncFolder(c.dest.file)
 }
+
+// keepMode gives the copy the permissions of the file that it replaces. A group that is not that
+// file's gets none.
+func (c *partialCopy) keepMode() error {
+	if c.dest.isNew {
+		return nil // it keeps those of a temporary file, 0600
+	}
+	before, err := os.Stat(c.dest.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	now, err := c.file.Stat()
+	if err != nil {
+		return err
+	}
+	mode := before.Mode().Perm()
+	if !sameGroup(before, now) {
+		mode &^= 0o070
+	}
+	return c.file.Chmod(mode)
+}
+
+// rename gives the copy its name. When there was no file of that name, one that is there now is
+// another program's, such as the database of a service that has started meanwhile.
+func (c *partialCopy) rename() error {
+	if !c.dest.isNew {
+		return os.Rename(c.path, c.dest.file)
+	}
+	// Unlike a rename, a link replaces nothing.
+	err := os.Link(c.path, c.dest.file)
+	if err == nil {
+		return os.Remove(c.path)
+	}
+	if _, missing := os.Lstat(c.dest.file); !errors.Is(missing, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", c.dest.file, errAppeared)
+	}
+	return os.Rename(c.path, c.dest.file) // on a disk without links
+}
+
+// errAppeared is about a file that was not there when the copy was begun.
+var errAppeared = errors.New("was made by another program while the copy was made, and is left as it is")
 
 // syncFolder makes what has become of the names in the file's folder last.
 func syncFolder(file string) error {
@@ -137,10 +198,38 @@ func (c *partialCopy) fillChecked(ctx context.Context, path string, served bool)
 
 // fill copies the database at path as it is at this moment, with what its log holds.
 func (c *partialCopy) fill(ctx context.Context, path string, served bool) error {
-	if err := c.copy(ctx, path, served); err != nil {
-		return fmt.Errorf("%s: %w", path, explain(err))
+	err := c.copy(ctx, path, served)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if _, ok := errors.AsType[*writeError](err); ok {
+		path = c.dest.file
+	}
+	return fmt.Errorf("%s: %w", path, explain(err))
+}
+
+// A writeError is about the copy, and not about the database that is copied.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return e.err.Error() }
+func (e *writeError) Unwrap() error { return e.err }
+
+// ofWriting makes an error one about the copy.
+func ofWriting(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &writeError{err}
+}
+
+// ofStep tells which of the two files an error of copying pages is about: the database is only read.
+func ofStep(err error) error {
+	switch code := sqlite.ErrCode(err); {
+	case code.ToPrimary() == sqlite.ResultFull,
+		code == sqlite.ResultIOErrWrite, code == sqlite.ResultIOErrFsync, code == sqlite.ResultIOErrTruncate:
+		return ofWriting(err)
+	}
+	return err
 }
 
 // copy reads all of the database inside one transaction: SQLite's online backup begins anew
@@ -185,18 +274,18 @@ var errEmpty = errors.New("holds no orders and no schema yet: serve the file onc
 func (c *partialCopy) write(do func(*sqlite.Conn) error) (err error) {
 	to, err := sqlite.OpenConn(c.path, sqlite.OpenReadWrite)
 	if err != nil {
-		return err
+		return ofWriting(err)
 	}
-	defer func() { err = errors.Join(err, to.Close()) }()
+	defer func() { err = errors.Join(err, ofWriting(to.Close())) }()
 	for _, setting := range []string{"journal_mode = OFF", "synchronous = OFF"} {
 		if err := pragma(to, setting); err != nil {
-			return err
+			return ofWriting(err)
 		}
 	}
 	if err := do(to); err != nil {
 		return err
 	}
-	return pragma(to, "journal_mode = DELETE")
+	return ofWriting(pragma(to, "journal_mode = DELETE"))
 }
 
 // copyPages copies all pages. Beside a service that runs it rests between, which leaves processor and
@@ -205,7 +294,7 @@ func (c *partialCopy) copyPages(ctx context.Context, copying *sqlite.Backup, ser
 	for began := c.now(); ; {
 		stepBegan := c.now()
 		more, err := copying.Step(pagesAtOnce)
-		if err = firstError(err, ctx.Err()); err != nil || !more {
+		if err = firstError(ofStep(err), ctx.Err()); err != nil || !more {
 			return err
 		}
 		if !served {
@@ -213,7 +302,7 @@ func (c *partialCopy) copyPages(ctx context.Context, copying *sqlite.Backup, ser
 		}
 		// Little by little, because one fsync of the whole would hold up the service's.
 		if err := writeOut(c.file); err != nil {
-			return err
+			return ofWriting(err)
 		}
 		ended := c.now()
 		steps := copying.Remaining()/pagesAtOnce + 1

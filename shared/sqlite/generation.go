@@ -101,7 +101,7 @@ func (o *owner) writeLockFile(text string, flag int) error {
 // has the process's generation and is not told from the original.
 func (o *owner) checkLog() (err error) {
 	known, closing, err := o.readLockFile()
-	if err != nil {
+	if err := firstError(err, checkJournal(o.file)); err != nil {
 		return err
 	}
 	log, err := os.Stat(o.file + "-wal")

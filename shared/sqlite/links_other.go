@@ -9,3 +9,5 @@ const onlyFile = 0
 func links(fs.FileInfo) uint64 { return 1 }
 
 func giveTo(string, string) error { return nil }
+
+func sameGroup(fs.FileInfo, fs.FileInfo) bool { return true }

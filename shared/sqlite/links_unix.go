@@ -3,6 +3,7 @@
 package sqlite
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -16,25 +17,32 @@ func links(info fs.FileInfo) uint64 {
 	return uint64(info.Sys().(*syscall.Stat_t).Nlink) //nolint:unconvert // its type differs between systems
 }
 
-// giveTo gives a file that root has made to the user whose the other one is, so that it does not
-// stand in that user's way.
+// giveTo gives a file that root has made to the user and the group whose the other one is, so that it
+// does not stand in that user's way.
 func giveTo(path, like string) error {
-	uid, err := userOf(path)
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(like)
 	if err != nil {
 		return err
 	}
-	if owner, err := userOf(like); err != nil || owner == uid {
+	now, err := os.Lstat(path)
+	if err != nil {
 		return err
-	} else if os.Geteuid() == 0 {
-		return os.Lchown(path, owner, -1)
 	}
-	return nil
+	from, to := now.Sys().(*syscall.Stat_t), info.Sys().(*syscall.Stat_t)
+	if from.Uid == to.Uid && from.Gid == to.Gid {
+		return nil
+	}
+	err = os.Lchown(path, int(to.Uid), int(to.Gid))
+	if from.Uid == to.Uid && errors.Is(err, fs.ErrPermission) {
+		return nil // a superuser without that right: the user can do without the group
+	}
+	return err
 }
 
-func userOf(path string) (uid int, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0, err
-	}
-	return int(info.Sys().(*syscall.Stat_t).Uid), nil
+// sameGroup reports whether both files belong to one group.
+func sameGroup(a, b fs.FileInfo) bool {
+	return a.Sys().(*syscall.Stat_t).Gid == b.Sys().(*syscall.Stat_t).Gid
 }

@@ -184,6 +184,8 @@ func (s *Store) release() (err error) {
 func explain(err error) error {
 	code := sqlite.ErrCode(err)
 	switch primary := code.ToPrimary(); {
+	case primary == sqlite.ResultInterrupt, errors.Is(err, context.Canceled):
+		return fmt.Errorf("interrupted (%w)", err)
 	case primary == sqlite.ResultNotADB, primary == sqlite.ResultCorrupt, primary == sqlite.ResultError && isSQLite(err):
 		return fmt.Errorf("%w (%w)", ErrDamaged, err)
 	case primary == sqlite.ResultBusy, primary == sqlite.ResultLocked:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -44,8 +45,8 @@ func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired,
 	if len(r.Before.Findings) == 0 || r.Before.Damaged {
 		return r, nil
 	}
-	dest := o.file + ".before-repair-" + now().UTC().Format("20060102T150405Z")
-	if _, err := backup(ctx, o.file, false, dest, now, false); err != nil {
+	dest := unusedName(o.file + ".before-repair-" + now().UTC().Format("20060102T150405Z"))
+	if _, err := backup(ctx, o.file, false, place{dest, true}, now, false); err != nil {
 		return r, fmt.Errorf("back up before the repair: %w", err)
 	}
 	r.Backup = dest
@@ -59,6 +60,17 @@ func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired,
 		return failed(err)
 	}
 	return r, nil
+}
+
+// unusedName adds a number to a name if there is a file of that name.
+func unusedName(name string) string {
+	unused := name
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(unused); err != nil {
+			return unused
+		}
+		unused = fmt.Sprintf("%s-%d", name, n)
+	}
 }
 
 // recompute writes anew what follows from the orders, whose tally is known.

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -94,6 +95,27 @@ func TestRepairLeavesWhatOnlyOrdersCouldMend(t *testing.T) {
 	}
 	if dump(t, path) != before {
 		t.Error("an order was changed")
+	}
+}
+
+// I1: the copies of several repairs are all kept, however soon one follows the other.
+func TestRepairKeepsTheCopiesOfEarlierRepairs(t *testing.T) {
+	path := fileToCheck(t)
+	now := time.Now()
+	var copies []string
+	for tally := range 3 {
+		execute(t, path, fmt.Sprintf("UPDATE tally SET pending = %d", tally+7))
+		r, err := sqlite.Repair(t.Context(), path, func() time.Time { return now })
+		if err != nil {
+			t.Fatal(err)
+		}
+		copies = append(copies, r.Backup)
+	}
+	for tally, file := range copies {
+		want := fmt.Sprintf("%d Pending", tally+7)
+		if report, err := sqlite.Check(t.Context(), file); err != nil || !strings.Contains(strings.Join(report.Findings, "\n"), want) {
+			t.Errorf("%s: %q, %v; want a finding of %s", file, report.Findings, err, want)
+		}
 	}
 }
 

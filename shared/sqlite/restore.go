@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -26,17 +27,17 @@ func Restore(ctx context.Context, src, path string, now func() time.Time) (repor
 	defer func() { err = errors.Join(err, o.removeEmpty(err != nil), o.release()) }()
 	from, err := takeSource(src, o.file)
 	if err != nil {
-		return report, fmt.Errorf("%s: %w", src, explain(err))
+		return report, aboutBackup(src, fmt.Errorf("%s: %w", src, explain(err)))
 	}
 	defer func() { err = errors.Join(err, from.release()) }()
 
-	c, err := newPartialCopy(o.file, now)
+	c, err := newPartialCopy(place{file: o.file}, now)
 	if err != nil {
-		return report, err
+		return report, fmt.Errorf("%s: %w", path, err)
 	}
 	defer func() { err = errors.Join(err, c.discard()) }()
 	if report, err = c.fillChecked(ctx, from.file, false); err != nil {
-		return report, err
+		return report, aboutBackup(src, err)
 	}
 	for _, step := range o.replaceBy(c) {
 		if err := step(); err != nil {
@@ -46,21 +47,45 @@ func Restore(ctx context.Context, src, path string, now func() time.Time) (repor
 	return report, nil
 }
 
+// errDamagedBackup is ErrDamaged for somebody who restores a backup already.
+var errDamagedBackup = errors.New("the backup is damaged, or is no backup of orders: restore another one; nothing was replaced")
+
+func aboutBackup(src string, err error) error {
+	if errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("%s: %w", src, errDamagedBackup)
+	}
+	return err
+}
+
 // ownPlace makes this process the owner of the file at path, which it makes if there is none:
 // nothing else can be owned.
 func ownPlace(ctx context.Context, path string) (*owner, error) {
+	made := errors.Is(regularFile(path), fs.ErrNotExist)
 	if err := makeFile(path); err != nil {
 		return nil, err
+	}
+	if file, err := resolve(path); err == nil && made {
+		if err := giveTo(file, filepath.Dir(file)); err != nil {
+			return nil, err
+		}
 	}
 	return own(ctx, path)
 }
 
-// removeEmpty takes back what ownPlace has made, or an empty file that was there.
-func (o *owner) removeEmpty(failed bool) error {
-	if info, err := os.Stat(o.file); failed && err == nil && info.Size() == 0 {
-		return os.Remove(o.file)
+// removeEmpty takes back what ownPlace has made, or an empty file that was there. A lock file
+// without a generation belongs to no other.
+func (o *owner) removeEmpty(failed bool) (err error) {
+	if !failed {
+		return nil
 	}
-	return nil
+	for _, file := range []string{o.file, o.beside} {
+		info, missing := os.Stat(file)
+		if missing != nil || info.Size() > 0 {
+			break
+		}
+		err = errors.Join(err, os.Remove(file))
+	}
+	return err
 }
 
 // takeSource makes this process the owner of the file that is to be restored.
