@@ -199,7 +199,7 @@ var diskGuards = []guard{
 		name:  "a log that was closed is not told to be gone",
 		holds: "F23",
 		file:  "shared/sqlite/open.go",
-		old:   `err = errors.Join(err, s.owner.noteClosing())`,
+		old:   `_ = s.owner.noteClosing()`,
 		new:   ``,
 		test:  "TestALogThatIsGoneIsTold",
 	},

@@ -136,7 +136,7 @@ func (o *owner) checkLog() (err error) {
 }
 
 func (o *owner) foreignLog(otherwise string) error {
-	return fmt.Errorf("%w (%s-wal): another file of that name has left it. "+
+	return fmt.Errorf("%w (%s-wal): another file of that name has left it, or the file is damaged. "+
 		"If a backup was put back, put it back with: orders restore BACKUP --db %s%s", ErrForeignLog, o.file, o.file, otherwise)
 }
 

@@ -168,7 +168,7 @@ func (s *Store) release() (err error) {
 		err = s.readers.Close()
 	}
 	if s.conn != nil {
-		err = errors.Join(err, s.owner.noteClosing())
+		_ = s.owner.noteClosing() // without it the next start warns
 		err = errors.Join(err, s.conn.Close())
 	}
 	if s.files != nil {
