@@ -73,10 +73,11 @@ var (
 
 // traced makes a command one whose writes and syncs strace lists in a file. Where strace
 // is missing or may not trace, the test is skipped, and fails where CI is set.
-func traced(t *testing.T, file string, cmd *exec.Cmd) *exec.Cmd {
+func traced(t *testing.T, file string, cmd *exec.Cmd, options ...string) *exec.Cmd {
 	t.Helper()
 	// With -D the process is not strace's child but ours, which gets signals itself.
 	strace := []string{"strace", "-D", "-f", "-y", "-e", "trace=pwrite64,write,fsync,fdatasync", "-o", file}
+	strace = append(strace, options...)
 	try := exec.CommandContext(t.Context(), strace[0], append(strace[1:], "true")...)
 	var said bytes.Buffer
 	try.Stdout, try.Stderr = &said, &said // Run returns when strace has ended, too

@@ -32,6 +32,10 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 		Path: cfg.db, ProcessingTime: cfg.processingTime,
 		Now: time.Now, Elapsed: elapsed, Random: bufio.NewReader(rand.Reader), Log: log,
 	})
+	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
+		log.Info("stopping before the database is open", "err", err)
+		return server.stop(keepAliveGrace)
+	}
 	if err != nil {
 		return errors.Join(err, server.http.Close())
 	}

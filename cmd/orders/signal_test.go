@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +15,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"orders/shared/ordertest"
 )
 
 // startProcess runs `orders serve` as a process of its own, and returns once its
@@ -172,5 +176,21 @@ func TestSecondSignalEndsTheProcessAtOnce(t *testing.T) {
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 		t.Errorf("the process ended with %v, want death by SIGTERM", err)
+	}
+}
+
+// F25: the service was not open yet, and has nothing to complain of.
+func TestASignalAtTheStartEndsTheProcessWell(t *testing.T) {
+	db := goodFile(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout bytes.Buffer
+	logs := &ordertest.LogBuffer{}
+	err := run(ctx, []string{"serve", "--addr", "127.0.0.1:0", "--db", db}, func(string) string { return "" }, &stdout, logs)
+	if err != nil || stdout.Len() > 0 || !strings.Contains(string(logs.Bytes()), "stopping before the database is open") {
+		t.Errorf("error %v; it has printed %q and logged\n%s", err, &stdout, logs.Bytes())
+	}
+	if code, _, stderr := invoke(t, nil, "check", "--db", db); code != exitOK {
+		t.Errorf("check: exit code %d\n%s", code, stderr)
 	}
 }

@@ -47,25 +47,43 @@ func (a *api) create(r *http.Request) (response, error) {
 }
 
 // orderReference is the address of an order, relative to the path of the create that made it,
-// as it was sent: a client resolves it under whatever prefix a proxy has added.
+// as it was sent: a client resolves it under whatever prefix a proxy has added. It goes up to the
+// last place in the path that lies above the order, and down from there. Empty segments count for
+// RFC 3986, and mean nothing here (see cleanPath).
 func orderReference(sent string, id order.ID) string {
-	_, below, slash := strings.Cut(sent, "/orders/")
-	if !slash {
-		return "orders/" + string(id) + "/"
-	}
-	up := 0 // segments between the collection and the end of the path
-	for {
-		segment, rest, more := strings.Cut(below, "/")
-		switch {
-		case !more:
-			return strings.Repeat("../", max(up, 0)) + string(id) + "/"
-		case segment == "..":
-			up--
-		case segment != ".":
+	down, up := "api/orders/", 0
+	for segment := range strings.SplitAfterSeq(mergeBase(sent), "/") {
+		switch rest, leads := strings.CutPrefix(down, segment); {
+		case segment == "", segment == "/" && up == 0:
+		case leads && up == 0:
+			down = rest
+		default:
 			up++
 		}
-		below = rest
 	}
+	return strings.Repeat("../", up) + down + string(id) + "/"
+}
+
+// mergeBase is what remains of a path when a client resolves a relative reference against it: the
+// segments up to the last slash, without the first slash and without dot segments. See RFC 3986,
+// sections 5.2.3 and 5.2.4.
+func mergeBase(sent string) string {
+	base := strings.TrimPrefix(sent[:strings.LastIndexByte(sent, '/')+1], "/")
+	if !strings.Contains(sent, "/.") {
+		return base
+	}
+	var kept []byte
+	for segment := range strings.SplitAfterSeq(base, "/") {
+		switch segment {
+		case "./":
+		case "../":
+			kept = bytes.TrimSuffix(kept, []byte("/"))
+			kept = kept[:bytes.LastIndexByte(kept, '/')+1]
+		default:
+			kept = append(kept, segment...)
+		}
+	}
+	return string(kept)
 }
 
 // readDraft reads and checks everything that a create says.

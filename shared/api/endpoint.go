@@ -161,7 +161,7 @@ func cleanPath(next http.Handler) http.Handler {
 		if escaped := r.URL.EscapedPath(); escaped != cleaned(escaped) {
 			if u, err := r.URL.Parse(cleaned(escaped)); err == nil {
 				u.RawQuery = r.URL.RawQuery
-				r = r.WithContext(context.WithValue(r.Context(), uncleanPath{}, r.URL.Path))
+				r = r.WithContext(context.WithValue(r.Context(), uncleanPath{}, escaped))
 				r.URL = u
 			}
 		}
@@ -172,7 +172,7 @@ func cleanPath(next http.Handler) http.Handler {
 // uncleanPath is the key of the path that cleanPath has replaced.
 type uncleanPath struct{}
 
-// sentPath is the path of a request as it was sent.
+// sentPath is the path of a request as it was sent, escaped if it was unclean.
 func sentPath(r *http.Request) string {
 	if path, ok := r.Context().Value(uncleanPath{}).(string); ok {
 		return path

@@ -91,7 +91,7 @@ func takePlace(path, dest string) (o *owner, isNew bool, err error) {
 	}
 	o = &owner{file: file, beside: file + lockSuffix}
 	if isNew {
-		err = o.lockBeside()
+		err = o.lockBesideToRead()
 	} else {
 		err = o.lockToRead()
 	}

@@ -21,6 +21,7 @@ type fence struct {
 	version int64
 	commits uint32
 	changes int64 // rows that this connection has changed so far
+	own     bool  // whether the writer has committed since
 }
 
 // check is to be called within a transaction that nobody else can write beside. It
@@ -39,9 +40,9 @@ func (f *fence) check(conn *sqlite.Conn) error {
 		return err
 	}
 	f.commits = binary.NativeEndian.Uint32(counter[:])
-	f.known = true
+	f.known, f.own = true, false
 	if !last.known || f.version == last.version || f.commits == last.commits ||
-		f.changes != last.changes && f.commits == last.commits+1 {
+		last.own && f.changes != last.changes && f.commits == last.commits+1 {
 		return nil
 	}
 	return &brokenError{"another program has written to the database file, which only its service may", nil}

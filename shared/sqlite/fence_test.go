@@ -126,3 +126,48 @@ func TestAFileThatIsOverwrittenStopsTheStore(t *testing.T) {
 		}
 	}
 }
+
+// F23, I9: also before the store has committed anything itself.
+func TestACommitBeforeTheStoresFirstStopsTheStore(t *testing.T) {
+	path := fileToCheck(t)
+	store := openStore(t, path, time.Hour)
+	waitForCount(t, store, order.Processing, 2)
+	run(t, connect(t, path), "DELETE FROM orders WHERE status = 2")
+	if _, _, err := store.Create(t.Context(), order.Draft{TakenOverAs: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
+	}
+	stops(t, store)
+}
+
+// F23, I1: a log that loses its contents keeps its place. SQLite goes on to append to it.
+func TestALogThatIsOverwrittenStopsTheStore(t *testing.T) {
+	for name, content := range map[string][]byte{"empty": nil, "of another file": make([]byte, 1<<20)} {
+		for _, idle := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, idle: %t", name, idle), func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "orders.db")
+				store := openStore(t, path, time.Hour)
+				makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+				overwrite(t, path+"-wal", content)
+				if !idle {
+					if _, _, err := store.Create(t.Context(), order.Draft{TakenOverAs: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+						t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
+					}
+				}
+				stops(t, store)
+			})
+		}
+	}
+}
+
+// F23, I1: a folder may be moved away and something else be put in its place.
+func TestAFolderThatIsNoneAnyMoreStopsTheStore(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	store := openStore(t, filepath.Join(folder, "orders.db"), time.Hour)
+	if err := errors.Join(os.Rename(folder, folder+".bak"), os.WriteFile(folder, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	stops(t, store)
+}

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,8 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
 	"zombiezen.com/go/sqlite"
@@ -21,53 +20,78 @@ import (
 // put back beside the log of the file before. SQLite would mix the two.
 var ErrForeignLog = errors.New("is not the file that its log was written for")
 
-// A generation is a random number, new at each start of a service. It is written into the
-// database file itself before the first order, and beside it into the lock file. A log
-// that is found at the next start belongs to the file of that number and to no other: to no
-// backup, and to no copy made in an earlier life.
-type generation int64
-
-// The lock file holds the generations that the database file may have, a line each: the new
-// one, and while it is being written the one before; and the word closing from when the
-// log may go.
-func readGenerations(beside string) (list []generation, closing bool, err error) {
-	content, err := os.ReadFile(beside)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, false, nil
-	}
-	for field := range strings.FieldsSeq(string(content)) {
-		if n, err := strconv.ParseInt(field, 16, 64); err == nil {
-			list = append(list, generation(n))
-		}
-		closing = closing || field == closingMark
-	}
-	return list, closing, err
+// A generation is the page of a database file that holds a random number, new at each start of a
+// service and brought into the file itself before the first order. Nothing changes the page
+// before the next start. The lock file beside it says what the page is: a log that is found
+// at the next start belongs to the file with that page and to no other, to no backup and to
+// no copy made in an earlier life.
+//
+// The page is read as bytes and not by SQLite: a crash may have left a part of a checkpoint in the
+// file, which makes sense to SQLite only together with the log.
+type generation struct {
+	offset int64
+	page   []byte
 }
 
-const closingMark = "closing"
+// text is what the lock file has of a generation.
+func (g generation) text() string {
+	return fmt.Sprintf("generation %d %d %x\n", g.offset, len(g.page), sha256.Sum256(g.page))
+}
+
+// isIn reports whether the file has the generation that text tells of.
+func isIn(text string, file io.ReaderAt) (bool, error) {
+	var offset, size int64
+	var sum string
+	if _, err := fmt.Sscanf(text, "generation %d %d %s", &offset, &size, &sum); err != nil || size < 0 || size > maxPage {
+		return true, nil // a part of a line that a crash has left: nothing is known
+	}
+	page := make([]byte, size)
+	if _, err := file.ReadAt(page, offset); errors.Is(err, io.EOF) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	return generation{offset, page}.text() == text, nil
+}
+
+// maxPage is the largest page that SQLite can have, in bytes.
+const maxPage = 64 << 10
+
+// readLockFile returns the generation that the database file had last, "" when it is not known,
+// and whether the log may be gone since.
+func (o *owner) readLockFile() (generation string, closing bool, err error) {
+	file, err := os.OpenFile(o.beside, os.O_RDONLY|onlyFile, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	content, err := io.ReadAll(file)
+	if first, rest, found := strings.Cut(string(content), "\n"); found && first+"\n" != closingLine {
+		generation, closing = first+"\n", rest != ""
+	}
+	return generation, closing, err
+}
+
+const closingLine = "closing\n"
 
 // noteClosing is to be called before the last connection is closed, which removes the log.
 func (o *owner) noteClosing() error {
-	file, err := os.OpenFile(o.beside, os.O_WRONLY|os.O_APPEND, 0)
+	return o.writeLockFile(closingLine, os.O_APPEND)
+}
+
+// writeLockFile does not make the file, and is done when its text is on the disk.
+func (o *owner) writeLockFile(text string, flag int) error {
+	file, err := os.OpenFile(o.beside, os.O_WRONLY|onlyFile|flag, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(closingMark + "\n")
-	return errors.Join(err, file.Close())
-}
-
-func writeGenerations(beside string, list ...generation) error {
-	file, err := os.OpenFile(beside, os.O_WRONLY|os.O_TRUNC, 0)
-	if err != nil {
-		return err
-	}
-	for _, g := range list {
-		_, failed := fmt.Fprintf(file, "%x\n", int64(g))
-		err = errors.Join(err, failed)
-	}
+	_, err = file.WriteString(text)
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
@@ -75,35 +99,37 @@ func writeGenerations(beside string, list ...generation) error {
 // It is to be called by the owner, before SQLite opens the file: what SQLite does with a
 // foreign log cannot be undone. A file that was copied while the same process served it
 // has the process's generation and is not told from the original.
-func (o *owner) checkLog() error {
-	known, closing, err := readGenerations(o.beside)
+func (o *owner) checkLog() (err error) {
+	known, closing, err := o.readLockFile()
 	if err := firstError(err, checkJournal(o.file)); err != nil {
 		return err
 	}
 	log, err := os.Stat(o.file + "-wal")
 	if errors.Is(err, fs.ErrNotExist) {
-		o.lostLog = len(known) > 0 && !closing
+		o.lostLog = known != "" && !closing
 		return nil
 	}
 	if err != nil || log.Size() == 0 {
 		return err
 	}
-	mode, err := journalMode(o.file)
+	file, err := os.Open(o.file)
 	if err != nil {
 		return err
 	}
-	switch mode {
-	case journalWAL:
-	case journalNone:
+	defer func() { err = errors.Join(err, file.Close()) }()
+	mode, err := journalMode(file)
+	switch {
+	case err != nil:
+		return err
+	case mode == journalNone:
 		return logAlone(o.file)
-	default:
+	case mode != journalWAL:
 		return o.foreignLog("")
-	}
-	if len(known) == 0 {
+	case known == "":
 		return nil // of a release that kept no generations, or the file was moved without its lock file
 	}
-	in, err := generationIn(o.file)
-	if err == nil && !slices.Contains(known, in) {
+	same, err := isIn(known, file)
+	if err == nil && !same {
 		err = o.foreignLog(fmt.Sprintf(". If both files were moved here together, delete %s and try again", o.beside))
 	}
 	return err
@@ -127,41 +153,19 @@ const (
 	journalOffset = 18
 )
 
-// journalMode reads the header. It returns ErrDamaged when the file is not SQLite's. An empty
-// one has no log yet.
-func journalMode(file string) (int, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = f.Close() }() // nothing was written
+// journalMode reads the header. It returns ErrDamaged when the file is not SQLite's.
+func journalMode(file io.ReaderAt) (int, error) {
 	header := make([]byte, 20)
-	_, err = io.ReadFull(f, header)
+	n, err := file.ReadAt(header, 0)
 	switch {
-	case errors.Is(err, io.EOF):
+	case n == 0 && errors.Is(err, io.EOF):
 		return journalNone, nil
-	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
+	case err != nil && !errors.Is(err, io.EOF):
 		return 0, err
 	case !strings.HasPrefix(string(header), "SQLite format 3\x00"):
 		return 0, ErrDamaged
 	}
 	return int(header[journalOffset]), nil
-}
-
-// generationIn reads the generation in the database file alone, without its log. It is 0 in
-// a file of a release that kept none.
-func generationIn(file string) (g generation, err error) {
-	conn, err := openImmutable(file)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	tables, err := queryInt(conn, "SELECT count(*) FROM sqlite_schema WHERE name = 'generation'")
-	if err != nil || tables == 0 {
-		return 0, err
-	}
-	n, err := queryInt(conn, "SELECT number FROM generation")
-	return generation(n), err
 }
 
 // openImmutable opens the file as one that nobody changes and that has no log, whatever lies
@@ -175,32 +179,37 @@ func openImmutable(file string) (*sqlite.Conn, error) {
 	return sqlite.OpenConn(uri.String(), sqlite.OpenReadOnly|sqlite.OpenURI)
 }
 
-// renewGeneration gives the file a new generation. At each moment the lock file holds the one
-// that the database file has. When somebody reads the file for so long that the log cannot be
-// brought into it, both may go on to hold the one before: then only copies of still
-// earlier lives are told from the file, and renewed is false.
-func (w *writer) renewGeneration(o *owner) (renewed bool, err error) {
-	old, err := queryInt(w.conn, "SELECT number FROM generation")
-	if err != nil {
-		return false, err
+// renewGeneration gives the file a new generation. While it is being written, the lock file
+// knows none, and a log is taken for the file's own. That stays so for this life when somebody
+// reads the file for so long that the log cannot be brought into it: the result is empty then.
+func (w *writer) renewGeneration(o *owner, database io.ReaderAt) (g generation, err error) {
+	if err := o.writeLockFile("", os.O_TRUNC); err != nil {
+		return g, err
 	}
 	var random [8]byte
 	if _, err := io.ReadFull(w.store.cfg.Random, random[:]); err != nil {
-		return false, fmt.Errorf("read random bytes: %w", err)
+		return g, fmt.Errorf("read random bytes: %w", err)
 	}
-	fresh := generation(binary.NativeEndian.Uint64(random[:]))
-	if err := writeGenerations(o.beside, fresh, generation(old)); err != nil {
-		return false, err
-	}
-	args := &sqlitex.ExecOptions{Args: []any{int64(fresh)}}
+	args := &sqlitex.ExecOptions{Args: []any{int64(binary.NativeEndian.Uint64(random[:]))}}
 	if err := sqlitex.Execute(w.conn, "UPDATE generation SET number = ?", args); err != nil {
-		return false, err
+		return g, err
 	}
-	emptied, err := emptyLog(w.conn)
-	if err != nil || !emptied {
-		return false, err
+	if emptied, err := emptyLog(w.conn); err != nil || !emptied {
+		return g, err
 	}
-	return true, writeGenerations(o.beside, fresh)
+	size, err := queryInt(w.conn, "PRAGMA page_size")
+	if err != nil {
+		return g, err
+	}
+	number, err := queryInt(w.conn, "SELECT rootpage FROM sqlite_schema WHERE name = 'generation'")
+	if err != nil {
+		return g, err
+	}
+	g = generation{(number - 1) * size, make([]byte, size)}
+	if _, err := database.ReadAt(g.page, g.offset); err != nil {
+		return g, err
+	}
+	return g, o.writeLockFile(g.text(), 0)
 }
 
 // emptyLog brings the log into the file, and reports whether nothing of it is left.

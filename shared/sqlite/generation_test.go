@@ -111,8 +111,8 @@ func run(t *testing.T, conn *zombiezen.Conn, query string) {
 	}
 }
 
-// F22: a process may be killed between any two of the steps by which a generation is renewed, or
-// somebody may read the file all the while, so that the log cannot be emptied.
+// F22: somebody may read the file while a service starts, so that the generation comes into the file
+// only later.
 func TestTheGenerationIsKnownWhileItIsRenewed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "orders.db")
 	closeStore(t, openStore(t, path, time.Hour))
@@ -120,16 +120,18 @@ func TestTheGenerationIsKnownWhileItIsRenewed(t *testing.T) {
 	run(t, reader, "BEGIN")
 	run(t, reader, "SELECT count(*) FROM orders")
 	store := openStore(t, path, time.Hour)
+	run(t, reader, "ROLLBACK")
+	makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+	run(t, reader, "PRAGMA wal_checkpoint(PASSIVE)")
 	makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
 	copied := filepath.Join(t.TempDir(), "orders.db")
 	for _, suffix := range []string{"", "-wal", ".lock"} {
 		overwrite(t, copied+suffix, read(t, path+suffix))
 	}
-	run(t, reader, "ROLLBACK")
 	closeStore(t, store)
 
 	store = openStore(t, copied, time.Hour)
-	waitForCount(t, store, order.Completed, 1)
+	waitForCount(t, store, order.Completed, 2)
 	closeStore(t, store)
 }
 
@@ -185,5 +187,70 @@ func TestALogWithoutItsFileIsLeftAlone(t *testing.T) {
 	}
 	store := openStore(t, path, time.Hour)
 	waitForCount(t, store, order.Completed, 2)
+	closeStore(t, store)
+}
+
+// F22, F23, I1: a crash, or a full disk, may interrupt a checkpoint: what it has left of the file makes sense
+// together with the log alone. Here each page but the last ones has been brought into the file.
+func TestAnInterruptedCheckpointIsNoForeignLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "orders.db")
+	store := openStore(t, path, time.Hour/4)
+	for range 200 {
+		makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+	}
+	left := filepath.Join(t.TempDir(), "orders.db")
+	for _, suffix := range []string{"", "-wal", ".lock"} {
+		overwrite(t, left+suffix, read(t, path+suffix))
+	}
+	before := len(read(t, path))
+	run(t, connect(t, path), "PRAGMA wal_checkpoint(PASSIVE)")
+	after := read(t, path)
+	closeStore(t, store)
+	if len(after) <= before {
+		t.Fatalf("the file has not grown: %d bytes, then %d", before, len(after))
+	}
+	overwrite(t, left, after[:before])
+
+	if report, err := sqlite.Check(t.Context(), left); err != nil || report.Tally.Total() != 200 || len(report.Findings) != 0 {
+		t.Errorf("Check: %+v, %v", report, err)
+	}
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if report, err := sqlite.Backup(t.Context(), left, backup, time.Now); err != nil || report.Tally.Total() != 200 {
+		t.Errorf("Backup: %+v, %v", report, err)
+	}
+	store = openStore(t, left, time.Hour)
+	waitForCount(t, store, order.Completed, 200)
+	closeStore(t, store)
+}
+
+// F22, I1: a start may be killed while it writes the lock file. Nothing is known then, and the log is
+// taken for the file's own.
+func TestAHalfWrittenLockFileIsNoForeignLog(t *testing.T) {
+	whole := read(t, leftBehind(t)+".lock")
+	for size := range len(whole) {
+		path := leftBehind(t)
+		overwrite(t, path+".lock", whole[:size])
+		if err := tryOpen(t, path); err != nil {
+			t.Errorf("with %d of %d bytes: %v", size, len(whole), err)
+		}
+	}
+}
+
+// F22, I1: somebody who reads the file through two restarts keeps each from bringing the
+// log, and with it the generation, into the file.
+func TestAReaderThroughRestartsKeepsNoServiceFromStarting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "orders.db")
+	closeStore(t, openStore(t, path, time.Hour))
+	reader := connect(t, path)
+	run(t, reader, "BEGIN")
+	run(t, reader, "SELECT count(*) FROM orders")
+	for range 3 {
+		store := openStore(t, path, time.Hour)
+		makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+		closeStore(t, store)
+	}
+	run(t, reader, "ROLLBACK")
+	store := openStore(t, path, time.Hour)
+	waitForCount(t, store, order.Completed, 3)
 	closeStore(t, store)
 }

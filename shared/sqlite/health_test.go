@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"orders/shared/order"
@@ -122,4 +123,41 @@ func TestTheLogDoesNotKeepItsLargestSize(t *testing.T) {
 	if err := s.release(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// F23, I9: a commit of another program is seen also behind a transaction of the store's own that
+// has failed, as when an operator makes room on a full disk.
+func TestACommitOfAnotherProgramIsSeenBehindAFailedOne(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	path := filepath.Join(t.TempDir(), "orders.db")
+	s, w := openByHand(t, path, &now)
+	create := func(sizes ...int) error {
+		g := newGroup(len(sizes))
+		for _, size := range sizes {
+			g.creations = append(g.creations, &creation{draft: order.Draft{TakenOverAs: order.Completed}, itemIDs: fmt.Appendf(nil, "[%*d]", size, 1)})
+		}
+		w.commit(g, nil, 0, now)
+		return g.creations[len(sizes)-1].err
+	}
+	if err := create(1); err != nil {
+		t.Fatal(err)
+	}
+	pages, err := queryInt(w.conn, "PRAGMA page_count")
+	if err := errors.Join(err, pragma(w.conn, fmt.Sprintf("max_page_count = %d", pages))); err != nil {
+		t.Fatal(err)
+	}
+	if create(1, 60_000) == nil {
+		t.Fatal("a full disk took an order")
+	}
+	other, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
+	if err == nil {
+		err = errors.Join(sqlitex.ExecuteTransient(other, "DELETE FROM orders", nil), other.Close())
+	}
+	if err := errors.Join(err, pragma(w.conn, "max_page_count = 1000")); err != nil {
+		t.Fatal(err)
+	}
+	if err := create(1); err == nil || s.reason() == nil {
+		t.Errorf("a create behind the commit of another program: %v; the store has stopped for %v", err, s.reason())
+	}
+	_ = s.release()
 }

@@ -9,6 +9,9 @@ import (
 	"syscall"
 )
 
+// onlyFile makes the opening of a link fail, and that of a pipe not wait for somebody at its other end.
+const onlyFile = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+
 // links is how many names a file has.
 func links(info fs.FileInfo) uint64 {
 	return uint64(info.Sys().(*syscall.Stat_t).Nlink) //nolint:unconvert // its type differs between systems

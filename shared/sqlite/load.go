@@ -6,9 +6,23 @@ import (
 	"slices"
 
 	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 
 	"orders/shared/order"
 )
+
+// loadFenced loads within a transaction, so that no commit of another program comes between what
+// is loaded and the first look of the fence.
+func (w *writer) loadFenced() (err error) {
+	if err := sqlitex.ExecuteTransient(w.conn, "BEGIN IMMEDIATE", nil); err != nil {
+		return err
+	}
+	defer func() { err = firstError(err, sqlitex.ExecuteTransient(w.conn, "ROLLBACK", nil)) }()
+	if err := w.fence.check(w.conn); err != nil {
+		return err
+	}
+	return w.load()
+}
 
 // load reads into memory what the process before has left: the tally, the
 // recent idempotency keys, and the messages of the orders that are not finished.

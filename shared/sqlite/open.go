@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -39,15 +38,20 @@ const (
 //
 // It returns all that is wrong with cfg; ErrInUse, ErrNewer, ErrDamaged or ErrForeignLog, with the
 // path, when the file is not to be touched, or the operating system's reason why it cannot be.
+// When the context ends before the file is open, it stops and returns the context's error.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	s := newStore(cfg)
 	w, err := s.open(ctx)
+	if sqlite.ErrCode(err) == sqlite.ResultInterrupt {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", cfg.Path, explain(err)), s.release())
 	}
+	s.conn.SetInterrupt(nil)
 	go w.run()
 	go s.watch()
 	return s, nil
@@ -63,7 +67,7 @@ func newStore(cfg Config) *Store {
 
 // open takes the file and reads what the writer needs to know of it.
 func (s *Store) open(ctx context.Context) (*writer, error) {
-	if err := s.own(); err != nil {
+	if err := s.own(ctx); err != nil {
 		return nil, err
 	}
 	var err error
@@ -73,21 +77,17 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 	if s.owner.lostLog {
 		s.cfg.Log.Warn("the service before did not close the database, and its log is gone: another program has brought it into the file, or orders are lost", "log", s.owner.file+"-wal")
 	}
-	w := &writer{store: s, conn: s.conn, queue: queue{processing: s.cfg.ProcessingTime}}
-	if err := w.load(); err != nil {
+	if s.files, err = openWatch(s.owner.file); err != nil {
 		return nil, err
 	}
-	renewed, err := w.renewGeneration(s.owner)
-	if err != nil {
+	w := &writer{store: s, conn: s.conn, queue: queue{processing: s.cfg.ProcessingTime}, fence: fence{index: s.files.index}}
+	if err := w.loadFenced(); err != nil {
 		return nil, err
 	}
-	if s.index, err = os.Open(s.owner.file + "-shm"); err != nil {
+	if s.files.generation, err = w.renewGeneration(s.owner, s.files.database); err != nil {
 		return nil, err
 	}
-	w.fence.index = s.index
-	if s.files, err = watchFiles(s.conn, s.database, s.owner.file, renewed); err != nil {
-		return nil, err
-	}
+	w.fence.own = true
 	w.buffer = s.files.newBuffer()
 	if now := s.cfg.Now(); !plausible(now) {
 		return nil, fmt.Errorf("cannot be served while the machine's clock says %s: set the clock", now.UTC().Format(time.RFC3339))
@@ -105,34 +105,29 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 
 // own makes the file if there is none, and this process its owner. It returns
 // ErrForeignLog when the log beside it is not its own.
-func (s *Store) own() (err error) {
+func (s *Store) own(ctx context.Context) (err error) {
 	if err := noLogAlone(s.cfg.Path); err != nil {
 		return err
 	}
 	if err := makeFile(s.cfg.Path); err != nil {
 		return err
 	}
-	if s.owner, err = own(s.cfg.Path); err != nil {
+	if s.owner, err = own(ctx, s.cfg.Path); err != nil {
 		return err
 	}
-	if err := s.owner.checkLog(); err != nil {
-		return err
-	}
-	s.database, err = os.Open(s.owner.file)
-	return err
+	return s.owner.checkLog()
 }
 
 // openWriter opens the connection that makes all changes and brings the schema
-// up to date. Nothing is written to a file before it is known to be ours.
+// up to date. Nothing is written to a file before it is known to be ours. The connection, which
+// has to be closed also after an error, fails once the context ends.
 func openWriter(ctx context.Context, path string) (*sqlite.Conn, error) {
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate)
 	if err != nil {
 		return nil, err
 	}
-	if err := prepareWriter(ctx, conn); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return conn, nil
+	conn.SetInterrupt(ctx.Done())
+	return conn, prepareWriter(ctx, conn)
 }
 
 func prepareWriter(ctx context.Context, conn *sqlite.Conn) error {
@@ -172,16 +167,12 @@ func (s *Store) release() (err error) {
 	if s.readers != nil {
 		err = s.readers.Close()
 	}
-	if s.files != nil {
-		err = errors.Join(err, s.owner.noteClosing())
-	}
 	if s.conn != nil {
+		err = errors.Join(err, s.owner.noteClosing())
 		err = errors.Join(err, s.conn.Close())
 	}
-	for _, file := range []*os.File{s.index, s.database} {
-		if file != nil {
-			err = errors.Join(err, file.Close())
-		}
+	if s.files != nil {
+		err = errors.Join(err, s.files.close())
 	}
 	if s.owner != nil {
 		err = errors.Join(err, s.owner.release())

@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"bytes"
+	"context"
+	"encoding/binary"
 	"errors"
-	"io"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,7 +13,6 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"zombiezen.com/go/sqlite"
 )
 
 // An owner is this process's right to a database file. Nobody else has it until the
@@ -87,9 +88,31 @@ func noLogAlone(path string) error {
 	return nil
 }
 
+// A command that only reads, such as orders backup, owns the file for a moment. A start waits
+// that long for it, and tries that often.
+const (
+	ownTimeout = time.Second
+	ownRetry   = 10 * time.Millisecond
+)
+
 // own makes this process the owner of a file that is there. It returns ErrInUse when another
-// process is, and errLinked when the file has a second name.
-func own(path string) (*owner, error) {
+// process is for longer than ownTimeout, and errLinked when the file has a second name.
+func own(ctx context.Context, path string) (*owner, error) {
+	began := time.Now()
+	for {
+		o, err := tryOwn(path)
+		if !errors.Is(err, ErrInUse) || time.Since(began) >= ownTimeout {
+			return o, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(ownRetry):
+		}
+	}
+}
+
+func tryOwn(path string) (*owner, error) {
 	file, err := resolve(path)
 	if err != nil {
 		return nil, err
@@ -102,7 +125,7 @@ func own(path string) (*owner, error) {
 }
 
 func (o *owner) take() error {
-	if err := o.lock(o.beside); err != nil {
+	if err := o.lockBeside(os.O_CREATE | os.O_RDONLY); err != nil {
 		return err
 	}
 	if err := o.lockFile(); err != nil {
@@ -129,19 +152,28 @@ func inspect(path string) (*owner, error) {
 }
 
 func (o *owner) lockToRead() error {
-	if err := o.lockBeside(); err != nil {
+	if err := o.lockBesideToRead(); err != nil {
 		return err
 	}
 	return o.lockFile()
 }
 
-// lockBeside takes the lock beside the file, if there is one that this user may take.
-func (o *owner) lockBeside() error {
-	err := o.lock(o.beside, flock.SetFlag(os.O_RDONLY))
+// lockBesideToRead takes the lock beside the file, if there is one that this user may take.
+func (o *owner) lockBesideToRead() error {
+	err := o.lockBeside(os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) || locksFiles && errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
 	return err
+}
+
+// lockBeside takes the lock on what is beside the file, unless that is no file: through a link,
+// the lock file would be written over another one, and a pipe is never opened.
+func (o *owner) lockBeside(flag int) error {
+	if info, err := os.Lstat(o.beside); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("cannot be locked: %s, which belongs to it, is a link or no file; move it away", o.beside)
+	}
+	return o.lock(o.beside, flag|onlyFile)
 }
 
 // locksFiles is whether a lock on the file itself is possible.
@@ -151,15 +183,15 @@ func (o *owner) lockFile() error {
 	if !locksFiles {
 		return nil
 	}
-	err := o.lock(o.file, flock.SetFlag(os.O_RDONLY))
+	err := o.lock(o.file, os.O_RDONLY)
 	if failed, ok := errors.AsType[*fs.PathError](err); ok {
 		return failed.Err
 	}
 	return err
 }
 
-func (o *owner) lock(path string, options ...flock.Option) error {
-	lock := flock.New(path, options...)
+func (o *owner) lock(path string, flag int) error {
+	lock := flock.New(path, flock.SetFlag(flag))
 	locked, err := lock.TryLock()
 	if err == nil && !locked {
 		err = ErrInUse
@@ -180,13 +212,13 @@ func (o *owner) release() (err error) {
 	return err
 }
 
-var errLinked = errors.New("has more than one name (hard links): SQLite keeps its log beside one of them " +
+var errLinked = errors.New("has more than one name (hard links), or none: SQLite keeps its log beside one of them " +
 	"and would not find it by another; remove all names but one, or serve a copy")
 
 // checkOneName returns errLinked when the file has a hard link.
 func checkOneName(file string) error {
 	info, err := os.Stat(file)
-	if err == nil && links(info) > 1 {
+	if err == nil && links(info) != 1 {
 		err = errLinked
 	}
 	return err
@@ -196,14 +228,12 @@ func checkOneName(file string) error {
 var companions = []string{"-wal", "-shm", lockSuffix}
 
 // A watch tells whether the files are still those that were opened, each in its place, and
-// whether the database file still has the contents of this life.
+// whether database and log still have the contents of this life.
 type watch struct {
-	files    []watched // the database first
-	database *os.File  // a descriptor that outlives SQLite's
-	// page is the one that holds the generation, at that offset: nothing changes it before the
-	// next start. It is empty when the log could not be brought into the file.
-	page   []byte
-	offset int64
+	files []watched // the database first
+	// Descriptors that outlive SQLite's.
+	database, log, index *os.File
+	generation           generation // empty when the log could not be brought into the file
 }
 
 type watched struct {
@@ -211,35 +241,37 @@ type watched struct {
 	opened fs.FileInfo
 }
 
-// watchFiles begins to watch the files of a database; renewed is whether the
-// file itself has the new generation.
-func watchFiles(conn *sqlite.Conn, database *os.File, file string, renewed bool) (*watch, error) {
-	w := &watch{database: database}
+// openWatch begins to watch the files of a database that SQLite has open.
+func openWatch(file string) (w *watch, err error) {
+	w = &watch{}
 	for _, suffix := range append([]string{""}, companions...) {
 		info, err := os.Stat(file + suffix)
 		if err != nil {
-			return nil, err
+			return w, err
 		}
 		w.files = append(w.files, watched{file + suffix, info})
 	}
-	if !renewed {
-		return w, nil
+	if w.database, err = os.Open(file); err == nil {
+		w.log, err = os.Open(file + "-wal")
 	}
-	size, err := queryInt(conn, "PRAGMA page_size")
-	if err != nil {
-		return nil, err
+	if err == nil {
+		w.index, err = os.Open(file + "-shm")
 	}
-	number, err := queryInt(conn, "SELECT rootpage FROM sqlite_schema WHERE name = 'generation'")
-	if err != nil {
-		return nil, err
-	}
-	w.page, w.offset = make([]byte, size), (number-1)*size
-	_, err = database.ReadAt(w.page, w.offset)
 	return w, err
 }
 
+// close is for after SQLite has closed its own descriptors.
+func (w *watch) close() (err error) {
+	for _, file := range []*os.File{w.database, w.log, w.index} {
+		if file != nil {
+			err = errors.Join(err, file.Close())
+		}
+	}
+	return err
+}
+
 // newBuffer returns what check needs, for one goroutine.
-func (w *watch) newBuffer() []byte { return make([]byte, max(len(w.page), 2)) }
+func (w *watch) newBuffer() []byte { return make([]byte, max(len(w.generation.page), 2*indexHeader)) }
 
 // check returns a brokenError when a file was deleted or replaced, has got a second name, or was
 // overwritten. SQLite would go on with the open one, and all that it takes would be gone
@@ -247,22 +279,84 @@ func (w *watch) newBuffer() []byte { return make([]byte, max(len(w.page), 2)) }
 func (w *watch) check(buffer []byte) error {
 	for i, f := range w.files {
 		info, err := os.Stat(f.path)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, f.opened) {
-			return &brokenError{f.path + " was deleted or replaced", nil}
+		if err != nil || !os.SameFile(info, f.opened) {
+			return &brokenError{f.path + " was deleted or replaced", err}
 		}
-		if err == nil && i == 0 && links(info) > 1 {
+		if i == 0 && links(info) != 1 {
 			return &brokenError{f.path, errLinked}
 		}
 	}
-	journal := buffer[:2]
-	_, err := w.database.ReadAt(journal, journalOffset)
-	whole := err == nil && journal[0] == journalWAL
-	if whole && len(w.page) > 0 {
-		_, err = w.database.ReadAt(buffer, w.offset)
-		whole = err == nil && bytes.Equal(buffer, w.page)
+	if err := w.checkDatabase(buffer); err != nil {
+		return &brokenError{w.files[0].path + " was overwritten by another program", err}
 	}
-	if !whole && (err == nil || errors.Is(err, io.EOF)) {
-		return &brokenError{w.files[0].path + " was overwritten by another program", nil}
+	if err := w.checkWAL(buffer); err != nil {
+		return &brokenError{w.files[1].path + " was overwritten by another program", err}
+	}
+	return nil
+}
+
+// checkDatabase looks for the bytes in the database file that this life does not change.
+func (w *watch) checkDatabase(buffer []byte) error {
+	journal := buffer[:1]
+	if _, err := w.database.ReadAt(journal, journalOffset); err != nil {
+		return err
+	}
+	if journal[0] != journalWAL {
+		return errors.New("it has another journal mode")
+	}
+	page := buffer[:len(w.generation.page)]
+	if len(page) == 0 {
+		return nil
+	}
+	if _, err := w.database.ReadAt(page, w.generation.offset); err != nil {
+		return err
+	}
+	if !bytes.Equal(page, w.generation.page) {
+		return errors.New("it has another generation")
+	}
+	return nil
+}
+
+// Of the log and of its index: see https://www.sqlite.org/walformat.html.
+const (
+	indexHeader    = 96 // bytes: the same 48 twice, unless somebody is writing
+	indexPageSize  = 14 // offset of the size of a page, 1 for 64 KiB
+	indexFrames    = 16 // offset of the number of frames in the log
+	indexSalts     = 32 // offset of the salts of the log
+	logHeader      = 32
+	logFrameHeader = 24
+	logSalts       = 16
+)
+
+// checkWAL compares the log with its index, which is in the memory of all who use it. When the
+// index changes meanwhile, somebody is writing, and the next call will tell.
+func (w *watch) checkWAL(buffer []byte) error {
+	index, again := buffer[:indexHeader], buffer[indexHeader:2*indexHeader]
+	if _, err := w.index.ReadAt(index, 0); err != nil || !bytes.Equal(index[:indexHeader/2], index[indexHeader/2:]) {
+		return err
+	}
+	frames := int64(binary.NativeEndian.Uint32(index[indexFrames:]))
+	if frames == 0 {
+		return nil
+	}
+	var log [logSalts + 8]byte
+	_, failed := w.log.ReadAt(log[:], 0)
+	info, err := w.log.Stat()
+	if err != nil {
+		return err
+	}
+	if _, err := w.index.ReadAt(again, 0); err != nil || !bytes.Equal(index, again) {
+		return err
+	}
+	if failed != nil {
+		return failed
+	}
+	page := int64(binary.NativeEndian.Uint16(index[indexPageSize:]))
+	if page == 1 {
+		page = maxPage
+	}
+	if info.Size() < logHeader+frames*(logFrameHeader+page) || !bytes.Equal(log[logSalts:], index[indexSalts:indexSalts+8]) {
+		return errors.New("it is not the log that was written")
 	}
 	return nil
 }

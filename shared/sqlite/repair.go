@@ -33,7 +33,7 @@ type Repaired struct {
 // The process owns the file throughout. The errors are those of Check.
 func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired, err error) {
 	failed := func(err error) (Repaired, error) { return r, fmt.Errorf("%s: %w", path, explain(err)) }
-	o, err := own(path)
+	o, err := own(ctx, path)
 	if err != nil {
 		return failed(err)
 	}

@@ -20,7 +20,7 @@ import (
 // does not fit together; path is untouched then. When the process is killed, there is the
 // old file with all of its orders, or the new one.
 func Restore(ctx context.Context, src, path string, now func() time.Time) (report Report, err error) {
-	o, err := ownPlace(path)
+	o, err := ownPlace(ctx, path)
 	if err != nil {
 		return report, fmt.Errorf("%s: %w", path, explain(err))
 	}
@@ -59,7 +59,7 @@ func aboutBackup(src string, err error) error {
 
 // ownPlace makes this process the owner of the file at path, which it makes if there is none:
 // nothing else can be owned.
-func ownPlace(path string) (*owner, error) {
+func ownPlace(ctx context.Context, path string) (*owner, error) {
 	made := errors.Is(regularFile(path), fs.ErrNotExist)
 	if err := makeFile(path); err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func ownPlace(path string) (*owner, error) {
 			return nil, err
 		}
 	}
-	return own(path)
+	return own(ctx, path)
 }
 
 // removeEmpty takes back what ownPlace has made, or an empty file that was there. A lock file

@@ -297,7 +297,7 @@ func TestARestoreThatIsKilledLeavesTheOldFileOrTheNewOne(t *testing.T) {
 func recovered(t *testing.T, path string) (orders int64, err error) {
 	t.Helper()
 	path = copied(t, path)
-	o, err := own(path)
+	o, err := own(t.Context(), path)
 	if err == nil {
 		err = o.checkLog()
 	}
@@ -343,7 +343,7 @@ func copiedAlone(t *testing.T, path string) string {
 // reports whether there are no more.
 func restoreInPart(t *testing.T, src, path string, steps int) (done bool) {
 	t.Helper()
-	o, err := ownPlace(path)
+	o, err := ownPlace(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,20 +54,19 @@ func (c Config) validate() error {
 // A Store is an open database file. It implements order.Store and
 // order.MetricsReader, and works orders off in the background until Close.
 type Store struct {
-	cfg   Config
-	owner *owner
-	files *watch
-	// Of the database, for files, and of the log's index, for the writer's fence.
-	database, index *os.File
-	clock           *clock
-	health          health
-	conn            *sqlite.Conn // the writer's
-	readers         *sqlitex.Pool
-	keys            *keyIndex
-	tally           atomic.Pointer[order.Tally]
+	cfg     Config
+	owner   *owner
+	files   *watch
+	clock   *clock
+	health  health
+	conn    *sqlite.Conn // the writer's
+	readers *sqlitex.Pool
+	keys    *keyIndex
+	tally   atomic.Pointer[order.Tally]
 
 	mu      sync.Mutex
 	waiting *group // what the next commit will take
+	crowded bool   // whether orders have been refused because too many wait
 	err     error  // why nothing is taken any more
 
 	wake    chan struct{} // tells the writer that something waits
@@ -119,6 +117,8 @@ type delivery struct {
 // take while the disk stalls. More are refused as unavailable.
 const maxWaiting = 50_000
 
+var errCrowded = fmt.Errorf("%w: too many orders wait for the disk", order.ErrUnavailable)
+
 // Create implements order.Store. It does not return before the commit, also if
 // the context ends meanwhile: the order is on its way, and the commit is a matter of
 // milliseconds.
@@ -160,9 +160,14 @@ func (s *Store) submit(add func(*group)) error {
 	g := s.waiting
 	if s.err != nil || len(g.creations) >= maxWaiting {
 		err := s.err
+		crowded := s.crowded
+		s.crowded = crowded || err == nil
 		s.mu.Unlock()
 		if err == nil {
-			err = fmt.Errorf("%w: too many orders wait for the disk", order.ErrUnavailable)
+			err = errCrowded
+			if !crowded {
+				s.cfg.Log.Error("orders are refused until the disk is faster", "err", err)
+			}
 		}
 		return err
 	}
@@ -188,10 +193,15 @@ func (s *Store) signal() {
 // it is the last one.
 func (s *Store) take() (*group, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	g := s.waiting
+	g, err := s.waiting, s.err
 	s.waiting = newGroup(len(g.creations))
-	return g, s.err
+	over := s.crowded && len(g.creations) < maxWaiting
+	s.crowded = s.crowded && !over
+	s.mu.Unlock()
+	if over {
+		s.cfg.Log.Info("orders are no longer refused: the disk keeps up again")
+	}
+	return g, err
 }
 
 // refuse makes all calls from now on fail with err. The first reason stays, but for

@@ -56,7 +56,9 @@ func (t *tx) do(g *group, runs []run) (err error) {
 	if err := t.write(g, runs); err != nil {
 		return err
 	}
-	return commitError(t.exec("COMMIT"))
+	err = commitError(t.exec("COMMIT"))
+	t.w.fence.own = err == nil
+	return err
 }
 
 // write makes all changes of the transaction.

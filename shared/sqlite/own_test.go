@@ -1,0 +1,152 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// ownedFor returns what a start says of a file that is inspected for as long, under a context that
+// ends after another time.
+func ownedFor(t *testing.T, held, ends time.Duration) (err error) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "orders.db")
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.WriteFile(path+lockSuffix, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		reader, failed := inspect(path)
+		if failed != nil {
+			t.Fatal(failed)
+		}
+		time.AfterFunc(held, func() { _ = reader.release() })
+		ctx, cancel := context.WithTimeout(t.Context(), ends)
+		defer cancel()
+		var o *owner
+		if o, err = own(ctx, path); err == nil {
+			err = o.release()
+		}
+		time.Sleep(held)
+	})
+	return err
+}
+
+// A backup, or a check, that comes at the same moment delays a start and does not fail it.
+func TestAStartWaitsForAnotherCommandThatReadsForAMoment(t *testing.T) {
+	for _, tt := range []struct {
+		held, ends time.Duration
+		want       error
+	}{
+		{ownTimeout / 2, time.Hour, nil},
+		{2 * ownTimeout, time.Hour, ErrInUse},
+		{2 * ownTimeout, ownTimeout / 2, context.DeadlineExceeded},
+	} {
+		if err := ownedFor(t, tt.held, tt.ends); !errors.Is(err, tt.want) {
+			t.Errorf("inspected for %s, with a context that ends after %s: error %v, want %v", tt.held, tt.ends, err, tt.want)
+		}
+	}
+}
+
+// A reader calls a function before it reads.
+type beforeRead func()
+
+func (f beforeRead) Read(p []byte) (int, error) { f(); return len(p), nil }
+
+// F25: a signal at the start is heeded, and harms neither a file nor the log of a crash.
+func TestAStartEndsWithItsContextAndHarmsNothing(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	for name, prepare := range map[string]func(cfg *Config, cancel func()){
+		"before it begins":               func(_ *Config, cancel func()) { cancel() },
+		"after it has loaded the orders": func(cfg *Config, cancel func()) { cfg.Random = beforeRead(cancel) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "orders.db")
+			s, w := openByHand(t, path, &now)
+			c := &creation{itemIDs: []byte("[]")}
+			w.commit(&group{creations: []*creation{c}, done: make(chan struct{})}, nil, 0, now)
+			crashed := copied(t, path)
+			if err := s.release(); err != nil {
+				t.Fatal(err)
+			}
+			for kind, path := range map[string]string{"closed": path, "of a crash": crashed} {
+				ctx, cancel := context.WithCancel(t.Context())
+				var logs bytes.Buffer
+				cfg := byHand(path, &now)
+				cfg.Log = slog.New(slog.NewTextHandler(&logs, nil))
+				prepare(&cfg, cancel)
+				if s, err := Open(ctx, cfg); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), path) {
+					t.Fatalf("a file that was %s: store %v, error %v", kind, s, err)
+				}
+				cfg.Random = byHand(path, &now).Random
+				s, err := Open(t.Context(), cfg)
+				if err != nil {
+					t.Fatalf("a file that was %s, opened again: %v", kind, err)
+				}
+				if tally, _ := s.Metrics(t.Context()); tally.Total() != 1 || logs.Len() > 0 {
+					t.Errorf("a file that was %s, opened again: %d orders, log %s", kind, tally.Total(), &logs)
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// The context is that of the start alone.
+func TestAStoreOutlivesTheContextOfItsStart(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	ctx, cancel := context.WithCancel(t.Context())
+	s, err := Open(ctx, byHand(filepath.Join(t.TempDir(), "orders.db"), &now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	c := &creation{itemIDs: []byte("[]")}
+	if err := s.submit(func(g *group) { g.creations = append(g.creations, c) }); err != nil || c.err != nil {
+		t.Errorf("a create: %v, %v", err, c.err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What thousands of clients are told is logged once, and once that it is over.
+func TestAStoreSaysOnceThatTooManyOrdersWait(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	cfg := byHand("", &now)
+	var logs bytes.Buffer
+	cfg.Log = slog.New(slog.NewTextHandler(&logs, nil))
+	s := newStore(cfg)
+	said := func() (begun, over int) {
+		return strings.Count(logs.String(), "level=ERROR"), strings.Count(logs.String(), "level=INFO")
+	}
+	for rounds := range 2 {
+		for range 2 { // so many that the second group is full, too
+			s.waiting.creations = make([]*creation, maxWaiting)
+			for range 3 {
+				if err := s.submit(func(*group) {}); !errors.Is(err, errCrowded) {
+					t.Fatalf("error %v, want %v", err, errCrowded)
+				}
+			}
+			if _, err := s.take(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if begun, over := said(); begun != rounds+1 || over != rounds {
+			t.Errorf("while too many wait, it has logged %s", &logs)
+		}
+		for range 2 {
+			_, _ = s.take()
+		}
+		if begun, over := said(); begun != rounds+1 || over != rounds+1 {
+			t.Errorf("afterwards, it has logged %s", &logs)
+		}
+	}
+}
