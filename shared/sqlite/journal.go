@@ -39,7 +39,7 @@ func checkJournal(file string) error {
 
 // readBeginning reads as much of a file as checkJournal looks at, and says how large the file is.
 func readBeginning(path string) (content []byte, size int64, err error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|onlyFile, 0)
 	if err != nil {
 		return nil, 0, err
 	}
