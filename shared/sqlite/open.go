@@ -168,8 +168,11 @@ func (s *Store) release() (err error) {
 		err = s.readers.Close()
 	}
 	if s.conn != nil {
-		err = errors.Join(err, s.owner.noteClosing())
-		err = errors.Join(err, s.conn.Close())
+		noted := s.owner.noteClosing()
+		if s.files == nil {
+			noted = nil // the start has failed, and says why
+		}
+		err = errors.Join(err, noted, s.conn.Close())
 	}
 	if s.files != nil {
 		err = errors.Join(err, s.files.close())
