@@ -448,8 +448,8 @@ var sqliteFileGuards = []guard{
 		name:  "a line that a crash has cut off says nothing",
 		holds: "F22 I1",
 		file:  "shared/sqlite/generation.go",
-		old:   `if first, rest, found := strings.Cut(string(content), "\n"); found {`,
-		new:   `if first, rest, _ := strings.Cut(string(content), "\n"); first != "" {`,
+		old:   `if first, rest, found := strings.Cut(string(content), "\n"); found && `,
+		new:   `if first, rest, _ := strings.Cut(string(content), "\n"); first != "" && `,
 		test:  "TestAHalfWrittenLockFileIsNoForeignLog",
 	},
 	{

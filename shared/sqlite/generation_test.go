@@ -182,8 +182,11 @@ func TestALogWithoutItsFileIsLeftAlone(t *testing.T) {
 			t.Errorf("Check: %v", err)
 		}
 	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("a file is in its place")
+	}
 	if err := os.Rename(path+".moved", path); err != nil {
-		t.Fatalf("a file is in its place: %v", err)
+		t.Fatal(err)
 	}
 	store := openStore(t, path, time.Hour)
 	waitForCount(t, store, order.Completed, 2)
