@@ -231,9 +231,7 @@ func TestABackupIsRefusedWhereItWouldHarm(t *testing.T) {
 		want string
 	}{
 		{"the database", func(_ *testing.T, path string) string { return path }, "is the database itself"},
-		{"a link to the database", func(t *testing.T, path string) string {
-			return linkTo(t, path)
-		}, "is the database itself"},
+		{"a link to the database", linkTo, "is the database itself"},
 		{"a second name of the database", func(t *testing.T, path string) string {
 			link := filepath.Join(filepath.Dir(path), "second.db")
 			if err := os.Link(path, link); err != nil {

@@ -99,7 +99,7 @@ func (o *owner) writeLockFile(text string, flag int) error {
 // It is to be called by the owner, before SQLite opens the file: what SQLite does with a
 // foreign log cannot be undone. A file that was copied while the same process served it
 // has the process's generation and is not told from the original.
-func (o *owner) checkLog() (err error) {
+func (o *owner) checkLog() error {
 	known, closing, err := o.readLockFile()
 	if err := firstError(err, checkJournal(o.file)); err != nil {
 		return err
@@ -112,6 +112,11 @@ func (o *owner) checkLog() (err error) {
 	if err != nil || log.Size() == 0 {
 		return err
 	}
+	return o.checkFile(known)
+}
+
+// checkFile returns ErrForeignLog when the file is not the one that its log was written for.
+func (o *owner) checkFile(known string) (err error) {
 	file, err := os.Open(o.file)
 	if err != nil {
 		return err

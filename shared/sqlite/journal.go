@@ -56,13 +56,8 @@ func readBeginning(path string) (content []byte, size int64, err error) {
 // belongs reports whether a journal may be the file's own, by what SQLite would do with it.
 // See https://www.sqlite.org/fileformat.html, section 3.
 func belongs(journal, content []byte, size int64) bool {
-	const header, magic = 28, "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
-	if len(journal) < header || !bytes.HasPrefix(journal, []byte(magic)) {
-		return true // SQLite ignores it
-	}
-	pagesBefore := int64(binary.BigEndian.Uint32(journal[16:]))
-	records, page := int(binary.BigEndian.Uint32(journal[20:])), int(binary.BigEndian.Uint32(journal[24:]))
-	if page < 512 || page > 1<<16 || records < header || records > 1<<16 || len(content) < headerSize {
+	pagesBefore, records, page, ok := journalHeader(journal)
+	if !ok || len(content) < headerSize {
 		return true // SQLite ignores it, or the file is no database
 	}
 	// A record is the number of a page, the page before the change, and a checksum.
@@ -76,6 +71,18 @@ func belongs(journal, content []byte, size int64) bool {
 			bytes.Equal(withoutCounters(first[4:4+page]), withoutCounters(content[:page]))
 	}
 	return content[journalOffset] != journalWAL
+}
+
+// journalHeader reads how many pages the file had before the change, where the records begin, and how
+// large a page is. SQLite ignores a journal that has no such header.
+func journalHeader(journal []byte) (pagesBefore int64, records, page int, ok bool) {
+	const header, magic = 28, "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+	if len(journal) < header || !bytes.HasPrefix(journal, []byte(magic)) {
+		return 0, 0, 0, false
+	}
+	pagesBefore = int64(binary.BigEndian.Uint32(journal[16:]))
+	records, page = int(binary.BigEndian.Uint32(journal[20:])), int(binary.BigEndian.Uint32(journal[24:]))
+	return pagesBefore, records, page, 512 <= page && page <= maxPage && header <= records && records <= 1<<16
 }
 
 // sizeKept reports whether a file has the pages that it had before, or is new and has its first.

@@ -98,15 +98,16 @@ const (
 // own makes this process the owner of a file that is there. It returns ErrInUse when another
 // process is for longer than ownTimeout, and errLinked when the file has a second name.
 func own(ctx context.Context, path string) (*owner, error) {
-	began := time.Now()
+	limited, cancel := context.WithTimeout(ctx, ownTimeout)
+	defer cancel()
 	for {
 		o, err := tryOwn(path)
-		if !errors.Is(err, ErrInUse) || time.Since(began) >= ownTimeout {
+		if !errors.Is(err, ErrInUse) {
 			return o, err
 		}
 		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		case <-limited.Done():
+			return nil, firstError(ctx.Err(), err)
 		case <-time.After(ownRetry):
 		}
 	}
