@@ -199,12 +199,15 @@ func TestReferencesLeadOnUnderThePrefixOfAStage(t *testing.T) {
 	function := lambdahttp.New(api.New(api.Config{
 		Orders: empty{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard,
 	}), discard)
-	for routeKey, rawPath := range map[string]string{
-		"ANY /api/orders":                 "/v1/api/orders",
-		"ANY /api/orders/{proxy+}":        "/v1/api/orders/",
-		"ANY /api/orders/create":          "/v1/api/orders/create",
-		"ANY /api/orders/create/{proxy+}": "/v1/api/orders/create/",
+	for _, route := range [][2]string{
+		{"ANY /api/orders", "/v1/api/orders"},
+		{"ANY /api/orders/{proxy+}", "/v1/api/orders/"},
+		{"ANY /api/orders/create", "/v1/api/orders/create"},
+		{"ANY /api/orders/create/{proxy+}", "/v1/api/orders/create/"},
+		{"ANY /api/orders", "/v1/api/orders/"}, // as SAM's local API has it
+		{"ANY /api/orders/create", "/v1/api/orders/create/"},
 	} {
+		routeKey, rawPath := route[0], route[1]
 		e := events.APIGatewayV2HTTPRequest{
 			RouteKey: routeKey, RawPath: rawPath, PathParameters: map[string]string{"proxy": ""},
 			Headers: map[string]string{"content-type": "application/json"}, Body: `{"user_id":1,"item_ids":[1],"total_amount":1}`,
