@@ -20,7 +20,7 @@ func convertible(e events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPReques
 		// SAM's local API takes the route without a slash for a path that ends in one. The answer
 		// may hold a reference that a client resolves against the path as it was sent. (Where a
 		// parameter ends the path, the slash may be an escaped one of its value.)
-		if strings.HasSuffix(e.RawPath, "/") && !strings.Contains(e.RouteKey, "{") {
+		if strings.HasSuffix(e.RawPath, "/") && !strings.HasSuffix(path, "/") && !strings.Contains(e.RouteKey, "{") {
 			path += "/"
 		}
 		e.RawPath = path

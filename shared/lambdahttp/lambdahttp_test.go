@@ -206,6 +206,7 @@ func TestReferencesLeadOnUnderThePrefixOfAStage(t *testing.T) {
 		{"ANY /api/orders/create/{proxy+}", "/v1/api/orders/create/"},
 		{"ANY /api/orders", "/v1/api/orders/"}, // as SAM's local API has it
 		{"ANY /api/orders/create", "/v1/api/orders/create/"},
+		{"ANY /api/orders/create/", "/v1/api/orders/create/"}, // as an emulator has it that knows no empty rest
 	} {
 		routeKey, rawPath := route[0], route[1]
 		e := events.APIGatewayV2HTTPRequest{
