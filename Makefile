@@ -61,7 +61,7 @@ emulators: ## Fetch what stands for AWS in the tests, once; needs Java 17 and Ma
 		echo "*** There are no Java and Maven, or they failed: tests of the home on AWS are SKIPPED. ***" >&2; \
 	fi
 
-.emulators/%/fetched: shared/awstest/emulators/%/pom.xml
+.emulators/%/fetched: test/awstest/emulators/%/pom.xml
 	rm -rf $(@D)
 	mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)
 	@touch $@
@@ -101,50 +101,45 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s)
 
 .PHONY: crash
 crash: ## Kill the service ROUNDS (1000) times, and KILLS (100) backups and restores, and look for lost orders
-	go run ./crash -rounds $(ROUNDS)
+	go run ./test/crash -rounds $(ROUNDS)
 	go test -count=1 -timeout 20m -run Killed ./cmd/orders -kills $(KILLS)
 
 .PHONY: chaos
 chaos: emulators ## Play random histories with faults on both homes for FOR (10m); needs Java 17 and Maven
-	CI=true go test -p 2 -count=1 -timeout 0 -v -run '^TestChaos$$' ./shared/sqlite ./shared/awstest -chaos.for $(FOR) $(ARGS)
+	CI=true go test -p 2 -count=1 -timeout 0 -v -run '^TestChaos$$' ./shared/sqlite ./test/awstest -chaos.for $(FOR) $(ARGS)
 
 .PHONY: mutate
 mutate: emulators ## Take out each guard and see the test fail that it is there for; needs Java 17 and Maven
-	go run ./proof mutate $(ARGS)
-	go run ./proof page
-
-.PHONY: proof
-proof: ## Write the generated parts of docs/proof.md
-	go run ./proof page
+	go run ./test/mutation $(ARGS)
 
 .PHONY: load
 load: build .tools/locust/bin/locust ## Put USERS (1000) Locust users on the service for DURATION (5m); HOST=URL names another
-	.tools/locust/bin/python -B -m pytest -q -p no:cacheprovider load
-	.tools/locust/bin/python -B load/run.py
+	.tools/locust/bin/python -B -m pytest -q -p no:cacheprovider test/load
+	.tools/locust/bin/python -B test/load/run.py
 
 .PHONY: load-ui
 load-ui: build .tools/locust/bin/locust ## The same, started from Locust's own page on port 8089
-	.tools/locust/bin/python -B load/run.py ui
+	.tools/locust/bin/python -B test/load/run.py ui
 
 .PHONY: soak
 soak: ## Run the service at half of its saturation, or RATE creates a second, for DURATION (30m): is it flat?
-	go run ./bench -soak $(or $(DURATION),30m) $(if $(RATE),-rate $(RATE))
+	go run ./test/bench -soak $(or $(DURATION),30m) $(if $(RATE),-rate $(RATE))
 
 .PHONY: clients-test
 clients-test: build .tools/openapi-python-client/bin/openapi-python-client .tools/openapi-generator/openapi-generator-cli-7.14.0.jar ## Generate clients in Go, Python, TypeScript and Java, and use them; needs Java 17, Maven, Node 20 and Python 3.11
-	clients/with-service.sh clients/test.sh
+	test/clients/with-service.sh test/clients/test.sh
 
 .PHONY: schemathesis
 schemathesis: build .tools/schemathesis/bin/schemathesis ## Send the service what Schemathesis makes of the contract; needs Python 3.11
-	clients/with-service.sh .tools/schemathesis/bin/schemathesis --config-file clients/schemathesis/schemathesis.toml run openapi.yaml --checks all
+	test/clients/with-service.sh .tools/schemathesis/bin/schemathesis --config-file test/clients/schemathesis/schemathesis.toml run shared/api/openapi.yaml --checks all
 
 .PHONY: bench
-bench: ## Measure the service under load and write bench/results.md; takes about 35 minutes
-	go run ./bench
+bench: ## Measure the service under load and write test/bench/results.md; takes about 35 minutes
+	go run ./test/bench
 
 .PHONY: bench-short
 bench-short: ## Measure for a minute; fail if a figure is far off its goal
-	go run ./bench -short
+	go run ./test/bench -short
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the code calls; asks vuln.go.dev
@@ -197,8 +192,8 @@ tools: .tools/sam/bin/sam .tools/ministack/bin/ministack ## Install SAM CLI and 
 .tools/openapi-generator/openapi-generator-cli-%.jar:
 	mvn -q -B dependency:copy -Dartifact=org.openapitools:openapi-generator-cli:$* -DoutputDirectory=$(CURDIR)/$(@D)
 
-# local/main.go says what these three do.
-LOCAL = @go build -o bin/local ./local && exec bin/local
+# tools/local/main.go says what these three do.
+LOCAL = @go build -o bin/local ./tools/local && exec bin/local
 
 .PHONY: local
 local: ## Run the AWS home on this machine until Ctrl-C; needs Docker and Python 3

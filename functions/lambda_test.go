@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"orders/shared/awstest"
-	"orders/shared/ordertest"
+	"orders/test/awstest"
+	"orders/test/conformance"
 )
 
 // programs is where the functions lie once they are built.
@@ -70,7 +70,7 @@ type function struct {
 	result chan result
 	asked  chan struct{} // closed when it has asked for its first event
 	exited chan error
-	output ordertest.LogBuffer
+	output conformance.LogBuffer
 
 	timeout time.Duration // of an invocation
 }

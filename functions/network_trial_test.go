@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 )

@@ -16,7 +16,7 @@ import (
 
 	"github.com/swaggest/swgui/v5/static"
 
-	"orders"
+	"orders/shared/api"
 )
 
 // withDocs adds the contract and a page to read it and try it on. The page is part of the
@@ -102,7 +102,7 @@ var page embed.FS
 // docs are the files by their paths. They are made at the first request for one, so that the
 // service starts without them.
 var docs = sync.OnceValue(func() map[string]docFile {
-	files := map[string]docFile{"/openapi.yaml": newDocFile("openapi.yaml", orders.OpenAPI)}
+	files := map[string]docFile{"/openapi.yaml": newDocFile("openapi.yaml", api.OpenAPI)}
 	for _, source := range []struct {
 		folder fs.FS
 		names  []string

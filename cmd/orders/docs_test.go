@@ -55,7 +55,7 @@ func docsBefore(t *testing.T) (ask func(method, path string, header ...string) d
 }
 
 func TestTheContractIsServedAsItIs(t *testing.T) {
-	want, err := os.ReadFile("../../openapi.yaml")
+	want, err := os.ReadFile("../../shared/api/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

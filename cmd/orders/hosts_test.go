@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"orders/shared/ordertest"
+	"orders/test/conformance"
 )
 
 var (
@@ -126,7 +126,7 @@ func TestARequestWithoutAHostIsMisdirected(t *testing.T) {
 
 func TestAnAddressThatOthersReachIsWarnedAbout(t *testing.T) {
 	for addr, want := range map[string]int{"127.0.0.1:0": 0, "0.0.0.0:0": 1} {
-		logs := &ordertest.LogBuffer{}
+		logs := &conformance.LogBuffer{}
 		ctx, stop := context.WithCancel(t.Context())
 		stdout, printed := io.Pipe()
 		ended := make(chan error, 1)

@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"testing"
 
-	"orders/shared/ordertest"
+	"orders/test/conformance"
 )
 
 // startProcess runs `orders serve` as a process of its own, and returns once its
@@ -185,7 +185,7 @@ func TestASignalAtTheStartEndsTheProcessWell(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout bytes.Buffer
-	logs := &ordertest.LogBuffer{}
+	logs := &conformance.LogBuffer{}
 	err := run(ctx, []string{"serve", "--addr", "127.0.0.1:0", "--db", db}, func(string) string { return "" }, &stdout, logs)
 	if err != nil || stdout.Len() > 0 || !strings.Contains(string(logs.Bytes()), "stopping before the database is open") {
 		t.Errorf("error %v; it has printed %q and logged\n%s", err, &stdout, logs.Bytes())

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"orders/shared/ordertest"
+	"orders/test/conformance"
 )
 
 // F25: whoever stops a service that is starting on a slow disk does not have to kill it.
@@ -17,7 +17,7 @@ func TestASignalAtTheStartOnASlowDiskEndsTheProcessWell(t *testing.T) {
 	db := goodFile(t)
 	cmd := traced(t, filepath.Join(t.TempDir(), "trace"), program(t, "serve", "--addr", "127.0.0.1:0", "--db", db),
 		"-e", "inject=fsync,fdatasync:delay_enter=1000000") // microseconds
-	logs := &ordertest.LogBuffer{}
+	logs := &conformance.LogBuffer{}
 	var stdout bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, logs
 	if err := cmd.Start(); err != nil {

@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"orders/shared/ordertest"
+	"orders/test/conformance"
 )
 
 // A keptConnection is one that a client keeps open for its next request.
@@ -89,7 +89,7 @@ func TestClientsThatStallDoNotHoldUpTheEnd(t *testing.T) {
 	for _, slow := range slowClients {
 		t.Run(slow.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				logs := &ordertest.LogBuffer{}
+				logs := &conformance.LogBuffer{}
 				store, server, network := openInMemory(t, slog.New(slog.NewTextHandler(logs, nil)))
 				conn := network.dial()
 				var client sync.WaitGroup
@@ -162,7 +162,7 @@ func TestProcessEndsWellWithAHalfRequest(t *testing.T) {
 
 // What net/http logs can be caused by clients, thousands of times a second.
 func TestAFloodOfTheServersOwnLinesIsCounted(t *testing.T) {
-	logs := &ordertest.LogBuffer{}
+	logs := &conformance.LogBuffer{}
 	s := newServer(nil, slog.New(slog.NewTextHandler(logs, nil)))
 	const flood = 1000
 	for range flood {
@@ -179,7 +179,7 @@ func TestAFloodOfTheServersOwnLinesIsCounted(t *testing.T) {
 // F23: the store says once that it takes no orders, however many are refused meanwhile.
 func TestCreatesThatTheStoreRefusesLeaveNoLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logs := &ordertest.LogBuffer{}
+		logs := &conformance.LogBuffer{}
 		store, server, network := openInMemory(t, slog.New(slog.NewTextHandler(logs, nil)))
 		if err := store.Close(); err != nil {
 			t.Fatal(err)

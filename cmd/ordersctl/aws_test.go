@@ -14,7 +14,7 @@ import (
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 )

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/shared/bridge"
+	"orders/tools/eventsource"
 	"orders/shared/dynamostore"
 )
 
@@ -56,14 +56,14 @@ func (c *bridgeCommand) Run(ctx context.Context, out *console) error {
 		return err // better now than as a line in the log, again and again
 	}
 	invoked := invocations{
-		through: bridge.Lambda(lambda.NewFromConfig(cfg, func(o *lambda.Options) { o.BaseEndpoint = &c.LambdaEndpoint })),
+		through: eventsource.Lambda(lambda.NewFromConfig(cfg, func(o *lambda.Options) { o.BaseEndpoint = &c.LambdaEndpoint })),
 		done:    map[string]int{}, failed: map[string]int{},
 	}
 	out.say("polling table %s and queue %s, invoking at %s; Ctrl-C ends it", c.Table, c.QueueURL, c.LambdaEndpoint)
-	err = bridge.Run(ctx, bridge.Config{
+	err = eventsource.Run(ctx, eventsource.Config{
 		Tables: db, Streams: dynamodbstreams.NewFromConfig(cfg), Queues: sqs.NewFromConfig(cfg),
 		Table: c.Table, KeyPrefix: dynamostore.OrderPrefix,
-		Readers:  bridge.Readers(c.Relay, c.Tally),
+		Readers:  eventsource.Readers(c.Relay, c.Tally),
 		QueueURL: c.QueueURL, Worker: c.Processor, Pollers: pollers,
 		Invoke: invoked.invoke, Now: time.Now, Log: slog.New(slog.NewTextHandler(out.stderr, nil)),
 	})
@@ -79,7 +79,7 @@ const pollers = 1
 
 // invocations invokes functions and counts.
 type invocations struct {
-	through bridge.Invoke
+	through eventsource.Invoke
 
 	mu           sync.Mutex
 	done, failed map[string]int // by function

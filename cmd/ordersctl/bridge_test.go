@@ -16,7 +16,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"

@@ -5,7 +5,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"orders/shared/bridge"
+	"orders/tools/eventsource"
 )
 
 // What template.yaml sets, and cost goes by, with the batch sizes that bridge has. A
@@ -20,7 +20,7 @@ const (
 
 // defaults are flags' defaults that come from the template.
 var defaults = kong.Vars{
-	"relayBatch": strconv.Itoa(bridge.RelayBatch), "tallyBatch": strconv.Itoa(bridge.TallyBatch),
-	"queueBatch": strconv.Itoa(bridge.ProcessorBatch), "memory": strconv.Itoa(memory),
+	"relayBatch": strconv.Itoa(eventsource.RelayBatch), "tallyBatch": strconv.Itoa(eventsource.TallyBatch),
+	"queueBatch": strconv.Itoa(eventsource.ProcessorBatch), "memory": strconv.Itoa(memory),
 	"logBytes": strconv.Itoa(logBytes),
 }

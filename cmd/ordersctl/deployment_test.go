@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"orders/shared/awstest"
-	"orders/shared/bridge"
+	"orders/test/awstest"
+	"orders/tools/eventsource"
 )
 
 // property is what lies in the resolved properties of a resource, under those keys.
@@ -31,10 +31,10 @@ func TestBridgeAndCostGoByTheTemplate(t *testing.T) {
 		keys     []string
 		want     int
 	}{
-		{"RelayFunction", stream("BatchSize"), bridge.RelayBatch},
-		{"TallyFunction", stream("BatchSize"), bridge.TallyBatch},
-		{"TallyFunction", stream("TumblingWindowInSeconds"), int(bridge.TallyWindow / time.Second)},
-		{"ProcessorFunction", []string{"Events", "Queue", "Properties", "BatchSize"}, bridge.ProcessorBatch},
+		{"RelayFunction", stream("BatchSize"), eventsource.RelayBatch},
+		{"TallyFunction", stream("BatchSize"), eventsource.TallyBatch},
+		{"TallyFunction", stream("TumblingWindowInSeconds"), int(eventsource.TallyWindow / time.Second)},
+		{"ProcessorFunction", []string{"Events", "Queue", "Properties", "BatchSize"}, eventsource.ProcessorBatch},
 	} {
 		if got := property(t, test.resource, test.keys...); got != test.want {
 			t.Errorf("%s %v is %v in the template, and %d here", test.resource, test.keys, got, test.want)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 )
 
 func TestMain(m *testing.M) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 )
 
 func operations(t *testing.T) string {

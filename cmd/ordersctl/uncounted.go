@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 	"golang.org/x/sync/errgroup"
 
-	"orders/shared/bridge"
+	"orders/tools/eventsource"
 )
 
 // A tail looks at what the tally function has not counted yet: the records of the
@@ -24,8 +24,8 @@ import (
 // is the evidence, and no proof.
 type tail struct {
 	table   string
-	db      bridge.TableClient
-	streams bridge.StreamsClient
+	db      eventsource.TableClient
+	streams eventsource.StreamsClient
 	// checkpoint is the sequence number of the last record of a shard that is in the
 	// tally, "" if there is none.
 	checkpoint func(ctx context.Context, shard string) (string, error)
@@ -94,7 +94,7 @@ func (t tail) shards(ctx context.Context, arn string) (shards []types.Shard, err
 }
 
 // streamARN is the ARN of the table's stream.
-func streamARN(ctx context.Context, db bridge.TableClient, table string) (string, error) {
+func streamARN(ctx context.Context, db eventsource.TableClient, table string) (string, error) {
 	described, err := db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
 	if err != nil {
 		return "", fmt.Errorf("describe the table: %w", err)

@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/shared/awstest"
-	"orders/shared/bridge"
+	"orders/test/awstest"
+	"orders/tools/eventsource"
 	"orders/shared/order"
 )
 
@@ -121,7 +121,7 @@ func TestALifeAsksOfAWSWhatCostSays(t *testing.T) {
 		load   workload
 	}{
 		{"in batches of one", 3, workload{RelayBatch: 1, TallyBatch: 1, QueueBatch: 1}},
-		{"in full batches", 300, workload{RelayBatch: bridge.RelayBatch, TallyBatch: 900, QueueBatch: bridge.ProcessorBatch}},
+		{"in full batches", 300, workload{RelayBatch: eventsource.RelayBatch, TallyBatch: 900, QueueBatch: eventsource.ProcessorBatch}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -155,7 +155,7 @@ func TestALifeAsksOfAWSWhatCostSays(t *testing.T) {
 func equal(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
 
 func TestALifeInFullBatchesKeepsToItsBudget(t *testing.T) {
-	one := workload{RelayBatch: bridge.RelayBatch, TallyBatch: bridge.TallyBatch, QueueBatch: bridge.ProcessorBatch}.perOrder()
+	one := workload{RelayBatch: eventsource.RelayBatch, TallyBatch: eventsource.TallyBatch, QueueBatch: eventsource.ProcessorBatch}.perOrder()
 	if one.WriteUnits > 4.1 || one.QueueRequests > 1.5 {
 		t.Errorf("%v write units and %v requests of SQS an order, not 4.1 and 1.5", one.WriteUnits, one.QueueRequests)
 	}

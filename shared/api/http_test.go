@@ -11,16 +11,16 @@ import (
 	"time"
 
 	"orders/shared/api"
-	"orders/shared/ordertest"
+	"orders/test/conformance"
 	"orders/shared/sqlite"
 )
 
-func TestHTTP(t *testing.T) { ordertest.RunHTTP(t, openService) }
+func TestHTTP(t *testing.T) { conformance.RunHTTP(t, openService) }
 
 // openService is the handler over a real file.
-func openService(t *testing.T) ordertest.Service {
+func openService(t *testing.T) conformance.Service {
 	const processingTime = 50 * time.Millisecond
-	logs := &ordertest.LogBuffer{}
+	logs := &conformance.LogBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store, err := sqlite.Open(t.Context(), sqlite.Config{
 		Path: filepath.Join(t.TempDir(), "orders.db"), ProcessingTime: processingTime,
@@ -38,8 +38,8 @@ func openService(t *testing.T) ordertest.Service {
 		Orders: store, Metrics: store, Health: store.Ping,
 		RequestID: rand.Text, Now: time.Now, Log: log,
 	})
-	return ordertest.Service{
-		Home: ordertest.Home{Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime},
+	return conformance.Service{
+		Home: conformance.Home{Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime},
 		Do: func(req *http.Request) *http.Response {
 			recorder := httptest.NewRecorder()
 			handler.ServeHTTP(recorder, req)

@@ -1,6 +1,4 @@
-// Package orders holds the contract of the service, for programs to serve and
-// for tests to hold the code to.
-package orders
+package api
 
 import _ "embed"
 

@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 )

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 )

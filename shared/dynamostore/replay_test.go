@@ -12,7 +12,7 @@ import (
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 	"pgregory.net/rapid"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/order"
 )
 

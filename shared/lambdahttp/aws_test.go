@@ -9,24 +9,24 @@ import (
 	"time"
 
 	"orders/shared/api"
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/lambdahttp"
-	"orders/shared/ordertest"
+	"orders/test/conformance"
 )
 
 func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
 
 // The same through the whole home on AWS.
 func TestHTTPOnAWS(t *testing.T) {
-	ordertest.RunHTTP(t, func(t *testing.T) ordertest.Service {
+	conformance.RunHTTP(t, func(t *testing.T) conformance.Service {
 		t.Parallel()
 		home := awstest.OpenHome(t)
-		logs := &ordertest.LogBuffer{}
+		logs := &conformance.LogBuffer{}
 		log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		lambda := gateway{function: lambdahttp.New(api.New(api.Config{
 			Orders: home.Store, Metrics: home.Metrics, RequestID: rand.Text, Now: time.Now, Log: log,
 		}), log)}
-		return ordertest.Service{
+		return conformance.Service{
 			Home: home.Home, Logs: logs.Bytes,
 			Do: func(r *http.Request) *http.Response { return lambda.do(t, r).response() },
 		}

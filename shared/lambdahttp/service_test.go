@@ -18,7 +18,7 @@ import (
 
 	"orders/shared/api"
 	"orders/shared/lambdahttp"
-	"orders/shared/ordertest"
+	"orders/test/conformance"
 	"orders/shared/sqlite"
 )
 
@@ -27,12 +27,12 @@ import (
 // store anything is asked of a net/http server over the same store, too, and both
 // answers are the same.
 func TestHTTPOverTheEmbeddedStore(t *testing.T) {
-	ordertest.RunHTTP(t, func(t *testing.T) ordertest.Service {
+	conformance.RunHTTP(t, func(t *testing.T) conformance.Service {
 		s := embedded(t)
 		server := httptest.NewServer(s.handler)
 		t.Cleanup(server.Close)
 		lambda := gateway{function: lambdahttp.New(s.handler, s.log)}
-		return ordertest.Service{
+		return conformance.Service{
 			Home: s.home, Logs: s.logs.Bytes,
 			Do: func(r *http.Request) *http.Response {
 				elsewhere, again := cloned(t, r), cloned(t, r)
@@ -97,15 +97,15 @@ func TestACreateIsAnsweredAlikeByBothHosts(t *testing.T) {
 
 type service struct {
 	handler http.Handler
-	home    ordertest.Home
+	home    conformance.Home
 	log     *slog.Logger
-	logs    *ordertest.LogBuffer
+	logs    *conformance.LogBuffer
 }
 
 func embedded(t *testing.T) service {
 	t.Helper()
 	const processingTime = 50 * time.Millisecond
-	logs := &ordertest.LogBuffer{}
+	logs := &conformance.LogBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store, err := sqlite.Open(t.Context(), sqlite.Config{
 		Path: filepath.Join(t.TempDir(), "orders.db"), ProcessingTime: processingTime,
@@ -121,7 +121,7 @@ func embedded(t *testing.T) service {
 	})
 	return service{
 		handler: api.New(api.Config{Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: log}),
-		home:    ordertest.Home{Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime},
+		home:    conformance.Home{Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime},
 		log:     log, logs: logs,
 	}
 }

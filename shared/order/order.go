@@ -4,7 +4,7 @@
 //
 // It promises that the rules are the same wherever orders are kept. Storing,
 // queueing and HTTP are left to the adapters, which implement the ports in
-// ports.go and are held to them by the conformance suite in shared/ordertest.
+// ports.go and are held to them by the conformance suite in test/conformance.
 //
 // Times are UTC with millisecond precision. Nothing in this package reads a
 // clock or a source of randomness: both are passed in.

@@ -8,7 +8,7 @@ import (
 
 	"zombiezen.com/go/sqlite"
 
-	"orders/shared/chaos"
+	"orders/test/chaos"
 	"orders/shared/order"
 )
 

@@ -12,7 +12,7 @@ import (
 
 	"zombiezen.com/go/sqlite"
 
-	"orders/shared/chaos"
+	"orders/test/chaos"
 	"orders/shared/order"
 )
 

@@ -3,7 +3,7 @@ package sqlite
 import (
 	"testing"
 
-	"orders/shared/chaos"
+	"orders/test/chaos"
 )
 
 // TestChaos plays random histories on a real file: creates, replays, messages twice,

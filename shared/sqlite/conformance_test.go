@@ -12,17 +12,17 @@ import (
 	zombiezen "zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
-	"orders/shared/ordertest"
+	"orders/test/conformance"
 	"orders/shared/sqlite"
 )
 
-func TestConformance(t *testing.T) { ordertest.Run(t, openHome) }
+func TestConformance(t *testing.T) { conformance.Run(t, openHome) }
 
-func openHome(t *testing.T) ordertest.Home {
+func openHome(t *testing.T) conformance.Home {
 	const processingTime = 200 * time.Millisecond
 	path := filepath.Join(t.TempDir(), "orders.db")
 	store := open(t, path, processingTime)
-	return ordertest.Home{
+	return conformance.Home{
 		Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime,
 		DeadLetters: func(context.Context) ([][]byte, error) { return deadLetters(path) },
 	}

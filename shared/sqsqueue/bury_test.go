@@ -12,7 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
 )

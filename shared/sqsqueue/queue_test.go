@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
 )

@@ -121,7 +121,7 @@ func (q *queues) quiet() error {
 // redrive moves the dead letters back to the queue as an operator does.
 func (q *queues) redrive() {
 	q.Helper()
-	output, err := exec.CommandContext(q.Context(), "go", "run", "../cmd/ordersctl", "redrive").CombinedOutput()
+	output, err := exec.CommandContext(q.Context(), "go", "run", "orders/cmd/ordersctl", "redrive").CombinedOutput()
 	q.Logf("ordersctl redrive: %s", output)
 	if err != nil {
 		q.Fatal(err)

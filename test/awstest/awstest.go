@@ -11,7 +11,7 @@
 // need one are skipped; where CI is set they fail instead.
 //
 // The engines check no permissions, throttle nothing and have no Lambda. What
-// invokes functions there is shared/bridge.
+// invokes functions there is tools/eventsource.
 package awstest
 
 import (

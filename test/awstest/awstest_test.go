@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 )
 
 // Most of a test's time is waiting, so more of them run side by side than there are

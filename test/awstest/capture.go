@@ -10,7 +10,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"orders/shared/bridge"
+	"orders/tools/eventsource"
 )
 
 // A Capture takes what the bridge brings and acknowledges it in the functions'
@@ -24,14 +24,14 @@ type Capture struct {
 }
 
 // Between keeps what the functions would get, and gives them nothing.
-func (c *Capture) Between(bridge.Invoke) bridge.Invoke {
+func (c *Capture) Between(eventsource.Invoke) eventsource.Invoke {
 	return func(_ context.Context, function string, event []byte) ([]byte, error) {
 		return []byte(`{"state":{},"batchItemFailures":[]}`), c.keep(function, event)
 	}
 }
 
 // Tee keeps what the functions get, and what they answer is what counts.
-func (c *Capture) Tee(invoke bridge.Invoke) bridge.Invoke {
+func (c *Capture) Tee(invoke eventsource.Invoke) eventsource.Invoke {
 	return func(ctx context.Context, function string, event []byte) ([]byte, error) {
 		if err := c.keep(function, event); err != nil {
 			return nil, err

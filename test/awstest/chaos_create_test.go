@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"orders/shared/awstest"
-	"orders/shared/chaos"
+	"orders/test/awstest"
+	"orders/test/chaos"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 )

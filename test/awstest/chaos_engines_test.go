@@ -14,16 +14,16 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"orders/shared/awsclient"
-	"orders/shared/awstest"
-	"orders/shared/chaos"
-	"orders/shared/template"
+	"orders/test/awstest"
+	"orders/test/chaos"
+	"orders/tools/cfn"
 )
 
 // engines are those that homes are opened on, one after the other, each with a table and
 // queues of its own.
 type engines struct {
 	*testing.T
-	template *template.Template
+	template *cfn.Template
 	opened   int // homes
 	sqs      *sqs.Client
 	sqsCfg   aws.Config

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"orders/shared/awstest"
-	"orders/shared/chaos"
+	"orders/test/awstest"
+	"orders/test/chaos"
 )
 
 // A disturbance is what goes wrong with the calls that a function makes, or with its

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 )
 
 // A network is between a home's functions and AWS. It plays faults, counts, and knows

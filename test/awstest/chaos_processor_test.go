@@ -7,9 +7,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"orders/shared/awstest"
-	"orders/shared/bridge"
-	"orders/shared/chaos"
+	"orders/test/awstest"
+	"orders/tools/eventsource"
+	"orders/test/chaos"
 )
 
 var (
@@ -102,8 +102,8 @@ func (h *chaosHome) bring(doing, fault string, take func() []held) {
 // hand invokes the processor with messages, up to ten at a time, and returns those that
 // it is done with.
 func (h *chaosHome) hand(messages []held, d disturbance) (done []held) {
-	for some := range slices.Chunk(messages, bridge.ProcessorBatch) {
-		batch := bridge.Messages{QueueARN: h.queue.arn}
+	for some := range slices.Chunk(messages, eventsource.ProcessorBatch) {
+		batch := eventsource.Messages{QueueARN: h.queue.arn}
 		for _, m := range some {
 			batch.Received = append(batch.Received, m.Message)
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"orders/shared/chaos"
+	"orders/test/chaos"
 	"orders/shared/order"
 )
 

@@ -6,8 +6,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
-	"orders/shared/awstest"
-	"orders/shared/bridge"
+	"orders/test/awstest"
+	"orders/tools/eventsource"
 )
 
 // A reader is the mapping that brings the stream to the relay or the tally.
@@ -22,14 +22,14 @@ type reader struct {
 
 func newRelay(h *chaosHome) *reader {
 	return &reader{
-		chaosHome: h, name: "relay", function: awstest.RelayFunction, batch: bridge.RelayBatch,
+		chaosHome: h, name: "relay", function: awstest.RelayFunction, batch: eventsource.RelayBatch,
 		operations: queueCalls,
 	}
 }
 
 func newTally(h *chaosHome) *reader {
 	return &reader{
-		chaosHome: h, name: "tally", function: awstest.TallyFunction, batch: bridge.TallyBatch,
+		chaosHome: h, name: "tally", function: awstest.TallyFunction, batch: eventsource.TallyBatch,
 		operations: []string{"TransactWriteItems"}, windowed: true,
 	}
 }
@@ -132,15 +132,15 @@ func (r *reader) hand(records []types.Record, d disturbance) (done int) {
 }
 
 // batchOf is what the mapping's filter lets through.
-func (r *reader) batchOf(records []types.Record) bridge.Batch {
-	batch := bridge.Batch{StreamARN: r.stream.arn, Shard: r.stream.shard}
+func (r *reader) batchOf(records []types.Record) eventsource.Batch {
+	batch := eventsource.Batch{StreamARN: r.stream.arn, Shard: r.stream.shard}
 	for _, record := range records {
 		if ofOrder(record) {
 			batch.Records = append(batch.Records, record)
 		}
 	}
 	if r.windowed {
-		batch.Window = &bridge.Window{Start: r.now.Truncate(bridge.TallyWindow), Length: bridge.TallyWindow}
+		batch.Window = &eventsource.Window{Start: r.now.Truncate(eventsource.TallyWindow), Length: eventsource.TallyWindow}
 	}
 	return batch
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
-	"orders/shared/chaos"
+	"orders/test/chaos"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 )

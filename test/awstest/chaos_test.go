@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"orders/shared/awstest"
-	"orders/shared/chaos"
+	"orders/test/awstest"
+	"orders/test/chaos"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 )

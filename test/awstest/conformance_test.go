@@ -10,15 +10,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/shared/awstest"
-	"orders/shared/bridge"
-	"orders/shared/ordertest"
+	"orders/test/awstest"
+	"orders/tools/eventsource"
+	"orders/test/conformance"
 )
 
 // The home on AWS keeps what the embedded one keeps. Homes are open side by side,
 // because most of their time is waiting.
 func TestConformance(t *testing.T) {
-	ordertest.Run(t, func(t *testing.T) ordertest.Home {
+	conformance.Run(t, func(t *testing.T) conformance.Home {
 		t.Parallel()
 		return awstest.OpenHome(t).Home
 	})
@@ -40,7 +40,7 @@ func TestConformanceUnderFaults(t *testing.T) {
 			}
 		}
 	})
-	ordertest.Run(t, func(t *testing.T) ordertest.Home {
+	conformance.Run(t, func(t *testing.T) conformance.Home {
 		t.Parallel()
 		return awstest.OpenHome(t, net.unsettle).Home
 	})
@@ -80,7 +80,7 @@ func (u unreliable) unsettle(setup *awstest.Setup) {
 
 // repeating hands over every third event that was worked off again, whole, and
 // then from its second record on.
-func repeating(invoke bridge.Invoke) bridge.Invoke {
+func repeating(invoke eventsource.Invoke) eventsource.Invoke {
 	var calls atomic.Int64
 	return func(ctx context.Context, function string, event []byte) ([]byte, error) {
 		answer, err := invoke(ctx, function, event)

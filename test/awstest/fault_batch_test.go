@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/order"
 )
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/order"
 )
 

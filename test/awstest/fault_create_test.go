@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 )
 
 // F1, I2, I16: the table takes no create, whatever the reason, in any attempt.

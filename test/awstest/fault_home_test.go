@@ -18,8 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/api"
-	"orders/shared/awstest"
-	"orders/shared/bridge"
+	"orders/test/awstest"
+	"orders/tools/eventsource"
 	"orders/shared/order"
 )
 
@@ -53,7 +53,7 @@ func openFaulty(t *testing.T, change ...func(*awstest.Setup)) *faultyHome {
 			c(s)
 		}
 		between := s.Between
-		s.Between = func(invoke bridge.Invoke) bridge.Invoke { return h.seen.Tee(between(awstest.Mortal(invoke))) }
+		s.Between = func(invoke eventsource.Invoke) eventsource.Invoke { return h.seen.Tee(between(awstest.Mortal(invoke))) }
 	})
 	h.handler = api.New(api.Config{
 		Orders: h.Store, Metrics: h.Metrics, RequestID: func() string { return t.Name() }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
@@ -70,10 +70,10 @@ func hiddenFor(seconds string) func(*awstest.Setup) {
 
 // between lets a test stand between the bridge and the functions, nearer to these than
 // who stands there already.
-func between(stand func(bridge.Invoke) bridge.Invoke) func(*awstest.Setup) {
+func between(stand func(eventsource.Invoke) eventsource.Invoke) func(*awstest.Setup) {
 	return func(s *awstest.Setup) {
 		outer := s.Between
-		s.Between = func(invoke bridge.Invoke) bridge.Invoke { return outer(stand(invoke)) }
+		s.Between = func(invoke eventsource.Invoke) eventsource.Invoke { return outer(stand(invoke)) }
 	}
 }
 
@@ -145,7 +145,7 @@ type gate chan struct{}
 
 // before has the gate stand before functions: the bridge finds them failing.
 func (g gate) before(functions ...string) func(*awstest.Setup) {
-	return between(func(invoke bridge.Invoke) bridge.Invoke {
+	return between(func(invoke eventsource.Invoke) eventsource.Invoke {
 		return func(ctx context.Context, function string, event []byte) ([]byte, error) {
 			select {
 			case <-g:

@@ -12,7 +12,7 @@ import (
 
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/order"
 )
 

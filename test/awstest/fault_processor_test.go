@@ -11,8 +11,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"orders/shared/awstest"
-	"orders/shared/bridge"
+	"orders/test/awstest"
+	"orders/tools/eventsource"
 	"orders/shared/order"
 )
 
@@ -21,7 +21,7 @@ type worker func(events.SQSEvent) ([]byte, error)
 
 // ofProcessor alters what the processor is brought, and leaves the other functions alone.
 func ofProcessor(stand func(work worker, batch events.SQSEvent) ([]byte, error)) func(*awstest.Setup) {
-	return between(func(invoke bridge.Invoke) bridge.Invoke {
+	return between(func(invoke eventsource.Invoke) eventsource.Invoke {
 		return func(ctx context.Context, function string, event []byte) ([]byte, error) {
 			if function != awstest.ProcessorFunction {
 				return invoke(ctx, function, event)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/sqsqueue"
 )
 

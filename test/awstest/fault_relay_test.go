@@ -10,8 +10,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"orders/shared/awstest"
-	"orders/shared/bridge"
+	"orders/test/awstest"
+	"orders/tools/eventsource"
 	"orders/shared/order"
 )
 
@@ -93,7 +93,7 @@ func TestWhatTheQueueKeepsRefusingComesAgainWithTheStream(t *testing.T) {
 func openRelayed(t *testing.T, n int) (*faultyHome, []events.DynamoDBEventRecord) {
 	t.Helper()
 	var kept atomic.Int64 // records, from the relay
-	h := openFaulty(t, between(func(invoke bridge.Invoke) bridge.Invoke {
+	h := openFaulty(t, between(func(invoke eventsource.Invoke) eventsource.Invoke {
 		return func(ctx context.Context, function string, event []byte) ([]byte, error) {
 			if function != awstest.RelayFunction || kept.Load() == int64(n) {
 				return invoke(ctx, function, event)

@@ -12,15 +12,15 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"orders/shared/awstest"
-	"orders/shared/bridge"
+	"orders/test/awstest"
+	"orders/tools/eventsource"
 )
 
 // F17, I9, I17: Lambda brings records again, and the mappings have lost their filter.
 func TestEachChangeIsCountedOnceHoweverTheStreamIsRead(t *testing.T) {
-	for name, stand := range map[string]func(invoke bridge.Invoke) bridge.Invoke{
+	for name, stand := range map[string]func(invoke eventsource.Invoke) eventsource.Invoke{
 		"each batch whole, in part, and overlapping with the next": repeating,
-		"each batch again from its beginning, for its answer was lost": func(invoke bridge.Invoke) bridge.Invoke {
+		"each batch again from its beginning, for its answer was lost": func(invoke eventsource.Invoke) eventsource.Invoke {
 			calls := 0
 			return ofTally(func(ctx context.Context, event []byte) ([]byte, error) {
 				answer, err := invoke(ctx, awstest.TallyFunction, event)
@@ -30,7 +30,7 @@ func TestEachChangeIsCountedOnceHoweverTheStreamIsRead(t *testing.T) {
 				return answer, err
 			}, invoke)
 		},
-		"all that ever came, with each batch": func(invoke bridge.Invoke) bridge.Invoke {
+		"all that ever came, with each batch": func(invoke eventsource.Invoke) eventsource.Invoke {
 			var all events.DynamoDBTimeWindowEvent
 			return ofTally(func(ctx context.Context, event []byte) ([]byte, error) {
 				var batch events.DynamoDBTimeWindowEvent
@@ -56,7 +56,7 @@ func TestEachChangeIsCountedOnceHoweverTheStreamIsRead(t *testing.T) {
 }
 
 // ofTally has the tally invoked in that way, and other functions as they are.
-func ofTally(tally func(context.Context, []byte) ([]byte, error), invoke bridge.Invoke) bridge.Invoke {
+func ofTally(tally func(context.Context, []byte) ([]byte, error), invoke eventsource.Invoke) eventsource.Invoke {
 	return func(ctx context.Context, function string, event []byte) ([]byte, error) {
 		if function == awstest.TallyFunction {
 			return tally(ctx, event)
@@ -112,7 +112,7 @@ func TestManyCreatesAtOnceAreCountedOnOneItem(t *testing.T) {
 
 // scattering brings the tally's records as if from eight shards at once, all of an order
 // from one.
-func scattering(invoke bridge.Invoke) bridge.Invoke {
+func scattering(invoke eventsource.Invoke) eventsource.Invoke {
 	shards := shardsOfOneItem(8)
 	return ofTally(func(ctx context.Context, event []byte) ([]byte, error) {
 		var batch events.DynamoDBTimeWindowEvent

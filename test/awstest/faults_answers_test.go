@@ -14,7 +14,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 )
 
 // soon and soonSQS let the SDK try again without a wait.

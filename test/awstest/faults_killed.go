@@ -8,7 +8,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"orders/shared/bridge"
+	"orders/tools/eventsource"
 )
 
 // errKilled is what is left of a function that was killed.
@@ -37,7 +37,7 @@ func (a *Attempt) kill() error {
 
 // Mortal lets functions be killed: one that is gives no answer, and none of the calls
 // that it goes on to make by clients with Faults arrives. Setup.Between takes it.
-func Mortal(invoke bridge.Invoke) bridge.Invoke {
+func Mortal(invoke eventsource.Invoke) eventsource.Invoke {
 	return func(ctx context.Context, function string, event []byte) ([]byte, error) {
 		d := &death{came: make(chan struct{})}
 		answer, err := invoke(context.WithValue(ctx, deathKey{}, d), function, event)

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 )
 
 func TestASlowCallArrivesUnlessItsContextEndsBefore(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 )
 
 // What happens to a bare counter, which no condition protects, shows what a fault

@@ -12,17 +12,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"orders/shared/template"
+	"orders/tools/cfn"
 )
 
 // Template returns the project's template.yaml.
-func Template(t testing.TB) *template.Template {
+func Template(t testing.TB) *cfn.Template {
 	t.Helper()
 	root, err := moduleRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	read, err := template.Load(filepath.Join(root, "template.yaml"))
+	read, err := cfn.Load(filepath.Join(root, "template.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/shared/bridge"
+	"orders/tools/eventsource"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
@@ -60,7 +60,7 @@ func (d Deployment) Invoke(ctx context.Context, name string, event []byte) (answ
 	return answered, err
 }
 
-var _ bridge.Invoke = Deployment{}.Invoke
+var _ eventsource.Invoke = Deployment{}.Invoke
 
 func (d Deployment) function(name string) function {
 	switch name {

@@ -15,9 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/shared/bridge"
+	"orders/tools/eventsource"
 	"orders/shared/dynamostore"
-	"orders/shared/ordertest"
+	"orders/test/conformance"
 	"orders/shared/sqsqueue"
 )
 
@@ -25,11 +25,11 @@ import (
 // the store, and the handlers of relay, tally and processor, which a bridge
 // invokes with what happens in the table and the queue.
 type Home struct {
-	ordertest.Home
+	conformance.Home
 	Queue                          *sqsqueue.Queue
 	Table, QueueURL, DeadLetterURL string
 	// Invoke hands an event to one of the functions, past the bridge.
-	Invoke bridge.Invoke
+	Invoke eventsource.Invoke
 }
 
 // A Setup is what a test may want otherwise.
@@ -42,7 +42,7 @@ type Setup struct {
 	// Queue may alter the attributes that the queue is made with.
 	Queue func(attributes map[string]string)
 	// Between stands between the bridge and the functions.
-	Between func(bridge.Invoke) bridge.Invoke
+	Between func(eventsource.Invoke) eventsource.Invoke
 	// Now is the clock of the store and the functions.
 	Now func() time.Time
 	// Timeout is that of the functions: 10 s.
@@ -57,7 +57,7 @@ func OpenHome(t testing.TB, change ...func(*Setup)) Home {
 	setup := Setup{
 		ProcessingTime: time.Second,
 		Queue:          func(map[string]string) {},
-		Between:        func(i bridge.Invoke) bridge.Invoke { return i },
+		Between:        func(i eventsource.Invoke) eventsource.Invoke { return i },
 		Now:            time.Now,
 		Timeout:        10 * time.Second,
 		KeyPrefix:      dynamostore.OrderPrefix,
@@ -78,7 +78,7 @@ func OpenHome(t testing.TB, change ...func(*Setup)) Home {
 		Table: functions.Table, QueueURL: functions.QueueURL, DeadLetterURL: functions.DeadLetterURL,
 		Queue: functions.Queue(), Invoke: functions.Invoke,
 	}
-	h.Home = ordertest.Home{
+	h.Home = conformance.Home{
 		Store: store, Metrics: store, ProcessingTime: setup.ProcessingTime,
 		Deliver: h.deliver, DeadLetters: h.deadLetters(SQS(t)),
 	}
@@ -87,16 +87,16 @@ func OpenHome(t testing.TB, change ...func(*Setup)) Home {
 }
 
 // connect runs a bridge with engines and functions until the test ends.
-func (h Home) connect(t testing.TB, invoke bridge.Invoke, keyPrefix string, log *slog.Logger) {
-	cfg := bridge.Config{
+func (h Home) connect(t testing.TB, invoke eventsource.Invoke, keyPrefix string, log *slog.Logger) {
+	cfg := eventsource.Config{
 		Tables: DynamoDB(t), Streams: Streams(t), Queues: SQS(t), Invoke: invoke, Now: time.Now, Log: log,
 		Table: h.Table, KeyPrefix: keyPrefix,
-		Readers:  bridge.Readers(RelayFunction, TallyFunction),
+		Readers:  eventsource.Readers(RelayFunction, TallyFunction),
 		QueueURL: h.QueueURL, Worker: ProcessorFunction, Pollers: 4,
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error)
-	go func() { ended <- bridge.Run(ctx, cfg) }()
+	go func() { ended <- eventsource.Run(ctx, cfg) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 )
 
 // hold makes the test below, in a process of its own, wait with an engine running.

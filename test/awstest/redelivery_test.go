@@ -6,7 +6,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/order"
 )
 

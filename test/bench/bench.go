@@ -57,7 +57,7 @@ func (b *bench) build(ctx context.Context) (err error) {
 	if b.ordersProgram, err = build(ctx, b.dir, "./cmd/orders", flags...); err != nil {
 		return err
 	}
-	b.echoProgram, err = build(ctx, b.dir, "./bench/echo")
+	b.echoProgram, err = build(ctx, b.dir, "./test/bench/echo")
 	return err
 }
 

@@ -38,7 +38,7 @@ func profiled(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	source, err := filepath.Abs("bench/testdata/pprof.go")
+	source, err := filepath.Abs("test/bench/testdata/pprof.go")
 	if err != nil {
 		return "", err
 	}

@@ -34,7 +34,7 @@ func buildFunctions(ctx context.Context, dir, architecture string) (folder strin
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", folder+string(filepath.Separator), "./functions/...", "./bench/empty")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", folder+string(filepath.Separator), "./functions/...", "./test/bench/empty")
 	cmd.Env = append(os.Environ(), string(found[1]), fmt.Sprintf("%s=%s", found[2], found[3]), "GOOS=linux", "GOARCH="+architecture)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the functions: %w\n%s", err, out)

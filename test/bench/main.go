@@ -1,13 +1,13 @@
 // Command bench measures the service against its goals and writes what it found
-// to bench/results.md. Run it from the root of the module:
+// to test/bench/results.md. Run it from the root of the module:
 //
-//	go run ./bench          everything, in full: about 35 minutes
-//	go run ./bench -short   the same in small, for continuous integration
-//	go run ./bench -soak 30m
+//	go run ./test/bench          everything, in full: about 35 minutes
+//	go run ./test/bench -short   the same in small, for continuous integration
+//	go run ./test/bench -soak 30m
 //	                        one service under one rate: does it stay flat?
 //
 // The load comes from this process; the servers are children of it, built with
-// the same Go. Ratios are to a bare net/http server (bench/echo) that is measured
+// the same Go. Ratios are to a bare net/http server (test/bench/echo) that is measured
 // in turn with the service, so that they mean the same on a fast machine and on
 // a slow or busy one. Every answer is checked, and a run with a single bad one
 // is reported as failed.

@@ -7,7 +7,7 @@ import (
 
 const introduction = `# Benchmark results
 
-Written by ` + "`go run ./bench`" + `. The load comes from the same machine and
+Written by ` + "`go run ./test/bench`" + `. The load comes from the same machine and
 takes its part of the processors. A ratio is to what its line names, measured in
 the same run.
 

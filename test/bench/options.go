@@ -40,7 +40,7 @@ func parseOptions(args []string, w io.Writer) (o options, err error) {
 	flags.StringVar(&o.profile, "profile", "", "write a CPU profile of the service under each kind of load to this `directory`, and no results")
 	flags.DurationVar(&o.soakFor, "soak", 0, "load one service for this long and see whether it stays flat, instead of all else; less than "+
 		settledBy.String()+" writes no results unless -out is given")
-	flags.IntVar(&o.rate, "rate", 0, "creates a second of -soak (default half of the saturation, which is that in bench/"+climbFile+" or measured first)")
+	flags.IntVar(&o.rate, "rate", 0, "creates a second of -soak (default half of the saturation, which is that in test/bench/"+climbFile+" or measured first)")
 	flags.BoolVar(&o.check, "check", true, "end -soak with orders check, which reads the whole file")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -89,6 +89,6 @@ func (o *options) setDirectories() {
 	case o.results != "":
 		o.plots = o.results
 	case !short:
-		o.results, o.plots = "bench", "docs"
+		o.results, o.plots = "test/bench", "docs"
 	}
 }

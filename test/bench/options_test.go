@@ -8,11 +8,11 @@ import (
 
 func TestOnlyAFullRunWritesTheRecord(t *testing.T) {
 	for args, want := range map[string][2]string{
-		"":                           {"bench", "docs"},
-		"-only rates":                {"bench", "docs"},
+		"":                           {"test/bench", "docs"},
+		"-only rates":                {"test/bench", "docs"},
 		"-short":                     {"", ""},
 		"-short -out there":          {"there", "there"},
-		"-soak 30m":                  {"bench", "docs"},
+		"-soak 30m":                  {"test/bench", "docs"},
 		"-soak 60s -rate 3000":       {"", ""},
 		"-soak 60s -out there":       {"there", "there"},
 		"-profile there":             {"", ""},

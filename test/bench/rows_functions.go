@@ -23,7 +23,7 @@ func (b *bench) measureFunctions(ctx context.Context) (section, error) {
 		How: fmt.Sprintf(`Lambda functions built as they are deployed. Sizes are of the programs for arm64, not compressed. A start is
 from the exec to the first request for an event from a Runtime API on this machine, for %s; opening a connection
 to AWS, which goes to the same place, is in it. Each function takes turns with one that does nothing
-(bench/empty); the medians of %d starts each.`, runtime.GOARCH, functionStarts),
+(test/bench/empty); the medians of %d starts each.`, runtime.GOARCH, functionStarts),
 	}
 	sizes, err := b.sizeRow(ctx)
 	if err != nil {

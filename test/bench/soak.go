@@ -149,9 +149,9 @@ func (b *bench) soakRate(ctx context.Context) (int, error) {
 	if b.rate > 0 {
 		return b.rate, nil
 	}
-	c, err := readClimb(filepath.Join("bench", climbFile))
+	c, err := readClimb(filepath.Join("test", "bench", climbFile))
 	if errors.Is(err, os.ErrNotExist) || err == nil && c.Conditions.Machine != currentConditions(b.form).Machine {
-		b.say("bench/%s is not there or of another machine, so the saturation is measured first", climbFile)
+		b.say("test/bench/%s is not there or of another machine, so the saturation is measured first", climbFile)
 		c, err = b.climb(ctx, b.ordersContender(ordersName, processingTime))
 	}
 	if err != nil {

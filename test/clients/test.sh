@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-contract=$PWD/../openapi.yaml
-tools=$PWD/../.tools
+contract=$PWD/../../shared/api/openapi.yaml
+tools=$PWD/../../.tools
 generator() { # NAME FOLDER: generate with openapi-generator
 	local log
 	log=$(java -jar "$tools"/openapi-generator/openapi-generator-cli-*.jar generate -i "$contract" -g "$1" -o "$2" 2>&1) ||

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command beside a new service, whose address is in ORDERS_URL.
 #
-#     clients/with-service.sh COMMAND [ARGUMENT ...]
+#     test/clients/with-service.sh COMMAND [ARGUMENT ...]
 set -euo pipefail
 
 data=$(mktemp -d)

@@ -1,4 +1,4 @@
-package ordertest
+package conformance
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ import (
 	"github.com/pb33f/libopenapi/datamodel/high/base"
 	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
 
-	"orders"
+	"orders/shared/api"
 )
 
 // checkContract holds one exchange to openapi.yaml, in both directions:
@@ -67,7 +67,7 @@ type contract struct {
 }
 
 var loadedContract = sync.OnceValue(func() *contract {
-	document, err := libopenapi.NewDocument(orders.OpenAPI)
+	document, err := libopenapi.NewDocument(api.OpenAPI)
 	if err != nil {
 		panic(err)
 	}
@@ -95,7 +95,7 @@ var loadedContract = sync.OnceValue(func() *contract {
 // has x-also-accepted, that is the alternative to it.
 func compileDraft() (*jsonschema.Schema, error) {
 	var document any
-	if err := yaml.Unmarshal(orders.OpenAPI, &document); err != nil {
+	if err := yaml.Unmarshal(api.OpenAPI, &document); err != nil {
 		return nil, err
 	}
 	const name = "openapi.yaml"

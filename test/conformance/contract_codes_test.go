@@ -1,4 +1,4 @@
-package ordertest
+package conformance
 
 import (
 	"go/ast"
@@ -64,7 +64,7 @@ func codesInSource(t *testing.T) (codes []string) {
 func sourceFiles(t *testing.T) (files []*ast.File) {
 	t.Helper()
 	var names []string
-	for _, folder := range []string{"../api", "../lambdahttp"} {
+	for _, folder := range []string{"../../shared/api", "../../shared/lambdahttp"} {
 		found, err := filepath.Glob(folder + "/*.go")
 		if err != nil || len(found) == 0 {
 			t.Fatalf("%s: %d files, %v", folder, len(found), err)

@@ -1,4 +1,4 @@
-package ordertest
+package conformance
 
 import (
 	"slices"
@@ -10,7 +10,6 @@ import (
 	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
 	"github.com/pb33f/libopenapi/orderedmap"
 
-	"orders"
 	"orders/shared/api"
 	"orders/shared/order"
 )
@@ -169,11 +168,11 @@ func TestTheContractIsWrittenSoThatGeneratorsReadIt(t *testing.T) {
 	if version := c.model.Version; version != "3.0.3" {
 		t.Errorf("the contract is OpenAPI %s, want 3.0.3, which all generators read", version)
 	}
-	if !strings.Contains(string(orders.OpenAPI), "\nsecurity: []\n") {
+	if !strings.Contains(string(api.OpenAPI), "\nsecurity: []\n") {
 		t.Error("the contract does not say that there is no authentication")
 	}
 	var document yaml.Node
-	if err := yaml.Unmarshal(orders.OpenAPI, &document); err != nil {
+	if err := yaml.Unmarshal(api.OpenAPI, &document); err != nil {
 		t.Fatal(err)
 	}
 	walk(&document, func(n *yaml.Node) {

@@ -1,13 +1,13 @@
-// Package ordertest is the specification of a home for orders: what a store, a
+// Package conformance is the specification of a home for orders: what a store, a
 // queue and a worker must do, stated as sentences and run against real parts.
 //
 // An adapter runs all of it in one line:
 //
-//	func TestConformance(t *testing.T) { ordertest.Run(t, openHome) }
+//	func TestConformance(t *testing.T) { conformance.Run(t, openHome) }
 //
 // The invariants I1 to I17 that the names of tests cite are those of
 // docs/design.md.
-package ordertest
+package conformance
 
 import (
 	"context"

@@ -1,7 +1,7 @@
 // Command crash kills the order service at random moments, a thousand times on
 // the same database file, and holds it to what it promises:
 //
-//	go run ./crash -rounds 1000
+//	go run ./test/crash -rounds 1000
 //
 // A round starts the service, puts it under the load of many connections, and
 // ends it with SIGKILL. The program notes every answer that it gets, in a ledger, and

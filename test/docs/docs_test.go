@@ -1,4 +1,4 @@
-package orders_test
+package docs
 
 import (
 	"fmt"
@@ -49,7 +49,7 @@ func TestMakeHelpExplainsEveryTarget(t *testing.T) {
 }
 
 func TestReadmeNamesEverySetting(t *testing.T) {
-	help, err := exec.CommandContext(t.Context(), "go", "run", "./cmd/orders", "--help").CombinedOutput()
+	help, err := exec.CommandContext(t.Context(), "go", "run", "orders/cmd/orders", "--help").CombinedOutput()
 	if err != nil {
 		t.Fatalf("orders --help: %v\n%s", err, help)
 	}

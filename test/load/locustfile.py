@@ -1,8 +1,8 @@
 """Users for Locust: those of this API, and those of the system that it took over from.
 
-    locust -f load/locustfile.py --host http://127.0.0.1:8000
+    locust -f test/load/locustfile.py --host http://127.0.0.1:8000
 
-load/run.py starts this together with a service, and settles the accounts afterwards.
+test/load/run.py starts this together with a service, and settles the accounts afterwards.
 """
 
 from __future__ import annotations

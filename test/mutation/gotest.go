@@ -31,7 +31,7 @@ func pass(ctx context.Context, folder string, names []string) error {
 
 // killer takes the guard out and returns the test that noticed. It returns an error when
 // none did, or when the mutation makes no sense.
-func (g guard) killer(ctx context.Context) (name string, err error) {
+func (g mutant) killer(ctx context.Context) (name string, err error) {
 	folder, err := os.MkdirTemp("", "proof-")
 	if err != nil {
 		return "", err
@@ -49,7 +49,7 @@ func (g guard) killer(ctx context.Context) (name string, err error) {
 }
 
 // overlay writes the file without the guard, and which one it stands for, into folder.
-func (g guard) overlay(folder string) (path string, err error) {
+func (g mutant) overlay(folder string) (path string, err error) {
 	mutated, err := g.without(".")
 	if err != nil {
 		return "", err
@@ -68,7 +68,7 @@ func (g guard) overlay(folder string) (path string, err error) {
 }
 
 // arguments are those of go test. The first part of the test is its whole name.
-func (g guard) arguments() []string {
+func (g mutant) arguments() []string {
 	_, parts, _ := strings.Cut(g.test, "/")
 	pattern := "^" + g.testName() + "$"
 	if parts != "" {
@@ -94,7 +94,7 @@ func (g guard) arguments() []string {
 var failure = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 
 // verdict reads the output of a test without its guard.
-func (g guard) verdict(output string, failed error) (killer string, err error) {
+func (g mutant) verdict(output string, failed error) (killer string, err error) {
 	broken := func(why string) (string, error) { return "", fmt.Errorf("guard %q: %s\n%s", g.name, why, output) }
 	switch named := failure.FindStringSubmatch(output); {
 	case strings.Contains(output, "[build failed]"), strings.Contains(output, "[setup failed]"):
@@ -104,7 +104,7 @@ func (g guard) verdict(output string, failed error) (killer string, err error) {
 	case failed == nil:
 		return "", fmt.Errorf("guard %q: %s passes without it", g.name, g.test)
 	case strings.Contains(output, "panic: test timed out"):
-		return g.testName() + ", by not ending", nil
+		return broken("the test did not end, which does not tell it from a slow machine")
 	case named != nil:
 		return named[1], nil
 	case strings.Contains(output, "panic: "), strings.Contains(output, "fatal error: "):

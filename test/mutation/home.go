@@ -20,12 +20,12 @@ func homesOf(file string) []home {
 	}{
 		{"shared/sqlite/", []home{embedded}},
 		{"cmd/orders/", []home{embedded}},
-		{"crash/", []home{embedded}},
-		{"bench/", nil},
+		{"test/crash/", []home{embedded}},
+		{"test/bench/", nil},
 		{"shared/order/", []home{embedded, onAWS}},
-		{"shared/ordertest/", []home{embedded, onAWS}},
-		{"shared/chaos/", nil},
-		{"shared/bridge/", nil},
+		{"test/conformance/", []home{embedded, onAWS}},
+		{"test/chaos/", nil},
+		{"tools/eventsource/", nil},
 		{"shared/api/", []home{embedded, onAWS}},
 	} {
 		if strings.HasPrefix(file, part.folder) {

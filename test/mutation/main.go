@@ -1,17 +1,14 @@
-// Command proof shows that each guard in the code is needed, and writes down what
-// shows that the service survives its faults. Run it from the root of the module:
+// Command mutation shows that the tests notice when a protection is taken out of the code. Each
+// mutant is the code without one protection, and names the test that must fail. Run it from the
+// root of the module:
 //
-//	go run ./proof mutate             take out each guard in turn and see its test fail
-//	go run ./proof mutate -only F7    only those that hold against that fault, or whose name or file matches
-//	go run ./proof mutate -short      one guard for each fault and home, for continuous integration
-//	go run ./proof page               write the generated parts of docs/proof.md
+//	go run ./test/mutation             run the test of each mutant
+//	go run ./test/mutation -only F7    only mutants against that fault, or whose name or file matches
+//	go run ./test/mutation -short      one mutant for each fault and deployment, for continuous integration
 //
-// What mutate finds, it keeps in proof/results/mutations.json, from where page takes it.
-// The tree is never touched: the compiler is given the file without the guard in the place
-// of the one in the tree.
+// The tree is never touched: the compiler is given the mutated file in place of the original.
 //
-// It exits with 1 when a guard can be taken out without a test that notices, and when a
-// fault or an invariant has no test, or no guard that was shown to be needed.
+// It exits with 1 when a test passes on its mutant.
 package main
 
 import (
@@ -19,7 +16,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -27,28 +23,13 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
+	err := mutate(ctx, os.Args[1:], os.Stdout)
 	stop()
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "proof:", err)
+		fmt.Fprintln(os.Stderr, "mutation:", err)
 		os.Exit(1)
-	}
-}
-
-func run(ctx context.Context, args []string, out io.Writer) error {
-	command := ""
-	if len(args) > 0 {
-		command, args = args[0], args[1:]
-	}
-	switch command {
-	case "mutate":
-		return mutate(ctx, args, out)
-	case "page":
-		return writePage(".")
-	default:
-		return errors.New("the command is missing: mutate or page")
 	}
 }

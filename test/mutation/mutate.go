@@ -15,9 +15,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// mutate takes out guards, one at a time, and reports those that no test misses.
+// mutate takes out mutants, one at a time, and reports those that no test misses.
 func mutate(ctx context.Context, args []string, out io.Writer) error {
-	flags := flag.NewFlagSet("mutate", flag.ContinueOnError)
+	flags := flag.NewFlagSet("mutation", flag.ContinueOnError)
 	only := flags.String("only", "", "regular expression of the guards to take out: of a name, a file, a fault or an invariant")
 	short := flags.Bool("short", false, "one guard for each fault and home")
 	jobs := flags.Int("jobs", 2, "how many tests to run side by side")
@@ -28,7 +28,7 @@ func mutate(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	list := matching(guards(), pattern)
+	list := matching(mutants(), pattern)
 	if *short {
 		list = oneEach(list)
 	}
@@ -40,18 +40,16 @@ func mutate(ctx context.Context, args []string, out io.Writer) error {
 	if err := m.intact(ctx, list); err != nil {
 		return err
 	}
-	found, err := m.takeOut(ctx, list)
+	killed, err := m.takeOut(ctx, list)
 	if ctx.Err() != nil {
-		return ctx.Err() // of those that were not tried, what is known stays
+		return ctx.Err()
 	}
-	err = errors.Join(err, keepOutcomes(resultsFolder, guards(), list, found, began))
-	fmt.Fprintf(out, "%d of %d guards are missed by a test when they are taken out, in %s\n",
-		len(found), len(list), time.Since(began).Round(time.Second))
+	fmt.Fprintf(out, "%d of %d mutants killed in %s\n", killed, len(list), time.Since(began).Round(time.Second))
 	return err
 }
 
 // matching are the guards of which a name, file, fault or invariant matches.
-func matching(list []guard, pattern *regexp.Regexp) (matched []guard) {
+func matching(list []mutant, pattern *regexp.Regexp) (matched []mutant) {
 	for _, g := range list {
 		if slices.ContainsFunc(append(ids(g.holds), g.name, g.file), pattern.MatchString) {
 			matched = append(matched, g)
@@ -60,9 +58,9 @@ func matching(list []guard, pattern *regexp.Regexp) (matched []guard) {
 	return matched
 }
 
-// oneEach are the first guards that are there for a fault on a home, random histories
+// oneEach are the first mutants that are there for a fault on a home, random histories
 // aside, which take longest.
-func oneEach(list []guard) (few []guard) {
+func oneEach(list []mutant) (few []mutant) {
 	seen := map[string]bool{}
 	for _, g := range list {
 		isNew := false
@@ -95,7 +93,7 @@ func (m *mutator) printf(format string, args ...any) {
 
 // intact runs the tests of all guards on the code as it is: only one that is there, and
 // passes, says something when it fails.
-func (m *mutator) intact(ctx context.Context, list []guard) error {
+func (m *mutator) intact(ctx context.Context, list []mutant) error {
 	tests := map[string][]string{} // by folder
 	for _, g := range list {
 		if !slices.Contains(tests[g.folder()], g.testName()) {
@@ -117,11 +115,11 @@ func (m *mutator) intact(ctx context.Context, list []guard) error {
 	return group.Wait()
 }
 
-// takeOut takes out one guard after the other, those that take longest first, and
-// returns what noticed. The error names the guards that nothing did.
-func (m *mutator) takeOut(ctx context.Context, list []guard) (found []outcome, err error) {
+// takeOut runs the test of each mutant, those that take longest first, and returns how many
+// were killed. The error names the others.
+func (m *mutator) takeOut(ctx context.Context, list []mutant) (killed int, err error) {
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b guard) int { return cmp.Compare(b.weight(), a.weight()) })
+	slices.SortStableFunc(list, func(a, b mutant) int { return cmp.Compare(b.weight(), a.weight()) })
 	var problems []error
 	var group errgroup.Group
 	group.SetLimit(m.jobs)
@@ -138,16 +136,16 @@ func (m *mutator) takeOut(ctx context.Context, list []guard) (found []outcome, e
 				return nil
 			}
 			fmt.Fprintf(m.out, "killed by %s in %s: %s\n", killer, seconds(took), g.name)
-			found = append(found, outcome{Guard: g.name, KilledBy: killer, Seconds: took.Seconds()})
+			killed++
 			return nil
 		})
 	}
 	_ = group.Wait() // the problems are in problems
-	return found, errors.Join(problems...)
+	return killed, errors.Join(problems...)
 }
 
 // weight is greater for what takes longer.
-func (g guard) weight() int {
+func (g mutant) weight() int {
 	switch {
 	case g.chaos:
 		return 2

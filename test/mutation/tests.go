@@ -26,7 +26,7 @@ func (p proofTest) shows(id string, h home) bool {
 
 // proofTests finds all tests below root that name a fault or an invariant: in a comment
 // within the test, or between it and the one before, where its table and its helpers
-// stand. The sentences of the specification (shared/ordertest) name theirs themselves.
+// stand. The sentences of the specification (test/conformance) name theirs themselves.
 func proofTests(root string) (found []proofTest, err error) {
 	tree := os.DirFS(root)
 	err = fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -47,10 +47,10 @@ func proofTests(root string) (found []proofTest, err error) {
 }
 
 // specification is the folder whose tests are sentences in tables.
-const specification = "shared/ordertest/"
+const specification = "test/conformance/"
 
 // leftOut are folders of tools, of data, and of this program.
-var leftOut = regexp.MustCompile(`^(proof|(.*/)?testdata|(.*/)?\..*)$`)
+var leftOut = regexp.MustCompile(`^(mutation|(.*/)?testdata|(.*/)?\..*)$`)
 
 // testsIn are the tests of one file that name something.
 func testsIn(tree fs.FS, name string) ([]proofTest, error) {

@@ -1,4 +1,4 @@
-package orders_test
+package template
 
 import (
 	"context"
@@ -25,7 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/api"
-	"orders/shared/awstest"
+	"orders/test/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"

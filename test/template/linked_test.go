@@ -1,4 +1,4 @@
-package orders_test
+package template
 
 import (
 	"os"
@@ -18,7 +18,7 @@ import (
 // which of them makes a call is known only by the requests that its routes bring it.
 func TestNoCallIsOverlooked(t *testing.T) {
 	programs := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-o", programs+"/", "./functions/...")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-o", programs+"/", "orders/functions/...")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -1,4 +1,4 @@
-package orders_test
+package template
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"orders/shared/template"
+	"orders/tools/cfn"
 )
 
 var roleRules = []rule{
@@ -112,7 +112,7 @@ func (g grant) unused() (all []string) {
 }
 
 func checkRoles(s *stack) {
-	roles := map[string]template.Resource{}
+	roles := map[string]cfn.Resource{}
 	for _, r := range s.resources("AWS::IAM::Role") {
 		roles["${"+r.ID+".Arn}"] = r
 	}
@@ -158,7 +158,7 @@ func (f function) checkAllowed(s *stack, grants []grant, c call) {
 	}
 }
 
-func grantsOf(s *stack, role template.Resource) []grant {
+func grantsOf(s *stack, role cfn.Resource) []grant {
 	var grants []grant
 	for _, statement := range statements(s, role) {
 		g := grant{actions: texts(statement["Action"]), resources: texts(statement["Resource"]), used: map[string]bool{}}
@@ -213,7 +213,7 @@ func checkNarrow(s *stack) {
 	}
 }
 
-func statements(s *stack, role template.Resource) []map[string]any {
+func statements(s *stack, role cfn.Resource) []map[string]any {
 	var all []map[string]any
 	policies, ok := property(role, "Policies").([]any)
 	if !ok {

@@ -1,4 +1,4 @@
-package orders_test
+package template
 
 import (
 	"fmt"
@@ -78,7 +78,7 @@ func (f function) paths(s *stack) []string {
 	return paths
 }
 
-// apiPaths are the paths of the API, which a test in shared/ordertest holds to
+// apiPaths are the paths of the API, which a test in test/conformance holds to
 // openapi.yaml. AWS watches over functions by itself, so there are no probes.
 func apiPaths() []string {
 	var paths []string

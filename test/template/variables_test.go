@@ -1,4 +1,4 @@
-package orders_test
+package template
 
 import (
 	"errors"

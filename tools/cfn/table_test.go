@@ -1,4 +1,4 @@
-package template_test
+package cfn_test
 
 import (
 	"maps"
@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"orders/shared/template"
+	"orders/tools/cfn"
 )
 
 // The template of the project.
@@ -57,7 +57,7 @@ func TestNoPropertyIsDroppedInSilence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	read := func(t *template.Template) (err error) {
+	read := func(t *cfn.Template) (err error) {
 		if _, err = t.Table(); err == nil {
 			_, err = t.OrdersQueue("arn")
 		}
@@ -78,9 +78,9 @@ func TestNoPropertyIsDroppedInSilence(t *testing.T) {
 	}
 }
 
-func load(t *testing.T) *template.Template {
+func load(t *testing.T) *cfn.Template {
 	t.Helper()
-	loaded, err := template.Load(path)
+	loaded, err := cfn.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-// Package template reads template.yaml, so that the table, the queues and the
+// Package cfn reads template.yaml, so that the table, the queues and the
 // rest of the home on AWS have one definition: AWS's own. Tests and a laptop
 // create from it what AWS creates from it.
 //
@@ -11,7 +11,7 @@
 //
 // It is no validator: cfn-lint is. It knows nothing of what SAM makes of a
 // template, of Globals in particular, and leaves creating things to others.
-package template
+package cfn
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package template_test
+package cfn_test
 
 import (
 	"errors"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"orders/shared/template"
+	"orders/tools/cfn"
 )
 
 const source = `
@@ -73,8 +73,8 @@ func TestPropertiesAreResolved(t *testing.T) {
 
 func TestParametersDecideConditionsAndValues(t *testing.T) {
 	plain := parse(t, source)
-	if _, err := plain.Resource("Only"); !errors.Is(err, template.ErrNoResource) {
-		t.Errorf("error %v, not %v", err, template.ErrNoResource)
+	if _, err := plain.Resource("Only"); !errors.Is(err, cfn.ErrNoResource) {
+		t.Errorf("error %v, not %v", err, cfn.ErrNoResource)
 	}
 	set, err := plain.With(map[string]string{"Endpoint": "http://x", "Seconds": "900"})
 	if err != nil {
@@ -105,15 +105,15 @@ func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
 		}
 	}
 	for name, bad := range map[string]string{"twice": "A: 1\nA: 2\n", "no mapping": "[1]", "no YAML": "a: [", "empty": ""} {
-		if _, err := template.Parse([]byte(bad)); err == nil {
+		if _, err := cfn.Parse([]byte(bad)); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 }
 
-func parse(t *testing.T, source string) *template.Template {
+func parse(t *testing.T, source string) *cfn.Template {
 	t.Helper()
-	parsed, err := template.Parse([]byte(source))
+	parsed, err := cfn.Parse([]byte(source))
 	if err != nil {
 		t.Fatal(err)
 	}

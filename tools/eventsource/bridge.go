@@ -1,4 +1,4 @@
-// Package bridge stands for Lambda's event source mappings where there are none:
+// Package eventsource stands for Lambda's event source mappings where there are none:
 // on a laptop and in tests. It reads the stream of the table and the queue, wraps
 // what it finds as the events that Lambda would send, invokes functions with
 // them, and heeds what they answer:
@@ -17,7 +17,7 @@
 // How functions are invoked is left to the caller; Lambda is one way. Whoever is a mapping
 // by itself, as tests are that go a step at a time, has Batch and Messages for what
 // Lambda would send and how it would read the answer.
-package bridge
+package eventsource
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package bridge_test
+package eventsource_test
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/shared/awstest"
-	"orders/shared/bridge"
+	"orders/test/awstest"
+	"orders/tools/eventsource"
 )
 
 func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
@@ -31,7 +31,7 @@ func TestRunEndsWithItsContextAndNotBefore(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
-	err := bridge.Run(ctx, cfg)
+	err := eventsource.Run(ctx, cfg)
 	if took := time.Since(begin); err != nil || ctx.Err() == nil || took > 8*time.Second {
 		t.Errorf("ended after %s with %v, context: %v", took, err, ctx.Err())
 	}
@@ -39,29 +39,29 @@ func TestRunEndsWithItsContextAndNotBefore(t *testing.T) {
 
 func TestABatchSizeThatLambdaWouldNotTakeIsAnError(t *testing.T) {
 	for _, size := range []int{-1, 1001} {
-		if err := bridge.Run(t.Context(), bridge.Config{Readers: []bridge.Reader{{BatchSize: size}}}); err == nil {
+		if err := eventsource.Run(t.Context(), eventsource.Config{Readers: []eventsource.Reader{{BatchSize: size}}}); err == nil {
 			t.Errorf("size %d: no error", size)
 		}
 	}
 }
 
 // config reads a table's stream with one function, in batches of three.
-func config(t *testing.T, table string, invoke bridge.Invoke) bridge.Config {
+func config(t *testing.T, table string, invoke eventsource.Invoke) eventsource.Config {
 	t.Helper()
-	return bridge.Config{
+	return eventsource.Config{
 		Tables: awstest.DynamoDB(t), Streams: awstest.Streams(t), Queues: awstest.SQS(t),
-		Table: table, Readers: []bridge.Reader{{Function: "reader", BatchSize: 3}},
+		Table: table, Readers: []eventsource.Reader{{Function: "reader", BatchSize: 3}},
 		Invoke: invoke, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
 // run runs a bridge until the test ends.
-func run(t *testing.T, cfg bridge.Config) {
+func run(t *testing.T, cfg eventsource.Config) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := bridge.Run(ctx, cfg); err != nil {
+		if err := eventsource.Run(ctx, cfg); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	})

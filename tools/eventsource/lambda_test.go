@@ -1,4 +1,4 @@
-package bridge_test
+package eventsource_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
-	"orders/shared/bridge"
+	"orders/tools/eventsource"
 )
 
 // answers is a Lambda that always answers in that way.
@@ -31,7 +31,7 @@ func TestAnInvocationFailsWhenTheFunctionDoes(t *testing.T) {
 		"it fails":        {answers{&lambda.InvokeOutput{Payload: []byte("out of luck"), FunctionError: aws.String("Unhandled")}, nil}, "", `function error (Unhandled): "out of luck"`},
 		"nothing answers": {answers{nil, errors.New("connection refused")}, "", "invoke F: connection refused"},
 	} {
-		got, err := bridge.Lambda(tt.lambda)(t.Context(), "F", nil)
+		got, err := eventsource.Lambda(tt.lambda)(t.Context(), "F", nil)
 		if string(got) != tt.want || (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}

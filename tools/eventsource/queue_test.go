@@ -1,4 +1,4 @@
-package bridge_test
+package eventsource_test
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"orders/shared/awstest"
+	"orders/test/awstest"
 )
 
 func TestAMessageComesAsLambdaWouldSendItAndIsDeleted(t *testing.T) {

@@ -1,4 +1,4 @@
-package bridge_test
+package eventsource_test
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	streams "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
-	"orders/shared/awstest"
-	"orders/shared/bridge"
+	"orders/test/awstest"
+	"orders/tools/eventsource"
 )
 
 func TestARecordComesAsLambdaWouldSendIt(t *testing.T) {
@@ -134,7 +134,7 @@ func TestEveryReaderGetsTheWholeStreamAndWhatComesLater(t *testing.T) {
 	cfg := config(t, table, func(ctx context.Context, name string, event []byte) ([]byte, error) {
 		return functions[name].invoke(ctx, name, event)
 	})
-	cfg.Readers = []bridge.Reader{{Function: "one"}, {Function: "two"}}
+	cfg.Readers = []eventsource.Reader{{Function: "one"}, {Function: "two"}}
 	run(t, cfg)
 	for name, want := range map[string][]string{"one": {"a", "a", "a"}, "two": {"a"}} {
 		for _, w := range want {

@@ -38,7 +38,7 @@ func accept(ctx context.Context, c *children, variables map[string]string) error
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		command = append(command, name+"="+variables[name])
 	}
-	command = append(command, "go", "test", "-count=1", "-v", "-timeout=10m", "./acceptance")
+	command = append(command, "go", "test", "-count=1", "-v", "-timeout=10m", "./test/acceptance")
 	if err := c.show(ctx, "acceptance", command...); err != nil {
 		return fmt.Errorf("the acceptance test: %w", err)
 	}

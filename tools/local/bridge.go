@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/shared/bridge"
+	"orders/tools/eventsource"
 	"orders/shared/dynamostore"
 )
 
@@ -27,13 +27,13 @@ func (h *home) startBridge(ctx context.Context) error {
 		return err
 	}
 	emulator := awsConfig(h.endpoint())
-	cfg := bridge.Config{
+	cfg := eventsource.Config{
 		Tables:    dynamodb.NewFromConfig(emulator),
 		Streams:   dynamodbstreams.NewFromConfig(emulator),
 		Queues:    sqs.NewFromConfig(emulator),
 		Table:     h.resources.table,
 		KeyPrefix: dynamostore.OrderPrefix,
-		Readers:   bridge.Readers("RelayFunction", "TallyFunction"),
+		Readers:   eventsource.Readers("RelayFunction", "TallyFunction"),
 		QueueURL:  h.resources.queue,
 		Worker:    "ProcessorFunction",
 		Invoke:    invoker("http://" + address(h.lambdaPort)),
@@ -41,15 +41,15 @@ func (h *home) startBridge(ctx context.Context) error {
 		Log:       slog.New(slog.NewTextHandler(log, nil)),
 	}
 	h.bridged.Go(func() {
-		err := bridge.Run(ctx, cfg)
+		err := eventsource.Run(ctx, cfg)
 		h.died(fmt.Errorf("the bridge has ended: %w", errors.Join(err, log.Close())))
 	})
 	return nil
 }
 
 // invoker invokes functions where Lambda, or what stands for it, is.
-func invoker(endpoint string) bridge.Invoke {
-	return bridge.Lambda(lambda.NewFromConfig(awsConfig(endpoint), func(o *lambda.Options) {
+func invoker(endpoint string) eventsource.Invoke {
+	return eventsource.Lambda(lambda.NewFromConfig(awsConfig(endpoint), func(o *lambda.Options) {
 		o.HTTPClient = &http.Client{Timeout: time.Minute}
 	}))
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"orders/shared/template"
+	"orders/tools/cfn"
 )
 
 // Limits of what is waited for.
@@ -154,7 +154,7 @@ func prepare(ctx context.Context, steps []step) error {
 }
 
 func (h *home) create(ctx context.Context) error {
-	t, err := template.Load("template.yaml")
+	t, err := cfn.Load("template.yaml")
 	if err != nil {
 		return err
 	}

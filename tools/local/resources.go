@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"orders/shared/template"
+	"orders/tools/cfn"
 )
 
 // resources are what the functions work on.
@@ -19,7 +19,7 @@ type resources struct {
 }
 
 // create makes template.yaml's table and queues.
-func create(ctx context.Context, t *template.Template, cfg aws.Config) (r resources, err error) {
+func create(ctx context.Context, t *cfn.Template, cfg aws.Config) (r resources, err error) {
 	table, err := t.Table()
 	if err != nil {
 		return r, err

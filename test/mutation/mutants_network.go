@@ -1,8 +1,8 @@
 package main
 
-// networkGuards are those of the functions' own programs behind a network that fails. The
+// networkMutants are those of the functions' own programs behind a network that fails. The
 // tests build the programs without the guard, too.
-var networkGuards = []guard{
+var networkMutants = []mutant{
 	{
 		name:  "an attempt over a dead connection ends, so that the next goes over a new one",
 		holds: "F24 I16",

@@ -1,8 +1,8 @@
 package main
 
-// chaosGuards are taken out to show what random histories find, and how soon: a condition
+// chaosMutants are taken out to show what random histories find, and how soon: a condition
 // that is dropped, a counter that is bare, an acknowledgement that is lost, on each home.
-var chaosGuards = []guard{
+var chaosMutants = []mutant{
 	{
 		name:  "a run completes only orders that are Processing (random histories)",
 		holds: "F8 F10 I5",
@@ -36,7 +36,7 @@ var chaosGuards = []guard{
 		file:  "shared/dynamostore/advance.go",
 		old:   `"#status = :from AND #" + since`,
 		new:   `"(#status = :from OR #status <> :from) AND #" + since`,
-		pkg:   "shared/awstest",
+		pkg:   "test/awstest",
 		test:  "TestChaos",
 		chaos: true,
 	},
@@ -46,7 +46,7 @@ var chaosGuards = []guard{
 		file:  "shared/dynamostore/tally.go",
 		old:   `OR #sequence < :first"`,
 		new:   `OR #sequence < :first OR #sequence >= :first"`,
-		pkg:   "shared/awstest",
+		pkg:   "test/awstest",
 		test:  "TestChaos",
 		chaos: true,
 	},
@@ -56,7 +56,7 @@ var chaosGuards = []guard{
 		file:  "shared/sqsqueue/queue.go",
 		old:   `slices.ContainsFunc(output.Successful,`,
 		new:   `true || slices.ContainsFunc(output.Successful,`,
-		pkg:   "shared/awstest",
+		pkg:   "test/awstest",
 		test:  "TestChaos",
 		chaos: true,
 	},

@@ -2,8 +2,8 @@ package main
 
 import "time"
 
-// sqliteCreateGuards keep an acknowledged order, and one for each key.
-var sqliteCreateGuards = []guard{
+// sqliteCreateMutants keep an acknowledged order, and one for each key.
+var sqliteCreateMutants = []mutant{
 	{
 		name:  "a create is acknowledged behind its commit",
 		holds: "F4 F22 I1",
@@ -63,9 +63,9 @@ var sqliteCreateGuards = []guard{
 	},
 }
 
-// sqliteRowGuards see to it that a row which somebody else has damaged, changed or deleted
+// sqliteRowMutants see to it that a row which somebody else has damaged, changed or deleted
 // harms no other order.
-var sqliteRowGuards = []guard{
+var sqliteRowMutants = []mutant{
 	{
 		name:  "a create that fails is no matter of its group",
 		holds: "F15 I14",
@@ -204,8 +204,8 @@ var sqliteRowGuards = []guard{
 	},
 }
 
-// sqliteWorkGuards see to it that each transition is made, and made once.
-var sqliteWorkGuards = []guard{
+// sqliteWorkMutants see to it that each transition is made, and made once.
+var sqliteWorkMutants = []mutant{
 	{
 		name:  "a run starts only orders that are Pending",
 		holds: "F8 F10 I5 I6",
@@ -291,8 +291,8 @@ var sqliteWorkGuards = []guard{
 	},
 }
 
-// sqliteFileGuards see to it that a disk which fails does no more harm than it must.
-var sqliteFileGuards = []guard{
+// sqliteFileMutants see to it that a disk which fails does no more harm than it must.
+var sqliteFileMutants = []mutant{
 	{
 		name:  "a commit that fails is a 503",
 		holds: "F1 F23 I16",

@@ -1,7 +1,7 @@
 package main
 
-// queueGuards put every message on the queue, with its wait.
-var queueGuards = []guard{
+// queueMutants put every message on the queue, with its wait.
+var queueMutants = []mutant{
 	{
 		name:  "a message is sent when SQS says so, not when it answers 200",
 		holds: "F7 I4 I13",
@@ -68,8 +68,8 @@ var queueGuards = []guard{
 	},
 }
 
-// receiverGuards keep the messages of a batch apart, and return what is not done.
-var receiverGuards = []guard{
+// receiverMutants keep the messages of a batch apart, and return what is not done.
+var receiverMutants = []mutant{
 	{
 		name:  "a message that panics harms no other of its batch",
 		holds: "F14 I14",
@@ -112,8 +112,8 @@ var receiverGuards = []guard{
 	},
 }
 
-// redriveGuards let no message get lost on its way out of the dead-letter queue.
-var redriveGuards = []guard{
+// redriveMutants let no message get lost on its way out of the dead-letter queue.
+var redriveMutants = []mutant{
 	{
 		name:  "a redrive deletes only what is on the queue again",
 		holds: "F16 I13",

@@ -1,7 +1,7 @@
 package main
 
-// serverGuards are those of the process `orders serve`: clients that stall, and its end.
-var serverGuards = []guard{
+// serverMutants are those of the process `orders serve`: clients that stall, and its end.
+var serverMutants = []mutant{
 	{
 		name:  "a client that does not send loses its connection",
 		holds: "F26 I16",

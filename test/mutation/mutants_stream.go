@@ -1,7 +1,7 @@
 package main
 
-// relayGuards let no message get lost between the stream and the queue.
-var relayGuards = []guard{
+// relayMutants let no message get lost between the stream and the queue.
+var relayMutants = []mutant{
 	{
 		name:  "the relay says which records it has not relayed",
 		holds: "F5 F7 I4 I13",
@@ -44,8 +44,8 @@ var relayGuards = []guard{
 	},
 }
 
-// tallyGuards count each record of the stream once.
-var tallyGuards = []guard{
+// tallyMutants count each record of the stream once.
+var tallyMutants = []mutant{
 	{
 		name:  "a batch is counted only from below its first record",
 		holds: "F17 F18 I9 I17",
@@ -154,8 +154,8 @@ var tallyGuards = []guard{
 	},
 }
 
-// reconcileGuards keep an operator's recount apart from what is damaged.
-var reconcileGuards = []guard{
+// reconcileMutants keep an operator's recount apart from what is damaged.
+var reconcileMutants = []mutant{
 	{
 		name:  "a damaged tally keeps no order from being found overdue",
 		holds: "I4 I14",

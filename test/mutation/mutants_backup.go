@@ -1,7 +1,7 @@
 package main
 
-// backupGuards are those of the commands that copy, put back and repair a database.
-var backupGuards = []guard{
+// backupMutants are those of the commands that copy, put back and repair a database.
+var backupMutants = []mutant{
 	{
 		name:  "a backup is the state of one moment, and comes to an end",
 		holds: "F22 I1 I9",

@@ -1,4 +1,4 @@
-package orders_test
+package template
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"orders/shared/template"
+	"orders/tools/cfn"
 )
 
 // A rule is what template.yaml keeps to, and edits of the template that break it:
@@ -49,7 +49,7 @@ func TestTheTemplate(t *testing.T) {
 
 func faults(t *testing.T, r rule, source string) []string {
 	t.Helper()
-	parsed, err := template.Parse([]byte(source))
+	parsed, err := cfn.Parse([]byte(source))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func faults(t *testing.T, r rule, source string) []string {
 // A stack is a template under test, and what is wrong with it.
 type stack struct {
 	t        *testing.T
-	template *template.Template
+	template *cfn.Template
 	faults   []string
 }
 
@@ -117,7 +117,7 @@ func without(m map[string]any, names ...string) map[string]any {
 }
 
 // resources returns those of a type, all for "".
-func (s *stack) resources(kind string) []template.Resource {
+func (s *stack) resources(kind string) []cfn.Resource {
 	s.t.Helper()
 	all, err := s.template.Resources(kind)
 	if err != nil {
@@ -128,7 +128,7 @@ func (s *stack) resources(kind string) []template.Resource {
 
 // property returns what lies at a path of names in a resource's properties, nil
 // when there is nothing.
-func property(r template.Resource, path ...string) any {
+func property(r cfn.Resource, path ...string) any {
 	var value any = r.Properties
 	for _, name := range path {
 		m, _ := value.(map[string]any)
@@ -139,7 +139,7 @@ func property(r template.Resource, path ...string) any {
 
 // A function is one of the template's, with the folder of its code.
 type function struct {
-	template.Resource
+	cfn.Resource
 	folder string
 	// events are its events' properties by type and the event's name, such as
 	// "SQS/Queue".

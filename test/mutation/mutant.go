@@ -12,7 +12,7 @@ import (
 
 // A guard is a piece of the code that a promise depends on, and the mutation that takes
 // it out: the old text becomes the new, and then the test must fail.
-type guard struct {
+type mutant struct {
 	name  string // what it sees to, and what no other guard is called
 	holds string // the faults and invariants that it is there for: "F7 I4"
 	file  string
@@ -34,18 +34,18 @@ const (
 )
 
 // guards lists them all, in the order in which an order meets them.
-func guards() []guard {
+func mutants() []mutant {
 	return slices.Concat(
-		apiGuards, orderGuards, processGuards,
-		sqliteCreateGuards, sqliteRowGuards, sqliteWorkGuards, sqliteFileGuards, backupGuards, diskGuards,
-		serverGuards, docsGuards,
-		lambdaGuards, clientGuards, storeGuards, listGuards, relayGuards, tallyGuards,
-		queueGuards, receiverGuards, redriveGuards, reconcileGuards, networkGuards, chaosGuards,
+		apiMutants, orderMutants, processMutants,
+		sqliteCreateMutants, sqliteRowMutants, sqliteWorkMutants, sqliteFileMutants, backupMutants, diskMutants,
+		serverMutants, docsMutants,
+		lambdaMutants, clientMutants, storeMutants, listMutants, relayMutants, tallyMutants,
+		queueMutants, receiverMutants, redriveMutants, reconcileMutants, networkMutants, chaosMutants,
 	)
 }
 
 // folder is that of the test, from the root of the module.
-func (g guard) folder() string {
+func (g mutant) folder() string {
 	if g.pkg != "" {
 		return g.pkg
 	}
@@ -53,19 +53,19 @@ func (g guard) folder() string {
 }
 
 // homes are those that lose the guard with the mutation and whose test notices.
-func (g guard) homes() []home {
+func (g mutant) homes() []home {
 	return slices.DeleteFunc(homesOf(g.file), func(h home) bool { return !slices.Contains(homesOf(g.folder()+"/"), h) })
 }
 
 // testName is the name of the test function.
-func (g guard) testName() string {
+func (g mutant) testName() string {
 	name, _, _ := strings.Cut(g.test, "/")
 	return name
 }
 
 // without returns the text of the guard's file without the guard. It returns an error
 // when the guard is not found, or not only once: then the list is out of date.
-func (g guard) without(root string) ([]byte, error) {
+func (g mutant) without(root string) ([]byte, error) {
 	source, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(g.file)))
 	if err != nil {
 		return nil, fmt.Errorf("guard %q: %w", g.name, err)

@@ -1,7 +1,7 @@
 package main
 
-// diskGuards are those of the real process on a real file that fails while it serves.
-var diskGuards = []guard{
+// diskMutants are those of the real process on a real file that fails while it serves.
+var diskMutants = []mutant{
 	{
 		name:  "a commit is synced before it is acknowledged",
 		holds: "F22 I1",
@@ -150,7 +150,7 @@ var diskGuards = []guard{
 		name:  "the log does not keep its largest size",
 		holds: "F23",
 		file:  "shared/sqlite/open.go",
-		old:   `logLimit = "journal_size_limit = 16777216"`,
+		old:   `logLimit = "journal_size_limit = 67108864"`,
 		new:   `logLimit = "journal_size_limit = -1"`,
 		test:  "TestTheLogDoesNotKeepItsLargestSize",
 	},

@@ -1,7 +1,7 @@
 package main
 
-// lambdaGuards stand between Lambda and the handler.
-var lambdaGuards = []guard{
+// lambdaMutants stand between Lambda and the handler.
+var lambdaMutants = []mutant{
 	{
 		name:  "a panic is an answer also on Lambda, whose process it would end",
 		holds: "I15",
@@ -28,8 +28,8 @@ var lambdaGuards = []guard{
 	},
 }
 
-// clientGuards bound what a call to AWS may take, and tell what may pass.
-var clientGuards = []guard{
+// clientMutants bound what a call to AWS may take, and tell what may pass.
+var clientMutants = []mutant{
 	{
 		name:  "an attempt ends, also in a black hole",
 		holds: "F24 I16",

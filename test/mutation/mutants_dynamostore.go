@@ -1,8 +1,8 @@
 package main
 
-// storeGuards are the conditions of the writes to an order, and what is made of their
+// storeMutants are the conditions of the writes to an order, and what is made of their
 // refusal.
-var storeGuards = []guard{
+var storeMutants = []mutant{
 	{
 		name:  "a create never overwrites",
 		holds: "F2 F3 F4 I1 I3",
@@ -101,8 +101,8 @@ var storeGuards = []guard{
 	},
 }
 
-// listGuards keep the pages true to an index that lags.
-var listGuards = []guard{
+// listMutants keep the pages true to an index that lags.
+var listMutants = []mutant{
 	{
 		name:  "a page goes on behind the last id of the one before",
 		holds: "F21 I12",

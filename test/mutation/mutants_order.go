@@ -1,8 +1,8 @@
 package main
 
-// orderGuards are the rules of the domain: which step an order may take, and what
+// orderMutants are the rules of the domain: which step an order may take, and what
 // follows from it.
-var orderGuards = []guard{
+var orderMutants = []mutant{
 	{
 		name:  "a transition that was made is not made again",
 		holds: "F8 F10 F11 F12 F16 I5 I6",
@@ -80,8 +80,8 @@ var orderGuards = []guard{
 	},
 }
 
-// processGuards decide about a message: done, early, impossible, or to come again.
-var processGuards = []guard{
+// processMutants decide about a message: done, early, impossible, or to come again.
+var processMutants = []mutant{
 	{
 		name:  "a message may have members that its reader does not know",
 		holds: "I4 I13",

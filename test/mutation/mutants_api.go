@@ -1,8 +1,8 @@
 package main
 
-// apiGuards keep what is asked, and whatever goes wrong in answering, from a client's
+// apiMutants keep what is asked, and whatever goes wrong in answering, from a client's
 // neighbours.
-var apiGuards = []guard{
+var apiMutants = []mutant{
 	{
 		name:  "a panic is an answer, and harms no other request",
 		holds: "I15",

@@ -1,7 +1,7 @@
 package main
 
-// docsGuards are those of the page at /docs/ and of the contract.
-var docsGuards = []guard{
+// docsMutants are those of the page at /docs/ and of the contract.
+var docsMutants = []mutant{
 	{
 		name: "an ETag is quoted",
 		file: "cmd/orders/docs.go",
@@ -46,18 +46,18 @@ var docsGuards = []guard{
 	},
 	{
 		name: "the contract's pattern of a text refuses what the service refuses",
-		file: "openapi.yaml",
+		file: "shared/api/openapi.yaml",
 		old:  `\\u17b5\\u180e\\u2000-`,
 		new:  `\\u17b5\\u2000-`,
-		pkg:  "shared/ordertest",
+		pkg:  "test/conformance",
 		test: "TestTheContractAllowsTheCharactersThatTheServiceTakes",
 	},
 	{
 		name: "the contract has no amounts that clients round",
-		file: "openapi.yaml",
+		file: "shared/api/openapi.yaml",
 		old:  "          description: With 2 decimal places.\n          type: string\n",
 		new:  "          description: With 2 decimal places.\n          type: number\n",
-		pkg:  "shared/ordertest",
+		pkg:  "test/conformance",
 		test: "TestClientsSendAndGetMoneyAndIdsAsStrings",
 	},
 }

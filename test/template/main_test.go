@@ -1,0 +1,14 @@
+package template
+
+import (
+	"os"
+	"testing"
+)
+
+// The tests read files by their paths in the repository.
+func TestMain(m *testing.M) {
+	if err := os.Chdir("../.."); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
