@@ -150,7 +150,7 @@ var diskGuards = []guard{
 		name:  "the log does not keep its largest size",
 		holds: "F23",
 		file:  "shared/sqlite/open.go",
-		old:   `logLimit = "journal_size_limit = 16777216"`,
+		old:   `logLimit = "journal_size_limit = 67108864"`,
 		new:   `logLimit = "journal_size_limit = -1"`,
 		test:  "TestTheLogDoesNotKeepItsLargestSize",
 	},
