@@ -110,14 +110,14 @@ func TestTheLogDoesNotKeepItsLargestSize(t *testing.T) {
 	if _, err := queryInt(reader, "SELECT count(*) FROM orders"); err != nil {
 		t.Fatal(err)
 	}
-	create(2_500)
+	create(9_000)
 	large := size()
 	end(&err)
 	s.readers.Put(reader)
 	for range 3 { // one to bring the log into the file, one to begin it anew
 		create(1)
 	}
-	if now := size(); large < 20<<20 || now > 17<<20 {
+	if now := size(); large < 72<<20 || now > 65<<20 {
 		t.Errorf("the log had %d bytes and has %d", large, now)
 	}
 	if err := s.release(); err != nil {

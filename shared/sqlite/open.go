@@ -29,8 +29,9 @@ const (
 	// busyTimeout is how long a commit waits for somebody who looks into the
 	// file with another program.
 	busyTimeout = 2 * time.Second
-	// logLimit is what remains of a log that grew while somebody read the file for long.
-	logLimit = "journal_size_limit = 16777216"
+	// logLimit is what remains of a log that grew while somebody read the file for long. A log that
+	// grows during each backup is not cut each time, because the next commits wait for that: 50 ms.
+	logLimit = "journal_size_limit = 67108864"
 )
 
 // Open opens the database file, making or migrating it as needed, and begins to
