@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"orders/test/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
+	"orders/test/awstest"
 )
 
 // A trial is every function behind a network with a fault, which begins when the

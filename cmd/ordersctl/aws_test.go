@@ -14,9 +14,9 @@ import (
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/test/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
+	"orders/test/awstest"
 )
 
 // inAWS lets the command find the engines the way an operator's finds AWS.

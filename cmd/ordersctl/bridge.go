@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/tools/eventsource"
 	"orders/shared/dynamostore"
+	"orders/tools/eventsource"
 )
 
 type bridgeCommand struct {

@@ -16,10 +16,10 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"orders/test/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
+	"orders/test/awstest"
 )
 
 // startLambda stands for `sam local start-lambda`: it runs functions that are

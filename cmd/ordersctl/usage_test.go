@@ -9,9 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"orders/shared/order"
 	"orders/test/awstest"
 	"orders/tools/eventsource"
-	"orders/shared/order"
 )
 
 // A meteredHome is a home on AWS whose calls are counted, and whose functions get

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"orders/shared/api"
-	"orders/test/conformance"
 	"orders/shared/sqlite"
+	"orders/test/conformance"
 )
 
 func TestHTTP(t *testing.T) { conformance.RunHTTP(t, openService) }

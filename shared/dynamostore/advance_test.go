@@ -9,9 +9,9 @@ import (
 
 	"pgregory.net/rapid"
 
-	"orders/test/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
+	"orders/test/awstest"
 )
 
 func TestATransitionIsOneCallAndOneWriteUnit(t *testing.T) {

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"orders/test/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
+	"orders/test/awstest"
 )
 
 func TestACreateIsOneCallAndTwoWriteUnits(t *testing.T) {

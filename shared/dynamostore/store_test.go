@@ -16,9 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"orders/test/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
+	"orders/test/awstest"
 )
 
 func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"orders/shared/api"
-	"orders/test/awstest"
 	"orders/shared/lambdahttp"
+	"orders/test/awstest"
 	"orders/test/conformance"
 )
 

@@ -18,8 +18,8 @@ import (
 
 	"orders/shared/api"
 	"orders/shared/lambdahttp"
-	"orders/test/conformance"
 	"orders/shared/sqlite"
+	"orders/test/conformance"
 )
 
 // Bad input 1 to 49, and all that clients are promised, through Lambda's handler.

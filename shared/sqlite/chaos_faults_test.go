@@ -8,8 +8,8 @@ import (
 
 	"zombiezen.com/go/sqlite"
 
-	"orders/test/chaos"
 	"orders/shared/order"
+	"orders/test/chaos"
 )
 
 // What may stand in the way of a commit.

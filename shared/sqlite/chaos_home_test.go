@@ -12,8 +12,8 @@ import (
 
 	"zombiezen.com/go/sqlite"
 
-	"orders/test/chaos"
 	"orders/shared/order"
+	"orders/test/chaos"
 )
 
 const historyProcessing = 50 * time.Second

@@ -12,8 +12,8 @@ import (
 	zombiezen "zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
-	"orders/test/conformance"
 	"orders/shared/sqlite"
+	"orders/test/conformance"
 )
 
 func TestConformance(t *testing.T) { conformance.Run(t, openHome) }

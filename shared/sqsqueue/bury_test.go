@@ -12,9 +12,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"orders/test/awstest"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
+	"orders/test/awstest"
 )
 
 func TestABuriedMessageIsKeptWithItsReasonInAFormThatSQSTakes(t *testing.T) {

@@ -15,9 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"orders/test/awstest"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
+	"orders/test/awstest"
 )
 
 // F16.

@@ -6,10 +6,10 @@ import (
 	"sync"
 	"time"
 
-	"orders/test/awstest"
-	"orders/test/chaos"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
+	"orders/test/awstest"
+	"orders/test/chaos"
 )
 
 // Create implements chaos.Home.

@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"orders/test/awstest"
-	"orders/tools/eventsource"
 	"orders/test/chaos"
+	"orders/tools/eventsource"
 )
 
 var (

@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"orders/test/chaos"
 	"orders/shared/order"
+	"orders/test/chaos"
 )
 
 // A queue holds the messages of the real one, which are hidden there, until they are due

@@ -9,9 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
-	"orders/test/chaos"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
+	"orders/test/chaos"
 )
 
 // A stream is the table's: one shard, all of which has been read, and where to read on.

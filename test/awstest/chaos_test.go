@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"orders/test/awstest"
-	"orders/test/chaos"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
+	"orders/test/awstest"
+	"orders/test/chaos"
 )
 
 // F1 to F4, F6 to F14, F16 to F18, F20, I1 to I14, I16, I17: the home on AWS plays random

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/test/awstest"
-	"orders/tools/eventsource"
 	"orders/test/conformance"
+	"orders/tools/eventsource"
 )
 
 // The home on AWS keeps what the embedded one keeps. Homes are open side by side,

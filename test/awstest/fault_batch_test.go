@@ -17,8 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"orders/test/awstest"
 	"orders/shared/order"
+	"orders/test/awstest"
 )
 
 // F13, F14, I5, I14: in the middle of a batch the function's time is over, or the work on

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"orders/test/awstest"
 	"orders/shared/order"
+	"orders/test/awstest"
 )
 
 // F20, I6, I7, I8, I11: whoever looks at a clock looks at one of two, ten minutes apart. The

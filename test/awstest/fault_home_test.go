@@ -18,9 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/api"
+	"orders/shared/order"
 	"orders/test/awstest"
 	"orders/tools/eventsource"
-	"orders/shared/order"
 )
 
 // A faultyHome is a whole home on AWS, with HTTP in front of it. Its calls meet faults,

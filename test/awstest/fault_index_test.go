@@ -12,8 +12,8 @@ import (
 
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"orders/test/awstest"
 	"orders/shared/order"
+	"orders/test/awstest"
 )
 
 // F21, I12: the index lags behind the table.

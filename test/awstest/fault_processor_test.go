@@ -11,9 +11,9 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"orders/shared/order"
 	"orders/test/awstest"
 	"orders/tools/eventsource"
-	"orders/shared/order"
 )
 
 // A worker is the processor, which takes a batch and answers.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/test/awstest"
 	"orders/shared/sqsqueue"
+	"orders/test/awstest"
 )
 
 // F16, I4, I5, I13: messages that the queue has given up on are driven back, twice,

@@ -10,9 +10,9 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"orders/shared/order"
 	"orders/test/awstest"
 	"orders/tools/eventsource"
-	"orders/shared/order"
 )
 
 // F5, I4, I5: the relay is away while orders come, and dies in the middle of what has

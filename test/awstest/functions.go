@@ -10,10 +10,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/tools/eventsource"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
+	"orders/tools/eventsource"
 )
 
 // The functions of a Home, by their logical ids in the template.

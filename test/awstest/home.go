@@ -15,10 +15,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/tools/eventsource"
 	"orders/shared/dynamostore"
-	"orders/test/conformance"
 	"orders/shared/sqsqueue"
+	"orders/test/conformance"
+	"orders/tools/eventsource"
 )
 
 // A Home is the whole home on AWS but for its HTTP interface, in this process:

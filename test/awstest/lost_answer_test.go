@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/test/awstest"
 	"orders/shared/order"
+	"orders/test/awstest"
 )
 
 // operations are all that the functions call, with a number of calls that every

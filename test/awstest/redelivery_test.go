@@ -6,8 +6,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"orders/test/awstest"
 	"orders/shared/order"
+	"orders/test/awstest"
 )
 
 // A counted home has a stream of 60 changes that its tally function has not been

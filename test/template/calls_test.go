@@ -25,10 +25,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/api"
-	"orders/test/awstest"
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
+	"orders/test/awstest"
 )
 
 // recorder stands for AWS as far as a call goes: it notes what is asked for, and

@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/tools/eventsource"
 	"orders/shared/dynamostore"
+	"orders/tools/eventsource"
 )
 
 // startBridge starts the bridge between LocalStack and the functions, until ctx
