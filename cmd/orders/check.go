@@ -84,7 +84,7 @@ timed         %d, on average %.3f s from creation to completion
 keys indexed  %d
 dead letters  %d
 `, db, report.Tally.Total(), count[order.Pending], count[order.Processing], count[order.Completed],
-		report.Tally.TimedOrders, report.Tally.AvgProcessTime(), report.Keys, report.DeadLetters)
+		report.Tally.CompletedCount, report.Tally.AvgProcessTime(), report.Keys, report.DeadLetters)
 	for _, finding := range report.Findings {
 		if err == nil {
 			_, err = fmt.Fprintln(w, "finding:", finding)

@@ -51,8 +51,8 @@ func (s shop) create(status order.Status, ago time.Duration) order.Order {
 		Client: s.db, Table: s.table, Random: rand.Reader,
 		Now: func() time.Time { return time.Now().Add(-ago) },
 	}))
-	d := order.Draft{Details: order.Details{UserID: "645", ItemIDs: []string{"890"}, TotalAmount: 100}, TakenOverAs: status}
-	d.Sign()
+	d := order.Draft{Details: order.Details{UserID: "645", ItemIDs: []string{"890"}, TotalAmount: 100}, InitialStatus: status}
+	d.SetFingerprint()
 	o, _, err := store.Create(s.Context(), d)
 	if err != nil {
 		s.Fatal(err)

@@ -57,7 +57,7 @@ func newReconcileReport(found recount) reconcileReport {
 }
 
 func countsOf(t order.Tally) counts {
-	c := counts{Total: t.Total(), ByStatus: map[string]int64{}, TimedOrders: t.TimedOrders, TimedMillis: t.TimedMillis}
+	c := counts{Total: t.Total(), ByStatus: map[string]int64{}, TimedOrders: t.CompletedCount, TimedMillis: t.DurationSumMillis}
 	for _, s := range order.Statuses {
 		c.ByStatus[s.String()] = t.ByStatus[s]
 	}
@@ -137,7 +137,7 @@ func change(t order.Tally) string {
 	for _, s := range order.Statuses {
 		add(t.ByStatus[s], s.String())
 	}
-	add(t.TimedOrders, "timed")
-	add(t.TimedMillis, "ms")
+	add(t.CompletedCount, "timed")
+	add(t.DurationSumMillis, "ms")
 	return strings.Join(parts, ", ")
 }

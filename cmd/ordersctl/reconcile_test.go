@@ -236,7 +236,7 @@ func TestVerdicts(t *testing.T) {
 		{"the metrics move while orders are read", func(r *recounter) {
 			r.metrics = func(context.Context) (order.Tally, error) {
 				calls++
-				return order.Tally{TimedOrders: int64(calls)}, nil
+				return order.Tally{CompletedCount: int64(calls)}, nil
 			}
 		}, moving, nil},
 		{"a change is not counted yet, and the metrics are equal by chance", func(r *recounter) {
@@ -287,7 +287,7 @@ func TestADifferenceThatDoesNotStayIsNone(t *testing.T) {
 	reads := 0
 	changing := func() (recount, error) {
 		reads++
-		return recount{Verdict: differ, Orders: order.Tally{TimedOrders: int64(reads)}}, nil
+		return recount{Verdict: differ, Orders: order.Tally{CompletedCount: int64(reads)}}, nil
 	}
 	out := &console{stderr: &strings.Builder{}}
 	if got, err := twice(changing, out); got.Verdict != moving || err != nil || reads != 2 {

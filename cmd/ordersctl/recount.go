@@ -116,7 +116,7 @@ func (r recounter) compare(ctx context.Context, found *recount, before order.Tal
 func (r recounter) take(found *recount, o order.Order) {
 	r.read()
 	found.Orders.Add(order.Change{New: &o}.Tally())
-	for _, m := range (order.Change{New: &o}).Next(r.processing) {
+	for _, m := range (order.Change{New: &o}).FollowUps(r.processing) {
 		if m.NotBefore.Add(r.grace).After(r.now) {
 			continue
 		}
@@ -134,7 +134,7 @@ func minus(a, b order.Tally) order.Tally {
 	for s := range b.ByStatus {
 		a.ByStatus[s] -= b.ByStatus[s]
 	}
-	a.TimedOrders -= b.TimedOrders
-	a.TimedMillis -= b.TimedMillis
+	a.CompletedCount -= b.CompletedCount
+	a.DurationSumMillis -= b.DurationSumMillis
 	return a
 }

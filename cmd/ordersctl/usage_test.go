@@ -26,7 +26,7 @@ type meteredHome struct {
 func openMeteredHome(t *testing.T) *meteredHome {
 	t.Helper()
 	h := &meteredHome{T: t}
-	h.Home = awstest.OpenHome(t, func(s *awstest.Setup) {
+	h.Home = awstest.OpenDeployment(t, func(s *awstest.Setup) {
 		s.DynamoDB = []func(*dynamodb.Options){dynamodb.WithAPIOptions(h.calls.Middleware)}
 		s.SQS = []func(*sqs.Options){sqs.WithAPIOptions(h.calls.Middleware)}
 		s.Between = h.capture.Between
@@ -46,7 +46,7 @@ func (h *meteredHome) create(n int) []order.Order {
 				d := order.Draft{Details: order.Details{
 					ClientReference: "userTest23", UserID: "645", ItemIDs: []string{"890", "563"}, TotalAmount: 1650_78,
 				}}
-				d.Sign()
+				d.SetFingerprint()
 				var err error
 				if orders[i], _, err = h.Store.Create(h.Context(), d); err != nil {
 					h.Error(err)
@@ -108,7 +108,7 @@ func (h *meteredHome) live(n int, w workload) awstest.Usage {
 	h.tally(3*n, w.TallyBatch)
 	used := h.calls.Take()
 	got, err := h.Metrics.Metrics(h.Context())
-	if err != nil || got.ByStatus != [3]int64{order.Completed: int64(n)} || got.TimedOrders != int64(n) {
+	if err != nil || got.ByStatus != [3]int64{order.Completed: int64(n)} || got.CompletedCount != int64(n) {
 		h.Fatalf("after their lives %d orders are %+v, %v", n, got, err)
 	}
 	return used

@@ -35,7 +35,7 @@ func main() {
 		log.Error("the function cannot start", "err", err)
 		os.Exit(1)
 	}
-	awsclient.Open(context.Background(), aws, "dynamodb", log) // the queue is seldom asked
+	awsclient.Prewarm(context.Background(), aws, "dynamodb", log) // the queue is seldom asked
 	processor := order.Processor{Orders: orders, Queue: queue}
 	lambda.Start(sqsqueue.Receiver{Process: processor.Process, Now: time.Now, Log: log}.Handle)
 }

@@ -30,6 +30,6 @@ func main() {
 		log.Error("the function cannot start", "err", err)
 		os.Exit(1)
 	}
-	awsclient.Open(context.Background(), aws, "sqs", log)
+	awsclient.Prewarm(context.Background(), aws, "sqs", log)
 	lambda.Start(dynamostore.Relay{Queue: queue, ProcessingTime: processing, Log: log}.Handle)
 }

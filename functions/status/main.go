@@ -33,7 +33,7 @@ func main() {
 		log.Error("the function cannot start", "err", err)
 		os.Exit(1)
 	}
-	awsclient.Open(context.Background(), aws, "dynamodb", log)
+	awsclient.Prewarm(context.Background(), aws, "dynamodb", log)
 	lambda.Start(lambdahttp.New(api.New(api.Config{
 		Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: log,
 	}), log))

@@ -23,7 +23,7 @@ func main() {
 		log.Error("the function cannot start", "err", err)
 		os.Exit(1)
 	}
-	awsclient.Open(context.Background(), aws, "dynamodb", log)
+	awsclient.Prewarm(context.Background(), aws, "dynamodb", log)
 	lambda.Start(dynamostore.Tallier{
 		Client: dynamodb.NewFromConfig(aws), Table: table, Now: time.Now, Log: log,
 	}.Handle)

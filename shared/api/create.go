@@ -38,7 +38,7 @@ func (a *api) create(r *http.Request) (response, error) {
 	}
 	// The status is the one asked for, also in a replay: a retry gets the answer
 	// that it has missed, not the news.
-	res := answerStatus(http.StatusCreated, o.ID, draft.TakenOverAs)
+	res := answerStatus(http.StatusCreated, o.ID, draft.InitialStatus)
 	res.header = append(res.header, headerField{"Location", orderReference(sentPath(r), o.ID)})
 	if replayed {
 		res.header = append(res.header, headerField{"Idempotency-Replayed", "true"})
@@ -108,7 +108,7 @@ func readDraft(r *http.Request) (order.Draft, error) {
 		return order.Draft{}, found
 	}
 	draft.Key = key
-	draft.Sign()
+	draft.SetFingerprint()
 	return draft, nil
 }
 

@@ -112,7 +112,7 @@ func (p *draftParser) status(pointer string, _ bool) error {
 	if !ok {
 		p.fault(pointer, "invalid_status", "must be Pending, Processing or Completed")
 	}
-	p.draft.TakenOverAs = status
+	p.draft.InitialStatus = status
 	return nil
 }
 

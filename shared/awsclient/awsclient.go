@@ -65,13 +65,13 @@ func newRetryer() aws.Retryer {
 	})
 }
 
-// Open leaves cfg's clients with an open connection to a service: "dynamodb" or
+// Prewarm leaves cfg's clients with an open connection to a service: "dynamodb" or
 // "sqs". A function starts without one, too: the first call will open it, or
 // say why it cannot.
 //
 // The service is known by name, because to import a client that is not used costs a
 // function's start a tenth of a millisecond and more.
-func Open(ctx context.Context, cfg aws.Config, service string, log *slog.Logger) {
+func Prewarm(ctx context.Context, cfg aws.Config, service string, log *slog.Logger) {
 	if err := open(ctx, cfg.HTTPClient, endpoint(cfg, service)); err != nil {
 		log.DebugContext(ctx, "no connection was opened in advance", "service", service, "err", err)
 	}

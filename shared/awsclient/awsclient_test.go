@@ -128,7 +128,7 @@ func TestTheFirstCallFindsAConnectionOpen(t *testing.T) {
 		e := start(t, ok)
 		cfg := e.aws()
 		cfg.DefaultsMode = aws.DefaultsModeStandard // in which the SDK copies a client that is not frozen
-		awsclient.Open(t.Context(), cfg, "dynamodb", discard)
+		awsclient.Prewarm(t.Context(), cfg, "dynamodb", discard)
 		client := dynamodb.NewFromConfig(cfg)
 		e.checkOpened(t)
 		getItem(t.Context(), t, client, true)
@@ -137,7 +137,7 @@ func TestTheFirstCallFindsAConnectionOpen(t *testing.T) {
 	t.Run("SQS", func(t *testing.T) {
 		e := start(t, ok)
 		cfg := e.aws()
-		awsclient.Open(t.Context(), cfg, "sqs", discard)
+		awsclient.Prewarm(t.Context(), cfg, "sqs", discard)
 		client := sqs.NewFromConfig(cfg)
 		e.checkOpened(t)
 		if _, err := client.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: aws.String(e.URL)}); err != nil {
@@ -175,7 +175,7 @@ func TestThatNoConnectionCanBeOpenedIsSaidInTheDebugLog(t *testing.T) {
 	refused := httptest.NewServer(nil)
 	refused.Close()
 	cfg := awsclient.NewEnv(variables(map[string]string{"AWS_ENDPOINT_URL": refused.URL})).AWS("AWS_ENDPOINT_URL")
-	awsclient.Open(t.Context(), cfg, "dynamodb", log)
+	awsclient.Prewarm(t.Context(), cfg, "dynamodb", log)
 	if !strings.Contains(logs.String(), "level=DEBUG") || !strings.Contains(logs.String(), "connection refused") {
 		t.Errorf("logged %s", logs.String())
 	}
@@ -250,9 +250,9 @@ func TestWithoutAnEndpointConnectionsAreToAWS(t *testing.T) {
 			return nil, errors.New("no network")
 		})
 		cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
-		awsclient.Open(t.Context(), cfg, "dynamodb", discard)
+		awsclient.Prewarm(t.Context(), cfg, "dynamodb", discard)
 		getItem(t.Context(), t, dynamodb.NewFromConfig(cfg), false)
-		awsclient.Open(t.Context(), cfg, "sqs", discard)
+		awsclient.Prewarm(t.Context(), cfg, "sqs", discard)
 		_, _ = sqs.NewFromConfig(cfg).PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: aws.String("https://queue/")})
 		if len(asked) != 4 || asked[0] != asked[1] || asked[2] != asked[3] || !strings.HasPrefix(asked[0], "https dynamodb."+region) {
 			t.Errorf("%s: asked %q", region, asked)

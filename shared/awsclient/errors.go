@@ -13,11 +13,11 @@ import (
 	"orders/shared/order"
 )
 
-// Failed wraps an error of the SDK with what was being done; no error stays none. One
+// WrapError wraps an error of the SDK with what was being done; no error stays none. One
 // that may be gone the next time becomes order.ErrUnavailable; the cause, such as
 // the end of the context, stays to be matched. An error that a retry cannot mend (a wrong
 // request, a missing permission, a configuration of which no request can be made) does not.
-func Failed(doing string, err error) error {
+func WrapError(doing string, err error) error {
 	switch {
 	case err == nil:
 		return nil

@@ -35,12 +35,12 @@ func TestWhatMayPassIsUnavailableAndNothingElse(t *testing.T) {
 		{&smithy.GenericAPIError{Code: "AccessDenied"}, false},
 		{&smithy.GenericAPIError{Code: "ValidationException"}, false},
 	} {
-		err := awsclient.Failed("do it", tt.err)
+		err := awsclient.WrapError("do it", tt.err)
 		if errors.Is(err, order.ErrUnavailable) != tt.unavailable || !errors.Is(err, tt.err) {
 			t.Errorf("%v becomes %v", tt.err, err)
 		}
 	}
-	if err := awsclient.Failed("do it", nil); err != nil {
+	if err := awsclient.WrapError("do it", nil); err != nil {
 		t.Errorf("nothing becomes %v", err)
 	}
 }
@@ -83,11 +83,11 @@ func TestWhatTheSDKCannotAskIsNotUnavailable(t *testing.T) {
 		"a message without body": send(&sqs.SendMessageInput{QueueUrl: aws.String("https://queue")}, "eu-west-1"),
 		"a queue in no region":   send(&sqs.SendMessageInput{QueueUrl: aws.String("https://queue"), MessageBody: aws.String("x")}, ""),
 	} {
-		if failed := awsclient.Failed("do it", err); err == nil || errors.Is(failed, order.ErrUnavailable) || !errors.Is(failed, err) {
+		if failed := awsclient.WrapError("do it", err); err == nil || errors.Is(failed, order.ErrUnavailable) || !errors.Is(failed, err) {
 			t.Errorf("%s: %v becomes %v", name, err, failed)
 		}
 	}
-	if err := get("eu-west-1", "", "a", sound); !errors.Is(awsclient.Failed("do it", err), order.ErrUnavailable) {
+	if err := get("eu-west-1", "", "a", sound); !errors.Is(awsclient.WrapError("do it", err), order.ErrUnavailable) {
 		t.Errorf("a sound request that nobody answers: %v", err)
 	}
 }

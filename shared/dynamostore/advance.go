@@ -31,7 +31,7 @@ func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now t
 		_, err := s.cfg.Client.UpdateItem(ctx, s.transition(id, to, now))
 		refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
 		if !ok {
-			return awsclient.Failed(fmt.Sprintf("advance order %s to %s", id, to), err)
+			return awsclient.WrapError(fmt.Sprintf("advance order %s to %s", id, to), err)
 		}
 		if len(refusal.Item) == 0 {
 			return order.ErrNotFound

@@ -62,7 +62,7 @@ func (a Audit) Orders(ctx context.Context) iter.Seq2[order.Order, error] {
 			}
 		}
 		if err := <-scanned; err != nil {
-			yield(order.Order{}, awsclient.Failed("read all orders", err))
+			yield(order.Order{}, awsclient.WrapError("read all orders", err))
 		}
 	}
 }
@@ -132,7 +132,7 @@ func pay(ctx context.Context, pace *rate.Limiter, cost *types.ConsumedCapacity) 
 // so find out the difference again before trying again.
 func (a Audit) AddTally(ctx context.Context, difference order.Tally) error {
 	items := []types.TransactWriteItem{addition(a.Table, tallySort("audit"), difference)}
-	return awsclient.Failed("correct the tally", transact(ctx, a.Client, "audit", items))
+	return awsclient.WrapError("correct the tally", transact(ctx, a.Client, "audit", items))
 }
 
 // sequenceLength is how long a sequence number is at least, as the stream writes it; see
@@ -147,7 +147,7 @@ func (a Audit) Checkpoint(ctx context.Context, shard string) (string, error) {
 		TableName: aws.String(a.Table), Key: key(checkpoints, shard), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
-		return "", awsclient.Failed("read the checkpoint of "+shard, err)
+		return "", awsclient.WrapError("read the checkpoint of "+shard, err)
 	}
 	sequence, ok := textsOf(found.Item)("sequence")
 	if !ok {

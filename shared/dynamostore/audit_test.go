@@ -154,7 +154,7 @@ func TestAnAuditKeepsItsPace(t *testing.T) {
 
 // F18: a correction is there once, whatever happens to the request.
 func TestACorrectionIsAddedOnce(t *testing.T) {
-	difference := order.Tally{ByStatus: [3]int64{-1, 2, 3}, TimedOrders: 3, TimedMillis: -4000}
+	difference := order.Tally{ByStatus: [3]int64{-1, 2, 3}, CompletedCount: 3, DurationSumMillis: -4000}
 	conflict := []awstest.Fault{awstest.Canceled("TransactionConflict")}
 	for name, calls := range map[string][][]awstest.Fault{
 		"all goes well":       nil,
@@ -186,7 +186,7 @@ func TestACorrectionThatIsNotMadeIsAnError(t *testing.T) {
 	h := open(t)
 	a := h.audit()
 	a.Table = "no-such-table"
-	if err := a.AddTally(t.Context(), order.Tally{TimedOrders: 1}); err == nil || errors.Is(err, order.ErrUnavailable) {
+	if err := a.AddTally(t.Context(), order.Tally{CompletedCount: 1}); err == nil || errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("error %v", err)
 	}
 }

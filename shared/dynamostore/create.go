@@ -33,7 +33,7 @@ func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, e
 		return existing(d, refusal.Item)
 	}
 	if err != nil {
-		return order.Order{}, false, awsclient.Failed("store order "+string(o.ID), err)
+		return order.Order{}, false, awsclient.WrapError("store order "+string(o.ID), err)
 	}
 	return o, false, nil
 }

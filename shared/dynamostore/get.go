@@ -19,7 +19,7 @@ func (s *Store) Get(ctx context.Context, id order.ID) (order.Order, error) {
 		ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
-		return order.Order{}, awsclient.Failed("read order "+string(id), err)
+		return order.Order{}, awsclient.WrapError("read order "+string(id), err)
 	}
 	if len(found.Item) == 0 {
 		return order.Order{}, order.ErrNotFound

@@ -38,7 +38,7 @@ func (s *Store) List(ctx context.Context, limit int, after string) (order.Page, 
 	keys := make([]string, 0, limit+1)
 	for dry := true; dry && len(keys) <= limit; {
 		if err := s.refill(ctx, lanes, limit+1-len(keys)); err != nil {
-			return order.Page{}, awsclient.Failed("list orders", err)
+			return order.Page{}, awsclient.WrapError("list orders", err)
 		}
 		keys, dry = merge(keys, limit+1, lanes)
 	}

@@ -24,7 +24,7 @@ func (s *Store) Metrics(ctx context.Context) (order.Tally, error) {
 		ConsistentRead:            aws.Bool(true),
 	})
 	if err != nil {
-		return order.Tally{}, awsclient.Failed("read the tally", err)
+		return order.Tally{}, awsclient.WrapError("read the tally", err)
 	}
 	var sum order.Tally
 	for _, it := range found.Items {
@@ -49,7 +49,7 @@ var statusCounts = [...]string{order.Pending: "pending", order.Processing: "proc
 // tallyOf reads one tally item. Counters that are absent are 0, and those that are not
 // known are ignored, so that a later version can count more than this one.
 func tallyOf(it item) (t order.Tally, err error) {
-	counters := map[string]*int64{"timed_orders": &t.TimedOrders, "timed_ms": &t.TimedMillis}
+	counters := map[string]*int64{"timed_orders": &t.CompletedCount, "timed_ms": &t.DurationSumMillis}
 	for s, name := range statusCounts {
 		counters[name] = &t.ByStatus[s]
 	}
@@ -78,8 +78,8 @@ func addition(table, sort string, t order.Tally) types.TransactWriteItem {
 			":pending":      number(t.ByStatus[order.Pending]),
 			":processing":   number(t.ByStatus[order.Processing]),
 			":completed":    number(t.ByStatus[order.Completed]),
-			":timed_orders": number(t.TimedOrders),
-			":timed_ms":     number(t.TimedMillis),
+			":timed_orders": number(t.CompletedCount),
+			":timed_ms":     number(t.DurationSumMillis),
 		},
 	}}
 }

@@ -62,7 +62,7 @@ func (r Relay) relay(ctx context.Context, records []events.DynamoDBEventRecord) 
 		if err != nil {
 			unreadable[i] = err
 		}
-		for _, m := range change.Next(r.ProcessingTime) {
+		for _, m := range change.FollowUps(r.ProcessingTime) {
 			messages, from = append(messages, m), append(from, i)
 		}
 	}
@@ -109,5 +109,5 @@ func (r Relay) bury(ctx context.Context, record events.DynamoDBEventRecord, reas
 	if err != nil {
 		return err
 	}
-	return r.Queue.Bury(ctx, body, reason)
+	return r.Queue.DeadLetter(ctx, body, reason)
 }

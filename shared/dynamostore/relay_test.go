@@ -116,7 +116,7 @@ func (q *queue) Send(_ context.Context, messages ...order.Message) error {
 	return q.sendErr
 }
 
-func (q *queue) Bury(_ context.Context, body []byte, reason error) error {
+func (q *queue) DeadLetter(_ context.Context, body []byte, reason error) error {
 	if q.buryErr != nil {
 		return q.buryErr
 	}

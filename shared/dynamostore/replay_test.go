@@ -54,8 +54,8 @@ func sum(t order.Tally, records []events.DynamoDBEventRecord) order.Tally {
 	t.ByStatus[order.Pending] += int64(len(records)+2)/3 - int64(len(records)+1)/3
 	t.ByStatus[order.Processing] += int64(len(records)+1)/3 - int64(len(records))/3
 	t.ByStatus[order.Completed] += int64(len(records)) / 3
-	t.TimedOrders += int64(len(records)) / 3
-	t.TimedMillis += int64(len(records)) / 3 * 60_000
+	t.CompletedCount += int64(len(records)) / 3
+	t.DurationSumMillis += int64(len(records)) / 3 * 60_000
 	return t
 }
 
@@ -72,7 +72,7 @@ func TestTheRealStreamIsCountedAndRelayed(t *testing.T) {
 	}
 	shard, records := h.stream(t)
 	h.tally(t, shard, records...)
-	want := order.Tally{ByStatus: [3]int64{0, 1, 2}, TimedOrders: 1, TimedMillis: processing.Milliseconds()}
+	want := order.Tally{ByStatus: [3]int64{0, 1, 2}, CompletedCount: 1, DurationSumMillis: processing.Milliseconds()}
 	if got := h.metrics(t); got != want {
 		t.Errorf("metrics %+v, want %+v", got, want)
 	}

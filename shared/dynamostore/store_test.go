@@ -66,14 +66,14 @@ func draft(change ...func(*order.Draft)) order.Draft {
 	for _, c := range change {
 		c(&d)
 	}
-	d.Sign()
+	d.SetFingerprint()
 	return d
 }
 
 func keyed(d *order.Draft) { d.Key = order.KeyedID("", "k") }
 
 func takenOver(s order.Status) func(*order.Draft) {
-	return func(d *order.Draft) { d.TakenOverAs = s }
+	return func(d *order.Draft) { d.InitialStatus = s }
 }
 
 // create stores a new order.

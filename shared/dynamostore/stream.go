@@ -20,7 +20,7 @@ func isOrder(r events.DynamoDBEventRecord) bool {
 }
 
 // changeOf reads what a write did to an order: its id, statuses and times, which are
-// all that order.Change.Next and order.Change.Tally ask for.
+// all that order.Change.FollowUps and order.Change.Tally ask for.
 func changeOf(r events.DynamoDBEventRecord) (c order.Change, err error) {
 	switch events.DynamoDBOperationType(r.EventName) {
 	case events.DynamoDBOperationTypeInsert:

@@ -98,7 +98,7 @@ func (t Tallier) count(ctx context.Context, shard string, counts []count) error 
 		err := transact(ctx, t.Client, shard, t.transaction(shard, counts))
 		reached, ok := checkpointReached(err)
 		if !ok {
-			return awsclient.Failed("tally changes of "+shard, err)
+			return awsclient.WrapError("tally changes of "+shard, err)
 		}
 		t.Log.InfoContext(ctx, "changes are counted already", "shard", shard, "up_to", reached)
 		counts = slices.DeleteFunc(counts, func(c count) bool { return c.sequence <= reached })

@@ -84,7 +84,7 @@ func lives(n int) (records []events.DynamoDBEventRecord) {
 
 func TestTheTallyIsTheSumOfAllChanges(t *testing.T) {
 	counted := func(pending, processing, completed, timed, millis int64) order.Tally {
-		return order.Tally{ByStatus: [...]int64{pending, processing, completed}, TimedOrders: timed, TimedMillis: millis}
+		return order.Tally{ByStatus: [...]int64{pending, processing, completed}, CompletedCount: timed, DurationSumMillis: millis}
 	}
 	for name, tt := range map[string]struct {
 		changes []order.Change
@@ -203,7 +203,7 @@ func TestATransactionThatFailsOnItsWayIsCountedOnce(t *testing.T) {
 				h.faults.Play("TransactWriteItems", attempts...)
 			}
 			h.tallyAtLast(t, "shard", lives(3)...)
-			if got := h.metrics(t); got.ByStatus != [3]int64{0, 0, 3} || got.TimedMillis != 180_000 {
+			if got := h.metrics(t); got.ByStatus != [3]int64{0, 0, 3} || got.DurationSumMillis != 180_000 {
 				t.Errorf("metrics %+v", got)
 			}
 		})
@@ -299,7 +299,7 @@ func TestRecordsOutOfOrderOrTwiceInABatchCountOnce(t *testing.T) {
 	shuffled := slices.Concat(records[7:], records[3:9], records[:7])
 	h.tally(t, "shard", shuffled...)
 	h.tally(t, "shard", records...)
-	if got := h.metrics(t); got.ByStatus != [3]int64{0, 0, 5} || got.TimedOrders != 5 {
+	if got := h.metrics(t); got.ByStatus != [3]int64{0, 0, 5} || got.CompletedCount != 5 {
 		t.Errorf("metrics %+v", got)
 	}
 }

@@ -26,7 +26,7 @@ const cart = order.ID("ORDXPNXAYDVDHVEBNEVVWXMQTVVE8")
 // cartDraft asks for it.
 func cartDraft() order.Draft {
 	d := order.Draft{Key: order.KeyedID("", "cart-1138"), Details: order.Details{UserID: "anna", ItemIDs: []string{"tea", "tea"}, TotalAmount: 9_90}}
-	d.Sign()
+	d.SetFingerprint()
 	return d
 }
 
@@ -179,7 +179,7 @@ func TestAStreamOfAnyVersionIsRelayedAndCounted(t *testing.T) {
 			h := open(t)
 			for n, want := range []order.Tally{
 				{ByStatus: [3]int64{1, 0, 0}}, {ByStatus: [3]int64{0, 1, 0}},
-				{ByStatus: [3]int64{0, 0, 1}, TimedOrders: 1, TimedMillis: 59_993},
+				{ByStatus: [3]int64{0, 0, 1}, CompletedCount: 1, DurationSumMillis: 59_993},
 			} {
 				h.tally(t, "shard", records[:n+1]...)
 				if got := h.metrics(t); got != want {
@@ -199,9 +199,9 @@ func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 		it   item
 		want order.Tally
 	}{
-		"the first version's":    {first, order.Tally{ByStatus: [3]int64{3, 4, 5}, TimedOrders: 2, TimedMillis: 100_000}},
-		"a later one's":          {with(with(first, added()), item{"canceled": number("7")}), order.Tally{ByStatus: [3]int64{3, 4, 5}, TimedOrders: 2, TimedMillis: 100_000}},
-		"one without a counter":  {with(first, item{"pending": nil, "total": nil}), order.Tally{ByStatus: [3]int64{0, 4, 5}, TimedOrders: 2, TimedMillis: 100_000}},
+		"the first version's":    {first, order.Tally{ByStatus: [3]int64{3, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
+		"a later one's":          {with(with(first, added()), item{"canceled": number("7")}), order.Tally{ByStatus: [3]int64{3, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
+		"one without a counter":  {with(first, item{"pending": nil, "total": nil}), order.Tally{ByStatus: [3]int64{0, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
 		"one without timings":    {with(first, item{"timed_orders": nil, "timed_ms": nil}), order.Tally{ByStatus: [3]int64{3, 4, 5}}},
 		"one that has no others": {item{"pk": text("TALLY"), "sk": text("03")}, order.Tally{}},
 	} {
@@ -211,7 +211,7 @@ func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 			if got := h.metrics(t); got != tt.want {
 				t.Errorf("metrics %+v, want %+v", got, tt.want)
 			}
-			difference := order.Tally{ByStatus: [3]int64{1, 2, 3}, TimedOrders: 1, TimedMillis: 50_000}
+			difference := order.Tally{ByStatus: [3]int64{1, 2, 3}, CompletedCount: 1, DurationSumMillis: 50_000}
 			for n := range 64 { // shards, some of which share that item
 				h.tally(t, fmt.Sprint("shard ", n), created("1", n))
 			}

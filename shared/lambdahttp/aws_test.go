@@ -20,14 +20,14 @@ func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
 func TestHTTPOnAWS(t *testing.T) {
 	conformance.RunHTTP(t, func(t *testing.T) conformance.Service {
 		t.Parallel()
-		home := awstest.OpenHome(t)
+		home := awstest.OpenDeployment(t)
 		logs := &conformance.LogBuffer{}
 		log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		lambda := gateway{function: lambdahttp.New(api.New(api.Config{
 			Orders: home.Store, Metrics: home.Metrics, RequestID: rand.Text, Now: time.Now, Log: log,
 		}), log)}
 		return conformance.Service{
-			Home: home.Home, Logs: logs.Bytes,
+			Harness: home.Harness, Logs: logs.Bytes,
 			Do: func(r *http.Request) *http.Response { return lambda.do(t, r).response() },
 		}
 	})

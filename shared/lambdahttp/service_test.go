@@ -33,7 +33,7 @@ func TestHTTPOverTheEmbeddedStore(t *testing.T) {
 		t.Cleanup(server.Close)
 		lambda := gateway{function: lambdahttp.New(s.handler, s.log)}
 		return conformance.Service{
-			Home: s.home, Logs: s.logs.Bytes,
+			Harness: s.home, Logs: s.logs.Bytes,
 			Do: func(r *http.Request) *http.Response {
 				elsewhere, again := cloned(t, r), cloned(t, r)
 				once := lambda.do(t, r)
@@ -97,7 +97,7 @@ func TestACreateIsAnsweredAlikeByBothHosts(t *testing.T) {
 
 type service struct {
 	handler http.Handler
-	home    conformance.Home
+	home    conformance.Harness
 	log     *slog.Logger
 	logs    *conformance.LogBuffer
 }
@@ -121,7 +121,7 @@ func embedded(t *testing.T) service {
 	})
 	return service{
 		handler: api.New(api.Config{Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: log}),
-		home:    conformance.Home{Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime},
+		home:    conformance.Harness{Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime},
 		log:     log, logs: logs,
 	}
 }

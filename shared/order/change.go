@@ -8,11 +8,11 @@ type Change struct {
 	Old, New *Order
 }
 
-// Next is what a change puts on the queue: the transition that follows.
+// FollowUps is what a change puts on the queue: the transition that follows.
 // processing is the time an order spends in Processing.
 //
-// For an order that is as it is, Change{New: &o}.Next says what it waits for.
-func (c Change) Next(processing time.Duration) []Message {
+// For an order that is as it is, Change{New: &o}.FollowUps says what it waits for.
+func (c Change) FollowUps(processing time.Duration) []Message {
 	if c.New == nil || c.Old != nil && c.Old.Status == c.New.Status {
 		return nil
 	}
@@ -42,17 +42,17 @@ func (c Change) Tally() Tally {
 // just as well the sum over all orders as they are.
 type Tally struct {
 	ByStatus [len(Statuses)]int64
-	// TimedOrders counts the orders that the system itself has completed, and
-	// TimedMillis sums their completed_at - created_at in milliseconds.
-	TimedOrders int64
-	TimedMillis int64
+	// CompletedCount counts the orders that the system itself has completed, and
+	// DurationSumMillis sums their completed_at - created_at in milliseconds.
+	CompletedCount int64
+	DurationSumMillis int64
 }
 
 func (t *Tally) count(o *Order, n int64) {
 	t.ByStatus[o.Status] += n
 	if !o.CompletedAt.IsZero() {
-		t.TimedOrders += n
-		t.TimedMillis += n * o.CompletedAt.Sub(o.CreatedAt).Milliseconds()
+		t.CompletedCount += n
+		t.DurationSumMillis += n * o.CompletedAt.Sub(o.CreatedAt).Milliseconds()
 	}
 }
 
@@ -61,8 +61,8 @@ func (t *Tally) Add(u Tally) {
 	for s := range u.ByStatus {
 		t.ByStatus[s] += u.ByStatus[s]
 	}
-	t.TimedOrders += u.TimedOrders
-	t.TimedMillis += u.TimedMillis
+	t.CompletedCount += u.CompletedCount
+	t.DurationSumMillis += u.DurationSumMillis
 }
 
 // Total is the number of orders.
@@ -77,8 +77,8 @@ func (t Tally) Total() int64 {
 // AvgProcessTime is the mean time from creation to completion in seconds over
 // the orders that the system has completed, 0 when there is none.
 func (t Tally) AvgProcessTime() float64 {
-	if t.TimedOrders == 0 {
+	if t.CompletedCount == 0 {
 		return 0
 	}
-	return float64(t.TimedMillis) / float64(t.TimedOrders) / 1000
+	return float64(t.DurationSumMillis) / float64(t.CompletedCount) / 1000
 }

@@ -12,7 +12,7 @@ import (
 // I4, I5.
 func TestWhatFollowsFromAChange(t *testing.T) {
 	at := func(s order.Status) *order.Order {
-		o := order.New(order.Draft{TakenOverAs: s}, "ORD", noon)
+		o := order.New(order.Draft{InitialStatus: s}, "ORD", noon)
 		return &o
 	}
 	for name, tt := range map[string]struct {
@@ -28,7 +28,7 @@ func TestWhatFollowsFromAChange(t *testing.T) {
 		"a deletion":                     {order.Change{Old: at(order.Pending)}, nil},
 		"another such write, being done": {order.Change{Old: at(order.Processing), New: at(order.Processing)}, nil},
 	} {
-		got := tt.change.Next(processing)
+		got := tt.change.FollowUps(processing)
 		if len(got) != len(tt.want) || len(got) > 0 && got[0] != tt.want[0] {
 			t.Errorf("after %s: %+v, not %+v", name, got, tt.want)
 		}
@@ -51,7 +51,7 @@ func TestTalliesAddUp(t *testing.T) {
 				continue
 			}
 			if !exists {
-				o := order.New(order.Draft{TakenOverAs: rapid.SampledFrom(order.Statuses[:]).Draw(t, "status")}, "ORD", now)
+				o := order.New(order.Draft{InitialStatus: rapid.SampledFrom(order.Statuses[:]).Draw(t, "status")}, "ORD", now)
 				running.Add(order.Change{New: &o}.Tally())
 				orders[i] = o
 				continue
@@ -75,8 +75,8 @@ func TestTalliesAddUp(t *testing.T) {
 func TestTheMeanIsTheIntegerSumOverTheCount(t *testing.T) {
 	for want, tally := range map[float64]order.Tally{
 		0:      {},
-		50.482: {TimedOrders: 1000, TimedMillis: 50_482_000},
-		0.0015: {TimedOrders: 2, TimedMillis: 3},
+		50.482: {CompletedCount: 1000, DurationSumMillis: 50_482_000},
+		0.0015: {CompletedCount: 2, DurationSumMillis: 3},
 	} {
 		if got := tally.AvgProcessTime(); got != want {
 			t.Errorf("mean of %+v is %v, not %v", tally, got, want)

@@ -21,7 +21,7 @@ type Details struct {
 	// ItemIDs may name an item more than once: that is a quantity.
 	ItemIDs     []string
 	TotalAmount Amount
-	// Fingerprint is the draft's, see Draft.Sign.
+	// Fingerprint is the draft's, see Draft.SetFingerprint.
 	Fingerprint Fingerprint
 }
 
@@ -31,24 +31,24 @@ type Draft struct {
 	// Key is the id that the request's idempotency key names, empty without a
 	// key. See KeyedID.
 	Key ID
-	// TakenOverAs is the status in which the order begins. It is Pending but
+	// InitialStatus is the status in which the order begins. It is Pending but
 	// for an order that another system had begun.
-	TakenOverAs Status
+	InitialStatus Status
 }
 
 // A Fingerprint is the SHA-256 of a parsed request. Two requests have the same
 // one exactly if they ask for the same order, however they are written.
 type Fingerprint [sha256.Size]byte
 
-// Sign sets the fingerprint from all that the client asks for, but for the key.
+// SetFingerprint sets the fingerprint from all that the client asks for, but for the key.
 //
 // Stored orders keep the fingerprint of the version that took them, so a request keeps
 // its own in every later version. A field that is added counts only when it is set, and
 // behind a number that is greater than the length of any text, which tells it from an
 // item.
-func (d *Draft) Sign() {
+func (d *Draft) SetFingerprint() {
 	var space [512]byte
-	b := append(space[:0], byte(d.TakenOverAs))
+	b := append(space[:0], byte(d.InitialStatus))
 	b = binary.AppendVarint(b, int64(d.TotalAmount))
 	b = appendText(b, d.ClientReference)
 	b = appendText(b, d.UserID)

@@ -101,11 +101,11 @@ func TestAFingerprintTellsRequestsApart(t *testing.T) {
 		{Details: order.Details{ClientReference: "a", UserID: "b", ItemIDs: []string{"c"}}},
 		{Details: order.Details{UserID: "ab", ItemIDs: []string{"c", ""}}},
 		{Details: order.Details{UserID: "ab", ItemIDs: []string{"c"}, TotalAmount: 1}},
-		{Details: order.Details{UserID: "ab", ItemIDs: []string{"c"}}, TakenOverAs: order.Completed},
+		{Details: order.Details{UserID: "ab", ItemIDs: []string{"c"}}, InitialStatus: order.Completed},
 		{Details: order.Details{UserID: "ab", ItemIDs: []string{"c", "d"}}},
 		{Details: order.Details{UserID: "ab", ItemIDs: []string{"d", "c"}}},
 	} {
-		d.Sign()
+		d.SetFingerprint()
 		text := fmt.Sprintf("%+v", d.Details)
 		if other, twice := seen[d.Fingerprint]; twice {
 			t.Errorf("same fingerprint: %s and %s", other, text)
@@ -113,8 +113,8 @@ func TestAFingerprintTellsRequestsApart(t *testing.T) {
 		seen[d.Fingerprint] = text
 	}
 	keyed, plain := order.Draft{Key: "ORDKEY"}, order.Draft{}
-	keyed.Sign()
-	plain.Sign()
+	keyed.SetFingerprint()
+	plain.SetFingerprint()
 	if keyed.Fingerprint != plain.Fingerprint {
 		t.Error("the key changes the fingerprint")
 	}
@@ -125,12 +125,12 @@ func TestAFingerprintTellsRequestsApart(t *testing.T) {
 func TestARequestKeepsItsFingerprintForever(t *testing.T) {
 	for want, d := range map[string]order.Draft{
 		"678068ea0accaf121b92fb1f9d13a7f6a01d33e51ff1bd6f595febb86ba3eda8": {Details: order.Details{UserID: "645", ItemIDs: []string{"890", "563"}, TotalAmount: 1650_78}},
-		"b1f40f762482b479caa233a4e4760d0fda2bac6d3a669e461b80512f46bd59ca": {Details: order.Details{ClientReference: "userTest23", UserID: "645", ItemIDs: []string{"890", "563"}, TotalAmount: 1650_78}, TakenOverAs: order.Processing},
+		"b1f40f762482b479caa233a4e4760d0fda2bac6d3a669e461b80512f46bd59ca": {Details: order.Details{ClientReference: "userTest23", UserID: "645", ItemIDs: []string{"890", "563"}, TotalAmount: 1650_78}, InitialStatus: order.Processing},
 		"c4911f1e147a87a2a2c36cd6655c3014d1c915358a57a0f242aa3c326b826d04": {Details: order.Details{UserID: "anna", ItemIDs: []string{"tea", "tea"}, TotalAmount: 9_90}, Key: order.KeyedID("", "cart-1138")},
-		"4f79d5809898b8bbdb5ffe6030bd42f7ceb19a522011dc430761b1f3d5a44dd7": {Details: order.Details{UserID: "Ünïcødé", ItemIDs: []string{"注文"}, TotalAmount: order.MaxAmount}, TakenOverAs: order.Completed},
+		"4f79d5809898b8bbdb5ffe6030bd42f7ceb19a522011dc430761b1f3d5a44dd7": {Details: order.Details{UserID: "Ünïcødé", ItemIDs: []string{"注文"}, TotalAmount: order.MaxAmount}, InitialStatus: order.Completed},
 		"647d77dbd387487cb48fbf214ed36dd0eb14e41612ff9a47faa5f7c80c4a1562": {Details: order.Details{ClientReference: strings.Repeat("é", 100), UserID: "u", ItemIDs: []string{"i"}}},
 	} {
-		d.Sign()
+		d.SetFingerprint()
 		if got := fmt.Sprintf("%x", d.Fingerprint); got != want {
 			t.Errorf("%+v has the fingerprint %s, not %s", d, got, want)
 		}

@@ -28,7 +28,7 @@ type Order struct {
 // New makes the order that a draft becomes when a store accepts it under id at
 // the time now. One taken over as Processing is started at its creation.
 func New(d Draft, id ID, now time.Time) Order {
-	o := Order{ID: id, Details: d.Details, Status: d.TakenOverAs, CreatedAt: Timestamp(now)}
+	o := Order{ID: id, Details: d.Details, Status: d.InitialStatus, CreatedAt: Timestamp(now)}
 	if o.Status == Processing {
 		o.StartedAt = o.CreatedAt
 	}

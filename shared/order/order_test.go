@@ -40,7 +40,7 @@ func TestAnOrderGoesOneWay(t *testing.T) {
 // F9, F20, I7.
 func TestATransitionWaitsForItsTime(t *testing.T) {
 	pending := order.New(order.Draft{}, "ORD", noon)
-	started := order.New(order.Draft{TakenOverAs: order.Processing}, "ORD", noon)
+	started := order.New(order.Draft{InitialStatus: order.Processing}, "ORD", noon)
 	for name, tt := range map[string]struct {
 		from  order.Order
 		now   time.Time
@@ -64,7 +64,7 @@ func TestTimesNeverRunBackwards(t *testing.T) {
 		clock := func(label string) time.Time {
 			return noon.Add(time.Duration(rapid.Int64Range(-int64(time.Hour), int64(time.Hour)).Draw(t, label)))
 		}
-		o := order.New(order.Draft{TakenOverAs: order.Status(rapid.IntRange(0, 1).Draw(t, "status"))}, "ORD", clock("created"))
+		o := order.New(order.Draft{InitialStatus: order.Status(rapid.IntRange(0, 1).Draw(t, "status"))}, "ORD", clock("created"))
 		for attempt := 0; o.Status != order.Completed; attempt++ {
 			now := clock("now")
 			if attempt > 10 {

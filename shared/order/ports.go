@@ -57,7 +57,7 @@ type Queue interface {
 	// *UnsentError says from which one on it is worth it.
 	Send(ctx context.Context, messages ...Message) error
 
-	// Bury puts the body of a message that can never succeed into the dead-letter
+	// DeadLetter puts the body of a message that can never succeed into the dead-letter
 	// queue, where it is kept for an operator to look at.
-	Bury(ctx context.Context, body []byte, reason error) error
+	DeadLetter(ctx context.Context, body []byte, reason error) error
 }

@@ -17,7 +17,7 @@ type Processor struct {
 func (p Processor) Process(ctx context.Context, body []byte, now time.Time) error {
 	m, err := ParseMessage(body)
 	if err != nil {
-		return p.Queue.Bury(ctx, body, err)
+		return p.Queue.DeadLetter(ctx, body, err)
 	}
 	return p.handle(ctx, m, body, now)
 }
@@ -44,7 +44,7 @@ func (p Processor) handle(ctx context.Context, m Message, original []byte, now t
 		m.NotBefore = early.Until
 		return p.Queue.Send(ctx, m)
 	case errors.Is(err, ErrNotFound):
-		return p.Queue.Bury(ctx, original, err)
+		return p.Queue.DeadLetter(ctx, original, err)
 	default:
 		return err
 	}

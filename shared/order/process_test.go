@@ -30,7 +30,7 @@ func (q *queue) Send(_ context.Context, messages ...order.Message) error {
 	return q.err
 }
 
-func (q *queue) Bury(_ context.Context, body []byte, _ error) error {
+func (q *queue) DeadLetter(_ context.Context, body []byte, _ error) error {
 	q.buried = append(q.buried, string(body))
 	return q.err
 }

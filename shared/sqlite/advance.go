@@ -98,7 +98,7 @@ func (t *tx) advanceSingly(r run, now time.Time) error {
 func (t *tx) advanceOne(r run, now time.Time) error {
 	o, err := orderAt(t.conn, r.first)
 	if errors.Is(err, order.ErrNotFound) {
-		return t.Bury(context.Background(), r.entry(), fmt.Errorf("%w: its row is gone", err))
+		return t.DeadLetter(context.Background(), r.entry(), fmt.Errorf("%w: its row is gone", err))
 	}
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (t *tx) advanceOne(r run, now time.Time) error {
 // a restart, so that the checkpoint "finished" can pass the order.
 func (t *tx) postpone(one run, reason error) error {
 	if one.failures == 0 {
-		if err := t.Bury(context.Background(), one.entry(), reason); err != nil {
+		if err := t.DeadLetter(context.Background(), one.entry(), reason); err != nil {
 			return err
 		}
 	}

@@ -83,7 +83,7 @@ func keyed(key string) order.Draft {
 	if key != "" {
 		d.Key = order.KeyedID("", key)
 	}
-	d.Sign()
+	d.SetFingerprint()
 	return d
 }
 

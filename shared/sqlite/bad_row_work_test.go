@@ -220,7 +220,7 @@ func TestNoOrderFallsBehindACheckpointThoughTheNewestWasDeleted(t *testing.T) {
 	path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
 	s, w := openByHand(t, path, &now)
 	d := keyed("")
-	d.TakenOverAs = order.Completed
+	d.InitialStatus = order.Completed
 	newest := together(w, now, d)[0].order.ID
 	w.commit(newGroup(0), nil, w.last, now)
 	release(t, s)

@@ -32,7 +32,7 @@ type chaosHome struct {
 	met    map[string]int
 }
 
-func openChaosHome(t chaos.T) chaos.Home {
+func openChaosHome(t chaos.T) chaos.Deployment {
 	dir, err := os.MkdirTemp("", "chaos-")
 	if err != nil {
 		t.Fatalf("%v", err)

@@ -115,7 +115,7 @@ func fileToCheck(t *testing.T) (path string) {
 	store := openStore(t, path, time.Millisecond)
 	makeOrder(t, store, order.Draft{})
 	makeOrder(t, store, order.Draft{Key: order.KeyedID("", "old")})
-	makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+	makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
 	waitForCount(t, store, order.Completed, 3)
 	closeStore(t, store)
 

@@ -152,7 +152,7 @@ func (c *checker) tally() error {
 
 func tallyText(t order.Tally) string {
 	return fmt.Sprintf("%d Pending, %d Processing, %d Completed (%d of them timed, %d ms)",
-		t.ByStatus[order.Pending], t.ByStatus[order.Processing], t.ByStatus[order.Completed], t.TimedOrders, t.TimedMillis)
+		t.ByStatus[order.Pending], t.ByStatus[order.Processing], t.ByStatus[order.Completed], t.CompletedCount, t.DurationSumMillis)
 }
 
 // duplicates looks for ids that two orders have. Up to the checkpoint, keys

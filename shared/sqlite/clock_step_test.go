@@ -114,7 +114,7 @@ func TestOrdersAreDatedByTheProcesssOwnClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	create := func() order.Order {
-		made := &creation{draft: order.Draft{TakenOverAs: order.Processing}, itemIDs: []byte("[]")}
+		made := &creation{draft: order.Draft{InitialStatus: order.Processing}, itemIDs: []byte("[]")}
 		w.commit(&group{creations: []*creation{made}, done: make(chan struct{})}, nil, 0, c.now)
 		return made.order
 	}

@@ -35,7 +35,7 @@ func openByHand(t *testing.T, path string, now *time.Time) (*Store, *writer) {
 func TestNoOrderWaitsLongerThoughTheClockWasSetBack(t *testing.T) {
 	path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
 	s, w := openByHand(t, path, &now)
-	c := &creation{draft: order.Draft{TakenOverAs: order.Processing}, itemIDs: []byte("[]")}
+	c := &creation{draft: order.Draft{InitialStatus: order.Processing}, itemIDs: []byte("[]")}
 	w.commit(&group{creations: []*creation{c}, done: make(chan struct{})}, nil, 0, now)
 	if err := s.release(); err != nil {
 		t.Fatal(err)

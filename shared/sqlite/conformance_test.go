@@ -18,11 +18,11 @@ import (
 
 func TestConformance(t *testing.T) { conformance.Run(t, openHome) }
 
-func openHome(t *testing.T) conformance.Home {
+func openHome(t *testing.T) conformance.Harness {
 	const processingTime = 200 * time.Millisecond
 	path := filepath.Join(t.TempDir(), "orders.db")
 	store := open(t, path, processingTime)
-	return conformance.Home{
+	return conformance.Harness{
 		Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime,
 		DeadLetters: func(context.Context) ([][]byte, error) { return deadLetters(path) },
 	}

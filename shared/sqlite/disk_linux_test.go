@@ -76,8 +76,8 @@ func descriptors(t *testing.T, path string) (fds []int) {
 // aDraft is of an order that needs no work in the background, which would come
 // between the steps of a test.
 func aDraft() order.Draft {
-	d := order.Draft{TakenOverAs: order.Completed, Details: order.Details{UserID: "645", ItemIDs: []string{"890"}, TotalAmount: 165078}}
-	d.Sign()
+	d := order.Draft{InitialStatus: order.Completed, Details: order.Details{UserID: "645", ItemIDs: []string{"890"}, TotalAmount: 165078}}
+	d.SetFingerprint()
 	return d
 }
 

@@ -30,9 +30,9 @@ func stops(t *testing.T, store *sqlite.Store) {
 func TestACommitOfAnotherProgramStopsTheStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "orders.db")
 	store := openStore(t, path, time.Hour)
-	makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+	makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
 	run(t, connect(t, path), "UPDATE tally SET completed = completed + 1")
-	if _, _, err := store.Create(t.Context(), order.Draft{TakenOverAs: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+	if _, _, err := store.Create(t.Context(), order.Draft{InitialStatus: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
 	}
 	stops(t, store)
@@ -48,7 +48,7 @@ func TestReadersAndCheckpointsOfOthersDoNotStopTheStore(t *testing.T) {
 		"SELECT count(*) FROM orders", "PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA wal_checkpoint(FULL)",
 		"PRAGMA wal_checkpoint(RESTART)", "PRAGMA wal_checkpoint(TRUNCATE)",
 	} {
-		draft := order.Draft{Key: order.KeyedID("", fmt.Sprint(i)), TakenOverAs: order.Completed}
+		draft := order.Draft{Key: order.KeyedID("", fmt.Sprint(i)), InitialStatus: order.Completed}
 		for range 2 { // the first time the store writes, the second time it reads
 			run(t, other, query)
 			if _, _, err := store.Create(t.Context(), draft); err != nil {
@@ -85,11 +85,11 @@ func TestNothingIsAcknowledgedAfterAFileHasGone(t *testing.T) {
 	for range 20 {
 		path := filepath.Join(t.TempDir(), "orders.db")
 		store := openStore(t, path, time.Hour)
-		makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+		makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
 		if err := os.Remove(path + "-shm"); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := store.Create(t.Context(), order.Draft{TakenOverAs: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+		if _, _, err := store.Create(t.Context(), order.Draft{InitialStatus: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
 			t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
 		}
 		stops(t, store)
@@ -114,10 +114,10 @@ func TestAFileThatIsOverwrittenStopsTheStore(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, idle: %t", name, idle), func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "orders.db")
 				store := openStore(t, path, time.Hour)
-				makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+				makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
 				overwrite(t, path, with(t, path))
 				if !idle {
-					if _, _, err := store.Create(t.Context(), order.Draft{TakenOverAs: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+					if _, _, err := store.Create(t.Context(), order.Draft{InitialStatus: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
 						t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
 					}
 				}
@@ -133,7 +133,7 @@ func TestACommitBeforeTheStoresFirstStopsTheStore(t *testing.T) {
 	store := openStore(t, path, time.Hour)
 	waitForCount(t, store, order.Processing, 2)
 	run(t, connect(t, path), "DELETE FROM orders WHERE status = 2")
-	if _, _, err := store.Create(t.Context(), order.Draft{TakenOverAs: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+	if _, _, err := store.Create(t.Context(), order.Draft{InitialStatus: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
 	}
 	stops(t, store)
@@ -146,10 +146,10 @@ func TestALogThatIsOverwrittenStopsTheStore(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, idle: %t", name, idle), func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "orders.db")
 				store := openStore(t, path, time.Hour)
-				makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+				makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
 				overwrite(t, path+"-wal", content)
 				if !idle {
-					if _, _, err := store.Create(t.Context(), order.Draft{TakenOverAs: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+					if _, _, err := store.Create(t.Context(), order.Draft{InitialStatus: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
 						t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
 					}
 				}

@@ -24,7 +24,7 @@ func TestAFullDiskStopsNobodyButTheWriters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	draft := order.Draft{TakenOverAs: order.Completed, Details: order.Details{UserID: "645", ItemIDs: make([]string, order.MaxItems)}}
+	draft := order.Draft{InitialStatus: order.Completed, Details: order.Details{UserID: "645", ItemIDs: make([]string, order.MaxItems)}}
 	limit := func(pages int64) {
 		if err := pragma(store.conn, fmt.Sprintf("max_page_count = %d", pages)); err != nil {
 			t.Fatal(err)

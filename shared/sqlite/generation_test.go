@@ -25,7 +25,7 @@ func leftBehind(t *testing.T) (path string) {
 	original := filepath.Join(t.TempDir(), "orders.db")
 	for range 2 {
 		store := openStore(t, original, time.Hour/4)
-		makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+		makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
 		for _, suffix := range []string{"", "-wal", ".lock"} {
 			overwrite(t, path+suffix, read(t, original+suffix))
 		}
@@ -121,9 +121,9 @@ func TestTheGenerationIsKnownWhileItIsRenewed(t *testing.T) {
 	run(t, reader, "SELECT count(*) FROM orders")
 	store := openStore(t, path, time.Hour)
 	run(t, reader, "ROLLBACK")
-	makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+	makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
 	run(t, reader, "PRAGMA wal_checkpoint(PASSIVE)")
-	makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+	makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
 	copied := filepath.Join(t.TempDir(), "orders.db")
 	for _, suffix := range []string{"", "-wal", ".lock"} {
 		overwrite(t, copied+suffix, read(t, path+suffix))
@@ -199,7 +199,7 @@ func TestAnInterruptedCheckpointIsNoForeignLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "orders.db")
 	store := openStore(t, path, time.Hour/4)
 	for range 200 {
-		makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+		makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
 	}
 	left := filepath.Join(t.TempDir(), "orders.db")
 	for _, suffix := range []string{"", "-wal", ".lock"} {
@@ -249,7 +249,7 @@ func TestAReaderThroughRestartsKeepsNoServiceFromStarting(t *testing.T) {
 	run(t, reader, "SELECT count(*) FROM orders")
 	for range 3 {
 		store := openStore(t, path, time.Hour)
-		makeOrder(t, store, order.Draft{TakenOverAs: order.Completed})
+		makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
 		closeStore(t, store)
 	}
 	run(t, reader, "ROLLBACK")

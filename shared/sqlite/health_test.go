@@ -20,7 +20,7 @@ func TestAStoreThatTakesNoOrdersSaysSo(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
 	s, w := openByHand(t, filepath.Join(t.TempDir(), "orders.db"), &now)
 	create := func(items int) error {
-		c := &creation{draft: order.Draft{TakenOverAs: order.Completed}, itemIDs: fmt.Appendf(nil, "[%*d]", items, 1)}
+		c := &creation{draft: order.Draft{InitialStatus: order.Completed}, itemIDs: fmt.Appendf(nil, "[%*d]", items, 1)}
 		w.commit(&group{creations: []*creation{c}, done: make(chan struct{})}, nil, 0, now)
 		return c.err
 	}
@@ -87,7 +87,7 @@ func TestTheLogDoesNotKeepItsLargestSize(t *testing.T) {
 		t.Helper()
 		g := newGroup(n)
 		for range n {
-			c := &creation{draft: order.Draft{TakenOverAs: order.Completed}, itemIDs: fmt.Appendf(nil, "[%*d]", 9_000, 1)}
+			c := &creation{draft: order.Draft{InitialStatus: order.Completed}, itemIDs: fmt.Appendf(nil, "[%*d]", 9_000, 1)}
 			g.creations = append(g.creations, c)
 		}
 		if w.commit(g, nil, 0, now); g.creations[0].err != nil {
@@ -134,7 +134,7 @@ func TestACommitOfAnotherProgramIsSeenBehindAFailedOne(t *testing.T) {
 	create := func(sizes ...int) error {
 		g := newGroup(len(sizes))
 		for _, size := range sizes {
-			g.creations = append(g.creations, &creation{draft: order.Draft{TakenOverAs: order.Completed}, itemIDs: fmt.Appendf(nil, "[%*d]", size, 1)})
+			g.creations = append(g.creations, &creation{draft: order.Draft{InitialStatus: order.Completed}, itemIDs: fmt.Appendf(nil, "[%*d]", size, 1)})
 		}
 		w.commit(g, nil, 0, now)
 		return g.creations[len(sizes)-1].err

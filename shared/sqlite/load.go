@@ -93,7 +93,7 @@ func (w *writer) loadQueue() error {
 		if failed[seq] {
 			b = &again
 		}
-		b.add(seq, &o, order.Change{New: &o}.Next(w.queue.processing))
+		b.add(seq, &o, order.Change{New: &o}.FollowUps(w.queue.processing))
 	}
 	const query = "SELECT seq, status, started_at FROM orders WHERE seq "
 	err = eachRow(w.conn, query+"> ?", w.finished, load)

@@ -81,8 +81,8 @@ func postponed(conn *sqlite.Conn) (map[int64]bool, error) {
 	return seqs, err
 }
 
-// Bury implements order.Queue.
-func (t *tx) Bury(_ context.Context, body []byte, reason error) error {
+// DeadLetter implements order.Queue.
+func (t *tx) DeadLetter(_ context.Context, body []byte, reason error) error {
 	stmt, err := t.conn.Prepare(`INSERT INTO dead_letters (buried_at, body, reason) VALUES (?, ?, ?)`)
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ func validConfig(path string) Config {
 // addOrder adds an order that nothing is to be done for.
 func addOrder(t *testing.T, store *Store) {
 	t.Helper()
-	d := order.Draft{TakenOverAs: order.Completed, Details: order.Details{UserID: "645", ItemIDs: []string{"1"}}}
+	d := order.Draft{InitialStatus: order.Completed, Details: order.Details{UserID: "645", ItemIDs: []string{"1"}}}
 	if _, _, err := store.Create(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func loadTally(conn *sqlite.Conn) (t order.Tally, err error) {
 	for i := range t.ByStatus {
 		t.ByStatus[i] = stmt.ColumnInt64(i)
 	}
-	t.TimedOrders, t.TimedMillis = stmt.ColumnInt64(3), stmt.ColumnInt64(4)
+	t.CompletedCount, t.DurationSumMillis = stmt.ColumnInt64(3), stmt.ColumnInt64(4)
 	return t, nil
 }
 
@@ -64,8 +64,8 @@ func setTally(conn *sqlite.Conn, t order.Tally) error {
 	for i, count := range t.ByStatus {
 		stmt.BindInt64(i+1, count)
 	}
-	stmt.BindInt64(4, t.TimedOrders)
-	stmt.BindInt64(5, t.TimedMillis)
+	stmt.BindInt64(4, t.CompletedCount)
+	stmt.BindInt64(5, t.DurationSumMillis)
 	return exec(stmt)
 }
 

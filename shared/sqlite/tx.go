@@ -130,7 +130,7 @@ func possibleTally(t order.Tally) order.Tally {
 	for s := range t.ByStatus {
 		t.ByStatus[s] = max(t.ByStatus[s], 0)
 	}
-	t.TimedMillis = max(t.TimedMillis, 0)
+	t.DurationSumMillis = max(t.DurationSumMillis, 0)
 	return t
 }
 
@@ -138,7 +138,7 @@ func possibleTally(t order.Tally) order.Tally {
 // and what follows from it.
 func (t *tx) did(seq int64, c order.Change) {
 	t.tally.Add(c.Tally())
-	t.next.add(seq, c.New, c.Next(t.w.queue.processing))
+	t.next.add(seq, c.New, c.FollowUps(t.w.queue.processing))
 }
 
 func (t *tx) exec(query string) error {

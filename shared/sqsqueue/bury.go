@@ -19,7 +19,7 @@ import (
 	"orders/shared/order"
 )
 
-// Bury puts a body into the dead-letter queue with the reason as its attribute
+// DeadLetter puts a body into the dead-letter queue with the reason as its attribute
 // "reason". SQS takes neither an empty body, which becomes a space, nor one with
 // certain characters, which is quoted as Go quotes a string, nor one of any
 // length, which is cut; the attribute "form" says so. Calling twice buries twice.
@@ -28,7 +28,7 @@ import (
 // embedded format: BuriedMessages in the namespace Orders, with the dead-letter
 // queue's name as its dimension QueueName. See
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html.
-func (q *Queue) Bury(ctx context.Context, body []byte, reason error) error {
+func (q *Queue) DeadLetter(ctx context.Context, body []byte, reason error) error {
 	if q.cfg.DeadLetterURL == "" {
 		return errNoDeadLetters
 	}
@@ -42,7 +42,7 @@ func (q *Queue) Bury(ctx context.Context, body []byte, reason error) error {
 		input.MessageAttributes["form"] = textAttribute(form)
 	}
 	if _, err := q.cfg.Client.SendMessage(ctx, input); err != nil {
-		return awsclient.Failed("bury a message", err)
+		return awsclient.WrapError("bury a message", err)
 	}
 	q.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "a message that can never succeed is in the dead-letter queue",
 		slog.String("order_id", string(orderID(body))), slog.String("reason", why),

@@ -32,7 +32,7 @@ func TestABuriedMessageIsKeptWithItsReasonInAFormThatSQSTakes(t *testing.T) {
 		client := awstest.SQS(t)
 		url, dead := awstest.Queues(t)
 		reason := errors.New("bad\x00reason " + strings.Repeat("é", 400))
-		if err := newQueue(client, url, dead, t).Bury(t.Context(), []byte(tt.body), reason); err != nil {
+		if err := newQueue(client, url, dead, t).DeadLetter(t.Context(), []byte(tt.body), reason); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -51,7 +51,7 @@ func TestABuriedMessageIsKeptWithItsReasonInAFormThatSQSTakes(t *testing.T) {
 func TestAReasonWithoutWordsIsNoObstacle(t *testing.T) {
 	client := awstest.SQS(t)
 	url, dead := awstest.Queues(t)
-	if err := newQueue(client, url, dead, t).Bury(t.Context(), []byte("x"), errors.New("")); err != nil {
+	if err := newQueue(client, url, dead, t).DeadLetter(t.Context(), []byte("x"), errors.New("")); err != nil {
 		t.Error(err)
 	}
 }
@@ -64,7 +64,7 @@ func TestWhatIsBuriedIsLoggedOnceAsAMetricAndNeverRaw(t *testing.T) {
 		Log: slog.New(slog.NewJSONHandler(&log, nil)),
 	}))
 	body := `{"order_id":"` + string(id) + `","to":"secret"}`
-	if err := queue.Bury(t.Context(), []byte(body), order.ErrNotFound); err != nil {
+	if err := queue.DeadLetter(t.Context(), []byte(body), order.ErrNotFound); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(log.String(), "secret") || strings.Count(log.String(), "\n") != 1 {

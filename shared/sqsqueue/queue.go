@@ -118,7 +118,7 @@ func (q *Queue) sendBatch(ctx context.Context, messages []order.Message) *order.
 	for range 2 {
 		output, err := q.cfg.Client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.cfg.URL, Entries: entries})
 		if err != nil {
-			return unsent(entries, awsclient.Failed("send messages", err))
+			return unsent(entries, awsclient.WrapError("send messages", err))
 		}
 		entries = slices.DeleteFunc(entries, func(e types.SendMessageBatchRequestEntry) bool {
 			return slices.ContainsFunc(output.Successful, func(s types.SendMessageBatchResultEntry) bool {

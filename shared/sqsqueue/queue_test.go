@@ -56,7 +56,7 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 
 func TestAQueueWithoutDeadLettersBuriesNothing(t *testing.T) {
 	queue := awstest.Must(sqsqueue.New(sqsqueue.Config{Client: &recorder{Client: nowhere{}}, URL: "url", Now: time.Now}))
-	if err := queue.Bury(t.Context(), []byte("x"), order.ErrMalformed); err == nil || errors.Is(err, order.ErrUnavailable) {
+	if err := queue.DeadLetter(t.Context(), []byte("x"), order.ErrMalformed); err == nil || errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -175,7 +175,7 @@ func TestErrorsSayWhetherToTryAgain(t *testing.T) {
 	queue := newQueue(client, "http://127.0.0.1:1/q", "http://127.0.0.1:1/d", t)
 	for doing, err := range map[string]error{
 		"send": queue.Send(t.Context(), messages(1)...),
-		"bury": queue.Bury(t.Context(), []byte("x"), order.ErrMalformed),
+		"bury": queue.DeadLetter(t.Context(), []byte("x"), order.ErrMalformed),
 	} {
 		if !errors.Is(err, order.ErrUnavailable) {
 			t.Errorf("nobody answers: %s: %v", doing, err)

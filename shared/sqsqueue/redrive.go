@@ -127,7 +127,7 @@ func (r Redrive) receive(ctx context.Context, moved int) ([]types.Message, error
 		MessageAttributeNames:       []string{"reason"},
 	})
 	if err != nil {
-		return nil, awsclient.Failed("receive from the dead-letter queue", err)
+		return nil, awsclient.WrapError("receive from the dead-letter queue", err)
 	}
 	return output.Messages, nil
 }

@@ -86,7 +86,7 @@ func (r Redrive) send(ctx context.Context, messages []types.Message, left *refus
 	}
 	output, err := r.Client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &r.URL, Entries: entries})
 	if err != nil {
-		return nil, awsclient.Failed(doing, err)
+		return nil, awsclient.WrapError(doing, err)
 	}
 	for _, s := range output.Successful {
 		i, _ := strconv.Atoi(aws.ToString(s.Id))
@@ -106,7 +106,7 @@ func (r Redrive) delete(ctx context.Context, messages []types.Message, left *ref
 	}
 	output, err := r.Client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &r.DeadLetterURL, Entries: entries})
 	if err != nil {
-		return nil, awsclient.Failed(fmt.Sprintf("delete %d messages, which are in both queues now", len(messages)), err)
+		return nil, awsclient.WrapError(fmt.Sprintf("delete %d messages, which are in both queues now", len(messages)), err)
 	}
 	for _, s := range output.Successful {
 		i, _ := strconv.Atoi(aws.ToString(s.Id))
@@ -166,7 +166,7 @@ func (r Redrive) show(ctx context.Context, handles []string) (hidden int, err er
 		QueueUrl: &r.DeadLetterURL, Entries: entries,
 	})
 	if err != nil {
-		return len(handles), awsclient.Failed("put messages back", err)
+		return len(handles), awsclient.WrapError("put messages back", err)
 	}
 	for _, f := range output.Failed {
 		if !strings.HasSuffix(aws.ToString(f.Code), "MessageNotInflight") { // its time was over

@@ -274,7 +274,7 @@ func newRedrive(t *testing.T, n int) sqsqueue.Redrive {
 	url, dead := awstest.Queues(t)
 	queue := newQueue(client, url, dead, t)
 	for i := range n {
-		if err := queue.Bury(t.Context(), []byte(strconv.Itoa(i)), order.ErrMalformed); err != nil {
+		if err := queue.DeadLetter(t.Context(), []byte(strconv.Itoa(i)), order.ErrMalformed); err != nil {
 			t.Fatal(err)
 		}
 	}

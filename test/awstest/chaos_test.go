@@ -18,7 +18,7 @@ import (
 // histories.
 func TestChaos(t *testing.T) {
 	engines := openEngines(t)
-	chaos.Play(t, "aws", func(t chaos.T) chaos.Home { return openChaosHome(t, engines) })
+	chaos.Play(t, "aws", func(t chaos.T) chaos.Deployment { return openChaosHome(t, engines) })
 }
 
 // A chaosHome is the home on AWS, standing still: the project's own store and functions

@@ -18,9 +18,9 @@ import (
 // The home on AWS keeps what the embedded one keeps. Homes are open side by side,
 // because most of their time is waiting.
 func TestConformance(t *testing.T) {
-	conformance.Run(t, func(t *testing.T) conformance.Home {
+	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		t.Parallel()
-		return awstest.OpenHome(t).Home
+		return awstest.OpenDeployment(t).Harness
 	})
 }
 
@@ -40,9 +40,9 @@ func TestConformanceUnderFaults(t *testing.T) {
 			}
 		}
 	})
-	conformance.Run(t, func(t *testing.T) conformance.Home {
+	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		t.Parallel()
-		return awstest.OpenHome(t, net.unsettle).Home
+		return awstest.OpenDeployment(t, net.unsettle).Harness
 	})
 }
 

@@ -125,7 +125,7 @@ func (h *faultyHome) metrics() order.Tally {
 	if err != nil {
 		h.Fatalf("metrics: %v", err)
 	}
-	if slices.Min(tally.ByStatus[:]) < 0 || tally.TimedOrders < 0 || tally.TimedMillis < 0 {
+	if slices.Min(tally.ByStatus[:]) < 0 || tally.CompletedCount < 0 || tally.DurationSumMillis < 0 {
 		h.Errorf("the metrics count below zero: %+v", tally)
 	}
 	return tally

@@ -45,7 +45,7 @@ func openFaulty(t *testing.T, change ...func(*awstest.Setup)) *faultyHome {
 	t.Helper()
 	t.Parallel()
 	h := &faultyHome{T: t, told: map[order.ID]string{}, keys: map[string]order.ID{}, queues: awstest.SQS(t)}
-	h.Home = awstest.OpenHome(t, func(s *awstest.Setup) {
+	h.Home = awstest.OpenDeployment(t, func(s *awstest.Setup) {
 		s.DynamoDB = []func(*dynamodb.Options){dynamodb.WithAPIOptions(h.calls.Middleware, h.faults.Middleware), soon}
 		s.SQS = []func(*sqs.Options){sqs.WithAPIOptions(h.calls.Middleware, h.faults.Middleware), soonSQS}
 		hiddenFor("10")(s)

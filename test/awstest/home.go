@@ -25,7 +25,7 @@ import (
 // the store, and the handlers of relay, tally and processor, which a bridge
 // invokes with what happens in the table and the queue.
 type Home struct {
-	conformance.Home
+	conformance.Harness
 	Queue                          *sqsqueue.Queue
 	Table, QueueURL, DeadLetterURL string
 	// Invoke hands an event to one of the functions, past the bridge.
@@ -51,8 +51,8 @@ type Setup struct {
 	KeyPrefix string
 }
 
-// OpenHome opens a home with a fresh table and fresh queues until the test ends.
-func OpenHome(t testing.TB, change ...func(*Setup)) Home {
+// OpenDeployment opens a home with a fresh table and fresh queues until the test ends.
+func OpenDeployment(t testing.TB, change ...func(*Setup)) Home {
 	t.Helper()
 	setup := Setup{
 		ProcessingTime: time.Second,
@@ -78,7 +78,7 @@ func OpenHome(t testing.TB, change ...func(*Setup)) Home {
 		Table: functions.Table, QueueURL: functions.QueueURL, DeadLetterURL: functions.DeadLetterURL,
 		Queue: functions.Queue(), Invoke: functions.Invoke,
 	}
-	h.Home = conformance.Home{
+	h.Harness = conformance.Harness{
 		Store: store, Metrics: store, ProcessingTime: setup.ProcessingTime,
 		Deliver: h.deliver, DeadLetters: h.deadLetters(SQS(t)),
 	}

@@ -64,7 +64,7 @@ func TestEveryCallMayBeLostOrDoubled(t *testing.T) {
 func live(t *testing.T, calls *awstest.Calls, faults *awstest.Faults) {
 	t.Helper()
 	var seen awstest.Capture
-	home := awstest.OpenHome(t, func(s *awstest.Setup) {
+	home := awstest.OpenDeployment(t, func(s *awstest.Setup) {
 		s.DynamoDB = []func(*dynamodb.Options){dynamodb.WithAPIOptions(calls.Middleware, faults.Middleware)}
 		s.SQS = []func(*sqs.Options){sqs.WithAPIOptions(calls.Middleware, faults.Middleware)}
 		s.Between = seen.Tee
@@ -72,7 +72,7 @@ func live(t *testing.T, calls *awstest.Calls, faults *awstest.Faults) {
 	var orders []order.Order
 	for _, key := range []order.ID{"", order.KeyedID("", t.Name())} {
 		d := order.Draft{Details: order.Details{UserID: "645", ItemIDs: []string{"890"}, TotalAmount: 100}, Key: key}
-		d.Sign()
+		d.SetFingerprint()
 		o, replayed, err := home.Store.Create(t.Context(), d)
 		if err != nil {
 			t.Fatalf("create: %v", err)

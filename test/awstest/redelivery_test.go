@@ -24,13 +24,13 @@ func openCountedHome(t *testing.T) countedHome {
 	t.Helper()
 	const orders = 60
 	h := countedHome{T: t, stream: &awstest.Capture{}}
-	h.Home = awstest.OpenHome(t, func(s *awstest.Setup) { s.Between = h.stream.Between })
+	h.Home = awstest.OpenDeployment(t, func(s *awstest.Setup) { s.Between = h.stream.Between })
 	for i := range orders {
 		d := order.Draft{
 			Details:     order.Details{UserID: "645", ItemIDs: []string{"890"}, TotalAmount: order.Amount(i)},
-			TakenOverAs: order.Statuses[i%len(order.Statuses)],
+			InitialStatus: order.Statuses[i%len(order.Statuses)],
 		}
-		d.Sign()
+		d.SetFingerprint()
 		o, _, err := h.Store.Create(t.Context(), d)
 		if err != nil {
 			t.Fatal(err)

@@ -32,9 +32,9 @@ func finishedDraft(n int64) order.Draft {
 		UserID:          number,
 		ItemIDs:         []string{"890", number},
 		TotalAmount:     order.Amount(n % int64(order.MaxAmount)),
-		TakenOverAs:     order.Completed,
+		InitialStatus:     order.Completed,
 	}
-	d.Sign()
+	d.SetFingerprint()
 	return d
 }
 

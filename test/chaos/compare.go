@@ -142,8 +142,8 @@ func (h *history) metrics(recount order.Tally) {
 	if err != nil {
 		h.Fatalf("metrics: %v", err)
 	}
-	least := min(slices.Min(got.ByStatus[:]), got.TimedOrders, got.TimedMillis)
-	if least < 0 || got.TimedOrders > got.ByStatus[order.Completed] || got.Total() > recount.Total() {
+	least := min(slices.Min(got.ByStatus[:]), got.CompletedCount, got.DurationSumMillis)
+	if least < 0 || got.CompletedCount > got.ByStatus[order.Completed] || got.Total() > recount.Total() {
 		h.Fatalf("metrics are %+v, and a recount gives %+v", got, recount)
 	}
 	if h.home.Counted() && got != recount {

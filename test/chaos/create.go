@@ -92,7 +92,7 @@ func (h *history) acknowledged(d order.Draft, a Created, before int, firsts map[
 		h.Fatalf("request %q was acknowledged as %s, which is not there", d.ClientReference, a.Order.ID)
 	case k.draft.ClientReference != d.ClientReference:
 		h.Fatalf("request %q was acknowledged as %s", d.ClientReference, k)
-	case !sameOrder(a.Order, k.last) || a.Order.Status > k.last.Status || a.Order.Status < d.TakenOverAs:
+	case !sameOrder(a.Order, k.last) || a.Order.Status > k.last.Status || a.Order.Status < d.InitialStatus:
 		h.Fatalf("request %q was answered with the order %s, and %s is there", d.ClientReference, show(a.Order), k)
 	case !a.Replayed:
 		firsts[k.last.ID]++

@@ -12,7 +12,7 @@ import (
 // A drawer draws steps for one home. There are few keys and few orders to a history,
 // so that steps meet, and every second step meets a fault. What comes first in a
 // list is what a failing history shrinks to.
-type drawer struct{ home Home }
+type drawer struct{ home Deployment }
 
 func (d drawer) step(t *rapid.T) Step {
 	switch rapid.SampledFrom([]string{tick, tick, work, work, work, work, work, work, Create, Create, Deliver, "step back"}).Draw(t, "do") {

@@ -12,7 +12,7 @@ import (
 // A history is being played: a home, and the model of what it must hold.
 type history struct {
 	*stage
-	home  Home
+	home  Deployment
 	steps []Step // so far
 	fault string // of the present step
 	count int    // comparisons made
@@ -33,7 +33,7 @@ type history struct {
 }
 
 // begin opens a fresh home for a history. close is to be called.
-func begin(ctx context.Context, open func(T) Home) *history {
+func begin(ctx context.Context, open func(T) Deployment) *history {
 	h := &history{stage: newStage(ctx), byID: map[order.ID]*known{}, hopeless: map[string]bool{}}
 	h.act(func() {
 		h.home = open(h)

@@ -27,12 +27,12 @@ type T interface {
 	Context() context.Context
 }
 
-// A Home is fresh and empty when a history begins. It does what a step asks of it
+// A Deployment is fresh and empty when a history begins. It does what a step asks of it
 // and then stands still: nothing happens in the background, and its clock moves only
 // when it is told to, so that a history that is played again takes the same course.
 //
 // What goes wrong beyond what a fault explains it reports by the T it was opened with.
-type Home interface {
+type Deployment interface {
 	// Store is read, through no fault.
 	order.MetricsReader
 	Get(ctx context.Context, id order.ID) (order.Order, error)

@@ -11,7 +11,7 @@ import (
 
 // A hunt plays random histories until one fails or the time is over.
 type hunt struct {
-	open    func(T) Home
+	open    func(T) Deployment
 	over    func() bool
 	summary *Summary
 	found   *script // of the last history that failed: the shortest, once it is shrunk
@@ -69,7 +69,7 @@ func (u *hunt) shorten(ctx context.Context) {
 }
 
 // perform plays a history that is given, and returns what did not hold.
-func perform(ctx context.Context, open func(T) Home, steps []Step) (failure string) {
+func perform(ctx context.Context, open func(T) Deployment, steps []Step) (failure string) {
 	h := begin(ctx, open)
 	for _, step := range steps {
 		h.play(step)

@@ -49,14 +49,14 @@ func (k *known) became(o order.Order, processing time.Duration) error {
 	switch {
 	case !sameOrder(o, k.last):
 		return errors.New("is another order than before")
-	case o.Status < k.last.Status || o.Status < k.draft.TakenOverAs:
+	case o.Status < k.last.Status || o.Status < k.draft.InitialStatus:
 		return errors.New("went back")
 	case !kept(k.last.StartedAt, o.StartedAt) || !kept(k.last.CompletedAt, o.CompletedAt):
 		return errors.New("was started or completed a second time")
-	case k.draft.TakenOverAs == order.Processing && !o.StartedAt.Equal(o.CreatedAt):
+	case k.draft.InitialStatus == order.Processing && !o.StartedAt.Equal(o.CreatedAt):
 		return errors.New("was taken over as started, and not at its creation")
 	default:
-		return timed(o, k.draft.TakenOverAs != order.Completed, processing)
+		return timed(o, k.draft.InitialStatus != order.Completed, processing)
 	}
 }
 

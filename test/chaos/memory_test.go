@@ -32,8 +32,8 @@ const (
 	processing = 50 * time.Second
 )
 
-func openMemory(broken string) func(T) Home {
-	return func(t T) Home {
+func openMemory(broken string) func(T) Deployment {
+	return func(t T) Deployment {
 		return &memory{T: t, broken: broken, now: time.UnixMilli(1_800_000_000_000), orders: map[order.ID]order.Order{}, met: map[string]int{}}
 	}
 }
@@ -130,12 +130,12 @@ func (m *memory) changed(c order.Change) {
 	m.orders[c.New.ID] = *c.New
 	m.tally.Add(c.Tally())
 	if m.broken == "counts a completion twice" && c.Old != nil && c.New.Status == order.Completed {
-		m.tally.TimedOrders++
+		m.tally.CompletedCount++
 	}
 	if m.broken == "forgets a message" && len(m.orders) > 3 && c.Old != nil {
 		return
 	}
-	m.queue = append(m.queue, c.Next(processing)...)
+	m.queue = append(m.queue, c.FollowUps(processing)...)
 }
 
 // Advance implements order.Advancer.
@@ -168,8 +168,8 @@ func (m *memory) Send(_ context.Context, messages ...order.Message) error {
 	return nil
 }
 
-// Bury implements order.Queue.
-func (m *memory) Bury(_ context.Context, body []byte, _ error) error {
+// DeadLetter implements order.Queue.
+func (m *memory) DeadLetter(_ context.Context, body []byte, _ error) error {
 	if m.broken != "drops what it cannot read" {
 		m.dead = append(m.dead, body)
 	}

@@ -24,7 +24,7 @@ const enough = 5 * time.Minute
 //
 // The flags of rapid hold, too: -rapid.seed with the seed of a failure, and
 // -rapid.checks=1, play its history again.
-func Play(t *testing.T, name string, open func(T) Home) {
+func Play(t *testing.T, name string, open func(T) Deployment) {
 	t.Helper()
 	replay(t, open)
 	began := time.Now()

@@ -42,7 +42,7 @@ func text(v any) []byte {
 var scripts embed.FS
 
 // replay plays the histories of testdata.
-func replay(t *testing.T, open func(T) Home) {
+func replay(t *testing.T, open func(T) Deployment) {
 	files, err := scripts.ReadDir("testdata")
 	if err != nil {
 		t.Fatal(err)

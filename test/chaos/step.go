@@ -42,7 +42,7 @@ const variants = 3
 // without a key.
 func (d Draft) request(unique string) order.Draft {
 	var r order.Draft
-	r.TakenOverAs, _ = order.ParseStatus(d.As)
+	r.InitialStatus, _ = order.ParseStatus(d.As)
 	r.ClientReference = unique
 	if d.Key != "" {
 		r.Key = order.KeyedID("", d.Key)
@@ -57,7 +57,7 @@ func (d Draft) request(unique string) order.Draft {
 		}
 	}
 	r.TotalAmount = order.Amount(165078 + d.Variant)
-	r.Sign()
+	r.SetFingerprint()
 	return r
 }
 

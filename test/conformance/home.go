@@ -18,9 +18,9 @@ import (
 	"orders/shared/order"
 )
 
-// A Home is what an adapter gives to be tested: fresh, empty, and with its
+// A Harness is what an adapter gives to be tested: fresh, empty, and with its
 // worker running until the test ends.
-type Home struct {
+type Harness struct {
 	Store   order.Store
 	Metrics order.MetricsReader
 
@@ -37,7 +37,7 @@ type Home struct {
 }
 
 // Run holds a home to the whole specification. open is called once a test.
-func Run(t *testing.T, open func(t *testing.T) Home) {
+func Run(t *testing.T, open func(t *testing.T) Harness) {
 	for _, part := range []struct {
 		name  string
 		tests []test
@@ -51,7 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) Home) {
 	} {
 		for _, tt := range part.tests {
 			t.Run(part.name+"/"+tt.sentence, func(t *testing.T) {
-				tt.run(&tester{T: t, Home: open(t)})
+				tt.run(&tester{T: t, Harness: open(t)})
 			})
 		}
 	}
@@ -66,7 +66,7 @@ type test struct {
 // A tester is a home under test.
 type tester struct {
 	*testing.T
-	Home
+	Harness
 }
 
 // patience bounds every wait for something that is to happen by itself.
@@ -99,7 +99,7 @@ func (t *tester) draft(change ...func(*order.Draft)) order.Draft {
 	for _, c := range change {
 		c(&d)
 	}
-	d.Sign()
+	d.SetFingerprint()
 	return d
 }
 
@@ -110,7 +110,7 @@ func keyed(key string) func(*order.Draft) {
 
 // takenOver gives a draft the status that it begins in.
 func takenOver(s order.Status) func(*order.Draft) {
-	return func(d *order.Draft) { d.TakenOverAs = s }
+	return func(d *order.Draft) { d.InitialStatus = s }
 }
 
 // create stores a draft that is to be a new order.

@@ -17,7 +17,7 @@ import (
 // A Service is the HTTP interface of a home: the shared handler behind whatever
 // serves it.
 type Service struct {
-	Home
+	Harness
 
 	// Do answers a request as the host under test does.
 	Do func(*http.Request) *http.Response
@@ -32,7 +32,7 @@ func RunHTTP(t *testing.T, open func(t *testing.T) Service) {
 	for _, tt := range slices.Concat(httpTests, rejectTests()) {
 		t.Run(tt.sentence, func(t *testing.T) {
 			s := open(t)
-			tt.run(&client{tester: &tester{T: t, Home: s.Home}, service: s})
+			tt.run(&client{tester: &tester{T: t, Harness: s.Harness}, service: s})
 			checkLogs(t, s.Logs())
 		})
 	}

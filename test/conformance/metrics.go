@@ -13,7 +13,7 @@ var metricsTests = []test{
 			t.create(takenOver(order.Statuses[i%len(order.Statuses)]))
 		}
 		t.awaitQuiet(12)
-		if got := t.metrics(); got.TimedOrders != 8 || got.TimedMillis < 8*t.ProcessingTime.Milliseconds() {
+		if got := t.metrics(); got.CompletedCount != 8 || got.DurationSumMillis < 8*t.ProcessingTime.Milliseconds() {
 			t.Errorf("metrics are %+v, not 8 orders of at least %s", got, t.ProcessingTime)
 		}
 	}},

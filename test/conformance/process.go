@@ -35,7 +35,7 @@ var processTests = []test{
 			t.Errorf("started at %s, completed at %s", o.StartedAt, o.CompletedAt)
 		}
 		t.eventually(func() error {
-			if got := t.metrics(); got.ByStatus[order.Completed] != 2 || got.TimedOrders != 1 {
+			if got := t.metrics(); got.ByStatus[order.Completed] != 2 || got.CompletedCount != 1 {
 				return fmt.Errorf("metrics are %+v, not 2 completed and 1 of them timed", got)
 			}
 			return nil

@@ -55,7 +55,7 @@ var apiMutants = []mutant{
 		name:  "a retry gets the answer that it has missed, not the news",
 		holds: "F3 F4 I3",
 		file:  "shared/api/create.go",
-		old:   `answerStatus(http.StatusCreated, o.ID, draft.TakenOverAs)`,
+		old:   `answerStatus(http.StatusCreated, o.ID, draft.InitialStatus)`,
 		new:   `answerStatus(http.StatusCreated, o.ID, o.Status)`,
 		test:  "TestHTTP",
 	},
