@@ -36,7 +36,7 @@ build: ## Build bin/orders
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/orders ./cmd/orders
 
 .PHONY: test
-test: emulators ## Run all tests; needs nothing but Go, and Java for those of the home on AWS
+test: emulators ## Run all tests; needs Go alone, and Java 17 and Maven for those of the AWS deployment
 	go test -timeout 20m ./...
 
 .PHONY: race
@@ -52,7 +52,7 @@ race: emulators ## Run all tests with the race detector; needs a C compiler
 
 # The emulators have a folder each, because their libraries do not agree.
 .PHONY: emulators
-emulators: ## Fetch what stands for AWS in the tests, once; needs Java 17 and Maven
+emulators: ## Download the emulators of DynamoDB and SQS, once; needs Java 17 and Maven
 	@if command -v java >/dev/null && $(MAKE) -s .emulators/dynamodb/fetched .emulators/elasticmq/fetched; then \
 		:; \
 	elif [ -n "$$CI" ]; then \
@@ -87,9 +87,41 @@ vet: ## Run go vet
 lint: ## Run the linters of .golangci.yaml
 	$(GOLANGCI_LINT) run
 
-# The contract and the docs are held to the code by tests, so race covers them.
+# Tests hold the contract and the docs to the code, so race covers them.
 .PHONY: check
 check: fmt-check tidy-check vet lint race ## Run all that must be green before a commit
+
+# The packages whose goroutines share memory in one process. By then make ci has run the whole suite
+# without the race detector. test/awstest would take minutes and adds no concurrent code that ships.
+CONCURRENT = ./cmd/orders ./shared/... ./test/chaos ./tools/eventsource
+
+.PHONY: check-ci
+check-ci: fmt-check tidy-check vet lint emulators ## Run what check adds to test: linters, and races in the concurrent packages
+	CGO_ENABLED=1 go test -race -timeout 20m $(CONCURRENT)
+
+# A part fails if it cannot run: CI is set.
+part = @echo "=== make $(1)"; began=$$(date +%s); \
+	CI=true $(MAKE) --no-print-directory $(1) || exit 1; \
+	echo "=== make $(1): $$(($$(date +%s) - began)) s"
+
+# This is the one list. .ci/run and .github/workflows/ci.yml prepare a machine and call it.
+# govulncheck is a job of the workflow alone, because its database is online.
+.PHONY: ci
+ci: ## Run everything that a change must pass, in about 25 minutes; CONTRIBUTING.md says what it needs
+	$(call part,test)
+	$(call part,check-ci)
+	$(call part,fuzz FUZZTIME=5s)
+	$(call part,crash ROUNDS=25 KILLS=25)
+	$(call part,chaos FOR=1m)
+	$(call part,mutate ARGS=-short)
+	$(call part,clients-test)
+	$(call part,schemathesis)
+	$(call part,template-lint)
+	$(call part,local-test)
+	$(call part,deploy-test)
+	$(call part,bench-short)
+	$(call part,soak DURATION=1m RATE=3000)
+	$(call part,load USERS=200 SPAWN=50 DURATION=30s PROCESSING_TIME=5s)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s)
@@ -100,29 +132,29 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s)
 	done
 
 .PHONY: crash
-crash: ## Kill the service ROUNDS (1000) times, and KILLS (100) backups and restores, and look for lost orders
+crash: ## Kill the service ROUNDS (1000) times, and KILLS (100) backups and restores; find lost orders
 	go run ./test/crash -rounds $(ROUNDS)
 	go test -count=1 -timeout 20m -run Killed ./cmd/orders -kills $(KILLS)
 
 .PHONY: chaos
-chaos: emulators ## Play random histories with faults on both homes for FOR (10m); needs Java 17 and Maven
+chaos: emulators ## Play random histories with faults on both deployments for FOR (10m); needs Java 17 and Maven
 	CI=true go test -p 2 -count=1 -timeout 0 -v -run '^TestChaos$$' ./shared/sqlite ./test/awstest -chaos.for $(FOR) $(ARGS)
 
 .PHONY: mutate
-mutate: emulators ## Take out each guard and see the test fail that it is there for; needs Java 17 and Maven
+mutate: emulators ## Break each protection in the code and see its test fail; needs Java 17 and Maven
 	go run ./test/mutation $(ARGS)
 
 .PHONY: load
-load: build .tools/locust/bin/locust ## Put USERS (1000) Locust users on the service for DURATION (5m); HOST=URL names another
+load: build .tools/locust/bin/locust ## Load the service with USERS (1000) Locust users for DURATION (5m); HOST=URL names another one
 	.tools/locust/bin/python -B -m pytest -q -p no:cacheprovider test/load
 	.tools/locust/bin/python -B test/load/run.py
 
 .PHONY: load-ui
-load-ui: build .tools/locust/bin/locust ## The same, started from Locust's own page on port 8089
+load-ui: build .tools/locust/bin/locust ## The same, from Locust's web page on port 8089
 	.tools/locust/bin/python -B test/load/run.py ui
 
 .PHONY: soak
-soak: ## Run the service at half of its saturation, or RATE creates a second, for DURATION (30m): is it flat?
+soak: ## Run at half of the saturation, or RATE creates a second, for DURATION (30m); fail if memory or latency grow
 	go run ./test/bench -soak $(or $(DURATION),30m) $(if $(RATE),-rate $(RATE))
 
 .PHONY: clients-test
@@ -130,7 +162,7 @@ clients-test: build .tools/openapi-python-client/bin/openapi-python-client .tool
 	test/clients/with-service.sh test/clients/test.sh
 
 .PHONY: schemathesis
-schemathesis: build .tools/schemathesis/bin/schemathesis ## Send the service what Schemathesis makes of the contract; needs Python 3.11
+schemathesis: build .tools/schemathesis/bin/schemathesis ## Send the service the requests that Schemathesis derives from the contract; needs Python 3.11
 	test/clients/with-service.sh .tools/schemathesis/bin/schemathesis --config-file test/clients/schemathesis/schemathesis.toml run shared/api/openapi.yaml --checks all
 
 .PHONY: bench
@@ -138,11 +170,11 @@ bench: ## Measure the service under load and write test/bench/results.md; takes 
 	go run ./test/bench
 
 .PHONY: bench-short
-bench-short: ## Measure for a minute; fail if a figure is far off its goal
+bench-short: ## Measure for a minute; fail if a figure is far from its goal
 	go run ./test/bench -short
 
 .PHONY: vuln
-vuln: ## Look for known vulnerabilities in what the code calls; asks vuln.go.dev
+vuln: ## Find known vulnerabilities in the code that is called; asks vuln.go.dev
 	$(GOVULNCHECK) ./...
 
 # SAM has no setting for these, so a plain sam build makes functions twice as large,
@@ -160,7 +192,7 @@ sam-build: $(filter .tools/%,$(SAM)) ## Build the functions for sam deploy and s
 # CloudFormation, of what SAM makes of it, by default and in production. SAM uses up a
 # parameter (W2001).
 .PHONY: template-lint
-template-lint: .tools/sam/bin/sam .tools/checkov/bin/checkov ## Hold template.yaml to AWS's rules; needs Python 3.10 or newer
+template-lint: .tools/sam/bin/sam .tools/checkov/bin/checkov ## Check template.yaml with cfn-lint and checkov; needs Python 3.10 or newer
 	.tools/sam/bin/cfn-lint template.yaml
 	@for canary in false true; do \
 		set -x; \
@@ -196,11 +228,11 @@ tools: .tools/sam/bin/sam .tools/ministack/bin/ministack ## Install SAM CLI and 
 LOCAL = @go build -o bin/local ./tools/local && exec bin/local
 
 .PHONY: local
-local: ## Run the AWS home on this machine until Ctrl-C; needs Docker and Python 3
+local: ## Run the AWS deployment on this machine until Ctrl-C; needs Docker and Python 3
 	$(LOCAL) up -sam '$(SAM)' -python '$(PYTHON)' $(if $(PROCESSING_TIME),-processing-time '$(PROCESSING_TIME)') $(ARGS)
 
 .PHONY: local-test
-local-test: ## Test the AWS home on this machine; needs Docker and Python 3
+local-test: ## Test the AWS deployment on this machine; needs Docker and Python 3
 	$(LOCAL) test -sam '$(SAM)' -python '$(PYTHON)'
 
 .PHONY: deploy-test
@@ -208,5 +240,5 @@ deploy-test: ## Deploy template.yaml to an emulator and test it there; needs Pyt
 	$(LOCAL) deploy-test -sam '$(SAM)' -python '$(PYTHON)'
 
 .PHONY: clean
-clean: ## Remove what was built
+clean: ## Remove built files
 	rm -rf bin .aws-sam
