@@ -152,6 +152,9 @@ func parse(t *testing.T, page string) (links []string, anchors map[string]bool) 
 	root := markdown.Parser().Parse(text.NewReader([]byte(read(t, page))))
 	anchors = map[string]bool{}
 	_ = ast.Walk(root, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
 		switch n := n.(type) {
 		case *ast.Link:
 			links = append(links, string(n.Destination))
