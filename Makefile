@@ -22,6 +22,7 @@ GOVULNCHECK   = $(WITH_OUR_GO) go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # they depend on does not agree. SAM=sam takes the SAM CLI on the PATH instead.
 PYTHON ?= python3
 SAM    ?= .tools/sam/bin/sam
+OUR_SAM = $(filter .tools/%,$(SAM))
 
 .PHONY: help
 help: ## List the targets (the default)
@@ -152,7 +153,7 @@ SAM_BUILD = CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc 
 
 # SAM reports code that does not compile as a missing file, hence go build.
 .PHONY: sam-build
-sam-build: $(filter .tools/%,$(SAM)) ## Build the functions for sam deploy and sam local; ARGS="--config-env local" adds flags
+sam-build: $(OUR_SAM) ## Build the functions for sam deploy and sam local; ARGS="--config-env local" adds flags
 	go build ./functions/...
 	SAM_CLI_TELEMETRY=0 $(SAM_BUILD) $(ARGS)
 
@@ -192,20 +193,20 @@ tools: .tools/sam/bin/sam .tools/ministack/bin/ministack ## Install SAM CLI and 
 .tools/openapi-generator/openapi-generator-cli-%.jar:
 	mvn -q -B dependency:copy -Dartifact=org.openapitools:openapi-generator-cli:$* -DoutputDirectory=$(CURDIR)/$(@D)
 
-# tools/local/main.go says what these three do.
+# tools/local/main.go describes these three.
 LOCAL = @go build -o bin/local ./tools/local && exec bin/local
 
 .PHONY: local
-local: ## Run the AWS home on this machine until Ctrl-C; needs Docker and Python 3
-	$(LOCAL) up -sam '$(SAM)' -python '$(PYTHON)' $(if $(PROCESSING_TIME),-processing-time '$(PROCESSING_TIME)') $(ARGS)
+local: $(OUR_SAM) ## Run the AWS deployment on this machine until Ctrl-C; needs Docker and Python 3
+	$(LOCAL) up -sam '$(SAM)' $(if $(PROCESSING_TIME),-processing-time '$(PROCESSING_TIME)') $(ARGS)
 
 .PHONY: local-test
-local-test: ## Test the AWS home on this machine; needs Docker and Python 3
-	$(LOCAL) test -sam '$(SAM)' -python '$(PYTHON)'
+local-test: $(OUR_SAM) ## Test the AWS deployment on this machine; needs Docker and Python 3
+	$(LOCAL) test -sam '$(SAM)'
 
 .PHONY: deploy-test
-deploy-test: ## Deploy template.yaml to an emulator and test it there; needs Python 3
-	$(LOCAL) deploy-test -sam '$(SAM)' -python '$(PYTHON)'
+deploy-test: $(OUR_SAM) .tools/ministack/bin/ministack ## Deploy template.yaml to an emulator and test it there; needs Python 3
+	$(LOCAL) deploy-test -sam '$(SAM)'
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -66,8 +66,8 @@ type LambdaClient interface {
 	Invoke(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
 }
 
-// Lambda invokes functions through Lambda or an emulator of it. The status of its response is 200 also
-// when a function fails; that becomes an error here.
+// Lambda invokes functions through Lambda or an emulator of it. Its response has status 200 also when
+// a function fails; that becomes an error here.
 func Lambda(client LambdaClient) Invoke {
 	return func(ctx context.Context, function string, event []byte) ([]byte, error) {
 		output, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: event})
