@@ -146,22 +146,21 @@ bench-short: ## Measure for a minute; fail if a figure is far off its goal
 vuln: ## Look for known vulnerabilities in what the code calls; asks vuln.go.dev
 	$(GOVULNCHECK) ./...
 
-# SAM has no setting for these, so a plain sam build makes functions twice as large,
-# with their symbols; where their processor is the machine's own, and that has a C
-# compiler, they need its C library, too. The bytes are the same for the same commit.
+# SAM has no settings for these variables. A plain `sam build` works, but the functions are twice as
+# large, because they contain symbols, and may need the C library of this machine. With them, the same
+# commit gives the same bytes.
 SAM_BUILD = CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc -ldflags=-s' $(SAM) build
 
-# SAM reports code that does not compile as a missing file, hence go build.
+# SAM reports code that does not compile as a missing file, so go build comes first.
 .PHONY: sam-build
 sam-build: $(OUR_SAM) ## Build the functions for sam deploy and sam local; ARGS="--config-env local" adds flags
 	go build ./functions/...
 	SAM_CLI_TELEMETRY=0 $(SAM_BUILD) $(ARGS)
 
-# What cfn-lint knows of SAM, it is asked of the template; what it knows of
-# CloudFormation, of what SAM makes of it, by default and in production. SAM uses up a
-# parameter (W2001).
+# cfn-lint checks the template for SAM's rules, and SAM's translation of it for CloudFormation's rules,
+# by default and with gradual deployments. The translation does not use all parameters (W2001).
 .PHONY: template-lint
-template-lint: .tools/sam/bin/sam .tools/checkov/bin/checkov ## Hold template.yaml to AWS's rules; needs Python 3.10 or newer
+template-lint: .tools/sam/bin/sam .tools/checkov/bin/checkov ## Check template.yaml against AWS's rules; needs Python 3.10 or newer
 	.tools/sam/bin/cfn-lint template.yaml
 	@for canary in false true; do \
 		set -x; \
