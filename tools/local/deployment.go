@@ -131,9 +131,9 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// waitFor calls check until it succeeds. If ctx or the time ends before, it returns the reason and
+// await calls check until it succeeds. If ctx or the time ends before, it returns the reason and
 // the last error of check.
-func waitFor(ctx context.Context, limit time.Duration, check func(context.Context) error) error {
+func await(ctx context.Context, limit time.Duration, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready after %s", limit))
 	defer cancel()
 	for {

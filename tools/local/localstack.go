@@ -240,7 +240,7 @@ func (d *localDeployment) createQueues(ctx context.Context, template *cfn.Templa
 func (d *localDeployment) serveFunctions(ctx context.Context) error {
 	d.serveSAM(ctx, "start-api", d.apiPort, "EAGER")
 	d.serveSAM(ctx, "start-lambda", d.lambdaPort, "LAZY")
-	if err := waitFor(ctx, startTimeout, respondsOK(d.url()+"/api/metrics/")); err != nil {
+	if err := await(ctx, startTimeout, respondsOK(d.url()+"/api/metrics/")); err != nil {
 		return fmt.Errorf("wait for the API: %w", err)
 	}
 	return nil

@@ -69,7 +69,7 @@ func (d *ministackDeployment) startMinistack(ctx context.Context) error {
 		".tools/ministack/bin/ministack",
 	)
 	d.env = append(d.env, "AWS_ENDPOINT_URL="+d.endpoint())
-	if err := waitFor(ctx, time.Minute, respondsOK(d.endpoint()+"/_ministack/health")); err != nil {
+	if err := await(ctx, time.Minute, respondsOK(d.endpoint()+"/_ministack/health")); err != nil {
 		return fmt.Errorf("wait for ministack: %w", err)
 	}
 	return nil
