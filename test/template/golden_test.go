@@ -17,8 +17,9 @@ var update = flag.Bool("update", false, "rewrite the golden file from template.y
 
 const goldenFile = "test/template/testdata/template.golden"
 
-const goldenHeader = `# Every value of template.yaml, one a line, as CloudFormation resolves it. Review a change of this
-# file as a diff. It is written by: go test ./test/template -run TestGoldenFile -update
+const goldenHeader = `# Every value of template.yaml, one a line, resolved for a stack on AWS that sets every parameter. The
+# lines at the end say which values differ on an emulator, without a KMS key and an SNS topic.
+# Review a change of this file as a diff. To write it: go test ./test/template -update
 `
 
 // TestGoldenFile makes every change of a value in template.yaml visible as a change of the golden
@@ -39,7 +40,7 @@ func TestGoldenFile(t *testing.T) {
 		t.Error(line)
 	}
 	if t.Failed() {
-		t.Error("if these changes of template.yaml are intended: go test ./test/template -run TestGoldenFile -update")
+		t.Error("if these changes of template.yaml are intended: go test ./test/template -update")
 	}
 }
 
