@@ -22,6 +22,7 @@ GOVULNCHECK   = $(WITH_OUR_GO) go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # they depend on does not agree. SAM=sam takes the SAM CLI on the PATH instead.
 PYTHON ?= python3
 SAM    ?= .tools/sam/bin/sam
+OUR_SAM = $(filter .tools/%,$(SAM))
 
 .PHONY: help
 help: ## List the targets (the default)
@@ -176,20 +177,19 @@ bench-short: ## Measure for a minute; fail if a figure is far from its goal
 vuln: ## Find known vulnerabilities in the code that is called; asks vuln.go.dev
 	$(GOVULNCHECK) ./...
 
-# SAM has no setting for these, so a plain sam build makes functions twice as large,
-# with their symbols; where their processor is the machine's own, and that has a C
-# compiler, they need its C library, too. The bytes are the same for the same commit.
+# SAM has no settings for these variables. A plain `sam build` works, but the functions are twice as
+# large, because they contain symbols, and may need the C library of this machine. With them, the same
+# commit gives the same bytes.
 SAM_BUILD = CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc -ldflags=-s' $(SAM) build
 
-# SAM reports code that does not compile as a missing file, hence go build.
+# SAM reports code that does not compile as a missing file, so go build comes first.
 .PHONY: sam-build
-sam-build: $(filter .tools/%,$(SAM)) ## Build the functions for sam deploy and sam local; ARGS="--config-env local" adds flags
+sam-build: $(OUR_SAM) ## Build the functions for sam deploy and sam local; ARGS="--config-env local" adds flags
 	go build ./functions/...
 	SAM_CLI_TELEMETRY=0 $(SAM_BUILD) $(ARGS)
 
-# What cfn-lint knows of SAM, it is asked of the template; what it knows of
-# CloudFormation, of what SAM makes of it, by default and in production. SAM uses up a
-# parameter (W2001).
+# cfn-lint checks the template for SAM's rules, and SAM's translation of it for CloudFormation's rules,
+# by default and with gradual deployments. The translation does not use all parameters (W2001).
 .PHONY: template-lint
 template-lint: .tools/sam/bin/sam .tools/checkov/bin/checkov ## Check template.yaml with cfn-lint and checkov; needs Python 3.10 or newer
 	.tools/sam/bin/cfn-lint template.yaml
@@ -223,20 +223,20 @@ tools: .tools/sam/bin/sam .tools/ministack/bin/ministack ## Install SAM CLI and 
 .tools/openapi-generator/openapi-generator-cli-%.jar:
 	mvn -q -B dependency:copy -Dartifact=org.openapitools:openapi-generator-cli:$* -DoutputDirectory=$(CURDIR)/$(@D)
 
-# tools/local/main.go says what these three do.
+# tools/local/main.go describes these three.
 LOCAL = @go build -o bin/local ./tools/local && exec bin/local
 
 .PHONY: local
-local: ## Run the AWS deployment on this machine until Ctrl-C; needs Docker and Python 3
-	$(LOCAL) up -sam '$(SAM)' -python '$(PYTHON)' $(if $(PROCESSING_TIME),-processing-time '$(PROCESSING_TIME)') $(ARGS)
+local: $(OUR_SAM) ## Run the AWS deployment on this machine until Ctrl-C; needs Docker and Python 3
+	$(LOCAL) up -sam '$(SAM)' $(if $(PROCESSING_TIME),-processing-time '$(PROCESSING_TIME)') $(ARGS)
 
 .PHONY: local-test
-local-test: ## Test the AWS deployment on this machine; needs Docker and Python 3
-	$(LOCAL) test -sam '$(SAM)' -python '$(PYTHON)'
+local-test: $(OUR_SAM) ## Test the AWS deployment on this machine; needs Docker and Python 3
+	$(LOCAL) test -sam '$(SAM)'
 
 .PHONY: deploy-test
-deploy-test: ## Deploy template.yaml to an emulator and test it there; needs Python 3
-	$(LOCAL) deploy-test -sam '$(SAM)' -python '$(PYTHON)'
+deploy-test: $(OUR_SAM) .tools/ministack/bin/ministack ## Deploy template.yaml to an emulator and test it there; needs Python 3
+	$(LOCAL) deploy-test -sam '$(SAM)'
 
 .PHONY: clean
 clean: ## Remove built files

@@ -1,9 +1,9 @@
-"""Prints what SAM makes of template.yaml, in JSON: what CloudFormation gets to see.
+"""Prints SAM's translation of template.yaml as JSON: the template that CloudFormation gets.
 
     translate.py [PARAMETER=VALUE ...]
 
-The translation is the one that AWS runs on a deployment. Parameters matter to it: with
-GradualDeployment=true it adds what CodeDeploy needs.
+AWS runs the same translation in a deployment. It depends on parameters: GradualDeployment=true adds
+the resources of CodeDeploy.
 """
 
 import json
@@ -16,14 +16,14 @@ from samtranslator.yaml_helper import yaml_parse
 
 
 class NoManagedPolicies:
-    """The template names no managed policy, so none has to be looked up on AWS."""
+    """The template has no managed policy, so no lookup on AWS is necessary."""
 
     def load(self):
         return {}
 
 
 logging.disable(logging.WARNING)
-os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # only tells the partition
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # determines only the partition
 with open("template.yaml") as source:
     template = yaml_parse(source)
 for resource in template["Resources"].values():

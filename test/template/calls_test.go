@@ -31,21 +31,21 @@ import (
 	"orders/test/awstest"
 )
 
-// recorder stands for AWS as far as a call goes: it notes what is asked for, and
-// answers writes in its way.
+// A recorder is an HTTP server in place of AWS. It records the calls that it gets, and either accepts
+// or refuses writes.
 type recorder struct {
 	*httptest.Server
 	refuses bool
-	item    string // what a refusal shows of the item that is there, in JSON
+	item    string // the item that a refusal returns, as JSON
 
 	mu         sync.Mutex
 	operations map[string]bool
 	calls      []call
 }
 
-// The answers that lead the code everywhere it goes: all is well; there is no such
-// order; the order is there, and its time has not come.
-func answers(t testing.TB) []*recorder {
+// recorders returns one recorder for each path through the code: writes succeed; the order does not
+// exist; the order exists, and it is too early for its transition.
+func recorders(t testing.TB) []*recorder {
 	const early = `,"Item":{"pk":{"S":"ORDER#` + someID + `"},"sk":{"S":"ORDER"},"status":{"S":"Processing"},` +
 		`"created_at":{"S":"2999-01-01T00:00:00.000Z"},"started_at":{"S":"2999-01-01T00:00:00.000Z"}}`
 	all := []*recorder{{}, {refuses: true}, {refuses: true, item: early}}
@@ -59,7 +59,7 @@ func answers(t testing.TB) []*recorder {
 
 const someID = "ORDNKNQ5QDYPK6NEMJR32YM2KWTNA"
 
-// A request is what any operation's request says of which role allows it.
+// A request has the fields, of the requests of all operations, that matter to IAM.
 type request struct {
 	TableName, IndexName, QueueURL string
 	KeyConditionExpression         string
@@ -76,7 +76,7 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	r.note(service, operation, in)
+	r.record(service, operation, in)
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	write := operation == "PutItem" || operation == "UpdateItem"
 	switch {
@@ -96,10 +96,10 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 var partitionKey = regexp.MustCompile(`^#\w+ = (:\w+)`)
 
-// note records a request as IAM sees it: a transaction is the writes within it, a
-// batch of messages is a message. See
+// record records a request as IAM sees it: a transaction is the writes in it, a batch of messages is
+// one message. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html.
-func (r *recorder) note(service, operation string, in request) {
+func (r *recorder) record(service, operation string, in request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.operations[operation] = true
@@ -148,13 +148,12 @@ func (r *recorder) queue() *sqsqueue.Queue {
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// calls are what a function asks of AWS: for the requests that its routes bring it,
-// or the events that its source does. Orders differ by their ids alone, which are
-// left out.
+// calls returns the calls to AWS that a function makes for the requests of its routes, or for the
+// events of its event source. The ids of orders are replaced by "*".
 func (f function) calls(s *stack) []call {
 	s.t.Helper()
 	calls := map[call]bool{}
-	for _, r := range answers(s.t) {
+	for _, r := range recorders(s.t) {
 		f.drive(s, r)
 		for _, c := range r.calls {
 			if strings.HasPrefix(c.pk, "ORDER#") {
@@ -166,9 +165,8 @@ func (f function) calls(s *stack) []call {
 	return slices.SortedFunc(maps.Keys(calls), func(a, b call) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 }
 
-// drive wires a function's parts as its main does, but for the way in, which is
-// Lambda's. TestNoCallIsOverlooked holds the calls that come of it to those that the
-// programs can make; which items and queues they go to is seen here alone.
+// drive wires a function as its main does, without Lambda, and invokes it. TestNoCallIsOverlooked
+// compares the recorded calls with those that are linked into the program.
 func (f function) drive(s *stack, r *recorder) {
 	s.t.Helper()
 	store := awstest.Must(dynamostore.New(dynamostore.Config{
@@ -196,7 +194,7 @@ func (f function) drive(s *stack, r *recorder) {
 	}
 }
 
-// request sends a path every method that the API takes there.
+// request sends a request with every method that the API has at a path.
 func (f function) request(s *stack, handler http.Handler, p string) {
 	for _, route := range api.Routes() {
 		method, path, _ := strings.Cut(route, " ")
@@ -210,7 +208,7 @@ func (f function) request(s *stack, handler http.Handler, p string) {
 	}
 }
 
-// send hands a function's handler one of the sample events.
+// send calls a function's handler with a sample event.
 func send[Event, Answer any](s *stack, name string, handle func(context.Context, Event) (Answer, error)) {
 	s.t.Helper()
 	text, err := os.ReadFile("events/" + name)

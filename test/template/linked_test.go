@@ -9,13 +9,11 @@ import (
 	"testing"
 )
 
-// TestNoCallIsOverlooked holds what TestTheTemplate has seen the functions do to what
-// their programs can do: the linker keeps a method of a client only if something in
-// the program may call it. So a new call that no test leads to is found, also where
-// another function makes the same one.
+// TestNoCallIsOverlooked compares the calls that TestRules has recorded with the calls that are
+// linked into the programs: the linker keeps a method of a client only if the program may call it.
+// So it finds a new call that the recorder never sees.
 //
-// The API's functions are one program four times, so they are looked at together:
-// which of them makes a call is known only by the requests that its routes bring it.
+// The API's four functions contain the same handlers, so they are compared together.
 func TestNoCallIsOverlooked(t *testing.T) {
 	programs := t.TempDir()
 	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-o", programs+"/", "orders/functions/...")
@@ -24,30 +22,30 @@ func TestNoCallIsOverlooked(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, group := range [][]string{{"create", "status", "ids", "metrics"}, {"relay"}, {"tally"}, {"processor"}} {
-		var seen []string
+		var recorded []string
 		for _, name := range group {
-			seen = append(seen, operations(t, name)...)
+			recorded = append(recorded, recordedOperations(t, name)...)
 		}
-		slices.Sort(seen)
-		seen = slices.Compact(seen)
+		slices.Sort(recorded)
+		recorded = slices.Compact(recorded)
 		for _, name := range group {
-			if can := linked(t, filepath.Join(programs, name)); !slices.Equal(can, seen) {
-				t.Errorf("%s can call %q, and %q was seen: see to its role, and that drive leads to every call", name, can, seen)
+			if linked := linkedOperations(t, filepath.Join(programs, name)); !slices.Equal(linked, recorded) {
+				t.Errorf("%s can call %q, recorded are %q: check its role, and that drive reaches every call", name, linked, recorded)
 			}
 		}
 	}
 }
 
-// operations are what a function is seen to ask of AWS.
-func operations(t *testing.T, name string) (all []string) {
+// recordedOperations returns the operations of AWS that a function calls when it is driven.
+func recordedOperations(t *testing.T, name string) (all []string) {
 	t.Helper()
 	f := function{folder: "functions/" + name, events: map[string]map[string]any{}}
-	for path, serving := range serves {
-		if serving == f.folder {
+	for path, folder := range functionOfPath {
+		if folder == f.folder {
 			f.events["HttpApi/"+path] = map[string]any{"Path": path}
 		}
 	}
-	for _, r := range answers(t) {
+	for _, r := range recorders(t) {
 		f.drive(&stack{t: t}, r)
 		for operation := range r.operations {
 			all = append(all, operation)
@@ -58,9 +56,9 @@ func operations(t *testing.T, name string) (all []string) {
 
 var clientMethod = regexp.MustCompile(`aws-sdk-go-v2/service/\w+\.\(\*Client\)\.([A-Z]\w+)\n`)
 
-// linked are the operations of AWS that a program can call. DescribeEndpoints is
-// the SDK's own, and only if one asks it to discover endpoints, which nobody does.
-func linked(t *testing.T, program string) (all []string) {
+// linkedOperations returns the operations of AWS that a program can call. DescribeEndpoints belongs
+// to the SDK's endpoint discovery, which is off.
+func linkedOperations(t *testing.T, program string) (all []string) {
 	t.Helper()
 	symbols, err := exec.CommandContext(t.Context(), "go", "tool", "nm", program).Output()
 	if err != nil {

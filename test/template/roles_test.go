@@ -10,28 +10,28 @@ import (
 )
 
 var roleRules = []rule{
-	{"a role allows what its function does, and nothing else", checkRoles, []edit{
-		{"Action: dynamodb:GetItem", "Action: [dynamodb:GetItem, dynamodb:Scan]", "StatusRole allows dynamodb:Scan on ${OrdersTable.Arn}, which is never done"},
+	{"a role allows the calls of its function, and nothing else", checkRoles, []edit{
+		{"Action: dynamodb:GetItem", "Action: [dynamodb:GetItem, dynamodb:Scan]", "StatusRole allows dynamodb:Scan on ${OrdersTable.Arn}, which is never used"},
 		{"Action: dynamodb:GetItem", "Action: dynamodb:Query", "StatusFunction may not dynamodb:GetItem"},
 		{"/index/by_creation", "/index/by_user", "IdsFunction may not dynamodb:Query on ${OrdersTable.Arn}/index/by_creation"},
-		{`Resource: !Sub "${OrdersTable.Arn}/index/by_creation"`, `Resource: [!GetAtt OrdersTable.Arn, !Sub "${OrdersTable.Arn}/index/by_creation"]`, "IdsRole allows dynamodb:Query on ${OrdersTable.Arn}, which is never done"},
+		{`Resource: !Sub "${OrdersTable.Arn}/index/by_creation"`, `Resource: [!GetAtt OrdersTable.Arn, !Sub "${OrdersTable.Arn}/index/by_creation"]`, "IdsRole allows dynamodb:Query on ${OrdersTable.Arn}, which is never used"},
 		{"[TALLY, CHECKPOINT]", "[TALLY]", "TallyFunction may not dynamodb:PutItem on ${OrdersTable.Arn} (CHECKPOINT)"},
-		{"[TALLY, CHECKPOINT]", "[TALLY, CHECKPOINT, OTHER]", "TallyRole allows items with OTHER, which is never done"},
+		{"[TALLY, CHECKPOINT]", "[TALLY, CHECKPOINT, OTHER]", "TallyRole allows items with OTHER, which is never used"},
 		{"[dynamodb:UpdateItem, dynamodb:PutItem]", "[dynamodb:UpdateItem, dynamodb:PutItem, dynamodb:DeleteItem]", "TallyRole allows dynamodb:DeleteItem"},
 		{"                Condition: { \"ForAllValues:StringEquals\": { \"dynamodb:LeadingKeys\": [TALLY, CHECKPOINT] } }\n", "", "TallyFunction may dynamodb:PutItem on all items"},
 		{"                Condition: { \"ForAllValues:StringLike\": { \"dynamodb:LeadingKeys\": [\"ORDER#*\"] } }\n", "", "CreateFunction may dynamodb:PutItem on all items"},
 		{`["ORDER#*"]`, `["ORDERS#*"]`, "CreateFunction may not dynamodb:PutItem"},
 		{`["ORDER#*"]`, `["O*"]`, "CreateFunction may not dynamodb:PutItem"},
-		{"ForAllValues:StringLike", "ForAllValues:StringEquals", "CreateRole has a condition"},
-		{"ForAllValues:StringLike", "ForAnyValue:StringLike", "CreateRole has a condition"},
-		{`"dynamodb:LeadingKeys": ["ORDER#*"]`, `"dynamodb:LeadingKeys": ["ORDER#*"], "dynamodb:Attributes": [pk]`, "CreateRole has a condition"},
+		{"ForAllValues:StringLike", "ForAllValues:StringEquals", "CreateRole has an unknown condition"},
+		{"ForAllValues:StringLike", "ForAnyValue:StringLike", "CreateRole has an unknown condition"},
+		{`"dynamodb:LeadingKeys": ["ORDER#*"]`, `"dynamodb:LeadingKeys": ["ORDER#*"], "dynamodb:Attributes": [pk]`, "CreateRole has an unknown condition"},
 		{"Resource: [!GetAtt OrdersQueue.Arn, !GetAtt DeadLetterQueue.Arn]", "Resource: !GetAtt OrdersQueue.Arn", "RelayFunction may not sqs:SendMessage on ${DeadLetterQueue.Arn}"},
 		{"[sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes]", "[sqs:ReceiveMessage, sqs:DeleteMessage]", "ProcessorFunction may not sqs:GetQueueAttributes"},
 		{"dynamodb:GetShardIterator, dynamodb:GetRecords, ", "dynamodb:GetRecords, ", "RelayFunction may not dynamodb:GetShardIterator"},
 		{"Resource: !GetAtt MetricsLogs.Arn", "Resource: !GetAtt CreateLogs.Arn", "MetricsFunction may not logs:PutLogEvents on ${MetricsLogs.Arn}"},
-		{"Role: !GetAtt StatusRole.Arn", "Role: !GetAtt CreateRole.Arn", "StatusRole is no function's"},
+		{"Role: !GetAtt StatusRole.Arn", "Role: !GetAtt CreateRole.Arn", "StatusRole is not used by a function"},
 	}},
-	{"a role is a list of what Lambda may do, and no part of it is wide open", checkNarrow, []edit{
+	{"a role is for Lambda, has no wildcard, and nothing else gives permissions", checkNarrow, []edit{
 		{"- Effect: Allow\n                Action: dynamodb:PutItem", "- Effect: Deny\n                Action: dynamodb:PutItem", "CreateRole has Effect: Deny"},
 		{"- Effect: Allow\n                Action: dynamodb:PutItem", "- Action: dynamodb:PutItem", "CreateRole has Effect: <nil>"},
 		{"Resource: !GetAtt OrdersTable.Arn", `Resource: "*"`, "CreateRole has Resource: *"},
@@ -40,12 +40,12 @@ var roleRules = []rule{
 		{"Service: lambda.amazonaws.com", `AWS: "*"`, "CreateRole is for"},
 		{"      Policies:\n", "      ManagedPolicyArns: [arn:aws:iam::aws:policy/AdministratorAccess]\n      Policies:\n", "CreateRole has ManagedPolicyArns"},
 		{"        - PolicyName: create\n", "        - { PolicyName: wide, PolicyDocument: { Statement: { Effect: Allow, Action: \"*\", Resource: \"*\" } } }\n        - PolicyName: create\n", "CreateRole has a policy without a list"},
+		{"  CreateRole:\n", "  Wide:\n    Type: AWS::IAM::Policy\n    Condition: OwnKey\n\n  CreateRole:\n", "Wide is of the unknown type AWS::IAM::Policy"},
+		{"  CreateRole:\n", "  Second:\n    Type: AWS::Lambda::EventSourceMapping\n\n  CreateRole:\n", "Second is of the unknown type AWS::Lambda::EventSourceMapping"},
 	}},
 }
 
-// What Lambda does in a function's name: read its event source, and write its log.
-// ListStreams is on the list that Lambda asks for when a mapping is made, though it
-// is content with the three others. See
+// Lambda uses a function's role to read its event source and to write its log. See
 // https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html and
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html.
 var (
@@ -54,10 +54,16 @@ var (
 	logActions    = []string{"logs:CreateLogStream", "logs:PutLogEvents"}
 )
 
-// A call is what a role must allow: an action on a resource, and on items with that
-// partition key, "" where there is none or it does not matter.
+var knownTypes = []string{
+	"AWS::CloudWatch::Alarm", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::Logs::MetricFilter",
+	"AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function", "AWS::Serverless::HttpApi",
+}
+
+// A call is an action on a resource, and on items with a partition key: "" if there is none, or if it
+// does not matter.
 type call struct{ action, resource, pk string }
 
+// callsOfLambda returns the calls that Lambda makes with the function's role.
 func (f function) callsOfLambda() []call {
 	var calls []call
 	add := func(actions []string, resource any) {
@@ -76,15 +82,15 @@ func (f function) callsOfLambda() []call {
 	return calls
 }
 
-// A grant is a statement that allows actions on resources, with keys on items of
-// those partition keys only. Used are those of all three that a call has needed.
+// A grant is a statement that allows actions on resources: on items with one of the partition keys,
+// if there are keys. It remembers what calls have used.
 type grant struct {
 	actions, resources, keys []string
 	used                     map[string]bool
 }
 
-// allows tells whether a grant allows a call. The pattern for orders' keys is
-// compared as it is, so that no wider one does.
+// allows reports whether a grant allows a call. It compares the pattern for keys of orders as text, so
+// a wider pattern does not match.
 func (g grant) allows(c call) bool {
 	if !slices.Contains(g.actions, c.action) || !slices.Contains(g.resources, c.resource) {
 		return false
@@ -96,9 +102,8 @@ func (g grant) allows(c call) bool {
 	return true
 }
 
-// unused tells what a grant allows and no call needs. That each action is needed and
-// each key, though not each action with each key, is as far as it goes: the two
-// writes of a transaction may be judged together.
+// unused returns what a grant allows and no call has used: actions and keys, not combinations of
+// them, because AWS may check both writes of a transaction together.
 func (g grant) unused() (all []string) {
 	for _, action := range g.actions {
 		for _, resource := range g.resources {
@@ -125,23 +130,23 @@ func checkRoles(s *stack) {
 			continue
 		}
 		delete(unused, arn)
-		grants := grantsOf(s, role)
+		grants := parseGrants(s, role)
 		for _, c := range append(f.callsOfLambda(), f.calls(s)...) {
 			f.checkAllowed(s, grants, c)
 		}
 		for _, g := range grants {
 			for _, what := range g.unused() {
-				s.fault("%s allows %s, which is never done", role.ID, what)
+				s.fault("%s allows %s, which is never used", role.ID, what)
 			}
 		}
 	}
 	for _, role := range unused {
-		s.fault("%s is no function's", role.ID)
+		s.fault("%s is not used by a function", role.ID)
 	}
 }
 
-// checkAllowed holds a function to be allowed a call, and no more than that: on the
-// table, where items of all kinds lie, on its kind alone.
+// checkAllowed checks that a function may make a call; on the table, only with a condition on the
+// partition key.
 func (f function) checkAllowed(s *stack, grants []grant, c call) {
 	allowed := false
 	for _, g := range grants {
@@ -158,13 +163,13 @@ func (f function) checkAllowed(s *stack, grants []grant, c call) {
 	}
 }
 
-func grantsOf(s *stack, role cfn.Resource) []grant {
+func parseGrants(s *stack, role cfn.Resource) []grant {
 	var grants []grant
 	for _, statement := range statements(s, role) {
-		g := grant{actions: texts(statement["Action"]), resources: texts(statement["Resource"]), used: map[string]bool{}}
+		g := grant{actions: stringList(statement["Action"]), resources: stringList(statement["Resource"]), used: map[string]bool{}}
 		if condition, ok := statement["Condition"]; ok {
 			if g.keys = leadingKeys(condition); len(g.keys) == 0 {
-				s.fault("%s has a condition that no test knows: %v", role.ID, condition)
+				s.fault("%s has an unknown condition: %v", role.ID, condition)
 			}
 		}
 		grants = append(grants, g)
@@ -172,13 +177,13 @@ func grantsOf(s *stack, role cfn.Resource) []grant {
 	return grants
 }
 
-// leadingKeys are the partition keys that a condition asks for, none if it asks for
-// anything else. Only StringLike takes patterns.
+// leadingKeys returns the partition keys that a condition requires, none if it requires anything
+// else. Only StringLike takes patterns.
 func leadingKeys(condition any) []string {
 	operators, _ := condition.(map[string]any)
 	for operator, value := range operators {
 		of, _ := value.(map[string]any)
-		keys := texts(of["dynamodb:LeadingKeys"])
+		keys := stringList(of["dynamodb:LeadingKeys"])
 		like := operator == "ForAllValues:StringLike"
 		equals := operator == "ForAllValues:StringEquals" && !strings.Contains(fmt.Sprint(keys), "*")
 		if len(operators) == 1 && len(of) == 1 && (like || equals) {
@@ -188,7 +193,16 @@ func leadingKeys(condition any) []string {
 	return nil
 }
 
+// checkNarrow also finds types of resources that could give permissions, or invoke functions, beside
+// the roles and events that the rules check.
 func checkNarrow(s *stack) {
+	resources, _ := s.template.Sections["Resources"].(map[string]any)
+	for id, entry := range resources {
+		r, _ := entry.(map[string]any)
+		if !slices.Contains(knownTypes, fmt.Sprint(r["Type"])) {
+			s.fault("%s is of the unknown type %v", id, r["Type"])
+		}
+	}
 	for _, role := range s.resources("AWS::IAM::Role") {
 		for name := range role.Properties {
 			if name != "AssumeRolePolicyDocument" && name != "Policies" {
@@ -234,8 +248,8 @@ func statements(s *stack, role cfn.Resource) []map[string]any {
 	return all
 }
 
-// texts are the members of a list, or a single one.
-func texts(value any) []string {
+// stringList returns the strings of a list, or a single string.
+func stringList(value any) []string {
 	list, ok := value.([]any)
 	if !ok {
 		list = []any{value}

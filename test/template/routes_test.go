@@ -9,19 +9,19 @@ import (
 )
 
 var routeRules = []rule{
-	{"every path of the API leads to its function, with and without the slash", checkRoutes, []edit{
+	{"every path of the API has a route to its function, with and without a final slash", checkRoutes, []edit{
 		{"/api/metrics/{proxy+}", "/api/metric/{proxy+}", "nothing serves /api/metrics/{proxy+}"},
-		{"/api/metrics/{proxy+}", "/api/metric/{proxy+}", "/api/metric/{proxy+} of MetricsFunction is no path of the API"},
+		{"/api/metrics/{proxy+}", "/api/metric/{proxy+}", "/api/metric/{proxy+} of MetricsFunction is not a path of the API"},
 		{"\"/api/metrics/{proxy+}\"", "/api/metrics/", "/api/metrics/ of MetricsFunction ends in a slash"},
 		{"Path: /api/orders/ids }", "Path: /api/orders }", "/api/orders leads to CreateFunction and IdsFunction"},
 		{"CodeUri: functions/ids/", "CodeUri: functions/create/", "/api/orders/ids leads to functions/create, not functions/ids"},
 		{"Method: ANY, Path: /api/orders/create }", "Method: POST, Path: /api/orders/create }", "/api/orders/create: Method is POST"},
-		{"Path: /api/orders/create }", "Path: /api/orders/create, PayloadFormatVersion: \"1.0\" }", "/api/orders/create: PayloadFormatVersion"},
+		{"Path: /api/orders/create }", "Path: /api/orders/create, PayloadFormatVersion: \"1.0\" }", "/api/orders/create: unexpected PayloadFormatVersion"},
 	}},
 }
 
-// serves tells which function answers a path.
-var serves = map[string]string{
+// functionOfPath says which function serves a path.
+var functionOfPath = map[string]string{
 	"/api/orders":                   "functions/create",
 	"/api/orders/create":            "functions/create",
 	"/api/orders/ids":               "functions/ids",
@@ -30,7 +30,7 @@ var serves = map[string]string{
 	"/api/metrics":                  "functions/metrics",
 }
 
-// slash is what a route has at its end for the path that ends in a slash.
+// slash is the end of the route for the path with a final slash.
 const slash = "/{proxy+}"
 
 func checkRoutes(s *stack) {
@@ -42,18 +42,18 @@ func checkRoutes(s *stack) {
 			}
 			leadsTo[path] = f
 			if strings.HasSuffix(path, "/") {
-				s.fault("%s of %s ends in a slash, which an HTTP API drops", path, f.ID)
+				s.fault("%s of %s ends in a slash, which an HTTP API ignores", path, f.ID)
 			}
-			if folder, ok := serves[strings.TrimSuffix(path, slash)]; !ok {
-				s.fault("%s of %s is no path of the API", path, f.ID)
+			if folder, ok := functionOfPath[strings.TrimSuffix(path, slash)]; !ok {
+				s.fault("%s of %s is not a path of the API", path, f.ID)
 			} else if f.folder != folder {
 				s.fault("%s leads to %s, not %s", path, f.folder, folder)
 			}
 		}
 	}
 	for _, path := range apiPaths() {
-		if _, ok := serves[path]; !ok {
-			s.fault("the API has a path %s, and no function is to serve it", path)
+		if _, ok := functionOfPath[path]; !ok {
+			s.fault("the API has a path %s, which functionOfPath does not have", path)
 		}
 		for _, path := range []string{path, path + slash} {
 			if _, ok := leadsTo[path]; !ok {
@@ -63,7 +63,7 @@ func checkRoutes(s *stack) {
 	}
 }
 
-// paths are those of a function's events, which take any method.
+// paths returns the paths of a function's routes. All routes take any method: the code answers 405.
 func (f function) paths(s *stack) []string {
 	var paths []string
 	for name, e := range f.events {
@@ -71,15 +71,15 @@ func (f function) paths(s *stack) []string {
 			continue
 		}
 		path := fmt.Sprint(e["Path"])
-		s.same(path, e, map[string]any{"ApiId": "${OrdersApi}", "Method": "ANY", "Path": path})
+		s.equal(path, e, map[string]any{"ApiId": "${OrdersApi}", "Method": "ANY", "Path": path})
 		paths = append(paths, path)
 	}
 	slices.Sort(paths)
 	return paths
 }
 
-// apiPaths are the paths of the API, which a test in test/conformance holds to
-// openapi.yaml. AWS watches over functions by itself, so there are no probes.
+// apiPaths returns the paths of the API without the health probes, which AWS does not need. A test in
+// test/conformance compares them with openapi.yaml.
 func apiPaths() []string {
 	var paths []string
 	for _, route := range api.Routes() {

@@ -1,3 +1,6 @@
+// Package template tests template.yaml. A golden file shows every change of a value; rules compare
+// the template with the code, and parts of it with each other. cfn-lint and checkov check the rest
+// (make template-lint).
 package template
 
 import (
@@ -12,58 +15,60 @@ import (
 	"orders/tools/cfn"
 )
 
-// A rule is what template.yaml keeps to, and edits of the template that break it:
-// after each, the rule finds a fault that contains want.
-type rule struct {
-	name   string
-	check  func(*stack)
-	broken []edit
+// The tests read files by their paths in the repository.
+func TestMain(m *testing.M) {
+	if err := os.Chdir("../.."); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
 }
 
+// A rule relates template.yaml to the code, or parts of the template to each other. Each of its
+// edits breaks the rule: after the edit, the rule finds a fault that contains want.
+type rule struct {
+	name  string
+	check func(*stack)
+	edits []edit
+}
+
+// An edit replaces the first occurrence of old.
 type edit struct{ old, new, want string }
 
-// TestTheTemplate holds template.yaml to the code and to what docs/design.md says of
-// the home on AWS, and each rule to finding what it is there for.
-func TestTheTemplate(t *testing.T) {
-	source, err := os.ReadFile("template.yaml")
-	if err != nil {
-		t.Fatal(err)
+func (e edit) apply(t *testing.T, source string) string {
+	t.Helper()
+	if !strings.Contains(source, e.old) {
+		t.Errorf("template.yaml has no %q to replace", e.old)
 	}
-	for _, r := range slices.Concat(wholeRules, functionRules, variableRules, mappingRules, dataRules, alarmRules, routeRules, roleRules) {
+	return strings.Replace(source, e.old, e.new, 1)
+}
+
+// TestRules checks template.yaml with each rule, and that each rule finds the faults that it is
+// meant to find.
+func TestRules(t *testing.T) {
+	source := readTemplate(t)
+	for _, r := range slices.Concat(resourceRules, variableRules, mappingRules, routeRules, roleRules) {
 		t.Run(r.name, func(t *testing.T) {
-			for _, fault := range faults(t, r, string(source)) {
+			for _, fault := range r.faults(t, source) {
 				t.Error(fault)
 			}
-			for _, e := range r.broken {
-				if !strings.Contains(string(source), e.old) {
-					t.Errorf("template.yaml has no %q to replace", e.old)
-				}
-				found := faults(t, r, strings.Replace(string(source), e.old, e.new, 1))
+			for _, e := range r.edits {
+				found := r.faults(t, e.apply(t, source))
 				if !slices.ContainsFunc(found, func(fault string) bool { return strings.Contains(fault, e.want) }) {
-					t.Errorf("with %q for %q no fault is %q, but: %q", e.new, e.old, e.want, found)
+					t.Errorf("with %q for %q the faults are %q, want %q", e.new, e.old, found, e.want)
 				}
 			}
 		})
 	}
 }
 
-func faults(t *testing.T, r rule, source string) []string {
+func (r rule) faults(t *testing.T, source string) []string {
 	t.Helper()
-	parsed, err := cfn.Parse([]byte(source))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &stack{t: t, template: parsed}
-	for name := range s.section("Parameters") {
-		if name != "EndpointUrl" && name != "KmsKeyArn" { // AWS, and its own key, are where those are empty
-			s.set(name)
-		}
-	}
+	s := parse(t, source)
 	r.check(s)
 	return s.faults
 }
 
-// A stack is a template under test, and what is wrong with it.
+// A stack is a template with values for its parameters, and the faults that a rule has found in it.
 type stack struct {
 	t        *testing.T
 	template *cfn.Template
@@ -74,49 +79,54 @@ func (s *stack) fault(format string, args ...any) {
 	s.faults = append(s.faults, fmt.Sprintf(format, args...))
 }
 
-// set gives a parameter a value that shows where it goes: ${Name}.
-func (s *stack) set(parameter string) {
+// set gives a parameter a value that shows where it is used: ${Name}.
+func (s *stack) set(parameter string) { s.t.Helper(); s.setTo(parameter, "${"+parameter+"}") }
+
+func (s *stack) setTo(parameter, value string) {
 	s.t.Helper()
-	set, err := s.template.With(map[string]string{parameter: "${" + parameter + "}"})
+	set, err := s.template.With(map[string]string{parameter: value})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.template = set
 }
 
-// same holds a mapping to what is wanted of it: those entries, and no other.
-func (s *stack) same(name string, got, want map[string]any) {
+// contains checks that a mapping has certain entries; nil stands for an entry that it must not have.
+func (s *stack) contains(name string, got, want map[string]any) {
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		if fmt.Sprint(got[key]) != fmt.Sprint(want[key]) {
-			s.fault("%s: %s is %v, not %v", name, key, got[key], want[key])
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(got)) {
-		if _, ok := want[key]; !ok {
-			s.fault("%s: %s is %v, which no test knows", name, key, got[key])
+			s.fault("%s: %s is %v, want %v", name, key, got[key], want[key])
 		}
 	}
 }
 
-// section returns one of the template's, resolved.
-func (s *stack) section(name string) map[string]any {
+// equal checks that a mapping has certain entries, and no others.
+func (s *stack) equal(name string, got, want map[string]any) {
+	s.contains(name, got, want)
+	for _, key := range slices.Sorted(maps.Keys(got)) {
+		if _, ok := want[key]; !ok {
+			s.fault("%s: unexpected %s: %v", name, key, got[key])
+		}
+	}
+}
+
+func (s *stack) resolve(value any) any {
 	s.t.Helper()
-	resolved, err := s.template.Resolve(s.template.Sections[name])
+	resolved, err := s.template.Resolve(value)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	m, _ := resolved.(map[string]any)
+	return resolved
+}
+
+// section returns a section of the template, resolved.
+func (s *stack) section(name string) map[string]any {
+	s.t.Helper()
+	m, _ := s.resolve(s.template.Sections[name]).(map[string]any)
 	return m
 }
 
-// without returns a copy of a mapping that lacks some entries.
-func without(m map[string]any, names ...string) map[string]any {
-	m = maps.Clone(m)
-	maps.DeleteFunc(m, func(name string, _ any) bool { return slices.Contains(names, name) })
-	return m
-}
-
-// resources returns those of a type, all for "".
+// resources returns the resources of a type, all resources for "".
 func (s *stack) resources(kind string) []cfn.Resource {
 	s.t.Helper()
 	all, err := s.template.Resources(kind)
@@ -126,8 +136,7 @@ func (s *stack) resources(kind string) []cfn.Resource {
 	return all
 }
 
-// property returns what lies at a path of names in a resource's properties, nil
-// when there is nothing.
+// property returns the property at a path of names, nil if there is none.
 func property(r cfn.Resource, path ...string) any {
 	var value any = r.Properties
 	for _, name := range path {
@@ -137,12 +146,11 @@ func property(r cfn.Resource, path ...string) any {
 	return value
 }
 
-// A function is one of the template's, with the folder of its code.
+// A function is a Lambda function of the template.
 type function struct {
 	cfn.Resource
-	folder string
-	// events are its events' properties by type and the event's name, such as
-	// "SQS/Queue".
+	folder string // of its code
+	// events holds the properties of its events by type and name, such as "SQS/Queue".
 	events map[string]map[string]any
 }
 
@@ -163,7 +171,7 @@ func (s *stack) functions() []function {
 	return all
 }
 
-// event returns the properties of a function's event of that type, nil without one.
+// event returns the properties of the first event of a type, nil if there is none.
 func (f function) event(kind string) map[string]any {
 	for _, name := range slices.Sorted(maps.Keys(f.events)) {
 		if strings.HasPrefix(name, kind+"/") {

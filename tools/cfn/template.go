@@ -1,16 +1,13 @@
-// Package cfn reads template.yaml, so that the table, the queues and the
-// rest of the home on AWS have one definition: AWS's own. Tests and a laptop
-// create from it what AWS creates from it.
+// Package cfn reads template.yaml, so that tests and emulators create the table and the queues
+// from the definition that AWS gets.
 //
-// Resource(id).Properties are a resource's properties as map[string]any, with
-// []any, string, bool, int, float64 and nil within. Parameters have their
-// defaults, or what With sets; conditions are decided; intrinsic functions are
-// worked out; properties that are AWS::NoValue are gone. What only AWS knows
-// stays as Fn::Sub writes it: a Ref to a resource is "${OrdersTable}", a GetAtt
+// Parameters have their defaults, or the values that With sets. Conditions are decided, intrinsic
+// functions are evaluated, and properties that are AWS::NoValue are removed. A value that only AWS
+// knows stays in the notation of Fn::Sub: a Ref to a resource is "${OrdersTable}", a GetAtt
 // "${OrdersTable.Arn}", a pseudo parameter "${AWS::Region}".
 //
-// It is no validator: cfn-lint is. It knows nothing of what SAM makes of a
-// template, of Globals in particular, and leaves creating things to others.
+// The package supports the functions that template.yaml uses; any other is an error. It does not
+// validate (cfn-lint does), does not apply SAM's Globals, and leaves creating resources to others.
 package cfn
 
 import (
@@ -26,25 +23,25 @@ import (
 
 // A Template is a CloudFormation template with values for its parameters.
 type Template struct {
-	// Sections are the template's top-level sections, with all functions in
-	// their long form ("Fn::If"), and nothing resolved.
+	// Sections are the top-level sections, unresolved, with functions in their long form ("Fn::If").
 	Sections   map[string]any
 	parameters map[string]any
 }
 
 // A Resource is one entry of the section Resources, resolved.
 type Resource struct {
-	ID, Type   string
+	ID, Type string
+	// Properties holds map[string]any, []any, string, bool, int, float64 and nil.
 	Properties map[string]any
 	// Attributes are the entries beside Properties, such as DeletionPolicy.
 	Attributes map[string]any
 }
 
-// ErrNoResource says that the template has no resource of that logical id, or
-// that its condition leaves it out.
+// ErrNoResource means that the template has no resource with this logical id, or that the
+// resource's condition is false.
 var ErrNoResource = errors.New("no such resource")
 
-// Load reads the template in a file.
+// Load reads a template file.
 func Load(path string) (*Template, error) {
 	source, err := os.ReadFile(path)
 	if err != nil {
@@ -57,30 +54,28 @@ func Load(path string) (*Template, error) {
 	return t, nil
 }
 
-// Parse reads a template.
+// Parse reads a template from its YAML.
 func Parse(source []byte) (*Template, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(source, &document); err != nil {
 		return nil, fmt.Errorf("parse template: %w", err)
 	}
-	value, err := fromYAML(&document)
+	value, err := decodeNode(&document)
 	if err != nil {
 		return nil, fmt.Errorf("parse template: %w", err)
 	}
 	sections, ok := value.(map[string]any)
 	if !ok {
-		return nil, errors.New("parse template: it is no mapping")
+		return nil, errors.New("parse template: not a mapping")
 	}
 	t := &Template{Sections: sections, parameters: map[string]any{}}
-	for name, p := range section(sections, "Parameters") {
-		if parameter, ok := p.(map[string]any); ok {
-			t.parameters[name] = parameter["Default"]
-		}
+	for name := range section(sections, "Parameters") {
+		t.parameters[name] = section(section(sections, "Parameters"), name)["Default"]
 	}
 	return t, nil
 }
 
-// With returns the template with other values for some of its parameters.
+// With returns a copy of the template with other values for some of its parameters.
 func (t *Template) With(parameters map[string]string) (*Template, error) {
 	u := &Template{Sections: t.Sections, parameters: maps.Clone(t.parameters)}
 	for name, value := range parameters {
@@ -96,18 +91,18 @@ func (t *Template) With(parameters map[string]string) (*Template, error) {
 	return u, nil
 }
 
-// Resource returns the resource of a logical id, or ErrNoResource.
+// Resource returns the resource with a logical id, or ErrNoResource.
 func (t *Template) Resource(id string) (Resource, error) {
 	entry, ok := section(t.Sections, "Resources")[id].(map[string]any)
 	if !ok {
 		return Resource{}, fmt.Errorf("%s: %w", id, ErrNoResource)
 	}
 	if name, ok := entry["Condition"].(string); ok {
-		met, err := t.condition(name)
+		exists, err := t.condition(name)
 		if err != nil {
 			return Resource{}, fmt.Errorf("%s: %w", id, err)
 		}
-		if !met {
+		if !exists {
 			return Resource{}, fmt.Errorf("%s: %w", id, ErrNoResource)
 		}
 	}
@@ -122,7 +117,7 @@ func (t *Template) Resource(id string) (Resource, error) {
 	return r, nil
 }
 
-// Resources returns the resources of a type, all for "", in the order of their ids.
+// Resources returns the resources of a type, or all resources if kind is "", sorted by logical id.
 func (t *Template) Resources(kind string) ([]Resource, error) {
 	var all []Resource
 	for _, id := range slices.Sorted(maps.Keys(section(t.Sections, "Resources"))) {
@@ -140,7 +135,7 @@ func (t *Template) Resources(kind string) ([]Resource, error) {
 	return all, nil
 }
 
-// section returns a mapping's entry that is a mapping itself, empty when absent.
+// section returns an entry that is a mapping, nil if there is none.
 func section(m map[string]any, name string) map[string]any {
 	s, _ := m[name].(map[string]any)
 	return s

@@ -2,25 +2,27 @@ package eventsource
 
 import (
 	"context"
+	"encoding/json/v2"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// poll hands the queue's messages to the worker, a batch after the other, until
-// ctx ends.
-func poll(ctx context.Context, cfg Config) {
+// pollQueue sends the queue's messages to the worker, one batch after the other, until ctx ends.
+func pollQueue(ctx context.Context, cfg Config) {
 	var arn string
-	until(ctx, cfg.Log, "reading the queue's ARN", func() (err error) {
+	retry(ctx, cfg.Log, "get the queue's ARN", func() (err error) {
 		arn, err = queueARN(ctx, cfg)
 		return err
 	})
 	for ctx.Err() == nil {
-		until(ctx, cfg.Log, "working off messages", func() error { return work(ctx, cfg, arn) })
+		retry(ctx, cfg.Log, "process messages", func() error { return processMessages(ctx, cfg, arn) })
 	}
 }
 
@@ -35,9 +37,9 @@ func queueARN(ctx context.Context, cfg Config) (string, error) {
 	return output.Attributes[string(name)], nil
 }
 
-// work takes one batch, and deletes what the worker is done with. When that fails
-// as a whole, all of it comes again after its visibility timeout.
-func work(ctx context.Context, cfg Config, arn string) error {
+// processMessages sends one batch, and deletes the messages that the worker has handled. After an
+// error, all of the batch is received again after its visibility timeout.
+func processMessages(ctx context.Context, cfg Config, arn string) error {
 	received, err := cfg.Queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: &cfg.QueueURL, MaxNumberOfMessages: ProcessorBatch, WaitTimeSeconds: 20,
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
@@ -51,19 +53,19 @@ func work(ctx context.Context, cfg Config, arn string) error {
 	if err != nil {
 		return err
 	}
-	answered, err := cfg.Invoke(ctx, cfg.Worker, event)
+	response, err := cfg.Invoke(ctx, cfg.Worker, event)
 	if err != nil {
 		return fmt.Errorf("%s: %w", cfg.Worker, err)
 	}
-	done, err := messages.Done(answered)
+	done, err := messages.Done(response)
 	if err != nil {
 		return fmt.Errorf("%s: %w", cfg.Worker, err)
 	}
-	// What is done is done, also when ctx has ended meanwhile.
-	return remove(context.WithoutCancel(ctx), cfg, done)
+	// The worker has handled them, so delete them also if ctx has ended.
+	return deleteMessages(context.WithoutCancel(ctx), cfg, done)
 }
 
-func remove(ctx context.Context, cfg Config, messages []types.Message) error {
+func deleteMessages(ctx context.Context, cfg Config, messages []types.Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
@@ -79,4 +81,57 @@ func remove(ctx context.Context, cfg Config, messages []types.Message) error {
 		return errors.New("delete messages: " + aws.ToString(output.Failed[0].Message))
 	}
 	return nil
+}
+
+// Messages are the content of one event from a queue.
+type Messages struct {
+	QueueARN string
+	Received []types.Message
+}
+
+// Event returns the event that Lambda would send for the messages.
+func (m Messages) Event() ([]byte, error) {
+	var e events.SQSEvent
+	for _, received := range m.Received {
+		e.Records = append(e.Records, m.record(received))
+	}
+	return json.Marshal(e)
+}
+
+func (m Messages) record(received types.Message) events.SQSMessage {
+	record := events.SQSMessage{
+		MessageId: aws.ToString(received.MessageId), ReceiptHandle: aws.ToString(received.ReceiptHandle),
+		Body: aws.ToString(received.Body), Md5OfBody: aws.ToString(received.MD5OfBody), Md5OfMessageAttributes: aws.ToString(received.MD5OfMessageAttributes),
+		Attributes: received.Attributes, MessageAttributes: map[string]events.SQSMessageAttribute{},
+		EventSource: "aws:sqs", EventSourceARN: m.QueueARN, AWSRegion: region(m.QueueARN),
+	}
+	for name, a := range received.MessageAttributes {
+		record.MessageAttributes[name] = events.SQSMessageAttribute{
+			DataType: aws.ToString(a.DataType), StringValue: a.StringValue, BinaryValue: a.BinaryValue,
+		}
+	}
+	return record
+}
+
+// Done interprets the worker's response. It returns the messages that the worker has handled, which
+// can be deleted: those without a failure. With an error, no message is handled.
+func (m Messages) Done(text []byte) (done []types.Message, err error) {
+	r, err := parseResponse(text)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(m.Received))
+	for i, received := range m.Received {
+		ids[i] = aws.ToString(received.MessageId)
+	}
+	failed, err := r.failures(ids)
+	if err != nil {
+		return nil, err
+	}
+	for i, received := range m.Received {
+		if !slices.Contains(failed, i) {
+			done = append(done, received)
+		}
+	}
+	return done, nil
 }

@@ -17,9 +17,9 @@ import (
 	"orders/test/awstest"
 )
 
-func TestAMessageComesAsLambdaWouldSendItAndIsDeleted(t *testing.T) {
+func TestAMessageIsSentAsLambdaSendsItAndIsDeleted(t *testing.T) {
 	f := newFunction()
-	url := work(t, f)
+	url := pollNewQueue(t, f)
 	if _, err := awstest.SQS(t).SendMessage(t.Context(), &sqs.SendMessageInput{
 		QueueUrl: &url, MessageBody: aws.String("é 🚀"),
 		MessageAttributes: map[string]types.MessageAttributeValue{"reason": {DataType: aws.String("String"), StringValue: aws.String("why")}},
@@ -40,51 +40,50 @@ func TestAMessageComesAsLambdaWouldSendItAndIsDeleted(t *testing.T) {
 	if want := "arn:aws:sqs:" + awstest.Region + ":" + awstest.Account + ":"; len(r.EventSourceARN) <= len(want) || r.EventSourceARN[:len(want)] != want {
 		t.Errorf("event source %s", r.EventSourceARN)
 	}
-	f.quietFor(t, visible)
+	f.isNotInvokedFor(t, redelivery)
 }
 
-// visible is when a message that was not deleted would have come again.
-const visible = 1500 * time.Millisecond
+// redelivery is when a message that was not deleted would have been received again.
+const redelivery = 1500 * time.Millisecond
 
-// Each case has three messages, of which those named come again.
-func TestMessagesThatFailComeAgain(t *testing.T) {
+// Each case has three messages, of which the failed ones are received again.
+func TestFailedMessagesAreReceivedAgain(t *testing.T) {
 	for name, tt := range map[string]struct {
-		answer string // ID stands for the id of the second message
-		again  int
+		response string // ID stands for the id of the second message
+		again    int
 	}{
-		"all is well":          {`{"batchItemFailures":[]}`, 0},
+		"success":              {`{"batchItemFailures":[]}`, 0},
 		"a null list":          {`{"batchItemFailures":null}`, 0},
-		"no answer":            {``, 0},
+		"no response":          {``, 0},
 		"the function fails":   {`error`, 3},
 		"one fails":            {`{"batchItemFailures":[{"itemIdentifier":"ID"}]}`, 1},
 		"an unknown one fails": {`{"batchItemFailures":[{"itemIdentifier":"x"}]}`, 3},
-		"an answer that is no": {`[]`, 3},
+		"an invalid response":  {`[]`, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFunction(tt.answer)
+			f := newFunction(tt.response)
 			url := sendThree(t)
-			workOff(t, f, url)
+			poll(t, f, url)
 			first := messages(t, f)
 			if len(first) != 3 {
 				t.Fatalf("%d messages at first", len(first))
 			}
 			if tt.again == 0 {
-				f.quietFor(t, visible)
+				f.isNotInvokedFor(t, redelivery)
 				return
 			}
 			again := messages(t, f)
 			if len(again) != tt.again || again[0].Attributes["ApproximateReceiveCount"] != "2" {
-				t.Errorf("%d came again: %+v", len(again), again)
+				t.Errorf("%d were received again: %+v", len(again), again)
 			}
 			if tt.again == 1 && again[0].MessageId != first[1].MessageId {
-				t.Errorf("message %s came again, not %s", again[0].MessageId, first[1].MessageId)
+				t.Errorf("message %s was received again, want %s", again[0].MessageId, first[1].MessageId)
 			}
 		})
 	}
 }
 
-// sendThree puts three messages into a queue where they are hidden for a second
-// when they have been received.
+// sendThree sends three messages to a queue with a visibility timeout of one second.
 func sendThree(t *testing.T) (url string) {
 	t.Helper()
 	url, _ = awstest.Queues(t, func(attributes map[string]string) { attributes["VisibilityTimeout"] = "1" })
@@ -98,15 +97,15 @@ func sendThree(t *testing.T) (url string) {
 	return url
 }
 
-// work polls a fresh queue for the function.
-func work(t *testing.T, f *function) (url string) {
+// pollNewQueue lets the function poll a new queue.
+func pollNewQueue(t *testing.T, f *function) (url string) {
 	t.Helper()
 	url, _ = awstest.Queues(t, func(attributes map[string]string) { attributes["VisibilityTimeout"] = "1" })
-	workOff(t, f, url)
+	poll(t, f, url)
 	return url
 }
 
-func workOff(t *testing.T, f *function, url string) {
+func poll(t *testing.T, f *function, url string) {
 	t.Helper()
 	cfg := config(t, "", f.invokeWithID)
 	cfg.QueueURL, cfg.Worker = url, "worker"
@@ -123,17 +122,17 @@ func messages(t *testing.T, f *function) []events.SQSMessage {
 	return e.Records
 }
 
-// invokeWithID puts the id of the message "b" into the answer.
+// invokeWithID puts the id of the message "b" into the response.
 func (f *function) invokeWithID(ctx context.Context, name string, event []byte) ([]byte, error) {
-	answer, err := f.invoke(ctx, name, event)
+	response, err := f.invoke(ctx, name, event)
 	var e events.SQSEvent
 	if err := json.Unmarshal(event, &e); err != nil {
 		return nil, err
 	}
 	for _, m := range e.Records {
 		if m.Body == "b" {
-			answer = bytes.Replace(answer, []byte("ID"), []byte(m.MessageId), 1)
+			response = bytes.Replace(response, []byte("ID"), []byte(m.MessageId), 1)
 		}
 	}
-	return answer, err
+	return response, err
 }

@@ -22,7 +22,7 @@ import (
 	"orders/tools/eventsource"
 )
 
-func TestARecordComesAsLambdaWouldSendIt(t *testing.T) {
+func TestARecordIsSentAsLambdaSendsIt(t *testing.T) {
 	table := awstest.Table(t)
 	arn := awstest.StreamARN(t, table)
 	put(t, table, map[string]types.AttributeValue{
@@ -77,30 +77,29 @@ func TestARecordComesAsLambdaWouldSendIt(t *testing.T) {
 	}
 }
 
-// What a function answers decides which records come again. The batches are of
-// three, and the records a to e.
-func TestABatchThatFailsComesAgainUntilItSucceeds(t *testing.T) {
+// The batches have three records, of a to e.
+func TestAFailedBatchIsSentAgainUntilItSucceeds(t *testing.T) {
 	for name, tt := range map[string]struct {
-		answers []string // SEQ stands for the sequence number of the batch's second record
-		want    string
+		responses []string // SEQ stands for the sequence number of the batch's second record
+		want      string
 	}{
-		"all is well":          {nil, "abc,de"},
-		"a null list":          {[]string{`{"batchItemFailures":null}`}, "abc,de"},
-		"no answer":            {[]string{``}, "abc,de"},
-		"null":                 {[]string{`null`}, "abc,de"},
-		"the function fails":   {[]string{"error", "error"}, "abc,abc,abc,de"},
-		"one record fails":     {[]string{`{"batchItemFailures":[{"itemIdentifier":"SEQ"}]}`, "error"}, "abc,bc,bc,de"},
-		"the first fails":      {[]string{`{"batchItemFailures":[{"itemIdentifier":"FIRST"}]}`}, "abc,abc,de"},
-		"the lowest counts":    {[]string{`{"batchItemFailures":[{"itemIdentifier":"LAST"},{"itemIdentifier":"SEQ"}]}`}, "abc,bc,de"},
-		"an empty identifier":  {[]string{`{"batchItemFailures":[{"itemIdentifier":""}]}`}, "abc,abc,de"},
-		"another key":          {[]string{`{"batchItemFailures":[{"id":"SEQ"}]}`}, "abc,abc,de"},
-		"an unknown one":       {[]string{`{"batchItemFailures":[{"itemIdentifier":"7"}]}`}, "abc,abc,de"},
-		"an answer that is no": {[]string{`"yes"`, `[`}, "abc,abc,abc,de"},
+		"success":             {nil, "abc,de"},
+		"a null list":         {[]string{`{"batchItemFailures":null}`}, "abc,de"},
+		"no response":         {[]string{``}, "abc,de"},
+		"null":                {[]string{`null`}, "abc,de"},
+		"the function fails":  {[]string{"error", "error"}, "abc,abc,abc,de"},
+		"one record fails":    {[]string{`{"batchItemFailures":[{"itemIdentifier":"SEQ"}]}`, "error"}, "abc,bc,bc,de"},
+		"the first fails":     {[]string{`{"batchItemFailures":[{"itemIdentifier":"FIRST"}]}`}, "abc,abc,de"},
+		"the lowest counts":   {[]string{`{"batchItemFailures":[{"itemIdentifier":"LAST"},{"itemIdentifier":"SEQ"}]}`}, "abc,bc,de"},
+		"an empty identifier": {[]string{`{"batchItemFailures":[{"itemIdentifier":""}]}`}, "abc,abc,de"},
+		"another key":         {[]string{`{"batchItemFailures":[{"id":"SEQ"}]}`}, "abc,abc,de"},
+		"an unknown one":      {[]string{`{"batchItemFailures":[{"itemIdentifier":"7"}]}`}, "abc,abc,de"},
+		"an invalid response": {[]string{`"yes"`, `[`}, "abc,abc,abc,de"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			table := awstest.Table(t)
 			put(t, table, nil, "a", "b", "c", "d", "e")
-			f := newFunction(tt.answers...)
+			f := newFunction(tt.responses...)
 			run(t, config(t, table, f.invokeWithNumbers))
 			var got []string
 			for range strings.SplitSeq(tt.want, ",") {
@@ -109,12 +108,12 @@ func TestABatchThatFailsComesAgainUntilItSucceeds(t *testing.T) {
 			if got := strings.Join(got, ","); got != tt.want {
 				t.Errorf("events of %q, not %q", got, tt.want)
 			}
-			f.quiet(t)
+			f.isNotInvoked(t)
 		})
 	}
 }
 
-func TestRecordsThatTheFilterLeavesOutDoNotCome(t *testing.T) {
+func TestRecordsThatDoNotMatchTheFilterAreNotSent(t *testing.T) {
 	table := awstest.Table(t)
 	put(t, table, nil, "TALLY", "x1", "TALLY2", "x2", "Xx", "x3")
 	f := newFunction()
@@ -124,10 +123,10 @@ func TestRecordsThatTheFilterLeavesOutDoNotCome(t *testing.T) {
 	if got := keys(t, f.next(t)) + " " + keys(t, f.next(t)); got != "x1 x2x3" {
 		t.Errorf("events of %q", got)
 	}
-	f.quiet(t)
+	f.isNotInvoked(t)
 }
 
-func TestEveryReaderGetsTheWholeStreamAndWhatComesLater(t *testing.T) {
+func TestEveryReaderGetsTheWholeStreamAndLaterRecords(t *testing.T) {
 	table := awstest.Table(t)
 	put(t, table, nil, "a")
 	functions := map[string]*function{"one": newFunction("error", "error"), "two": newFunction()}
@@ -151,7 +150,7 @@ func TestEveryReaderGetsTheWholeStreamAndWhatComesLater(t *testing.T) {
 	}
 }
 
-func TestAWindowNamesItsShardKeepsItsStateAndEnds(t *testing.T) {
+func TestAWindowHasItsShardKeepsItsStateAndEnds(t *testing.T) {
 	table := awstest.Table(t)
 	f := newFunction(`{"batchItemFailures":[]}`, `{"state":{"n":"1"}}`, `{"state":{"n":"2"}}`, `{"state":{"n":"3"}}`)
 	cfg := config(t, table, f.invoke)
@@ -162,8 +161,8 @@ func TestAWindowNamesItsShardKeepsItsStateAndEnds(t *testing.T) {
 	run(t, cfg)
 	put(t, table, nil, "a")
 	first := windowEvent(t, f)
-	if again := windowEvent(t, f); !reflect.DeepEqual(first, again) { // an answer without state
-		t.Errorf("%+v came again as %+v", first, again)
+	if again := windowEvent(t, f); !reflect.DeepEqual(first, again) { // a response without state
+		t.Errorf("%+v was sent again as %+v", first, again)
 	}
 	w := first.Window
 	if len(first.Records) != 1 || first.ShardID == "" || first.EventSourceARN != awstest.StreamARN(t, table) || len(first.State) != 0 ||
@@ -180,17 +179,17 @@ func TestAWindowNamesItsShardKeepsItsStateAndEnds(t *testing.T) {
 	if last := windowEvent(t, f); last.State["n"] != "2" || len(last.Records) != 0 || !last.IsFinalInvokeForWindow || last.ShardID != first.ShardID {
 		t.Errorf("last event: %+v", last)
 	}
-	f.quiet(t)
+	f.isNotInvoked(t)
 	put(t, table, nil, "c")
 	if next := windowEvent(t, f); len(next.State) != 0 || len(next.Records) != 1 || next.IsFinalInvokeForWindow {
 		t.Errorf("the next window: %+v", next)
 	}
 }
 
-// A stream that an engine here never has: two shards with a child each, pages of
-// the description, an iterator that is too old.
+// The emulators have no such stream: shards with a child each, a description in pages, an expired
+// iterator.
 func TestShardsAreReadParentsFirstAndToTheirEnd(t *testing.T) {
-	s := &split{expire: 2, shards: []streams.Shard{
+	s := &splitStream{expire: 2, shards: []streams.Shard{
 		{ShardId: aws.String("child"), ParentShardId: aws.String("parent")},
 		{ShardId: aws.String("parent"), ParentShardId: aws.String("gone")},
 		{ShardId: aws.String("grandchild"), ParentShardId: aws.String("child")},
@@ -207,15 +206,15 @@ func TestShardsAreReadParentsFirstAndToTheirEnd(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("events of %q, not %q", got, want)
 	}
-	f.quiet(t)
+	f.isNotInvoked(t)
 }
 
-func TestAReaderThatTheStreamHasOvertakenGoesOnWithTheOldestRecord(t *testing.T) {
+func TestAReaderThatFallsBehindContinuesWithTheOldestRecord(t *testing.T) {
 	for _, call := range []string{"GetShardIterator", "GetRecords"} {
-		t.Run("told by "+call, func(t *testing.T) {
+		t.Run("reported by "+call, func(t *testing.T) {
 			f := newFunction()
 			cfg := config(t, awstest.Table(t), f.invoke)
-			cfg.Streams = &overtaken{told: call}
+			cfg.Streams = &trimmedStream{reportedBy: call}
 			run(t, cfg)
 			if got := keys(t, f.next(t)) + " " + keys(t, f.next(t)); got != "0 2" {
 				t.Errorf("events of %q, not of 0 and 2", got)
@@ -226,7 +225,7 @@ func TestAReaderThatTheStreamHasOvertakenGoesOnWithTheOldestRecord(t *testing.T)
 
 func av(kind string, value any) any { return map[string]any{kind: value} }
 
-// keys joins the partition keys of an event's records.
+// keys returns the partition keys of an event's records, concatenated.
 func keys(t *testing.T, event []byte) (joined string) {
 	t.Helper()
 	var e events.DynamoDBEvent
@@ -247,24 +246,24 @@ func windowEvent(t *testing.T, f *function) (e events.DynamoDBTimeWindowEvent) {
 	return e
 }
 
-// invokeWithNumbers puts sequence numbers of the batch into the answer.
+// invokeWithNumbers puts sequence numbers of the batch into the response.
 func (f *function) invokeWithNumbers(ctx context.Context, name string, event []byte) ([]byte, error) {
-	answer, err := f.invoke(ctx, name, event)
+	response, err := f.invoke(ctx, name, event)
 	var e events.DynamoDBEvent
 	if err := json.Unmarshal(event, &e); err != nil {
 		return nil, err
 	}
 	number := func(i int) string { return e.Records[min(i, len(e.Records)-1)].Change.SequenceNumber }
-	return []byte(strings.NewReplacer("FIRST", number(0), "SEQ", number(1), "LAST", number(2)).Replace(string(answer))), err
+	return []byte(strings.NewReplacer("FIRST", number(0), "SEQ", number(1), "LAST", number(2)).Replace(string(response))), err
 }
 
-// A split stream has two records in each shard, one a page.
-type split struct {
+// A splitStream has two records in each shard, one per page.
+type splitStream struct {
 	shards []streams.Shard
-	expire int // how many calls of GetRecords fail
+	expire int // the number of calls of GetRecords that fail
 }
 
-func (s *split) DescribeStream(_ context.Context, in *dynamodbstreams.DescribeStreamInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
+func (s *splitStream) DescribeStream(_ context.Context, in *dynamodbstreams.DescribeStreamInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
 	description := &streams.StreamDescription{Shards: s.shards[:2], LastEvaluatedShardId: aws.String("parent")}
 	if in.ExclusiveStartShardId != nil {
 		description = &streams.StreamDescription{Shards: s.shards[2:]}
@@ -272,7 +271,7 @@ func (s *split) DescribeStream(_ context.Context, in *dynamodbstreams.DescribeSt
 	return &dynamodbstreams.DescribeStreamOutput{StreamDescription: description}, nil
 }
 
-func (*split) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
+func (*splitStream) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
 	after := -1
 	if in.ShardIteratorType == streams.ShardIteratorTypeAfterSequenceNumber {
 		_, _ = fmt.Sscan(*in.SequenceNumber, &after)
@@ -280,7 +279,7 @@ func (*split) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIt
 	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: aws.String(fmt.Sprint(*in.ShardId, " ", after+1))}, nil
 }
 
-func (s *split) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
+func (s *splitStream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
 	var shard string
 	var n int
 	_, _ = fmt.Sscan(*in.ShardIterator, &shard, &n)
@@ -298,21 +297,21 @@ func (s *split) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInpu
 	return out, nil
 }
 
-// An overtaken stream has one shard. When the record behind its first is asked for, it is
-// no longer there, which one of the calls says.
-type overtaken struct {
-	told string
-	gone bool
+// A trimmedStream has one shard. Its second record is trimmed before it is read, which one of the
+// calls reports.
+type trimmedStream struct {
+	reportedBy string
+	trimmed    bool
 }
 
-func (*overtaken) DescribeStream(context.Context, *dynamodbstreams.DescribeStreamInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
+func (*trimmedStream) DescribeStream(context.Context, *dynamodbstreams.DescribeStreamInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
 	return &dynamodbstreams.DescribeStreamOutput{StreamDescription: &streams.StreamDescription{Shards: []streams.Shard{{ShardId: aws.String("shard")}}}}, nil
 }
 
-func (o *overtaken) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
+func (o *trimmedStream) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
 	oldest := in.ShardIteratorType == streams.ShardIteratorTypeTrimHorizon
-	iterator := map[bool]string{true: "2", false: "0"}[o.gone]
-	if !oldest && o.told == "GetShardIterator" {
+	iterator := map[bool]string{true: "2", false: "0"}[o.trimmed]
+	if !oldest && o.reportedBy == "GetShardIterator" {
 		return nil, &streams.TrimmedDataAccessException{}
 	} else if !oldest {
 		iterator = "1"
@@ -320,11 +319,11 @@ func (o *overtaken) GetShardIterator(_ context.Context, in *dynamodbstreams.GetS
 	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: &iterator}, nil
 }
 
-func (o *overtaken) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
+func (o *trimmedStream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
 	n := *in.ShardIterator
 	if n == "1" {
-		o.gone = true
-		if o.told == "GetRecords" {
+		o.trimmed = true
+		if o.reportedBy == "GetRecords" {
 			return nil, &streams.TrimmedDataAccessException{}
 		}
 		return nil, &streams.ExpiredIteratorException{}

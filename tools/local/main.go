@@ -1,17 +1,14 @@
-// Command local runs the AWS home of the order service on one machine, without an
-// account on AWS:
+// Command local runs the AWS deployment of the order service on one machine, without an AWS account:
 //
-//	local up           until Ctrl-C: functions in SAM CLI, table and queues in LocalStack
-//	local test         the same on free ports and with a short life of orders, for the
+//	local up           runs the functions in SAM CLI, and table and queues in LocalStack, until Ctrl-C
+//	local test         does the same on free ports and with a short processing time, and runs the
 //	                   acceptance test and the sample events
-//	local deploy-test  deploys template.yaml to ministack, an emulator that enforces
-//	                   the functions' roles, for the acceptance test; what it cannot
-//	                   carry is told in deploy.go
+//	local deploy-test  deploys template.yaml to ministack, an emulator that enforces the functions'
+//	                   roles, and runs the acceptance test; ministack.go says what it cannot emulate
 //
-// Table and queues are those of template.yaml; nothing about them is said twice. What
-// is started is stopped, whatever happens, and the reason is told when something ends
-// by itself. A second Ctrl-C kills. No child sees the AWS credentials or settings of
-// whoever starts this.
+// Table and queues come from template.yaml. Everything that the command starts is stopped when it
+// ends, and when a part ends by itself, the command says why. A second Ctrl-C kills. The processes do
+// not see the AWS credentials and settings of the user.
 package main
 
 import (
@@ -30,26 +27,25 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// settings are what the flags say.
+// settings are the values of the flags.
 type settings struct {
 	sam            string // command
-	python         string // command
 	processingTime time.Duration
-	// Ports of the home on 127.0.0.1.
+	// Ports on 127.0.0.1.
 	apiPort, lambdaPort, localstackPort int
 }
 
-// A mode is what the first argument names.
-type mode struct {
-	run func(context.Context, *children, settings) error
-	// adjust changes the settings that this mode has its own mind about.
-	adjust func(*settings) error
+// A session is one run of the command: its settings, and the processes that it starts.
+type session struct {
+	settings
+	*processes
+	name string // of the Compose project and the Docker network
 }
 
-var modes = map[string]mode{
-	"up":          {run: up},
-	"test":        {run: test, adjust: forTest},
-	"deploy-test": {run: deployTest, adjust: forTest},
+var modes = map[string]func(context.Context, *session) error{
+	"up":          up,
+	"test":        test,
+	"deploy-test": deployTest,
 }
 
 func main() {
@@ -69,87 +65,83 @@ func run(args []string) error {
 	if len(args) > 0 {
 		name = args[0]
 	}
-	m, ok := modes[name]
+	mode, ok := modes[name]
 	if !ok {
-		return errors.New("say what to do: up, test or deploy-test")
+		return errors.New("usage: local up|test|deploy-test [flags]")
 	}
 	s, err := parseSettings(name, args[1:])
 	if err != nil {
 		return err
 	}
-	if m.adjust != nil {
-		if err := m.adjust(&s); err != nil {
-			return err
-		}
+	folder, err := filepath.Abs(filepath.Join(".aws-sam", "local-"+name))
+	if err != nil {
+		return err
 	}
-	c, unlock, err := own(name)
+	session := &session{settings: s, name: sessionName(name, folder)}
+	unlock, err := prepareFolder(folder, session.name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := m.run(untilInterrupted(c.kill), c, s); err != nil {
-		return fmt.Errorf("%w\nLogs are in %s", err, c.folder)
+	session.processes = newProcesses(folder, environment())
+	if err := mode(untilInterrupted(session.kill), session); err != nil {
+		return fmt.Errorf("%w\nLogs are in %s", err, folder)
 	}
 	return nil
 }
 
+// parseSettings reads the flags. The tests take free ports, and the shortest processing time that can
+// be told from none.
 func parseSettings(name string, args []string) (s settings, err error) {
 	flags := flag.NewFlagSet("local "+name, flag.ExitOnError)
-	flags.StringVar(&s.sam, "sam", pinnedSAM, "the SAM CLI")
-	flags.StringVar(&s.python, "python", "python3", "what the SAM CLI is installed with, unless it is there")
+	flags.StringVar(&s.sam, "sam", ".tools/sam/bin/sam", "the SAM CLI")
 	flags.DurationVar(&s.processingTime, "processing-time", 50*time.Second, "how long an order stays in Processing")
 	flags.IntVar(&s.apiPort, "api-port", 3000, "port of the API")
 	flags.IntVar(&s.lambdaPort, "lambda-port", 3001, "port on which functions are invoked")
 	flags.IntVar(&s.localstackPort, "localstack-port", 4566, "port of LocalStack")
-	err = flags.Parse(args)
-	if flags.NArg() > 0 {
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	if err := flags.Parse(args); err != nil {
+		return s, err
 	}
-	return s, err
-}
-
-// forTest takes free ports, and the shortest processing time that can be told from none.
-func forTest(s *settings) (err error) {
+	if flags.NArg() > 0 {
+		return s, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if name == "up" {
+		return s, nil
+	}
 	s.processingTime = 2 * time.Second
 	for _, port := range []*int{&s.apiPort, &s.lambdaPort, &s.localstackPort} {
 		if *port, err = freePort(); err != nil {
-			return err
+			return s, err
 		}
 	}
-	return nil
+	return s, nil
 }
 
-// own makes an empty folder for what is built and logged, and sees that no other
-// process uses it, or the containers of that name. It lies in the working tree, because
-// a Docker engine in a virtual machine often sees no other.
-func own(mode string) (c *children, unlock func(), err error) {
-	folder, err := filepath.Abs(filepath.Join(".aws-sam", "local-"+mode))
-	if err != nil {
-		return nil, nil, err
-	}
-	c = &children{name: homeName(mode, folder), folder: folder, env: environment()}
-	lock := flock.New(filepath.Join(os.TempDir(), c.name+".lock"))
-	switch mine, err := lock.TryLock(); {
-	case err != nil:
-		return nil, nil, err
-	case !mine:
-		return nil, nil, fmt.Errorf("another home of the name %s is up on this machine", c.name)
-	}
-	return c, func() { _ = lock.Unlock() }, errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o755))
-}
-
-// homeName is one a machine for the home that a person uses, whom samconfig.toml tells
-// it; and one a working tree for tests.
-func homeName(mode, folder string) string {
+// sessionName is the same in all working trees for `up`, because samconfig.toml has it. The tests
+// have a name for each working tree.
+func sessionName(mode, folder string) string {
 	if mode == "up" {
 		return "orders-local"
 	}
 	return fmt.Sprintf("orders-%s-%08x", mode, crc32.ChecksumIEEE([]byte(folder)))
 }
 
-// untilInterrupted returns a context that ends with the first SIGINT, SIGTERM or
-// SIGHUP. The second one kills the children and this process. A signal that is sent
-// to a whole process group may come twice, so what follows within a second is the first.
+// prepareFolder empties the folder for builds and logs, and locks it and the name. The folder is in
+// the working tree, because a Docker engine in a virtual machine often sees no other.
+func prepareFolder(folder, name string) (unlock func(), err error) {
+	lock := flock.New(filepath.Join(os.TempDir(), name+".lock"))
+	switch locked, err := lock.TryLock(); {
+	case err != nil:
+		return nil, err
+	case !locked:
+		return nil, fmt.Errorf("%s already runs on this machine", name)
+	}
+	return func() { _ = lock.Unlock() }, errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o755))
+}
+
+// untilInterrupted returns a context that ends with the first SIGINT, SIGTERM or SIGHUP. The second
+// signal calls kill and exits. A signal to a process group may arrive twice, so signals in the first
+// second count as one.
 func untilInterrupted(kill func()) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)

@@ -1,67 +1,201 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json/jsontext"
 	"encoding/json/v2"
+	"errors"
 	"fmt"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 )
 
-const (
-	ministackCommand = ".tools/ministack/bin/ministack"
-	awsCLI           = ".tools/ministack/bin/aws"
-)
+const stackName = "orders"
 
-// A ministack is an emulator of all of AWS that the template uses. It enforces the
-// roles of functions.
-type ministack struct {
-	*children
-	port int
+// ministackDeployment is template.yaml, deployed to ministack, an emulator of all of AWS that the
+// template uses. It enforces the functions' roles. These parts need help or are not tested there:
+//
+//   - Routes: ministack ignores the OpenAPI document that has them, so addRoutes creates them.
+//   - SendMessageBatch: ministack requires a permission that AWS does not have, see allowBatches.
+//   - The tally: ministack has no tumbling windows, see disableTally.
+type ministackDeployment struct {
+	*session
+	resources map[string]stackResource // by logical id
 }
 
-func (m *ministack) endpoint() string { return "http://" + address(m.port) }
-
-func (m *ministack) install(ctx context.Context, python string) error {
-	return m.run(ctx, "install-ministack", "make", ministackCommand, "PYTHON="+python)
+type stackResource struct {
+	LogicalResourceId, PhysicalResourceId, ResourceType string
 }
 
-// start starts the emulator with an empty environment, because the functions, which
-// are processes of its own, would see what it sees.
-func (m *ministack) start(ctx context.Context) error {
-	command := append([]string{"env", "-i"}, slices.DeleteFunc(slices.Clone(m.env), func(variable string) bool {
-		return !strings.HasPrefix(variable, "PATH=")
-	})...)
-	err := m.serve("ministack", append(command,
-		"HOME="+m.folder,
-		"TMPDIR="+m.folder,
+// deployTest deploys template.yaml and runs the acceptance test.
+func deployTest(ctx context.Context, s *session) error {
+	d := &ministackDeployment{session: s}
+	return s.deploy(ctx, deployment{
+		steps: []step{
+			{"the functions", s.build},
+			{"the emulator", d.startMinistack},
+			{"the stack", d.createStack},
+			{"the routes", d.addRoutes},
+			{"the stream", d.disableTally},
+			{"the tally", d.invokeTally},
+		},
+		use: func(ctx context.Context) error {
+			return s.acceptance(ctx, "ORDERS_URL="+d.endpoint()+"/_aws/execute-api/"+d.physicalID("OrdersApi"),
+				"ORDERS_QUEUE_URL="+d.physicalID("OrdersQueue"), "DEAD_LETTER_QUEUE_URL="+d.physicalID("DeadLetterQueue"),
+				"ORDERS_NO_TALLY=the emulator sends no shard id to the tally")
+		},
+		cleanup: func() error { return nil },
+	})
+}
+
+func (d *ministackDeployment) endpoint() string { return "http://" + address(d.apiPort) }
+
+// startMinistack starts ministack with an empty environment, because the functions inherit it.
+func (d *ministackDeployment) startMinistack(ctx context.Context) error {
+	d.serve("ministack", "env", "-i",
+		"PATH="+os.Getenv("PATH"),
+		"HOME="+d.folder,
+		"TMPDIR="+d.folder,
 		"BIND_HOST=127.0.0.1",
 		"MINISTACK_HOST=127.0.0.1",
-		fmt.Sprintf("GATEWAY_PORT=%d", m.port),
+		fmt.Sprintf("GATEWAY_PORT=%d", d.apiPort),
 		"MINISTACK_REGION="+region,
 		"IOT_MTLS_ENABLED=0",
 		"AUTH=true",
-		ministackCommand,
-	)...)
-	if err != nil {
-		return err
-	}
-	m.env = append(m.env, "AWS_ENDPOINT_URL="+m.endpoint())
-	if err := await(ctx, time.Minute, answers(m.endpoint()+"/_ministack/health")); err != nil {
+		".tools/ministack/bin/ministack",
+	)
+	d.env = append(d.env, "AWS_ENDPOINT_URL="+d.endpoint())
+	if err := await(ctx, time.Minute, respondsOK(d.endpoint()+"/_ministack/health")); err != nil {
 		return fmt.Errorf("wait for ministack: %w", err)
 	}
 	return nil
 }
 
-// aws runs a command of the AWS CLI and reads its answer into v, if that is not nil.
-func (m *ministack) aws(ctx context.Context, v any, command ...string) error {
-	output, err := m.answer(ctx, append([]string{awsCLI, "--output", "json"}, command...)...)
+// aws runs a command of the AWS CLI and decodes its output into v, if v is not nil.
+func (d *ministackDeployment) aws(ctx context.Context, v any, command ...string) error {
+	output, err := d.output(ctx, append([]string{".tools/ministack/bin/aws", "--output", "json"}, command...)...)
 	if err != nil || v == nil {
 		return err
 	}
 	if err := json.Unmarshal(output, v); err != nil {
-		return fmt.Errorf("read the answer to aws %s: %w", strings.Join(command, " "), err)
+		return fmt.Errorf("decode the output of aws %s: %w", strings.Join(command, " "), err)
 	}
 	return nil
+}
+
+// createStack deploys the template and looks up the ids of its resources.
+func (d *ministackDeployment) createStack(ctx context.Context) error {
+	if err := allowBatches(d.builtTemplate()); err != nil {
+		return err
+	}
+	err := d.samDeploy(ctx, stackName, "EndpointUrl="+d.endpoint(), fmt.Sprintf("ProcessingTimeSeconds=%.0f", d.processingTime.Seconds()))
+	if err != nil {
+		return err
+	}
+	var output struct{ StackResources []stackResource }
+	if err := d.aws(ctx, &output, "cloudformation", "describe-stack-resources", "--stack-name", stackName); err != nil {
+		return err
+	}
+	d.resources = map[string]stackResource{}
+	for _, r := range output.StackResources {
+		d.resources[r.LogicalResourceId] = r
+	}
+	return nil
+}
+
+// allowBatches changes the roles in a built template: for SendMessageBatch ministack requires the
+// action sqs:SendMessageBatch. On AWS, sqs:SendMessage is enough:
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+func allowBatches(template string) error {
+	built, err := os.ReadFile(template)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(template, bytes.ReplaceAll(built, []byte("sqs:SendMessage"), []byte("sqs:SendMessage*")), 0o644)
+}
+
+// physicalID returns the name, id or URL of a resource.
+func (d *ministackDeployment) physicalID(id string) string { return d.resources[id].PhysicalResourceId }
+
+// invokedFunction finds the function that a route invokes: its ARN, or a reference to its alias.
+var invokedFunction = regexp.MustCompile(`functions/\$\{(\w+)(?:\.Arn)?\}/invocations`)
+
+// addRoutes creates the routes of the template that SAM has processed: the API with its routes is an
+// OpenAPI document there, which ministack ignores. A greedy route of ministack does not match the
+// path that ends where {proxy+} begins, so that path gets a route, too.
+func (d *ministackDeployment) addRoutes(ctx context.Context) error {
+	api := d.physicalID("OrdersApi")
+	var processed struct {
+		TemplateBody struct {
+			Resources map[string]struct {
+				Properties struct {
+					Body struct {
+						Paths map[string]jsontext.Value `json:"paths"`
+					}
+				}
+			}
+		}
+	}
+	err := d.aws(ctx, &processed, "cloudformation", "get-template", "--stack-name", stackName, "--template-stage", "Processed")
+	if err != nil {
+		return err
+	}
+	paths := processed.TemplateBody.Resources["OrdersApi"].Properties.Body.Paths
+	if len(paths) == 0 {
+		return errors.New("the processed template has no routes")
+	}
+	targets := map[string]string{} // by function
+	for path, operations := range paths {
+		found := invokedFunction.FindSubmatch(operations)
+		if found == nil {
+			return fmt.Errorf("the route %s of the processed template does not invoke a function: %s", path, operations)
+		}
+		function := string(found[1])
+		if targets[function] == "" {
+			if targets[function], err = d.addIntegration(ctx, api, function); err != nil {
+				return err
+			}
+		}
+		for _, path := range slices.Compact([]string{path, strings.TrimSuffix(path, "{proxy+}")}) {
+			if err := d.aws(ctx, nil, "apigatewayv2", "create-route", "--api-id", api, "--route-key", "ANY "+path, "--target", targets[function]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// addIntegration returns the integration of a function as the target of a route.
+func (d *ministackDeployment) addIntegration(ctx context.Context, api, function string) (target string, err error) {
+	var created struct{ IntegrationId string }
+	err = d.aws(ctx, &created, "apigatewayv2", "create-integration", "--api-id", api, "--integration-type", "AWS_PROXY",
+		"--payload-format-version", "2.0", "--integration-uri", d.physicalID(function))
+	return "integrations/" + created.IntegrationId, err
+}
+
+// disableTally disables the tally's event source mapping. Without tumbling windows its events have no
+// shard id, so the tally refuses them; and a reader that fails blocks all others in ministack. Other
+// tests run the tally on the streams of DynamoDB Local and LocalStack.
+func (d *ministackDeployment) disableTally(ctx context.Context) error {
+	for id, r := range d.resources {
+		if r.ResourceType == "AWS::Lambda::EventSourceMapping" && strings.HasPrefix(id, "TallyFunction") {
+			return d.aws(ctx, nil, "lambda", "update-event-source-mapping", "--uuid", r.PhysicalResourceId, "--no-enabled")
+		}
+	}
+	return errors.New("the stack has no event source mapping of the tally")
+}
+
+// invokeTally sends the sample event, which has a shard id, to the tally. It fails if the tally's role
+// does not let it write.
+func (d *ministackDeployment) invokeTally(ctx context.Context) error {
+	event, err := os.ReadFile("events/tally.json")
+	if err != nil {
+		return err
+	}
+	_, err = invoker(d.endpoint())(ctx, d.physicalID("TallyFunction"), event)
+	return err
 }

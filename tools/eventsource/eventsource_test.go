@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/test/awstest"
@@ -23,11 +24,11 @@ import (
 func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
 
 func TestRunEndsWithItsContextAndNotBefore(t *testing.T) {
-	nobody := aws.String("http://127.0.0.1:1")
+	unreachable := aws.String("http://127.0.0.1:1")
 	queue, _ := awstest.Queues(t)
 	cfg := config(t, awstest.Table(t), newFunction().invoke)
-	cfg.QueueURL, cfg.Worker, cfg.Queues = queue, "worker", awstest.SQS(t, func(o *sqs.Options) { o.BaseEndpoint = nobody; o.RetryMaxAttempts = 1 })
-	cfg.Streams = awstest.Streams(t, func(o *dynamodbstreams.Options) { o.BaseEndpoint = nobody; o.RetryMaxAttempts = 1 })
+	cfg.QueueURL, cfg.Worker, cfg.Queues = queue, "worker", awstest.SQS(t, func(o *sqs.Options) { o.BaseEndpoint = unreachable; o.RetryMaxAttempts = 1 })
+	cfg.Streams = awstest.Streams(t, func(o *dynamodbstreams.Options) { o.BaseEndpoint = unreachable; o.RetryMaxAttempts = 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
@@ -37,10 +38,37 @@ func TestRunEndsWithItsContextAndNotBefore(t *testing.T) {
 	}
 }
 
-func TestABatchSizeThatLambdaWouldNotTakeIsAnError(t *testing.T) {
+func TestAnInvalidBatchSizeIsAnError(t *testing.T) {
 	for _, size := range []int{-1, 1001} {
 		if err := eventsource.Run(t.Context(), eventsource.Config{Readers: []eventsource.Reader{{BatchSize: size}}}); err == nil {
 			t.Errorf("size %d: no error", size)
+		}
+	}
+}
+
+// fakeLambda always responds in the same way.
+type fakeLambda struct {
+	output *lambda.InvokeOutput
+	err    error
+}
+
+func (f fakeLambda) Invoke(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error) {
+	return f.output, f.err
+}
+
+func TestLambdaReturnsAnErrorIfTheFunctionFails(t *testing.T) {
+	for name, tt := range map[string]struct {
+		lambda fakeLambda
+		want   string
+		err    string
+	}{
+		"success":     {fakeLambda{&lambda.InvokeOutput{Payload: []byte("{}")}, nil}, "{}", ""},
+		"failure":     {fakeLambda{&lambda.InvokeOutput{Payload: []byte("out of luck"), FunctionError: aws.String("Unhandled")}, nil}, "", `function error (Unhandled): "out of luck"`},
+		"no response": {fakeLambda{nil, errors.New("connection refused")}, "", "invoke F: connection refused"},
+	} {
+		got, err := eventsource.Lambda(tt.lambda)(t.Context(), "F", nil)
+		if string(got) != tt.want || (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
+			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
 }
@@ -55,7 +83,7 @@ func config(t *testing.T, table string, invoke eventsource.Invoke) eventsource.C
 	}
 }
 
-// run runs a bridge until the test ends.
+// run runs the event sources until the test ends.
 func run(t *testing.T, cfg eventsource.Config) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -68,57 +96,57 @@ func run(t *testing.T, cfg eventsource.Config) {
 	t.Cleanup(func() { cancel(); running.Wait() })
 }
 
-// A function is invoked by a bridge and answers, one call after the other, from a list; "error" is
-// an error of the function. After the last it answers that all is well.
+// A function returns responses from a list, one per invocation; "error" stands for an error of the
+// function. After the last, it reports success.
 type function struct {
-	answers []string
-	events  chan []byte
+	responses []string
+	events    chan []byte
 }
 
-func newFunction(answers ...string) *function {
-	return &function{answers: answers, events: make(chan []byte, 100)}
+func newFunction(responses ...string) *function {
+	return &function{responses: responses, events: make(chan []byte, 100)}
 }
 
 func (f *function) invoke(_ context.Context, _ string, event []byte) ([]byte, error) {
 	f.events <- event
-	if len(f.answers) == 0 {
+	if len(f.responses) == 0 {
 		return []byte(`{"state":{},"batchItemFailures":[]}`), nil
 	}
-	answer := f.answers[0]
-	f.answers = f.answers[1:]
-	if answer == "error" {
+	response := f.responses[0]
+	f.responses = f.responses[1:]
+	if response == "error" {
 		return nil, errors.New("exit status 2")
 	}
-	return []byte(answer), nil
+	return []byte(response), nil
 }
 
-// next is the next event that the function gets.
+// next returns the next event that the function gets.
 func (f *function) next(t *testing.T) []byte {
 	t.Helper()
 	select {
 	case event := <-f.events:
 		return event
 	case <-time.After(20 * time.Second):
-		t.Fatal("the function is not invoked")
+		t.Fatal("the function was not invoked")
 		return nil
 	}
 }
 
-// quiet makes sure that nothing comes for ten times as long as a stream's reader rests.
-func (f *function) quiet(t *testing.T) { t.Helper(); f.quietFor(t, 300*time.Millisecond) }
+// isNotInvoked waits ten times as long as a reader pauses after an empty read.
+func (f *function) isNotInvoked(t *testing.T) { t.Helper(); f.isNotInvokedFor(t, 300*time.Millisecond) }
 
-func (f *function) quietFor(t *testing.T, d time.Duration) {
+func (f *function) isNotInvokedFor(t *testing.T, d time.Duration) {
 	t.Helper()
 	select {
 	case event := <-f.events:
-		t.Errorf("the function is invoked with %s", event)
+		t.Errorf("the function was invoked with %s", event)
 	case <-time.After(d):
 	}
 }
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
-// put writes items, each with its key alone and the attributes given.
+// put writes an item with the attributes for each key.
 func put(t *testing.T, table string, attributes map[string]types.AttributeValue, keys ...string) {
 	t.Helper()
 	for _, key := range keys {

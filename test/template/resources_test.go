@@ -1,0 +1,102 @@
+package template
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+)
+
+var resourceRules = []rule{
+	{"every folder of functions/ is deployed, and nothing else", checkFolders, []edit{
+		{"CodeUri: functions/tally/", "CodeUri: functions/relay/", "functions/tally is not deployed"},
+		{"CodeUri: functions/tally/", "CodeUri: functions/other/", "functions/other is not a folder"},
+	}},
+	{"a function times out before its caller does", checkTimeouts, []edit{
+		{"VisibilityTimeout: 60", "VisibilityTimeout: 59", "VisibilityTimeout 59 is less than 6 x 10"},
+		{"Timeout: 10 #", "Timeout: 11 #", "VisibilityTimeout 60 is less than 6 x 11"},
+		{"      CodeUri: functions/create/\n      Timeout: 10", "      CodeUri: functions/create/\n      Timeout: 30", "CreateFunction"},
+	}},
+	{"the dead-letter queue keeps a message longer than the queue", checkRetention, []edit{
+		{"MessageRetentionPeriod: 345600", "MessageRetentionPeriod: 1209600", "keeps messages"},
+	}},
+	{"every function that fails or falls behind has an alarm, and every alarm notifies", checkAlarms, []edit{
+		{"MetricName: Throttles", "MetricName: Duration", "no alarm on Throttles of CreateFunction"},
+		{"MetricName: IteratorAge\n      Dimensions: [{ Name: FunctionName, Value: !Ref TallyFunction }]", "MetricName: IteratorAge\n      Dimensions: [{ Name: FunctionName, Value: !Ref RelayFunction }]", "no alarm on IteratorAge of TallyFunction"},
+		{"      AlarmActions: !If [Notified, [!Ref AlarmTopicArn], !Ref AWS::NoValue]\n", "", "RelayBehind: AlarmActions"},
+		{"      TreatMissingData: notBreaching\n", "      TreatMissingData: notBreaching\n      ActionsEnabled: false\n", "RelayBehind: ActionsEnabled"},
+		{"TreatMissingData: notBreaching", "TreatMissingData: breaching", "RelayBehind: TreatMissingData"},
+	}},
+}
+
+func checkFolders(s *stack) {
+	mains, err := filepath.Glob("functions/*/main.go")
+	if err != nil || len(mains) == 0 {
+		s.t.Fatalf("there are no functions: %v", err)
+	}
+	deployed := map[string]bool{}
+	for _, f := range s.functions() {
+		deployed[f.folder] = true
+		if !slices.Contains(mains, filepath.Join(f.folder, "main.go")) {
+			s.fault("%s: %s is not a folder of a function", f.ID, f.folder)
+		}
+	}
+	for _, main := range mains {
+		if folder := filepath.Dir(main); !deployed[folder] {
+			s.fault("%s is not deployed", folder)
+		}
+	}
+}
+
+// checkTimeouts knows that API Gateway waits for 30 s, and clients often for less; and that the
+// visibility timeout has to be six times the function's:
+// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html.
+func checkTimeouts(s *stack) {
+	queue, err := s.template.Resource("OrdersQueue")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	visibility, _ := property(queue, "VisibilityTimeout").(int)
+	for _, f := range s.functions() {
+		timeout, _ := property(f.Resource, "Timeout").(int)
+		switch {
+		case timeout <= 0:
+			s.fault("%s has no timeout", f.ID)
+		case f.event("SQS") != nil && visibility < 6*timeout:
+			s.fault("VisibilityTimeout %d is less than 6 x %d of %s", visibility, timeout, f.ID)
+		case f.event("HttpApi") != nil && timeout > 10:
+			s.fault("%s may take %d s", f.ID, timeout)
+		}
+	}
+}
+
+// checkRetention relies on how SQS counts: from the first sending, also in the dead-letter queue.
+func checkRetention(s *stack) {
+	kept := map[string]int{}
+	for _, q := range s.resources("AWS::SQS::Queue") {
+		kept[q.ID], _ = property(q, "MessageRetentionPeriod").(int)
+	}
+	if queue, dead := kept["OrdersQueue"], kept["DeadLetterQueue"]; queue == 0 || queue >= dead {
+		s.fault("OrdersQueue keeps messages for %d s, DeadLetterQueue for %d s", queue, dead)
+	}
+}
+
+func checkAlarms(s *stack) {
+	covered := map[string]bool{}
+	for _, a := range s.resources("AWS::CloudWatch::Alarm") {
+		covered[fmt.Sprint(property(a, "MetricName"), property(a, "Dimensions"))] = true
+		s.contains(a.ID, a.Properties, map[string]any{
+			"AlarmActions": "[${AlarmTopicArn}]", "OKActions": "[${AlarmTopicArn}]", "ActionsEnabled": nil, "TreatMissingData": "notBreaching",
+		})
+	}
+	for _, f := range s.functions() {
+		metrics := []string{"Errors", "Throttles"}
+		if f.event("DynamoDB") != nil {
+			metrics = append(metrics, "IteratorAge")
+		}
+		for _, metric := range metrics {
+			if !covered[metric+"[map[Name:FunctionName Value:${"+f.ID+"}]]"] {
+				s.fault("no alarm on %s of %s", metric, f.ID)
+			}
+		}
+	}
+}
