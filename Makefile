@@ -112,14 +112,16 @@ chaos: emulators ## Play random histories with faults on both homes for FOR (10m
 mutate: emulators ## Take out each guard and see the test fail that it is there for; needs Java 17 and Maven
 	go run ./test/mutation $(ARGS)
 
+# Not by go run, which would leave Locust and the service behind when it is terminated.
+LOAD = .tools/locust/bin/python -B -m pytest -q -p no:cacheprovider test/load && go build -o bin/load ./test/load && exec bin/load
+
 .PHONY: load
-load: build .tools/locust/bin/locust ## Put USERS (1000) Locust users on the service for DURATION (5m); HOST=URL names another
-	.tools/locust/bin/python -B -m pytest -q -p no:cacheprovider test/load
-	.tools/locust/bin/python -B test/load/run.py
+load: .tools/locust/bin/locust ## Put USERS (1000) Locust users on the service for DURATION (5m); HOST=URL names another
+	$(LOAD)
 
 .PHONY: load-ui
-load-ui: build .tools/locust/bin/locust ## The same, started from Locust's own page on port 8089
-	.tools/locust/bin/python -B test/load/run.py ui
+load-ui: .tools/locust/bin/locust ## The same, started from Locust's own page on port 8089
+	$(LOAD) ui
 
 .PHONY: soak
 soak: ## Run the service at half of its saturation, or RATE creates a second, for DURATION (30m): is it flat?

@@ -31,8 +31,8 @@ type Audit struct {
 	LongestLife time.Duration
 }
 
-// auditReaders is how many orders are read at a time.
-const auditReaders = 32
+// AuditReaders is how many orders an Audit reads at a time.
+const AuditReaders = 32
 
 // Run reads every order. The error holds the violations, or says why there is no result.
 func (a *Audit) Run(ctx context.Context) error {
@@ -46,7 +46,7 @@ func (a *Audit) Run(ctx context.Context) error {
 	}
 	a.violations = a.Ledger.SeeList(ids)
 	g, readCtx := errgroup.WithContext(ctx)
-	g.SetLimit(auditReaders)
+	g.SetLimit(AuditReaders)
 	for _, id := range ids {
 		g.Go(func() error { return a.read(readCtx, id) })
 	}
