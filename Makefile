@@ -125,7 +125,7 @@ load-ui: .tools/locust/bin/locust ## The same, started from Locust's own page on
 
 .PHONY: soak
 soak: ## Run the service at half of its saturation, or RATE creates a second, for DURATION (30m): is it flat?
-	go run ./test/bench -soak $(or $(DURATION),30m) $(if $(RATE),-rate $(RATE))
+	go run ./test/crash -soak $(or $(DURATION),30m) $(if $(RATE),-rate $(RATE))
 
 .PHONY: clients-test
 clients-test: build .tools/openapi-python-client/bin/openapi-python-client .tools/openapi-generator/openapi-generator-cli-7.14.0.jar ## Generate clients in Go, Python, TypeScript and Java, and use them; needs Java 17, Maven, Node 20 and Python 3.11

@@ -60,3 +60,11 @@ var short = sizes{
 
 // smallFile is how many orders the file has that the large one is compared to.
 const smallFile = 1_000
+
+// rateAt is the nth rate of a climb.
+func (s sizes) rateAt(n int) int {
+	if n < len(s.firstRates) {
+		return s.firstRates[n]
+	}
+	return (n - len(s.firstRates) + 1) * s.rateStep
+}

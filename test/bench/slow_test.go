@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// hasty is the address of a server with large answers and little patience.
+// hasty is the address of a server with large responses and short timeouts.
 func hasty(t *testing.T) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

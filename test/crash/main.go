@@ -10,6 +10,11 @@
 // check` reads the file of the dead service. After the last round the service may finish
 // its orders, and every single order is read.
 //
+// With -soak it kills nothing: one service takes creates at an even rate for so long, and
+// its memory, its latency and its file must stay flat:
+//
+//	go run ./test/crash -soak 30m
+//
 // The invariants are those of docs/design.md. The first one that does not hold
 // ends the program with exit code 1; the database file and the log stay for
 // inspection. The seed, which is printed, sets the moments and the mix of requests,
@@ -52,17 +57,27 @@ func main() {
 	shortest := flag.Duration("min", 20*time.Millisecond, "the least time that a service lives under load")
 	longest := flag.Duration("max", 400*time.Millisecond, "the most time that a service lives under load")
 	pause := flag.Duration("pause", 12*time.Millisecond, "up to which a client rests between two requests")
+	soakFor := flag.Duration("soak", 0, "load one service for this long instead, and see whether it stays flat")
+	rate := flag.Int("rate", 0, "creates a second of -soak (default half of the saturation, which is measured first)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 
-	fmt.Printf("crash: %d rounds, seed %d\n", *rounds, *seed)
 	began := time.Now()
-	book := ledger.New(processingTime)
-	t := &trial{
-		ledger: book, requests: &requests{ledger: book, connections: *connections}, seed: *seed, connections: *connections,
-		shortest: *shortest, longest: max(*shortest, *longest), pause: *pause,
+	var err error
+	if *soakFor != 0 {
+		var plan soakPlan
+		if plan, err = newSoakPlan(*soakFor, *rate); err == nil {
+			err = runSoak(ctx, plan)
+		}
+	} else {
+		fmt.Printf("crash: %d rounds, seed %d\n", *rounds, *seed)
+		book := ledger.New(processingTime)
+		t := &trial{
+			ledger: book, requests: &requests{ledger: book, connections: *connections}, seed: *seed, connections: *connections,
+			shortest: *shortest, longest: max(*shortest, *longest), pause: *pause,
+		}
+		err = t.run(ctx, *rounds)
 	}
-	err := t.run(ctx, *rounds)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "crash:", err)
@@ -121,12 +136,15 @@ func (t *trial) rounds(ctx context.Context, rounds int) error {
 	return t.finish(ctx)
 }
 
-// command is `orders serve` on the one database file and any free port.
-func (t *trial) command(ctx context.Context) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, t.program, "serve", "--addr", "127.0.0.1:0", "--db", t.db,
-		"--processing-time", processingTime.String())
-	cmd.Stderr = t.log
+// serve is `orders serve` on a database file and any free port.
+func serve(ctx context.Context, program, db string, processingTime time.Duration, log *os.File) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, "serve", "--addr", "127.0.0.1:0", "--db", db, "--processing-time", processingTime.String())
+	cmd.Stderr = log
 	return cmd
+}
+
+func (t *trial) command(ctx context.Context) *exec.Cmd {
+	return serve(ctx, t.program, t.db, processingTime, t.log)
 }
 
 // start returns when the service listens.

@@ -4,6 +4,7 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -146,4 +148,21 @@ func (p *Process) Close() error {
 	_ = p.cmd.Process.Kill() // fails if the process has ended
 	<-p.exited
 	return nil
+}
+
+// Memory is a line of Linux's /proc/PID/status in megabytes (10^6 bytes): VmRSS is the resident memory
+// now, VmHWM the most that there has been.
+func Memory(pid int, name string) (float64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range bytes.Lines(status) {
+		fields := bytes.Fields(line)
+		if len(fields) == 3 && string(fields[0]) == name+":" {
+			kibibytes, err := strconv.ParseFloat(string(fields[1]), 64)
+			return kibibytes * 1024 / 1e6, err
+		}
+	}
+	return 0, fmt.Errorf("/proc/%d/status has no %s", pid, name)
 }

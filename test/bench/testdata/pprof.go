@@ -2,13 +2,26 @@ package main
 
 import (
 	"log"
-	"net/http"
-	_ "net/http/pprof" // serves /debug/pprof/ on the default mux
 	"os"
+	"os/signal"
+	"runtime/pprof"
+	"syscall"
 )
 
-// The build for -profile lays this file over cmd/orders, so that the service
-// itself has no way to be profiled from outside.
+// The build for -profile adds this file to cmd/orders: it writes a CPU profile from the start of the
+// service until SIGTERM.
 func init() {
-	go func() { log.Print(http.ListenAndServe(os.Getenv("BENCH_PPROF_ADDR"), nil)) }()
+	file, err := os.Create(os.Getenv("BENCH_PROFILE"))
+	if err == nil {
+		err = pprof.StartCPUProfile(file)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	go func() {
+		<-terminated
+		pprof.StopCPUProfile()
+	}()
 }

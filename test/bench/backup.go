@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"orders/test/bench/generator"
 )
 
 // backupRate is creates a second beside the backups.
@@ -17,7 +19,7 @@ const backupRate = 10_000
 
 func (b *bench) measureBackup(ctx context.Context) (section, error) {
 	sec := section{
-		How: fmt.Sprintf(`Open loop, %s creates/s over %s connections for %s on a fresh file, processing time %s: without
+		how: fmt.Sprintf(`Open loop, %s creates/s over %s connections for %s on a fresh file, processing time %s: without
 backups, and then with "orders backup" every %s, which always writes to the same file; %d times in turn, of whose ratios the
 median counts. A backup that takes longer is followed by the next at once. Each checks its copy before it takes the place of
 the last one, and must hold every order that was acknowledged before it began.`,
@@ -35,13 +37,15 @@ the last one, and must hold every order that was acknowledged before it began.`,
 			return sec, err
 		}
 		last = run
-		without = append(without, milliseconds(alone.percentile(99)))
-		with = append(with, milliseconds(beside.percentile(99)))
-		ratios = append(ratios, milliseconds(beside.percentile(99))/milliseconds(alone.percentile(99)))
-		b.say("  p99 %.1f ms, longest %.1f ms; beside %s p99 %.1f ms, longest %.1f ms", milliseconds(alone.percentile(99)),
-			milliseconds(alone.max()), run, milliseconds(beside.percentile(99)), milliseconds(beside.max()))
+		without = append(without, alone.Milliseconds(99))
+		with = append(with, beside.Milliseconds(99))
+		ratios = append(ratios, beside.Milliseconds(99)/alone.Milliseconds(99))
+		b.record("without", alone.Milliseconds(99), "p99-ms")
+		b.record("beside", beside.Milliseconds(99), "p99-ms")
+		b.say("  p99 %.1f ms, longest %.1f ms; beside %s p99 %.1f ms, longest %.1f ms",
+			alone.Milliseconds(99), alone.Milliseconds(100), run, beside.Milliseconds(99), beside.Milliseconds(100))
 	}
-	sec.Rows = []row{ratioRow(
+	sec.rows = []row{ratioRow(
 		fmt.Sprintf("p99 of creates at %s/s beside backups every %s ÷ without them", grouped(backupRate), b.backupEvery),
 		atMost(1.5, ""), median(ratios), "%.1f ms; %.1f ms; ratios %.2f; %s", median(with), median(without), ratios, last,
 	)}
@@ -49,14 +53,14 @@ the last one, and must hold every order that was acknowledged before it began.`,
 }
 
 // besideBackups puts the load on a fresh service, with backups unless every is 0.
-func (b *bench) besideBackups(ctx context.Context, every time.Duration) (*histogram, *backupRun, error) {
+func (b *bench) besideBackups(ctx context.Context, every time.Duration) (*generator.Latencies, *backupRun, error) {
 	file := b.newFile()
 	s, err := b.startOrders(ctx, file, processingTime)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer s.kill()
-	latencies, run := new(histogram), &backupRun{program: b.ordersProgram, file: file, every: every}
+	defer s.Close()
+	run := &backupRun{program: b.ordersProgram, file: file, every: every}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 1)
@@ -68,16 +72,16 @@ func (b *bench) besideBackups(ctx context.Context, every time.Duration) (*histog
 		}
 		failed <- err
 	}()
-	l := load{
-		requests: newCreates(false), rate: backupRate, warmUp: b.warmUp, duration: b.backupLoad,
-		observe: func(_, latency time.Duration) { run.acknowledged.Add(1); latencies.add(latency) },
+	l := generator.Load{
+		Requests: generator.NewCreates(false), Rate: backupRate, WarmUp: b.warmUp, Duration: b.backupLoad,
+		Observe: func(_, _ time.Duration) { run.acknowledged.Add(1) },
 	}
-	_, err = l.run(ctx, s.addr)
+	res, err := l.Run(ctx, s.addr)
 	close(loadOver)
 	if failure := <-failed; failure != nil {
 		err = failure
 	}
-	return latencies, run, errors.Join(err, s.stop())
+	return res.Latencies, run, errors.Join(err, s.stop())
 }
 
 // A backupRun is backups of one file, one after the other.

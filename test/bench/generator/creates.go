@@ -1,14 +1,13 @@
-package main
+package generator
 
 import (
 	"fmt"
 	"strconv"
 )
 
-// creates makes the requests of a load. Bodies differ a little from one to the
-// next; as they are made beforehand, that costs the client nothing.
-type creates struct {
-	// keyed gives each request an Idempotency-Key of its own, unique in a load.
+// Creates makes the requests of a load. Bodies differ a little from one to the next. They are made in
+// advance, so they cost the client nothing.
+type Creates struct {
 	keyed  bool
 	bodies []string // each behind its Content-Length
 }
@@ -21,10 +20,11 @@ const (
 	keyBase   = 100_000_000_000
 )
 
-func newCreates(keyed bool) *creates {
-	c := &creates{keyed: keyed, bodies: make([]string, variants)}
+// NewCreates returns creates, each with an Idempotency-Key of its own if they are keyed.
+func NewCreates(keyed bool) *Creates {
+	c := &Creates{keyed: keyed, bodies: make([]string, variants)}
 	for i := range c.bodies {
-		// The client's own order_id makes the raw echo's answers hold one, too.
+		// The client's own order_id makes the raw echo's responses hold one, too.
 		body := fmt.Sprintf(`{"user_id": %d, "order_id": "userTest%d", "item_ids": [%d, %d], "total_amount": %d.%02d}`,
 			100+i, i, 500+i, 900-i/2, 1+3*i, i%100)
 		c.bodies[i] = fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body)
@@ -32,8 +32,8 @@ func newCreates(keyed bool) *creates {
 	return c
 }
 
-// append adds the nth request of a load to b.
-func (c *creates) append(b []byte, n int64) []byte {
+// Append adds the nth request of a load to b.
+func (c *Creates) Append(b []byte, n int64) []byte {
 	b = append(b, createHead...)
 	if c.keyed {
 		b = append(b, keyPrefix...)

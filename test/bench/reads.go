@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"orders/test/bench/generator"
+	"orders/test/service"
 )
 
 // maxGrowth is how much longer a read may take on the large file.
@@ -19,7 +22,7 @@ const (
 
 func (b *bench) measureReads(ctx context.Context) (section, error) {
 	sec := section{
-		How: fmt.Sprintf(`Two servers side by side, on files of %s and of %s finished orders. Of each kind, %s requests
+		how: fmt.Sprintf(`Two servers side by side, on files of %s and of %s finished orders. Of each kind, %s requests
 go to each of them in turn, one after the other, on one keep-alive connection each; the ratio is between
 the medians. Status asks for %d orders spread over the newer 60 %% of the file. The first page has %s ids,
 the deep one has %d and begins behind those 60 %%.`,
@@ -40,7 +43,7 @@ the deep one has %d and begins behind those 60 %%.`,
 		if err != nil {
 			return sec, err
 		}
-		defer s.kill()
+		defer s.Close()
 		if sides[i], err = newReadSide(ctx, s); err != nil {
 			return sec, err
 		}
@@ -51,10 +54,10 @@ the deep one has %d and begins behind those 60 %%.`,
 		if err != nil {
 			return sec, err
 		}
-		sec.Rows = append(sec.Rows, r)
+		sec.rows = append(sec.rows, r)
 	}
 	mem.watch(sides[1].server)
-	sec.Rows = append(sec.Rows, mem.row(fmt.Sprintf("with %s orders", grouped(b.largeFile)), 100))
+	sec.rows = append(sec.rows, b.memoryRow(&mem, fmt.Sprintf("with %s orders", grouped(b.largeFile)), 100))
 	for _, s := range sides {
 		if err := s.server.stop(); err != nil {
 			return sec, err
@@ -69,44 +72,44 @@ var readKinds = [...]string{"metrics", "status", "first page of ids", "deep page
 // A readSide is one of the two servers, and what is asked of it.
 type readSide struct {
 	server *server
-	conn   *conn
+	conn   *generator.Conn
 	// requests of each kind, sent in turn.
 	requests [len(readKinds)][][]byte
 }
 
 func newReadSide(ctx context.Context, s *server) (side readSide, err error) {
 	side.server = s
-	if side.conn, err = dial(ctx, s.addr); err != nil {
+	if side.conn, err = generator.Dial(ctx, s.addr); err != nil {
 		return side, err
 	}
-	m, err := s.metrics(ctx)
+	m, err := s.client().Metrics(ctx)
 	if err != nil {
 		return side, err
 	}
-	ids, deep, err := s.walk(ctx, m.Total*6/10)
+	ids, deep, err := s.walk(ctx, m.TotalOrders*6/10)
 	if err != nil {
 		return side, err
 	}
 	var statuses [][]byte
 	for i := range statusIDs {
-		statuses = append(statuses, get("/api/orders/"+ids[i*len(ids)/statusIDs]+"/status/"))
+		statuses = append(statuses, generator.Get("/api/orders/"+ids[i*len(ids)/statusIDs]+"/status/"))
 	}
 	side.requests = [...][][]byte{
-		{get("/api/metrics/")},
+		{generator.Get("/api/metrics/")},
 		statuses,
-		{get("/api/orders/ids/")},
-		{get(deep)},
+		{generator.Get("/api/orders/ids/")},
+		{generator.Get(deep)},
 	}
 	return side, nil
 }
 
 // walk reads pages until it has n ids or more. It returns them and the path of
 // a page of deepLimit ids that follows.
-func (s *server) walk(ctx context.Context, n int64) (ids []string, next string, err error) {
-	next = fmt.Sprintf("/api/orders/ids/?limit=%d", deepLimit)
-	for int64(len(ids)) < n && err == nil {
+func (s *server) walk(ctx context.Context, n int) (ids []string, next string, err error) {
+	next = service.FirstPage(deepLimit)
+	for len(ids) < n && err == nil {
 		var page []string
-		page, next, err = s.page(ctx, next)
+		page, next, err = s.client().Page(ctx, next)
 		ids = append(ids, page...)
 	}
 	return ids, next, err
@@ -114,26 +117,26 @@ func (s *server) walk(ctx context.Context, n int64) (ids []string, next string, 
 
 // compareReads measures one kind of read on both sides.
 func (b *bench) compareReads(sides *[2]readSide, kind int, name string) (row, error) {
-	var samples [2][]time.Duration
+	samples := [2]*generator.Latencies{generator.NewLatencies(), generator.NewLatencies()}
 	for i := range b.reads {
 		for k := range sides {
 			j := (i + k) % len(sides) // neither is always the first
 			side := &sides[j]
 			requests := side.requests[kind]
 			began := time.Now()
-			a, err := side.conn.do(requests[i%len(requests)])
-			samples[j] = append(samples[j], time.Since(began))
+			response, err := side.conn.Do(requests[i%len(requests)])
+			samples[j].Record(time.Since(began))
 			if err == nil {
-				err = checkOK(a)
+				err = generator.CheckOK(response)
 			}
 			if err != nil {
 				return row{}, fmt.Errorf("%s: %w", name, err)
 			}
 		}
 	}
-	before, after := newLatencies(samples[0]).percentile(50), newLatencies(samples[1]).percentile(50)
-	r := ratioRow(fmt.Sprintf("%s at %s orders ÷ at %s", name, grouped(b.largeFile), grouped(smallFile)),
-		atMost(maxGrowth, ""), float64(after)/float64(before), "p50 %.3f ms; %.3f ms", milliseconds(after), milliseconds(before))
-	b.say("  %s: %s", r.Name, r.Measured)
-	return r, nil
+	before, after := samples[0].Milliseconds(50), samples[1].Milliseconds(50)
+	b.record(name+"/small", before, "p50-ms")
+	b.record(name+"/large", after, "p50-ms")
+	return ratioRow(fmt.Sprintf("%s at %s orders ÷ at %s", name, grouped(b.largeFile), grouped(smallFile)),
+		atMost(maxGrowth, ""), after/before, "p50 %.3f ms; %.3f ms", after, before), nil
 }

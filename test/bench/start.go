@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"orders/test/bench/generator"
 )
 
 // longProcessing keeps orders unfinished for as long as a measurement takes.
@@ -11,9 +13,9 @@ const longProcessing = 15 * time.Minute
 
 func (b *bench) measureStart(ctx context.Context) (section, error) {
 	sec := section{
-		How: fmt.Sprintf(`From the exec of the server to its first 200 on GET /healthz, asked every %s; the median of %d
+		how: fmt.Sprintf(`From the exec of the server to its first 200 on GET /healthz, asked every %s; the median of %d
 starts. For the last row %s orders are created over HTTP, processing time %s, and the server is killed
-with SIGKILL, as it is again after each start. Memory is taken at the first answer.`,
+with SIGKILL, as it is again after each start. Memory is taken at the first response.`,
 			pollInterval, b.starts, grouped(b.unfinished), longProcessing),
 	}
 	large, err := b.largePath(ctx)
@@ -33,16 +35,16 @@ with SIGKILL, as it is again after each start. Memory is taken at the first answ
 		},
 		{
 			fmt.Sprintf("after SIGKILL with %s unfinished orders", grouped(b.unfinished)), 1500 * time.Millisecond,
-			func() string { return killed }, func(s *server) error { s.kill(); return nil },
+			func() string { return killed }, (*server).Kill,
 		},
 	} {
 		r, err := b.startRow(ctx, c, &mem)
 		if err != nil {
 			return sec, err
 		}
-		sec.Rows = append(sec.Rows, r)
+		sec.rows = append(sec.rows, r)
 	}
-	sec.Rows = append(sec.Rows, mem.row("while starting", 200))
+	sec.rows = append(sec.rows, b.memoryRow(&mem, "while starting", 200))
 	return sec, nil
 }
 
@@ -63,16 +65,15 @@ func (b *bench) startRow(ctx context.Context, c startCase, mem *memory) (row, er
 		}
 		mem.watch(s)
 		times = append(times, milliseconds(s.startedIn))
+		b.record(c.name, milliseconds(s.startedIn), "ms")
 		if err := c.end(s); err != nil {
 			return row{}, err
 		}
 	}
-	r := row{
-		Name: "start to first answer " + c.name, Goal: atMost(milliseconds(c.limit), "ms"),
-		Value: median(times), Measured: fmt.Sprintf("%.0f ms", median(times)),
-	}
-	b.say("  %s: %s", r.Name, r.Measured)
-	return r, nil
+	return row{
+		name: "start to first response " + c.name, goal: atMost(milliseconds(c.limit), "ms"),
+		value: median(times), measured: fmt.Sprintf("%.0f ms", median(times)),
+	}, nil
 }
 
 // killedFile returns the path of a file that a killed server has left with
@@ -84,14 +85,14 @@ func (b *bench) killedFile(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer s.kill()
-	l := load{requests: newCreates(false), duration: longProcessing / 2, limit: b.unfinished}
-	if _, err := l.run(ctx, s.addr); err != nil {
+	defer s.Close()
+	l := generator.Load{Requests: generator.NewCreates(false), Duration: longProcessing / 2, Limit: b.unfinished}
+	if _, err := l.Run(ctx, s.addr); err != nil {
 		return "", err
 	}
-	m, err := s.metrics(ctx)
-	if err == nil && m.unfinished() != b.unfinished {
-		err = fmt.Errorf("%d orders are unfinished, not %d", m.unfinished(), b.unfinished)
+	m, err := s.client().Metrics(ctx)
+	if err == nil && int64(m.Unfinished()) != b.unfinished {
+		err = fmt.Errorf("%d orders are unfinished, not %d", m.Unfinished(), b.unfinished)
 	}
 	return file, err
 }

@@ -10,8 +10,100 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
+	"strings"
 	"time"
 )
+
+const (
+	// functionStarts is how often each function is started.
+	functionStarts = 200
+	// functionSize is in megabytes (10^6 bytes): what is larger takes longer to load.
+	functionSize = 9
+)
+
+func (b *bench) measureFunctions(ctx context.Context) (section, error) {
+	sec := section{
+		how: fmt.Sprintf(`Lambda functions built as they are deployed. Sizes are of the programs for arm64, not compressed. A start is
+from the exec to the first request for an event from a Runtime API on this machine, for %s; opening a connection
+to AWS, which goes to the same place, is in it. Each function takes turns with one that does nothing
+(test/bench/empty); the medians of %d starts each.`, runtime.GOARCH, functionStarts),
+	}
+	sizes, err := b.sizeRow(ctx)
+	if err != nil {
+		return sec, err
+	}
+	sec.rows = append(sec.rows, sizes)
+	starts, err := b.functionStartRow(ctx)
+	if err != nil {
+		return sec, err
+	}
+	sec.rows = append(sec.rows, starts)
+	return sec, nil
+}
+
+func (b *bench) sizeRow(ctx context.Context) (row, error) {
+	folder, err := buildFunctions(ctx, b.dir, "arm64")
+	if err != nil {
+		return row{}, err
+	}
+	r := row{name: "size of the largest Lambda function", goal: atMost(functionSize, "MB")}
+	var each []string
+	for _, name := range functionNames {
+		info, err := os.Stat(filepath.Join(folder, name))
+		if err != nil {
+			return row{}, err
+		}
+		megabytes := float64(info.Size()) / 1e6
+		r.value = max(r.value, megabytes)
+		each = append(each, fmt.Sprintf("%s %.1f", name, megabytes))
+	}
+	b.record("size", r.value, "MB")
+	r.measured = strings.Join(each, ", ") + " MB"
+	return r, nil
+}
+
+func (b *bench) functionStartRow(ctx context.Context) (row, error) {
+	folder, err := buildFunctions(ctx, b.dir, runtime.GOARCH)
+	if err != nil {
+		return row{}, err
+	}
+	var ratios []float64
+	var each []string
+	for _, name := range functionNames {
+		own, empty, err := startInTurn(ctx, folder, name)
+		if err != nil {
+			return row{}, err
+		}
+		ratios = append(ratios, own/empty)
+		b.record("start/"+name, own, "ms")
+		b.record("start/empty", empty, "ms")
+		each = append(each, fmt.Sprintf("%s %.1f ms (%.1f)", name, own, empty))
+	}
+	return ratioRow("start of the slowest Lambda function ÷ an empty one", atMost(1.8, ""), slices.Max(ratios), "%s", strings.Join(each, ", ")), nil
+}
+
+// startInTurn returns the median milliseconds that a function and the empty one
+// take to start.
+func startInTurn(ctx context.Context, folder, name string) (own, empty float64, err error) {
+	api, err := startRuntimeAPI(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, api.stop()) }()
+	took := map[string][]float64{}
+	for range functionStarts {
+		for _, program := range []string{"empty", name} {
+			d, err := api.startFunction(ctx, filepath.Join(folder, program))
+			if err != nil {
+				return 0, 0, err
+			}
+			took[program] = append(took[program], milliseconds(d))
+		}
+	}
+	return median(took[name]), median(took["empty"]), nil
+}
 
 // functionNames are the Lambda functions, by their folders.
 var functionNames = []string{"create", "status", "ids", "metrics", "relay", "tally", "processor"}
@@ -42,9 +134,8 @@ func buildFunctions(ctx context.Context, dir, architecture string) (folder strin
 	return folder, nil
 }
 
-// A runtimeAPI is what Lambda's is to a function that starts: it notes when the
-// function asks for its first event, and has none. To all else, such as the
-// connections that are opened in advance, it answers at once.
+// A runtimeAPI stands for Lambda's: it notes when a function asks for its first event, and has none.
+// Its response to all else, such as the connections that are opened in advance, is empty.
 type runtimeAPI struct {
 	addr  string
 	asked chan time.Time
