@@ -113,7 +113,9 @@ mutate: emulators ## Take out each guard and see the test fail that it is there 
 	go run ./test/mutation $(ARGS)
 
 # Not by go run, which would leave Locust and the service behind when it is terminated.
-LOAD = .tools/locust/bin/python -B -m pytest -q -p no:cacheprovider test/load && go build -o bin/load ./test/load && exec bin/load
+LOAD = .tools/locust/bin/python -B -m pytest -q -p no:cacheprovider test/load && go build -o bin/load ./test/load && exec bin/load \
+	$(if $(USERS),-users '$(USERS)') $(if $(SPAWN),-spawn '$(SPAWN)') $(if $(DURATION),-duration '$(DURATION)') $(if $(HOST),-host '$(HOST)') \
+	$(if $(PROCESSING_TIME),-processing-time '$(PROCESSING_TIME)') $(if $(LAG),-lag '$(LAG)')
 
 .PHONY: load
 load: .tools/locust/bin/locust ## Put USERS (1000) Locust users on the service for DURATION (5m); HOST=URL names another
@@ -121,7 +123,7 @@ load: .tools/locust/bin/locust ## Put USERS (1000) Locust users on the service f
 
 .PHONY: load-ui
 load-ui: .tools/locust/bin/locust ## The same, started from Locust's own page on port 8089
-	$(LOAD) ui
+	$(LOAD) -ui
 
 .PHONY: soak
 soak: ## Run the service at half of its saturation, or RATE creates a second, for DURATION (30m): is it flat?

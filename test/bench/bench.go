@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"debug/buildinfo"
-	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"io"
@@ -34,9 +33,8 @@ type bench struct {
 
 	ordersProgram, echoProgram string // paths
 
-	group   string // the one that is being measured
-	started int    // services so far
-	raw     []string
+	group string // the one that is being measured
+	raw   []string
 }
 
 // newBench builds the programs. The directory is on the disk of the project: a temporary one may be
@@ -64,15 +62,7 @@ func newBench(ctx context.Context, opts options, out io.Writer) (*bench, error) 
 
 // build compiles both servers, which must come from the same Go.
 func (b *bench) build(ctx context.Context) (err error) {
-	var flags []string
-	if b.profile != "" {
-		overlay, err := b.profiler()
-		if err != nil {
-			return err
-		}
-		flags = []string{"-overlay", overlay}
-	}
-	if b.ordersProgram, err = service.Build(ctx, b.dir, "./cmd/orders", flags...); err != nil {
+	if b.ordersProgram, err = service.Build(ctx, b.dir, "./cmd/orders"); err != nil {
 		return err
 	}
 	if b.echoProgram, err = service.Build(ctx, b.dir, "./test/bench/echo"); err != nil {
@@ -83,26 +73,6 @@ func (b *bench) build(ctx context.Context) (err error) {
 		err = fmt.Errorf("the service was built with %s, and this program with %s", info.GoVersion, runtime.Version())
 	}
 	return err
-}
-
-// profiler writes the file that adds testdata/pprof.go to the service, and returns its path.
-func (b *bench) profiler() (string, error) {
-	files := map[string]string{}
-	for from, to := range map[string]string{"cmd/orders/bench_pprof.go": "test/bench/testdata/pprof.go"} {
-		target, err := filepath.Abs(from)
-		if err != nil {
-			return "", err
-		}
-		if files[target], err = filepath.Abs(to); err != nil {
-			return "", err
-		}
-	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": files})
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(b.dir, "overlay.json")
-	return path, os.WriteFile(path, overlay, 0o600)
 }
 
 func (b *bench) close() error { return os.RemoveAll(b.dir) }
@@ -131,18 +101,9 @@ type server struct {
 	startedIn time.Duration
 }
 
-const (
-	startTimeout = time.Minute
-	pollInterval = 500 * time.Microsecond
-)
-
 // startOrders starts the service as it is released, with its default settings but for the processing
 // time and what env sets.
 func (b *bench) startOrders(ctx context.Context, file string, processing time.Duration, env ...string) (*server, error) {
-	if b.profile != "" {
-		b.started++
-		env = append(env, "BENCH_PROFILE="+filepath.Join(b.profile, fmt.Sprintf("%s-%d.pprof", b.group, b.started)))
-	}
 	s, err := start(ctx, env, generator.Get("/healthz"), generator.CheckOK,
 		b.ordersProgram, "serve", "-addr", "127.0.0.1:0", "-db", file, "-processing-time", processing.String())
 	if err == nil {
@@ -169,7 +130,7 @@ func start(ctx context.Context, env []string, probe []byte, good func(generator.
 		return nil, fmt.Errorf("%w\n%s", err, stderr.Bytes())
 	}
 	s := &server{Process: p, addr: strings.TrimPrefix(p.URL, "http://")}
-	if err := s.awaitResponse(ctx, probe, good); err != nil {
+	if err := s.probe(ctx, probe, good); err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("start %s: %w\n%s", program, err, stderr.Bytes())
 	}
@@ -177,25 +138,7 @@ func start(ctx context.Context, env []string, probe []byte, good func(generator.
 	return s, nil
 }
 
-// awaitResponse tries again and again, as often as leaves the starting program the processors.
-func (s *server) awaitResponse(ctx context.Context, probe []byte, good func(generator.Response) error) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for {
-		err := s.probe(ctx, probe, good)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-s.Exited():
-			return errors.New("exited at once")
-		case <-ctx.Done():
-			return fmt.Errorf("no good response: %w", err)
-		case <-time.After(pollInterval):
-		}
-	}
-}
-
+// probe sends one request.
 func (s *server) probe(ctx context.Context, request []byte, good func(generator.Response) error) error {
 	c, err := generator.Dial(ctx, s.addr)
 	if err != nil {
@@ -227,36 +170,25 @@ func loadAndStop(ctx context.Context, s *server, l generator.Load, mem *memory) 
 	defer s.Close()
 	res, err := l.Run(ctx, s.addr)
 	if s.service {
-		mem.watch(s)
+		err = errors.Join(err, mem.watch(s))
 	}
 	return res, errors.Join(err, s.stop())
 }
 
-// A memory is the highest resident memory that any of several servers has had.
-type memory struct {
-	megabytes float64
-	err       error // why it is not known
-}
+// A memory is the highest resident memory, in megabytes, that any of several servers has had.
+type memory float64
 
 // watch takes a server into account, with its peak up to now.
-func (m *memory) watch(s *server) {
+func (m *memory) watch(s *server) error {
 	megabytes, err := service.Memory(s.PID(), "VmHWM")
-	m.megabytes = max(m.megabytes, megabytes)
-	if err != nil {
-		m.err = err
-	}
+	*m = max(*m, memory(megabytes))
+	return err
 }
 
 // memoryRow is the line of the report about it.
-func (b *bench) memoryRow(m *memory, when string, limit float64) row {
-	r := row{name: "peak resident memory " + when, measured: fmt.Sprintf("%.0f MB", m.megabytes)}
-	if m.err != nil {
-		r.measured = "not measured: it takes Linux's /proc"
-		return r
-	}
-	b.record("memory", m.megabytes, "peak-MB")
-	r.goal, r.value = atMost(limit, "MB"), m.megabytes
-	return r
+func (b *bench) memoryRow(m memory, when string, limit float64) row {
+	b.record("memory", float64(m), "peak-MB")
+	return row{name: "peak resident memory " + when, goal: atMost(limit, "MB"), value: float64(m), measured: fmt.Sprintf("%.0f MB", m)}
 }
 
 // median is the middle value, the mean of the two in the middle when their number is even.

@@ -54,7 +54,7 @@ func (b *bench) measureCreates(ctx context.Context) (section, error) {
 		how: fmt.Sprintf(`Closed loop, %s keep-alive connections, each with one request under way; the contenders take
 turns in %d rounds of %s each after a warm-up of %s, always on a fresh file. Each round gives a ratio;
 the median counts. Every order is started at once; the processing time is %s, and %s where
-orders are completed, too. The json echo reads the body with encoding/json/v2 and writes an answer
+orders are completed, too. The json echo reads the body with encoding/json/v2 and writes a response
 of the service's shape; the raw echo writes the body back. On one processor are the service and its echo
 (GOMAXPROCS=1), not the clients.`,
 			grouped(connections), b.rounds, b.creating, b.warmUp, processingTime, quickProcessing),
@@ -63,7 +63,7 @@ of the service's shape; the raw echo writes the body back. On one processor are 
 			measured.row(name+"raw echo", goal{}, "orders", "raw echo"),
 			measured.row(name+"json echo, orders being completed, too", goal{}, "orders completed", "json echo"),
 			measured.row(name+"json echo, each on one processor", atLeast(0.50), "orders on one", "json echo on one"),
-			b.memoryRow(&mem, "under creates", 100),
+			b.memoryRow(mem, "under creates", 100),
 		},
 	}, nil
 }
@@ -80,7 +80,7 @@ func (b *bench) measureKeyed(ctx context.Context) (section, error) {
 or as many as fit into %s, in %d rounds.`, grouped(b.keys), b.keyed, b.rounds),
 		rows: []row{
 			measured.row("durable creates/s, each with its own Idempotency-Key ÷ json echo", atLeast(0.40), "orders", "json echo"),
-			b.memoryRow(&mem, "under creates with keys", 100),
+			b.memoryRow(mem, "under creates with keys", 100),
 		},
 	}, nil
 }

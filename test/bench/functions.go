@@ -154,7 +154,7 @@ func startRuntimeAPI(ctx context.Context) (*runtimeAPI, error) {
 		<-r.Context().Done()
 	})
 	mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) {})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: startTimeout}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	api.stop = server.Close
 	go func() { _ = server.Serve(listener) }() // until it is closed
 	return api, nil

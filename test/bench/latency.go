@@ -51,7 +51,7 @@ ratio is between the p99s.`,
 				orders.Milliseconds(50), orders.Milliseconds(99), echo.Milliseconds(50), echo.Milliseconds(99)),
 		})
 	}
-	sec.rows = append(sec.rows, b.memoryRow(&mem, "in open loops", 100))
+	sec.rows = append(sec.rows, b.memoryRow(mem, "in open loops", 100))
 	return sec, nil
 }
 

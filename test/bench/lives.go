@@ -49,8 +49,7 @@ does not count as Completed the processing time and %s after the last response.`
 		return sec, fmt.Errorf("%d creates were acknowledged, and there are %d orders", res.Latencies.Count(), m.TotalOrders)
 	}
 	var mem memory
-	mem.watch(s)
-	if err := s.stop(); err != nil {
+	if err := errors.Join(mem.watch(s), s.stop()); err != nil {
 		return sec, err
 	}
 	lags, err := readLags(ctx, file, b.livesProcessing)
@@ -61,7 +60,7 @@ does not count as Completed the processing time and %s after the last response.`
 			name: "orders unfinished when all are due", goal: atMost(0, "orders"), value: float64(m.Unfinished()),
 			measured: grouped(m.Unfinished()) + " of " + grouped(m.TotalOrders),
 		},
-		b.memoryRow(&mem, "over whole lives", 100),
+		b.memoryRow(mem, "over whole lives", 100),
 	}
 	return sec, err
 }

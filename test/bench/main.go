@@ -28,9 +28,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The signal would come for the connections that slow clients lose, too.
-	signal.Ignore(syscall.SIGPIPE)
-	err := run(ctx, os.Args[1:], endingWriter{os.Stdout, stop})
+	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
 	if errors.Is(err, flag.ErrHelp) {
 		return
@@ -41,27 +39,11 @@ func main() {
 	}
 }
 
-// An endingWriter calls end when a write fails: when the reader of the output has gone, the servers
-// must end, too.
-type endingWriter struct {
-	io.Writer
-	end func()
-}
-
-func (w endingWriter) Write(p []byte) (int, error) {
-	n, err := w.Writer.Write(p)
-	if err != nil {
-		w.end()
-	}
-	return n, err
-}
-
 // options are the command line.
 type options struct {
 	short   bool
 	only    string // the name of one group, "" for all
 	results string // directory, "" to write nothing
-	profile string // directory, "" for no profile
 }
 
 func parseOptions(args []string, w io.Writer) (o options, err error) {
@@ -70,7 +52,6 @@ func parseOptions(args []string, w io.Writer) (o options, err error) {
 	flags.BoolVar(&o.short, "short", false, "measure in a minute or two, and write no results unless -out is given")
 	flags.StringVar(&o.only, "only", "", "measure one group, and write no results unless -out is given: "+strings.Join(groupNames(), ", "))
 	flags.StringVar(&o.results, "out", "", "`directory` for the results (default test/bench)")
-	flags.StringVar(&o.profile, "profile", "", "write a CPU profile of each service to this `directory`, and no results")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -79,8 +60,6 @@ func parseOptions(args []string, w io.Writer) (o options, err error) {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case o.only != "" && !slices.Contains(groupNames(), o.only):
 		return o, fmt.Errorf("-only must be one of %s, not %q", strings.Join(groupNames(), ", "), o.only)
-	case o.profile != "": // it costs time
-		o.results = ""
 	case o.results == "" && !o.short && o.only == "":
 		o.results = "test/bench"
 	}
@@ -91,11 +70,6 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	opts, err := parseOptions(args, out)
 	if err != nil {
 		return err
-	}
-	for _, dir := range []string{opts.profile, opts.results} {
-		if err := os.MkdirAll(dir, 0o755); dir != "" && err != nil {
-			return err
-		}
 	}
 	b, err := newBench(ctx, opts, out)
 	if err != nil {
@@ -156,8 +130,10 @@ func (b *bench) measure(ctx context.Context) (rep report, err error) {
 			return nil, fmt.Errorf("interrupted during %s: %w", g.name, ctx.Err())
 		}
 		if err != nil {
-			b.say("  failed: %v", err)
 			s.rows = append(s.rows, row{name: g.name, failed: err.Error()})
+		}
+		for _, r := range s.rows {
+			b.say("  %s: %s%s", r.name, r.measured, r.failed)
 		}
 		s.group = g.name
 		rep = append(rep, s)

@@ -56,8 +56,10 @@ the deep one has %d and begins behind those 60 %%.`,
 		}
 		sec.rows = append(sec.rows, r)
 	}
-	mem.watch(sides[1].server)
-	sec.rows = append(sec.rows, b.memoryRow(&mem, fmt.Sprintf("with %s orders", grouped(b.largeFile)), 100))
+	if err := mem.watch(sides[1].server); err != nil {
+		return sec, err
+	}
+	sec.rows = append(sec.rows, b.memoryRow(mem, fmt.Sprintf("with %s orders", grouped(b.largeFile)), 100))
 	for _, s := range sides {
 		if err := s.server.stop(); err != nil {
 			return sec, err

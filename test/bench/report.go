@@ -163,6 +163,7 @@ func cell(s string) string {
 func (rep report) save(dir, form string, raw []string) error {
 	head := fmt.Sprintf("goos: %s\ngoarch: %s\ncpu: %s\npkg: orders/test/bench\n", runtime.GOOS, runtime.GOARCH, processor())
 	return errors.Join(
+		os.MkdirAll(dir, 0o755),
 		os.WriteFile(filepath.Join(dir, "results.md"), []byte(rep.markdown(form)), 0o644),
 		os.WriteFile(filepath.Join(dir, "results.txt"), []byte(head+strings.Join(raw, "\n")+"\n"), 0o644),
 	)

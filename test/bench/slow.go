@@ -55,12 +55,14 @@ limits opens another, so that there are as many all the time. The ratio is betwe
 		b.say("  round %d of %d: p99 %.1f ms, beside slow clients %.1f ms", round+1, b.rounds, without[round], with[round])
 	}
 	var mem memory
-	mem.watch(s)
+	if err := mem.watch(s); err != nil {
+		return sec, err
+	}
 	sec.rows = []row{
 		ratioRow(fmt.Sprintf("p99 of creates at %s/s beside %s slow clients ÷ without them", grouped(slowRate), grouped(slowClients)),
 			atMost(1.5, ""), median(ratios), "%.1f ms; %.1f ms; ratios %.2f; %s connections cut off meanwhile",
 			median(with), median(without), ratios, grouped(cutOff)),
-		b.memoryRow(&mem, "beside slow clients", maxSlowMemory),
+		b.memoryRow(mem, "beside slow clients", maxSlowMemory),
 	}
 	return sec, s.stop()
 }

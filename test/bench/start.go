@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,10 +14,10 @@ const longProcessing = 15 * time.Minute
 
 func (b *bench) measureStart(ctx context.Context) (section, error) {
 	sec := section{
-		how: fmt.Sprintf(`From the exec of the server to its first 200 on GET /healthz, asked every %s; the median of %d
-starts. For the last row %s orders are created over HTTP, processing time %s, and the server is killed
+		how: fmt.Sprintf(`From the exec of the server to its first 200 on GET /healthz, sent as soon as it has printed its address; the
+median of %d starts. For the last row %s orders are created over HTTP, processing time %s, and the server is killed
 with SIGKILL, as it is again after each start. Memory is taken at the first response.`,
-			pollInterval, b.starts, grouped(b.unfinished), longProcessing),
+			b.starts, grouped(b.unfinished), longProcessing),
 	}
 	large, err := b.largePath(ctx)
 	if err != nil {
@@ -44,7 +45,7 @@ with SIGKILL, as it is again after each start. Memory is taken at the first resp
 		}
 		sec.rows = append(sec.rows, r)
 	}
-	sec.rows = append(sec.rows, b.memoryRow(&mem, "while starting", 200))
+	sec.rows = append(sec.rows, b.memoryRow(mem, "while starting", 200))
 	return sec, nil
 }
 
@@ -63,7 +64,9 @@ func (b *bench) startRow(ctx context.Context, c startCase, mem *memory) (row, er
 		if err != nil {
 			return row{}, err
 		}
-		mem.watch(s)
+		if err := mem.watch(s); err != nil {
+			return row{}, errors.Join(err, s.Close())
+		}
 		times = append(times, milliseconds(s.startedIn))
 		b.record(c.name, milliseconds(s.startedIn), "ms")
 		if err := c.end(s); err != nil {

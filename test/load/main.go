@@ -1,9 +1,8 @@
 // Command load puts Locust users on the service and audits the store afterwards:
 //
-//	go run ./test/load      so many users for so long, as the variables below say
-//	go run ./test/load ui   the same, started and stopped on Locust's own page
+//	go run ./test/load -users 200 -spawn 50 -duration 30s
 //
-// It starts a service of its own on a fresh file, or takes the one at HOST. The users are written in
+// It starts a service of its own on a fresh file, or takes the one at -host. The users are written in
 // Python, beside this file; they check each response and note each order in a ledger. Ctrl-C ends them
 // early. Then the program waits until every order is Completed, and compares the whole store with the
 // ledger. It exits with 1 when a response was wrong or a promise does not hold.
@@ -12,6 +11,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,56 +34,28 @@ const (
 	finishTimeout = 30 * time.Second
 )
 
-// settings come from the environment, as `make load USERS=200` passes them.
+// settings are the command line.
 type settings struct {
-	users, spawn             int // spawn is users a second
-	duration, processingTime time.Duration
-	lag                      time.Duration // of list and metrics, on AWS
-	host                     string        // "" for a service of our own
-	ui                       bool
-}
-
-func newSettings(getenv func(string) string) (s settings, err error) {
-	value := func(name, otherwise string) string {
-		if v := getenv(name); v != "" {
-			return v
-		}
-		return otherwise
-	}
-	for _, number := range []struct {
-		to              *int
-		name, otherwise string
-	}{{&s.users, "USERS", "1000"}, {&s.spawn, "SPAWN", "100"}} {
-		text := value(number.name, number.otherwise)
-		n, convErr := strconv.Atoi(text)
-		if convErr != nil || n <= 0 {
-			err = errors.Join(err, fmt.Errorf("%s must be a number, such as %s, not %q", number.name, number.otherwise, text))
-		}
-		*number.to = n
-	}
-	for _, span := range []struct {
-		to              *time.Duration
-		name, otherwise string
-	}{{&s.duration, "DURATION", "5m"}, {&s.processingTime, "PROCESSING_TIME", "50s"}, {&s.lag, "LAG", "0s"}} {
-		text := value(span.name, span.otherwise)
-		d, parseErr := time.ParseDuration(text)
-		if parseErr != nil || d < 0 {
-			err = errors.Join(err, fmt.Errorf("%s must be a time, such as %s, not %q", span.name, span.otherwise, text))
-		}
-		*span.to = d
-	}
-	s.host = strings.TrimRight(getenv("HOST"), "/")
-	return s, err
+	users, spawn                  int // spawn is users a second
+	duration, processingTime, lag time.Duration
+	host                          string
+	ui                            bool
 }
 
 func main() {
+	var s settings
+	flag.IntVar(&s.users, "users", 1000, "how many there are")
+	flag.IntVar(&s.spawn, "spawn", 100, "how many come a second")
+	flag.DurationVar(&s.duration, "duration", 5*time.Minute, "of the load")
+	flag.DurationVar(&s.processingTime, "processing-time", 50*time.Second, "of the service")
+	flag.DurationVar(&s.lag, "lag", 0, "how far list and metrics may be behind, on AWS")
+	flag.StringVar(&s.host, "host", "", "`URL` of a service that runs (default one of our own)")
+	flag.BoolVar(&s.ui, "ui", false, "let Locust's own page set users, spawn and duration")
+	flag.Parse()
+	s.host = strings.TrimRight(s.host, "/")
 	// Ctrl-C ends Locust alone, so it must not end this context.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	s, err := newSettings(os.Getenv)
-	s.ui = len(os.Args) == 2 && os.Args[1] == "ui"
-	if err == nil {
-		err = run(ctx, s)
-	}
+	err := run(ctx, s)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
@@ -128,7 +100,7 @@ func requireOpenFiles(users uint64) error {
 	}
 	needed := users + 200
 	if limit.Max < needed {
-		return fmt.Errorf("%d users need %d open files, and the limit is %d: raise it, or set USERS to fewer", users, needed, limit.Max)
+		return fmt.Errorf("%d users need %d open files, and the limit is %d: raise it, or take fewer users", users, needed, limit.Max)
 	}
 	limit.Cur = max(limit.Cur, needed)
 	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)

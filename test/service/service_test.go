@@ -85,9 +85,9 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case "serve":
-		_, _ = os.Stdout.WriteString("it listens on http://127.0.0.1:1 (for ever)\n")
 		terminated, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
+		_, _ = os.Stdout.WriteString("it listens on http://127.0.0.1:1 (for ever)\n")
 		<-terminated.Done()
 	case "fail":
 		_, _ = os.Stdout.WriteString("no address\n")
