@@ -37,7 +37,7 @@ func open(t *testing.T) *deployment {
 // send sends a request; headers are names and values.
 func (d *deployment) send(method, path, body string, headers ...string) *service.Response {
 	d.Helper()
-	r, err := d.Client.Send(d.Context(), method, path, []byte(body), headers...)
+	r, err := d.Send(d.Context(), method, path, []byte(body), headers...)
 	if err != nil {
 		d.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func (d *deployment) send(method, path, body string, headers ...string) *service
 // response of the store is lost, the SDK tries again and finds the order there.
 func (d *deployment) create(body, key string) service.Created {
 	d.Helper()
-	created, err := d.Client.Create(d.Context(), []byte(body), key)
+	created, err := d.Create(d.Context(), []byte(body), key)
 	if err != nil {
 		d.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func (d *deployment) create(body, key string) service.Created {
 
 func (d *deployment) order(id string) service.Order {
 	d.Helper()
-	o, err := d.Client.Order(d.Context(), id)
+	o, err := d.Order(d.Context(), id)
 	if err != nil {
 		d.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func (d *deployment) order(id string) service.Order {
 
 func (d *deployment) metrics() service.Metrics {
 	d.Helper()
-	m, err := d.Client.Metrics(d.Context())
+	m, err := d.Metrics(d.Context())
 	if err != nil {
 		d.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func (d *deployment) metrics() service.Metrics {
 // ids are all ids, page by page.
 func (d *deployment) ids(limit int) []string {
 	d.Helper()
-	ids, err := d.Client.IDs(d.Context(), limit)
+	ids, err := d.IDs(d.Context(), limit)
 	if err != nil {
 		d.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func (d *deployment) await(id string) service.Order {
 	statuses := []string{"Pending", "Processing", "Completed"}
 	reached := 0
 	d.eventually(func() error {
-		status, err := d.Client.Status(d.Context(), id)
+		status, err := d.Status(d.Context(), id)
 		if err != nil {
 			d.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"orders/test/bench/generator"
@@ -93,7 +94,7 @@ func (b *bench) compare(ctx context.Context, l generator.Load, contenders []cont
 	all := rates{}
 	var mem memory
 	for round := range b.rounds {
-		progress := fmt.Sprintf("  round %d of %d, creates/s:", round+1, b.rounds)
+		var progress []string
 		for _, c := range contenders {
 			s, err := c.start(ctx)
 			if err != nil {
@@ -105,9 +106,9 @@ func (b *bench) compare(ctx context.Context, l generator.Load, contenders []cont
 			}
 			all[c.name] = append(all[c.name], res.PerSecond())
 			b.record(c.name, res.PerSecond(), "creates/s")
-			progress += fmt.Sprintf(" %s %s;", c.name, grouped(res.PerSecond()))
+			progress = append(progress, c.name+" "+grouped(res.PerSecond()))
 		}
-		b.say("%s", progress)
+		b.say("  round %d of %d, creates/s: %s", round+1, b.rounds, strings.Join(progress, ", "))
 	}
 	return all, mem, nil
 }

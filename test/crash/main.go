@@ -62,9 +62,10 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 
-	began := time.Now()
+	began, name := time.Now(), "crash"
 	var err error
 	if *soakFor != 0 {
+		name = "soak"
 		var plan soakPlan
 		if plan, err = newSoakPlan(*soakFor, *rate); err == nil {
 			err = runSoak(ctx, plan)
@@ -80,10 +81,10 @@ func main() {
 	}
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "crash:", err)
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
 	}
-	fmt.Printf("crash: all promises kept, in %s\n", time.Since(began).Round(time.Second))
+	fmt.Printf("%s: all promises kept, in %s\n", name, time.Since(began).Round(time.Second))
 }
 
 // A trial is one run of the program.

@@ -134,7 +134,7 @@ func (s *soak) run(ctx context.Context) error {
 	if s.metrics, err = c.Metrics(ctx); err != nil {
 		return err
 	}
-	return errors.Join(s.judge(os.Stdout), p.Stop(), service.Check(ctx, s.program, s.db))
+	return errors.Join(s.judge(os.Stdout), c.Close(), p.Stop(), service.Check(ctx, s.program, s.db))
 }
 
 // load puts the load on the service, and reads and watches it meanwhile.

@@ -60,8 +60,8 @@ func (l *Ledger) Acknowledge(e *Entry, before Sighting, c service.Created) (firs
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case c.Status != e.Draft.Status:
-		return false, Broken(OneOrder, "%s is created with the status %s, not %s", c.OrderID, c.Status, e.Draft.Status)
+	case c.Status != e.Status:
+		return false, Broken(OneOrder, "%s is created with the status %s, not %s", c.OrderID, c.Status, e.Status)
 	case before.ID != "" && !c.Replayed:
 		return false, Broken(OneOrder, "%s was there, and the response to its retry is no replay", before.ID)
 	case e.Key == "" && c.Replayed:
@@ -136,7 +136,7 @@ func (l *Ledger) See(before Sighting, o *service.Order) error {
 		}
 	}
 	now := sightingOf(o)
-	if err := now.check(e.Draft.Status, l.processingTime); err != nil {
+	if err := now.check(e.Status, l.processingTime); err != nil {
 		return err
 	}
 	if err := now.follows(before); err != nil {

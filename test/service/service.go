@@ -88,7 +88,7 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	address := addressLine.FindStringSubmatch(line)
 	if address == nil {
 		_ = p.Close()
-		return nil, fmt.Errorf("start %s: it prints %q and not its address, and ends with: %v", cmd.Path, line, p.exitErr)
+		return nil, fmt.Errorf("start %s: it prints %q and not its address, and ends with: %v", cmd.Path, line, cmd.ProcessState)
 	}
 	p.URL = address[1]
 	return p, nil

@@ -79,20 +79,25 @@ func TestThePagesAreJoined(t *testing.T) {
 
 const scriptVariable = "SERVICE_TEST_SCRIPT"
 
-// TestMain makes the test binary be a server when that variable is set.
+// TestMain makes the test binary be another program when that variable is set.
 func TestMain(m *testing.M) {
 	switch os.Getenv(scriptVariable) {
 	case "":
 		os.Exit(m.Run())
 	case "serve":
-		terminated, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		defer stop()
-		_, _ = os.Stdout.WriteString("it listens on http://127.0.0.1:1 (for ever)\n")
-		<-terminated.Done()
+		serve()
 	case "fail":
 		_, _ = os.Stdout.WriteString("no address\n")
 		os.Exit(1)
 	}
+}
+
+// serve prints an address and waits for SIGTERM.
+func serve() {
+	terminated, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	_, _ = os.Stdout.WriteString("it listens on http://127.0.0.1:1 (for ever)\n")
+	<-terminated.Done()
 }
 
 func script(t *testing.T, name string) *exec.Cmd {
