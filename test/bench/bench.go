@@ -95,8 +95,9 @@ func (b *bench) newFile() string {
 // A server is a process that is being measured.
 type server struct {
 	*service.Process
-	addr    string // host:port
-	service bool   // not the echo
+	client  *service.Client // for requests where time does not matter
+	addr    string          // host:port
+	service bool            // not the echo
 	// startedIn is the time from its exec to its first good response.
 	startedIn time.Duration
 }
@@ -129,7 +130,7 @@ func start(ctx context.Context, env []string, probe []byte, good func(generator.
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, stderr.Bytes())
 	}
-	s := &server{Process: p, addr: strings.TrimPrefix(p.URL, "http://")}
+	s := &server{Process: p, client: service.NewClient(p.URL, 1), addr: strings.TrimPrefix(p.URL, "http://")}
 	if err := s.probe(ctx, probe, good); err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("start %s: %w\n%s", program, err, stderr.Bytes())
@@ -158,21 +159,30 @@ func (s *server) stop() error {
 	if !s.service {
 		return s.Close()
 	}
-	return s.Stop()
+	return errors.Join(s.client.Close(), s.Stop())
 }
 
-// client is for requests where time does not matter.
-func (s *server) client() *service.Client { return service.NewClient(s.URL, 1) }
+// A contender is a server that is compared with others.
+type contender struct {
+	name  string
+	start func(context.Context) (*server, error)
+}
 
-// loadAndStop puts a load on a server, notes the memory that it took if it is the service, and stops
-// it.
-func loadAndStop(ctx context.Context, s *server, l generator.Load, mem *memory) (generator.Result, error) {
+// measure puts a load on a new server, and notes the memory that it took if it is the service.
+func (c contender) measure(ctx context.Context, l generator.Load, mem *memory) (generator.Result, error) {
+	s, err := c.start(ctx)
+	if err != nil {
+		return generator.Result{}, err
+	}
 	defer s.Close()
 	res, err := l.Run(ctx, s.addr)
 	if s.service {
 		err = errors.Join(err, mem.watch(s))
 	}
-	return res, errors.Join(err, s.stop())
+	if err = errors.Join(err, s.stop()); err != nil {
+		err = fmt.Errorf("%s at %d creates/s: %w", c.name, l.Rate, err)
+	}
+	return res, err
 }
 
 // A memory is the highest resident memory, in megabytes, that any of several servers has had.

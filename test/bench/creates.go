@@ -9,12 +9,6 @@ import (
 	"orders/test/bench/generator"
 )
 
-// A contender is a server that is compared with others.
-type contender struct {
-	name  string
-	start func(context.Context) (*server, error)
-}
-
 const (
 	processingTime = 5 * time.Second
 	// quickProcessing lets orders be completed while others are created, which
@@ -96,13 +90,9 @@ func (b *bench) compare(ctx context.Context, l generator.Load, contenders []cont
 	for round := range b.rounds {
 		var progress []string
 		for _, c := range contenders {
-			s, err := c.start(ctx)
+			res, err := c.measure(ctx, l, &mem)
 			if err != nil {
 				return nil, mem, err
-			}
-			res, err := loadAndStop(ctx, s, l, &mem)
-			if err != nil {
-				return nil, mem, fmt.Errorf("%s: %w", c.name, err)
 			}
 			all[c.name] = append(all[c.name], res.PerSecond())
 			b.record(c.name, res.PerSecond(), "creates/s")

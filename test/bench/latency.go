@@ -29,17 +29,13 @@ ratio is between the p99s.`,
 			grouped(connections), b.openLoop, b.warmUp, processingTime),
 	}
 	var mem memory
-	contenders := b.echoAndOrders()
 	for _, goal := range openGoals {
 		l := generator.Load{Requests: generator.NewCreates(false), Rate: goal.rate, WarmUp: b.warmUp, Duration: b.openLoop}
 		var results [2]generator.Result
-		for i, c := range contenders {
-			s, err := c.start(ctx)
-			if err != nil {
+		for i, c := range b.echoAndOrders() {
+			var err error
+			if results[i], err = c.measure(ctx, l, &mem); err != nil {
 				return sec, err
-			}
-			if results[i], err = loadAndStop(ctx, s, l, &mem); err != nil {
-				return sec, fmt.Errorf("%s at %d creates/s: %w", c.name, goal.rate, err)
 			}
 			b.record(fmt.Sprintf("rate=%d/%s", goal.rate, c.name), results[i].Latencies.Milliseconds(99), "p99-ms")
 		}
@@ -98,7 +94,7 @@ func (b *bench) climb(ctx context.Context, c contender) (kept int, end string, e
 		rate := b.rateAt(n)
 		res, err := b.tryRate(ctx, c, rate)
 		if err != nil {
-			return 0, "", fmt.Errorf("%s at %d creates/s: %w", c.name, rate, err)
+			return 0, "", err
 		}
 		b.record(fmt.Sprintf("rate=%d/%s", rate, c.name), res.Latencies.Milliseconds(99), "p99-ms")
 		if !isKept(rate, res) {
@@ -111,13 +107,9 @@ func (b *bench) climb(ctx context.Context, c contender) (kept int, end string, e
 
 // tryRate measures a contender at one rate, again if it does not keep it at once.
 func (b *bench) tryRate(ctx context.Context, c contender, rate int) (res generator.Result, err error) {
+	l := generator.Load{Requests: generator.NewCreates(false), Rate: rate, WarmUp: b.warmUp, Duration: b.climbing}
 	for range tries {
-		s, err := c.start(ctx)
-		if err != nil {
-			return res, err
-		}
-		l := generator.Load{Requests: generator.NewCreates(false), Rate: rate, WarmUp: b.warmUp, Duration: b.climbing}
-		if res, err = loadAndStop(ctx, s, l, new(memory)); err != nil {
+		if res, err = c.measure(ctx, l, new(memory)); err != nil {
 			return res, err
 		}
 		b.say("  %s at %s/s: %s/s, p99 %.1f ms", c.name, grouped(rate), grouped(res.Achieved()), res.Latencies.Milliseconds(99))

@@ -41,7 +41,7 @@ does not count as Completed the processing time and %s after the last response.`
 	case <-ctx.Done():
 		return sec, ctx.Err()
 	}
-	m, err := s.client().Metrics(ctx)
+	m, err := s.client.Metrics(ctx)
 	if err != nil {
 		return sec, err
 	}

@@ -84,7 +84,7 @@ func newReadSide(ctx context.Context, s *server) (side readSide, err error) {
 	if side.conn, err = generator.Dial(ctx, s.addr); err != nil {
 		return side, err
 	}
-	m, err := s.client().Metrics(ctx)
+	m, err := s.client.Metrics(ctx)
 	if err != nil {
 		return side, err
 	}
@@ -111,7 +111,7 @@ func (s *server) walk(ctx context.Context, n int) (ids []string, next string, er
 	next = service.FirstPage(deepLimit)
 	for len(ids) < n && err == nil {
 		var page []string
-		page, next, err = s.client().Page(ctx, next)
+		page, next, err = s.client.Page(ctx, next)
 		ids = append(ids, page...)
 	}
 	return ids, next, err

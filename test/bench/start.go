@@ -93,7 +93,7 @@ func (b *bench) killedFile(ctx context.Context) (string, error) {
 	if _, err := l.Run(ctx, s.addr); err != nil {
 		return "", err
 	}
-	m, err := s.client().Metrics(ctx)
+	m, err := s.client.Metrics(ctx)
 	if err == nil && int64(m.Unfinished()) != b.unfinished {
 		err = fmt.Errorf("%d orders are unfinished, not %d", m.Unfinished(), b.unfinished)
 	}
