@@ -1,6 +1,6 @@
 """The contract of the service, openapi.yaml, as checks.
 
-Each function takes a response, returns the part that a customer needs, and raises Wrong
+Each function takes a response, returns the part that a customer needs, and raises ContractViolation
 when the response breaks the contract.
 """
 
@@ -30,7 +30,7 @@ _FIELDS = {
 _MOMENTS = {PENDING: {1}, PROCESSING: {2}, COMPLETED: {3, 1}}  # 1: imported as Completed
 
 
-class Wrong(Exception):
+class ContractViolation(Exception):
     """A response breaks the contract. The text names no order, so that Locust counts equal errors as one."""
 
 
@@ -48,18 +48,18 @@ class Response(Protocol):
 
 def require(holds: bool, promise: str) -> None:
     if not holds:
-        raise Wrong(promise)
+        raise ContractViolation(promise)
 
 
 def _of_its_form(check: Callable[P, T]) -> Callable[P, T]:
-    """Make Wrong of the exceptions that a check raises on a response of another form."""
+    """Make ContractViolation of the exceptions that a check raises on a response of another form."""
 
     @functools.wraps(check)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return check(*args, **kwargs)
         except (LookupError, TypeError, ValueError, AttributeError) as err:
-            raise Wrong(f"the response has another form: {err!r}") from err
+            raise ContractViolation(f"the response has another form: {err!r}") from err
 
     return checked
 
@@ -67,7 +67,7 @@ def _of_its_form(check: Callable[P, T]) -> Callable[P, T]:
 def _document(response: Response, status: int) -> Any:
     """The JSON of a response that has the status."""
     if response.status_code == 0:
-        raise Wrong(f"no response: {getattr(response, 'error', None)!r}")
+        raise ContractViolation(f"no response: {getattr(response, 'error', None)!r}")
     require(response.status_code == status, f"status {response.status_code}, not {status}")
     return json.loads(response.content or b"")
 
@@ -125,7 +125,7 @@ def page(response: Response, limit: int) -> tuple[list[str], str | None]:
         return ids, None
     following = _NEXT.fullmatch(link)
     if following is None:
-        raise Wrong("Link names the next page")
+        raise ContractViolation("Link names the next page")
     return ids, "/api/orders/ids/" + following[1]
 
 

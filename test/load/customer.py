@@ -38,7 +38,7 @@ class Customer(User):
         with self.client.request(method, path, name=name, catch_response=True, **request) as response:
             try:
                 yield response
-            except contract.Wrong as wrong:
+            except contract.ContractViolation as wrong:
                 response.failure(str(wrong))
 
     def create(self, draft: Draft, path: str, name: str) -> None:

@@ -94,7 +94,7 @@ def test_a_right_response_passes(check: Callable[[], Any]) -> None:
 
 @pytest.mark.parametrize("check", WRONG)
 def test_a_wrong_response_is_found(check: Callable[[], Any]) -> None:
-    with pytest.raises(contract.Wrong):
+    with pytest.raises(contract.ContractViolation):
         check()
 
 
