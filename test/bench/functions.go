@@ -19,7 +19,7 @@ import (
 const (
 	// functionStarts is how often each function is started.
 	functionStarts = 200
-	// functionSize is in megabytes (10^6 bytes): what is larger takes longer to load.
+	// functionSize is in megabytes (10^6 bytes): a larger function takes longer to load.
 	functionSize = 9
 )
 

@@ -71,7 +71,7 @@ the deep one has %d and begins behind those 60 %%.`,
 // readKinds are the kinds of reads, as readSide.requests has them.
 var readKinds = [...]string{"metrics", "status", "first page of ids", "deep page of ids"}
 
-// A readSide is one of the two servers, and what is asked of it.
+// A readSide is one of the two servers, and its requests.
 type readSide struct {
 	server *server
 	conn   *generator.Conn

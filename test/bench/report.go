@@ -26,10 +26,10 @@ type section struct {
 type row struct {
 	name  string
 	goal  goal
-	value float64 // what the goal is about, in its unit
+	value float64 // in the unit of the goal
 	// measured is the absolute figures, for people.
 	measured string
-	// ratio is to what the name or measured says, 0 when there is none.
+	// ratio is to the base that name or measured tells, 0 when there is none.
 	ratio float64
 	// failed says why there is no value.
 	failed string

@@ -141,7 +141,7 @@ func TestARateIsKeptWhenItIsAchievedInTime(t *testing.T) {
 		{"fewer than were due", 979, 3 * time.Millisecond, false},
 		{"too late", 1000, 101 * time.Millisecond, false},
 	} {
-		r := generator.Result{Answered: time.Second, Latencies: generator.NewLatencies()}
+		r := generator.Result{Responded: time.Second, Latencies: generator.NewLatencies()}
 		for range tt.responses {
 			r.Latencies.Record(tt.latency)
 		}

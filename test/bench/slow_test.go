@@ -37,7 +37,7 @@ func TestEverySlowClientNoticesThatItIsCutOff(t *testing.T) {
 	}
 }
 
-// F26: what is measured beside slow clients means something only while they are there.
+// F26: a measurement beside slow clients means something only while they are connected.
 func TestSlowClientsThatAreCutOffComeAgain(t *testing.T) {
 	const clients = 30
 	crowd, err := startCrowd(t.Context(), hasty(t), clients)

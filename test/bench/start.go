@@ -49,7 +49,7 @@ with SIGKILL, as it is again after each start. Memory is taken at the first resp
 	return sec, nil
 }
 
-// A startCase is what a server is started on, and how it is ended.
+// A startCase is the file that a server is started on, and how the server ends.
 type startCase struct {
 	name  string
 	limit time.Duration

@@ -56,13 +56,13 @@ func (l *load) judge(err error) {
 		if l.process.Ending() {
 			return
 		}
-		err = ledger.Broken(ledger.AnswersWell, "no response from a service that is alive: %v", err)
+		err = ledger.Broken(ledger.NoServerErrors, "no response from a service that is alive: %v", err)
 	}
 	l.failed.Do(func() { l.err = err })
 }
 
-// act makes one request, or one walk through pages. Every second one looks at what the last crash
-// has left.
+// act makes one request, or one walk through pages. Every second one reads an order that was acknowledged before
+// the last crash.
 func (l *load) act(random *rand.Rand) error {
 	if random.IntN(2) == 0 {
 		if r, ok := l.requests.takeDue(); ok {

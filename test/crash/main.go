@@ -1,5 +1,5 @@
 // Command crash kills the order service at random moments, a thousand times on
-// the same database file, and holds it to what it promises:
+// the same database file, and checks that it keeps its promises:
 //
 //	go run ./test/crash -rounds 1000
 //
@@ -204,7 +204,7 @@ func (t *trial) check(ctx context.Context) error {
 	return err
 }
 
-// finish lets the service do what is left, and then reads everything.
+// finish lets the service complete the orders, and then reads everything.
 func (t *trial) finish(ctx context.Context) error {
 	p, err := t.start(ctx)
 	if err != nil {

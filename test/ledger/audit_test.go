@@ -118,7 +118,7 @@ func TestAnAuditFindsEveryBrokenPromise(t *testing.T) {
 		"a total of an order too many":   {AddsUp, func(s *fakeStore) { s.metrics.TotalOrders, s.metrics.StatusCounts["Completed"] = 4, 4 }},
 		"a total that is not the sum":    {AddsUp, func(s *fakeStore) { s.metrics.TotalOrders = 4 }},
 		"an average that is not theirs":  {AddsUp, func(s *fakeStore) { s.metrics.AvgProcessTime = 0.3006 }},
-		"a status that is down":          {AnswersWell, func(s *fakeStore) { s.fail = 1 }},
+		"a status that is down":          {NoServerErrors, func(s *fakeStore) { s.fail = 1 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newFakeStore()

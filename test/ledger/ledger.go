@@ -1,4 +1,4 @@
-// Package ledger holds a service to what it has told its clients. A Ledger notes each create that a
+// Package ledger compares a service with its own responses. A Ledger notes each create that a
 // client sends, and each response: orders acknowledged, their keys, responses lost. It compares each
 // response with all before it, over crashes and restarts of the service, and returns a *Violation
 // when they contradict each other. After all is done, Audit compares the whole store with it.
@@ -25,7 +25,7 @@ type Ledger struct {
 	unnamed      map[string][]*Entry // by their content, the others
 }
 
-// An Entry is what is known of one order.
+// An Entry is the knowledge of one order.
 type Entry struct {
 	Draft
 	acknowledged bool

@@ -147,7 +147,7 @@ func TestLedgerFindsEveryBrokenPromise(t *testing.T) {
 		"metrics without a status":             {AddsUp, metrics(service.Metrics{TotalOrders: 1, StatusCounts: map[string]int{"Completed": 1}})},
 		"a list with an order twice":           {ListsAll, list("A", "A")},
 		"a list without an order":              {ListsAll, list("B")},
-		"a response with a status of an error": {AnswersWell, func(*Ledger, *Entry) error { return OfResponse(&service.ResponseError{Status: 503}) }},
+		"a response with a status of an error": {NoServerErrors, func(*Ledger, *Entry) error { return OfResponse(&service.ResponseError{Status: 503}) }},
 		"a response that an order is gone":     {Durable, func(*Ledger, *Entry) error { return OfResponse(&service.ResponseError{Status: 404}) }},
 	}
 	for name, test := range tests {

@@ -16,20 +16,20 @@ type Promise string
 
 // The promises.
 const (
-	Durable     Promise = "I1 an acknowledged order is readable ever after"
-	OneOrder    Promise = "I3 one order per idempotency key"
-	Completes   Promise = "I4 every accepted order becomes Completed"
-	OnceOnly    Promise = "I5 each transition takes effect once"
-	Forward     Promise = "I6 no reader sees a status go backwards"
-	TakesTime   Promise = "I7 completed_at - started_at >= the processing time"
-	InOrder     Promise = "I8 created <= started <= completed"
-	AddsUp      Promise = "I9 metrics equal the fold over all orders"
-	ListsAll    Promise = "I12 pages joined = all ids, none twice"
-	AnswersWell Promise = "I15 no 5xx for any input"
-	Consistent  Promise = "I17 a full recount equals the tallies"
-	Recovers    Promise = "kill -9 at any moment is survived"
-	InTime      Promise = "an order is Completed soon after its processing time"
-	NoStrangers Promise = "every order was asked for, once"
+	Durable        Promise = "I1 an acknowledged order is readable ever after"
+	OneOrder       Promise = "I3 one order per idempotency key"
+	Completes      Promise = "I4 every accepted order becomes Completed"
+	OnceOnly       Promise = "I5 each transition takes effect once"
+	Forward        Promise = "I6 no reader sees a status go backwards"
+	TakesTime      Promise = "I7 completed_at - started_at >= the processing time"
+	InOrder        Promise = "I8 created <= started <= completed"
+	AddsUp         Promise = "I9 metrics equal the fold over all orders"
+	ListsAll       Promise = "I12 pages joined = all ids, none twice"
+	NoServerErrors Promise = "I15 no 5xx for any input"
+	Consistent     Promise = "I17 a full recount equals the tallies"
+	Recovers       Promise = "kill -9 at any moment is survived"
+	InTime         Promise = "an order is Completed soon after its processing time"
+	NoStrangers    Promise = "every order was asked for, once"
 )
 
 // A Violation is a promise that does not hold.
@@ -54,7 +54,7 @@ func OfResponse(err error) error {
 	case http.StatusNotFound:
 		return Broken(Durable, "%v", err)
 	default:
-		return Broken(AnswersWell, "%v", err)
+		return Broken(NoServerErrors, "%v", err)
 	}
 }
 

@@ -31,9 +31,9 @@ type Load struct {
 
 // A Result is the result of a load in which every response was right.
 type Result struct {
-	// Elapsed is from the end of the warm-up until the last create was due, Answered until the last
+	// Elapsed is from the end of the warm-up until the last create was due, Responded until the last
 	// response came.
-	Elapsed, Answered time.Duration
+	Elapsed, Responded time.Duration
 	// Latencies count from when each create was due. In an open loop it is sent later than that when all
 	// connections are busy or the client is late.
 	Latencies *Latencies
@@ -43,7 +43,7 @@ type Result struct {
 func (r Result) PerSecond() float64 { return float64(r.Latencies.Count()) / r.Elapsed.Seconds() }
 
 // Achieved is responses a second: the rate of an open loop, unless the server did not keep it.
-func (r Result) Achieved() float64 { return float64(r.Latencies.Count()) / r.Answered.Seconds() }
+func (r Result) Achieved() float64 { return float64(r.Latencies.Count()) / r.Responded.Seconds() }
 
 // A loadRun is a load under way.
 type loadRun struct {
@@ -101,11 +101,11 @@ func (r *loadRun) due(n int64) (at time.Time, ok bool) {
 
 // A worker sends creates on one connection.
 type worker struct {
-	conn     *Conn
-	request  []byte
-	last     time.Time // when the last one was due
-	answered time.Time // when the last response came
-	err      error
+	conn      *Conn
+	request   []byte
+	last      time.Time // when the last one was due
+	responded time.Time // when the last response came
+	err       error
 }
 
 func (w *worker) work(r *loadRun) error {
@@ -130,8 +130,8 @@ func (w *worker) work(r *loadRun) error {
 		if due.Before(r.counted) {
 			continue
 		}
-		w.last, w.answered = due, time.Now()
-		latency := w.answered.Sub(due)
+		w.last, w.responded = due, time.Now()
+		latency := w.responded.Sub(due)
 		r.latencies.Record(latency)
 		if r.Observe != nil {
 			r.Observe(due.Sub(r.begin), latency)
@@ -141,13 +141,13 @@ func (w *worker) work(r *loadRun) error {
 
 func (r *loadRun) result(workers []worker) (Result, error) {
 	var failed []error
-	last, answered := r.counted, r.counted
+	last, responded := r.counted, r.counted
 	for _, w := range workers {
 		if w.last.After(last) {
 			last = w.last
 		}
-		if w.answered.After(answered) {
-			answered = w.answered
+		if w.responded.After(responded) {
+			responded = w.responded
 		}
 		if w.err != nil {
 			failed = append(failed, w.err)
@@ -156,8 +156,8 @@ func (r *loadRun) result(workers []worker) (Result, error) {
 	if len(failed) > 0 {
 		return Result{}, fmt.Errorf("%d of %d connections failed, one with: %w", len(failed), len(workers), failed[0])
 	}
-	if answered.Equal(r.counted) {
+	if responded.Equal(r.counted) {
 		return Result{}, errors.New("the load was over before its warm-up")
 	}
-	return Result{Elapsed: last.Sub(r.counted), Answered: answered.Sub(r.counted), Latencies: r.latencies}, nil
+	return Result{Elapsed: last.Sub(r.counted), Responded: responded.Sub(r.counted), Latencies: r.latencies}, nil
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// serve returns the address of a server that answers creates with handle.
+// serve returns the address of a server that handles creates with handle.
 func serve(t *testing.T, handle http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(handle)
@@ -83,8 +83,8 @@ func TestAnObserverIsToldOfEachResponse(t *testing.T) {
 	if first.Load() != 1000 || second.Load() != 1000 || res.Latencies.Count() != 2000 {
 		t.Errorf("%d were due in the first half and %d in the second, want 1000 each", first.Load(), second.Load())
 	}
-	if res.Answered < duration*9/10 {
-		t.Errorf("the last response came after %s", res.Answered)
+	if res.Responded < duration*9/10 {
+		t.Errorf("the last response came after %s", res.Responded)
 	}
 }
 
