@@ -144,18 +144,22 @@ chaos: emulators ## Play random histories with faults on both deployments for FO
 mutate: emulators ## Break each protection in the code and see its test fail; needs Java 17 and Maven
 	go run ./test/mutation $(ARGS)
 
+# Not by go run, which would leave Locust and the service behind when it is terminated.
+LOAD = .tools/locust/bin/python -B -m pytest -q -p no:cacheprovider test/load && go build -o bin/load ./test/load && exec bin/load \
+	$(if $(USERS),-users '$(USERS)') $(if $(SPAWN),-spawn '$(SPAWN)') $(if $(DURATION),-duration '$(DURATION)') $(if $(HOST),-host '$(HOST)') \
+	$(if $(PROCESSING_TIME),-processing-time '$(PROCESSING_TIME)') $(if $(LAG),-lag '$(LAG)')
+
 .PHONY: load
-load: build .tools/locust/bin/locust ## Load the service with USERS (1000) Locust users for DURATION (5m); HOST=URL names another one
-	.tools/locust/bin/python -B -m pytest -q -p no:cacheprovider test/load
-	.tools/locust/bin/python -B test/load/run.py
+load: .tools/locust/bin/locust ## Load the service with USERS (1000) Locust users for DURATION (5m); HOST=URL names another one
+	$(LOAD)
 
 .PHONY: load-ui
-load-ui: build .tools/locust/bin/locust ## The same, from Locust's web page on port 8089
-	.tools/locust/bin/python -B test/load/run.py ui
+load-ui: .tools/locust/bin/locust ## The same, from Locust's web page on port 8089
+	$(LOAD) -ui
 
 .PHONY: soak
 soak: ## Run at half of the saturation, or RATE creates a second, for DURATION (30m); fail if memory or latency grow
-	go run ./test/bench -soak $(or $(DURATION),30m) $(if $(RATE),-rate $(RATE))
+	go run ./test/crash -soak $(or $(DURATION),30m) $(if $(RATE),-rate $(RATE))
 
 .PHONY: clients-test
 clients-test: build .tools/openapi-python-client/bin/openapi-python-client .tools/openapi-generator/openapi-generator-cli-7.14.0.jar ## Generate clients in Go, Python, TypeScript and Java, and use them; needs Java 17, Maven, Node 20 and Python 3.11

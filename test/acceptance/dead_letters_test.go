@@ -14,46 +14,46 @@ import (
 	domain "orders/shared/order"
 )
 
-func TestAMessageThatCanNeverSucceedIsBuriedAndCanBeRedriven(t *testing.T) { // I5, I13
-	h := open(t)
-	q := openQueues(h)
+func TestAMessageThatCanNeverSucceedIsDeadLetteredAndCanBeRedriven(t *testing.T) { // I5, I13
+	d := open(t)
+	q := openQueues(d)
 	key := unique("late")
 	id := domain.KeyedID("", key) // of an order that does not exist yet
 	unknown := string(domain.Message{OrderID: id, To: domain.Processing}.Body())
-	senseless := unique("no message")
+	nonsense := unique("no message")
 	q.send(unknown)
-	q.send(senseless)
-	h.eventually(func() error { return q.buried(senseless, unknown) })
+	q.send(nonsense)
+	d.eventually(func() error { return q.checkDeadLetters(nonsense, unknown) })
 
-	h.create(plain, "Idempotency-Key", key)
-	o := h.await(string(id))
+	d.create(plain, key)
+	o := d.await(string(id))
 	q.redrive()
-	h.eventually(func() error {
-		if err := q.buried(senseless); err != nil {
+	d.eventually(func() error {
+		if err := q.checkDeadLetters(nonsense); err != nil {
 			return err
 		}
-		return q.quiet()
+		return q.checkEmpty()
 	})
-	if again := h.order(string(id)); !again.StartedAt.Equal(*o.StartedAt) || !again.CompletedAt.Equal(*o.CompletedAt) {
+	if again := d.order(string(id)); !again.StartedAt.Equal(o.StartedAt) || !again.CompletedAt.Equal(o.CompletedAt) {
 		t.Errorf("a redriven message has changed the order %+v to %+v", o, again)
 	}
-	q.remove(senseless)
+	q.remove(nonsense)
 }
 
 // queues are the queue and its dead-letter queue.
 type queues struct {
-	*home
+	*deployment
 	client             *sqs.Client
 	url, deadLetterURL string
 }
 
-func openQueues(h *home) *queues {
-	h.Helper()
-	cfg, err := config.LoadDefaultConfig(h.Context())
+func openQueues(d *deployment) *queues {
+	d.Helper()
+	cfg, err := config.LoadDefaultConfig(d.Context())
 	if err != nil {
-		h.Fatal(err)
+		d.Fatal(err)
 	}
-	return &queues{h, sqs.NewFromConfig(cfg), os.Getenv("ORDERS_QUEUE_URL"), os.Getenv("DEAD_LETTER_QUEUE_URL")}
+	return &queues{d, sqs.NewFromConfig(cfg), os.Getenv("ORDERS_QUEUE_URL"), os.Getenv("DEAD_LETTER_QUEUE_URL")}
 }
 
 func (q *queues) send(body string) {
@@ -63,7 +63,7 @@ func (q *queues) send(body string) {
 	}
 }
 
-// deadLetters looks at what is in the dead-letter queue, and leaves it there.
+// deadLetters reads the dead-letter queue, and leaves the messages there.
 func (q *queues) deadLetters() []types.Message {
 	q.Helper()
 	received, err := q.client.ReceiveMessage(q.Context(), &sqs.ReceiveMessageInput{
@@ -83,8 +83,8 @@ func (q *queues) deadLetters() []types.Message {
 	return received.Messages
 }
 
-// buried is an error unless these bodies are in the dead-letter queue, and no others.
-func (q *queues) buried(want ...string) error {
+// checkDeadLetters returns an error unless these bodies are in the dead-letter queue, and no others.
+func (q *queues) checkDeadLetters(want ...string) error {
 	q.Helper()
 	var got []string
 	for _, m := range q.deadLetters() {
@@ -93,13 +93,13 @@ func (q *queues) buried(want ...string) error {
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		return fmt.Errorf("buried are %q, not %q", got, want)
+		return fmt.Errorf("the dead letters are %q, not %q", got, want)
 	}
 	return nil
 }
 
-// quiet is an error unless the queue is empty.
-func (q *queues) quiet() error {
+// checkEmpty returns an error unless the queue is empty.
+func (q *queues) checkEmpty() error {
 	q.Helper()
 	names := []types.QueueAttributeName{
 		types.QueueAttributeNameApproximateNumberOfMessages,

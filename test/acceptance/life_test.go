@@ -4,72 +4,74 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+
+	"orders/test/service"
 )
 
 const plain = `{"user_id": 645, "item_ids": [890, 563], "total_amount": 1650.78}`
 
-// The latest that a transition may take effect after its time has come: more than
-// a queue that delays by whole seconds needs, less than a retry after the
+// maxLag bounds the time from when a transition is due to when it takes effect: more
+// than a queue that delays by whole seconds needs, less than a retry after the
 // visibility timeout, which would mean that the first attempt failed.
-const delay = patience / 2
+const maxLag = eventuallyTimeout / 2
 
-func TestAnOrderIsWorkedThroughItsLife(t *testing.T) { // I4, I7, I8
-	h := open(t)
-	created := h.create(plain)
+func TestAnOrderIsProcessedThroughItsLifecycle(t *testing.T) { // I4, I7, I8
+	d := open(t)
+	created := d.create(plain, "")
 	if created.Status != "Pending" {
 		t.Errorf("the order begins as %s", created.Status)
 	}
-	o := h.await(created.OrderID)
-	h.checkTimes(o)
-	if o.OrderID != created.OrderID || o.UserID != "645" || !slices.Equal(o.ItemIDs, []string{"890", "563"}) || o.TotalAmount != "1650.78" || o.ClientReference != nil {
+	o := d.await(created.OrderID)
+	d.checkTimes(o)
+	if o.OrderID != created.OrderID || o.UserID != "645" || !slices.Equal(o.ItemIDs, []string{"890", "563"}) || o.TotalAmount != "1650.78" || o.ClientReference != "" {
 		t.Errorf("the order is %+v", o)
 	}
 }
 
-// checkTimes holds a completed order to the times it must have.
-func (h *home) checkTimes(o order) {
-	h.Helper()
-	if o.StartedAt == nil || o.CompletedAt == nil {
-		h.Fatalf("completed without having been started and completed: %+v", o)
+// checkTimes checks the times of a completed order.
+func (d *deployment) checkTimes(o service.Order) {
+	d.Helper()
+	if o.StartedAt.IsZero() || o.CompletedAt.IsZero() {
+		d.Fatalf("completed without having been started and completed: %+v", o)
 	}
-	if wait := o.StartedAt.Sub(o.CreatedAt); wait < 0 || wait > delay {
-		h.Errorf("started %s after it was created: %+v", wait, o)
+	if wait := o.StartedAt.Sub(o.CreatedAt); wait < 0 || wait > maxLag {
+		d.Errorf("started %s after it was created: %+v", wait, o)
 	}
-	if work := o.CompletedAt.Sub(*o.StartedAt); work < h.processingTime || work > h.processingTime+delay {
-		h.Errorf("completed %s after it was started: %+v", work, o)
+	if work := o.CompletedAt.Sub(o.StartedAt); work < d.processingTime || work > d.processingTime+maxLag {
+		d.Errorf("completed %s after it was started: %+v", work, o)
 	}
 }
 
-func TestAnOrderTakenOverAsProcessingIsCompleted(t *testing.T) {
-	h := open(t)
-	created := h.create(`{"user_id": 645, "order_id": "userTest23", "item_ids": [890, 563], "total_amount": 1650.78, "status": "Processing"}`)
+func TestAnOrderImportedAsProcessingIsCompleted(t *testing.T) {
+	d := open(t)
+	created := d.create(`{"user_id": 645, "order_id": "userTest23", "item_ids": [890, 563], "total_amount": 1650.78, "status": "Processing"}`, "")
 	if created.Status != "Processing" {
 		t.Errorf("the order begins as %s", created.Status)
 	}
-	o := h.await(created.OrderID)
-	h.checkTimes(o)
-	if !o.StartedAt.Equal(o.CreatedAt) || o.ClientReference == nil || *o.ClientReference != "userTest23" {
+	o := d.await(created.OrderID)
+	d.checkTimes(o)
+	if !o.StartedAt.Equal(o.CreatedAt) || o.ClientReference != "userTest23" {
 		t.Errorf("the order is %+v", o)
 	}
 }
 
-func TestAnOrderTakenOverAsCompletedIsNeverWorkedOn(t *testing.T) {
-	h := open(t)
-	created := h.create(`{"user_id": "anna", "item_ids": ["tea"], "total_amount": "9.90", "status": "Completed"}`)
-	if o := h.await(created.OrderID); o.StartedAt != nil || o.CompletedAt != nil {
+func TestAnOrderImportedAsCompletedIsNeverProcessed(t *testing.T) {
+	d := open(t)
+	created := d.create(`{"user_id": "anna", "item_ids": ["tea"], "total_amount": "9.90", "status": "Completed"}`, "")
+	if o := d.await(created.OrderID); !o.StartedAt.IsZero() || !o.CompletedAt.IsZero() {
 		t.Errorf("the order is %+v", o)
 	}
 }
 
 func TestARetryWithItsKeyFindsItsOrder(t *testing.T) { // I3
-	h := open(t)
-	key := []string{"Idempotency-Key", unique("cart")}
-	first := h.create(plain, key...)
-	h.await(first.OrderID)
-	again := h.ask(http.MethodPost, "/api/orders/create", `{"item_ids":["890","563"],"total_amount":"1650.780","user_id":"645"}`, key...)
-	if again.StatusCode != http.StatusCreated || again.Header.Get("Idempotency-Replayed") != "true" || decode[summary](h, again) != first {
-		t.Errorf("the retry is answered %s %v: %s", again.Status, again.Header, again.body)
+	d := open(t)
+	key := unique("cart")
+	first := d.create(plain, key)
+	d.await(first.OrderID)
+	again := d.create(`{"item_ids":["890","563"],"total_amount":"1650.780","user_id":"645"}`, key)
+	if !again.Replayed || again.OrderID != first.OrderID || again.Status != first.Status {
+		t.Errorf("the response to the retry is %+v, not %+v", again, first)
 	}
-	other := h.ask(http.MethodPost, "/api/orders/create/", `{"user_id": 645, "item_ids": [890], "total_amount": 1650.78}`, key...)
-	h.wantProblem(other, http.StatusUnprocessableEntity, "idempotency_key_reused")
+	other := d.send(http.MethodPost, "/api/orders/create/", `{"user_id": 645, "item_ids": [890], "total_amount": 1650.78}`, "Idempotency-Key", key)
+	d.wantProblem(other, http.StatusUnprocessableEntity, "idempotency_key_reused")
 }

@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"orders/test/service"
 )
 
-func TestMistakesAreTold(t *testing.T) {
-	h := open(t)
+func TestInvalidRequestsGetProblems(t *testing.T) {
+	d := open(t)
 	for name, tt := range map[string]struct {
 		method, path, body string
 		headers            []string
@@ -26,35 +28,35 @@ func TestMistakesAreTold(t *testing.T) {
 		"no cursor":        {http.MethodGet, "/api/orders/ids/?cursor=1", "", nil, 400, "invalid_cursor"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := open(t)
-			h.wantProblem(h.ask(tt.method, tt.path, tt.body, tt.headers...), tt.status, tt.code)
+			d := open(t)
+			d.wantProblem(d.send(tt.method, tt.path, tt.body, tt.headers...), tt.status, tt.code)
 		})
 	}
-	a := h.ask(http.MethodPost, "/api/orders/create/", `{"user_id": " anna", "item_ids": [], "total_amount": 9.999}`)
-	if p := h.wantProblem(a, http.StatusBadRequest, "invalid_characters"); len(p.Errors) != 3 {
-		t.Errorf("three faults are told as %+v", p.Errors)
+	r := d.send(http.MethodPost, "/api/orders/create/", `{"user_id": " anna", "item_ids": [], "total_amount": 9.999}`)
+	if p := d.wantProblem(r, http.StatusBadRequest, "invalid_characters"); len(p.Errors) != 3 {
+		t.Errorf("three violations are told as %+v", p.Errors)
 	}
 }
 
-func TestAMethodThatIsNotThereGetsThoseThatAre(t *testing.T) {
-	h := open(t)
-	if allow := h.ask(http.MethodDelete, "/api/orders/ids", "").Header.Get("Allow"); allow != "GET, HEAD" {
+func TestAMethodThatIsNotAllowedGetsThoseThatAre(t *testing.T) {
+	d := open(t)
+	if allow := d.send(http.MethodDelete, "/api/orders/ids", "").Header.Get("Allow"); allow != "GET, HEAD" {
 		t.Errorf("Allow is %q", allow)
 	}
 }
 
-// A problem is what RFC 9457 calls so.
+// A problem is the body of an error, by RFC 9457.
 type problem struct {
 	Status int
 	Code   string
 	Errors []struct{ Pointer, Code, Detail string }
 }
 
-func (h *home) wantProblem(a answer, status int, code string) (p problem) {
-	h.Helper()
-	err := json.Unmarshal(a.body, &p, json.MatchCaseInsensitiveNames(true))
-	if err != nil || a.StatusCode != status || p.Status != status || p.Code != code || a.Header.Get("Content-Type") != "application/problem+json" {
-		h.Errorf("answered %s %v: %s (%v), not %d %s", a.Status, a.Header, a.body, err, status, code)
+func (d *deployment) wantProblem(r *service.Response, status int, code string) (p problem) {
+	d.Helper()
+	err := json.Unmarshal(r.Content, &p, json.MatchCaseInsensitiveNames(true))
+	if err != nil || r.StatusCode != status || p.Status != status || p.Code != code || r.Header.Get("Content-Type") != "application/problem+json" {
+		d.Errorf("the response is %s %v: %s (%v), not %d %s", r.Status, r.Header, r.Content, err, status, code)
 	}
 	return p
 }

@@ -27,7 +27,7 @@ type sizes struct {
 	starts           int           // of each kind; their median counts
 }
 
-// full is what the goals are meant for: about 35 minutes.
+// full is the form that the goals are meant for: about 35 minutes.
 var full = sizes{
 	form:   "full",
 	rounds: 5, warmUp: time.Second, creating: 3 * time.Second,
@@ -42,8 +42,8 @@ var full = sizes{
 	reads: 2_000, starts: 5,
 }
 
-// short is for continuous integration: it finds what has become far slower, in
-// about a minute.
+// short is for continuous integration: in about a minute it finds a service
+// that has become far slower.
 var short = sizes{
 	form:   "short",
 	rounds: 3, warmUp: 300 * time.Millisecond, creating: time.Second,
@@ -60,3 +60,11 @@ var short = sizes{
 
 // smallFile is how many orders the file has that the large one is compared to.
 const smallFile = 1_000
+
+// rateAt is the nth rate of a climb.
+func (s sizes) rateAt(n int) int {
+	if n < len(s.firstRates) {
+		return s.firstRates[n]
+	}
+	return (n - len(s.firstRates) + 1) * s.rateStep
+}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// hasty is the address of a server with large answers and little patience.
+// hasty is the address of a server with large responses and short timeouts.
 func hasty(t *testing.T) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -37,7 +37,7 @@ func TestEverySlowClientNoticesThatItIsCutOff(t *testing.T) {
 	}
 }
 
-// F26: what is measured beside slow clients means something only while they are there.
+// F26: a measurement beside slow clients means something only while they are connected.
 func TestSlowClientsThatAreCutOffComeAgain(t *testing.T) {
 	const clients = 30
 	crowd, err := startCrowd(t.Context(), hasty(t), clients)

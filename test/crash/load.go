@@ -1,19 +1,25 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
+
+	"orders/test/ledger"
+	"orders/test/service"
 )
 
-// A load is what the connections do to one process of the service.
+// A load is the requests of many connections to one process of the service.
 type load struct {
-	client  *client
-	ledger  *ledger
-	service *service
-	pause   time.Duration // up to which a connection rests between two requests
+	ctx      context.Context // of the trial
+	client   *service.Client
+	process  *service.Process
+	requests *requests
+	ledger   *ledger.Ledger
+	pause    time.Duration // up to which a connection rests between two requests
 
 	workers sync.WaitGroup
 	failed  sync.Once
@@ -30,38 +36,36 @@ func (l *load) begin(connections int, random func(worker int) *rand.Rand) {
 // end waits until all connections have found that the service is dead.
 func (l *load) end() error {
 	l.workers.Wait()
-	l.client.http.CloseIdleConnections()
-	return l.err
+	return errors.Join(l.err, l.client.Close())
 }
 
-// run makes requests until there is no answer.
+// run makes requests until there is no response.
 func (l *load) run(random *rand.Rand) {
 	for {
 		if err := l.act(random); err != nil {
-			l.judge(err)
+			l.judge(ledger.OfResponse(err))
 			return
 		}
 		time.Sleep(upTo(l.pause, random))
 	}
 }
 
-// judge tells the end of the service from a fault of it: no answer is what is to
-// be expected of a dead one only.
+// judge tells the end of the service from a fault of it: only a dead service may not respond.
 func (l *load) judge(err error) {
-	if _, ok := errors.AsType[*violation](err); !ok {
-		if l.service.killed.Load() {
+	if !ledger.IsViolation(err) {
+		if l.process.Ending() {
 			return
 		}
-		err = broken(answersWell, "no answer from a service that is alive: %v", err)
+		err = ledger.Broken(ledger.NoServerErrors, "no response from a service that is alive: %v", err)
 	}
 	l.failed.Do(func() { l.err = err })
 }
 
-// act makes one request, or one walk through pages. Of every second one it is the
-// purpose to see what the last crash has left.
+// act makes one request, or one walk through pages. Every second one reads an order that was acknowledged before
+// the last crash.
 func (l *load) act(random *rand.Rand) error {
 	if random.IntN(2) == 0 {
-		if r, ok := l.ledger.takeDue(); ok {
+		if r, ok := l.requests.takeDue(); ok {
 			return l.read(r)
 		}
 	}
@@ -78,9 +82,9 @@ var actions = []struct {
 	percent int
 	do      func(l *load, random *rand.Rand) error
 }{
-	{50, func(l *load, _ *rand.Rand) error { return l.create(l.ledger.begin()) }},
+	{50, func(l *load, _ *rand.Rand) error { return l.create(l.requests.begin()) }},
 	{10, (*load).retry},
-	{2, (*load).reuseKey},
+	{2, func(l *load, random *rand.Rand) error { return l.withRecent(1000, random, l.reuseKey) }},
 	{13, func(l *load, random *rand.Rand) error { return l.withRecent(1000, random, l.readStatus) }},
 	{15, func(l *load, random *rand.Rand) error { return l.withRecent(1000, random, l.read) }},
 	{5, func(l *load, random *rand.Rand) error { return l.withRecent(50, random, l.list(1+random.IntN(100))) }},
@@ -88,82 +92,88 @@ var actions = []struct {
 }
 
 // withRecent does something with one of the orders acknowledged last, if there is one.
-func (l *load) withRecent(n int, random *rand.Rand, do func(*record) error) error {
-	if r, ok := l.ledger.recent(n, random); ok {
+func (l *load) withRecent(n int, random *rand.Rand, do func(*request) error) error {
+	if r, ok := l.requests.recent(n, random); ok {
 		return do(r)
 	}
 	return nil
 }
 
 func (l *load) retry(random *rand.Rand) error {
-	if r, ok := l.ledger.retry(random); ok {
+	if r, ok := l.requests.retry(random); ok {
 		return l.create(r)
 	}
 	return nil
 }
 
 // reuseKey asks for another order with a key that is taken.
-func (l *load) reuseKey(random *rand.Rand) error {
-	return l.withRecent(1000, random, func(r *record) error {
-		if !r.ask.keyed() {
-			return nil
+func (l *load) reuseKey(r *request) error {
+	if r.Key == "" {
+		return nil
+	}
+	res, err := l.client.Send(l.ctx, http.MethodPost, "/api/orders/create/", body(r.Draft, "0.07"), "Idempotency-Key", r.Key)
+	if err == nil && res.StatusCode != http.StatusUnprocessableEntity {
+		err = ledger.Broken(ledger.OneOrder, "another order under a key that is taken: %s %s", res.Status, res.Content)
+	}
+	return err
+}
+
+func (l *load) create(r *request) error {
+	before := l.ledger.Before(r.Entry)
+	created, err := l.client.Create(l.ctx, body(r.Draft, r.TotalAmount), r.Key)
+	if err != nil {
+		if service.StatusOf(err) == 0 {
+			l.requests.lose(r)
 		}
-		return l.client.createOther(r.ask)
-	})
+		return err
+	}
+	first, err := l.ledger.Acknowledge(r.Entry, before, created)
+	if first {
+		l.requests.acknowledge(r)
+	}
+	return err
 }
 
-func (l *load) create(r *record) error {
-	before := l.ledger.before(r)
-	answer, err := l.client.create(r.ask)
-	if _, ok := errors.AsType[*violation](err); err != nil && !ok {
-		l.ledger.lose(r)
-	}
+func (l *load) read(r *request) error {
+	before := l.ledger.Before(r.Entry)
+	o, err := l.client.Order(l.ctx, before.ID)
 	if err != nil {
 		return err
 	}
-	return l.ledger.acknowledge(r, before, answer)
+	return l.ledger.See(before, &o)
 }
 
-func (l *load) read(r *record) error {
-	before := l.ledger.before(r)
-	o, err := l.client.order(before.id)
+func (l *load) readStatus(r *request) error {
+	before := l.ledger.Before(r.Entry)
+	status, err := l.client.Status(l.ctx, before.ID)
 	if err != nil {
 		return err
 	}
-	return l.ledger.saw(before, &o)
+	return l.ledger.SeeStatus(r.Entry, before, status)
 }
 
-func (l *load) readStatus(r *record) error {
-	before := l.ledger.before(r)
-	status, err := l.client.status(before.id)
-	if err != nil {
-		return err
-	}
-	return l.ledger.sawStatus(r, before, status)
-}
-
-// list walks through pages of that size, from the newest order on, until it finds
-// an acknowledged one; and it reads an order of each page that no answer has named.
-func (l *load) list(limit int) func(*record) error {
-	return func(r *record) error {
-		wanted := l.ledger.before(r).id
+// list walks through pages of that size, from the newest order on, until it finds an acknowledged
+// one; and it reads an order of each page that no response has named.
+func (l *load) list(limit int) func(*request) error {
+	return func(r *request) error {
+		wanted := l.ledger.Before(r.Entry).ID
 		listed, most := map[string]bool{}, 0
-		for path := fmt.Sprintf("/api/orders/ids/?limit=%d", limit); !listed[wanted]; {
-			ids, next, err := l.client.page(path)
+		for path := service.FirstPage(limit); !listed[wanted]; {
+			ids, next, err := l.client.Page(l.ctx, path)
 			if err != nil {
 				return err
 			}
 			if len(listed) == 0 {
-				most = l.ledger.mostAfter(r)
+				most = l.requests.mostAfter(r)
 			}
 			for _, id := range ids {
 				if listed[id] {
-					return broken(listsAll, "%s is listed twice", id)
+					return ledger.Broken(ledger.ListsAll, "%s is listed twice", id)
 				}
 				listed[id] = true
 			}
 			if !listed[wanted] && (next == "" || len(listed) > most) {
-				return broken(listsAll, "%s is not among the newest %d orders", wanted, len(listed))
+				return ledger.Broken(ledger.ListsAll, "%s is not among the newest %d orders", wanted, len(listed))
 			}
 			if err := l.readStranger(ids); err != nil {
 				return err
@@ -174,25 +184,25 @@ func (l *load) list(limit int) func(*record) error {
 	}
 }
 
-// readStranger reads the first of these orders that no answer has named.
+// readStranger reads the first of these orders that no response has named.
 func (l *load) readStranger(ids []string) error {
 	for _, id := range ids {
-		if l.ledger.known(id) == nil {
-			o, err := l.client.order(id)
+		if l.ledger.Known(id) == nil {
+			o, err := l.client.Order(l.ctx, id)
 			if err != nil {
 				return err
 			}
-			return l.ledger.saw(sighting{id: id}, &o)
+			return l.ledger.See(ledger.Sighting{}, &o)
 		}
 	}
 	return nil
 }
 
 func (l *load) metrics() error {
-	least, completed := l.ledger.leastTotal()
-	m, err := l.client.metrics()
+	least, completed := l.ledger.Least()
+	m, err := l.client.Metrics(l.ctx)
 	if err != nil {
 		return err
 	}
-	return l.ledger.sawMetrics(m, least, completed)
+	return l.ledger.SeeMetrics(m, least, completed)
 }

@@ -1,7 +1,7 @@
-"""What an answer of the service must say, whoever asks; openapi.yaml in checks.
+"""The contract of the service, openapi.yaml, as checks.
 
-Each function takes an answer, returns what a customer wants of it, and raises Wrong
-when the answer breaks a promise.
+Each function takes a response, returns the part that a customer needs, and raises ContractViolation
+when the response breaks the contract.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 PENDING, PROCESSING, COMPLETED = STATUSES = ("Pending", "Processing", "Completed")
@@ -27,17 +27,15 @@ _FIELDS = {
     *("order_id", "client_reference", "user_id", "item_ids", "total_amount", "status"),
     *("created_at", "started_at", "completed_at"),
 }
-_MOMENTS = {PENDING: {1}, PROCESSING: {2}, COMPLETED: {3, 1}}  # 1: taken over as Completed
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+_MOMENTS = {PENDING: {1}, PROCESSING: {2}, COMPLETED: {3, 1}}  # 1: imported as Completed
 
 
-class Wrong(Exception):
-    """An answer breaks a promise. The text names no order, so that equal faults count as one."""
+class ContractViolation(Exception):
+    """A response breaks the contract. The text names no order, so that Locust counts equal errors as one."""
 
 
-class Answer(Protocol):
-    """What the checks need of an HTTP response."""
+class Response(Protocol):
+    """The part of an HTTP response that the checks need."""
 
     @property
     def status_code(self) -> int: ...
@@ -50,52 +48,52 @@ class Answer(Protocol):
 
 def require(holds: bool, promise: str) -> None:
     if not holds:
-        raise Wrong(promise)
+        raise ContractViolation(promise)
 
 
 def _of_its_form(check: Callable[P, T]) -> Callable[P, T]:
-    """Make an answer of another form, which a check trips over, Wrong like any other."""
+    """Make ContractViolation of the exceptions that a check raises on a response of another form."""
 
     @functools.wraps(check)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return check(*args, **kwargs)
         except (LookupError, TypeError, ValueError, AttributeError) as err:
-            raise Wrong(f"the answer has another form: {err!r}") from err
+            raise ContractViolation(f"the response has another form: {err!r}") from err
 
     return checked
 
 
-def _document(answer: Answer, status: int) -> Any:
-    """The JSON of an answer that has the status."""
-    if answer.status_code == 0:
-        raise Wrong(f"no answer: {getattr(answer, 'error', None)!r}")
-    require(answer.status_code == status, f"answered {answer.status_code}, not {status}")
-    return json.loads(answer.content or b"")
+def _document(response: Response, status: int) -> Any:
+    """The JSON of a response that has the status."""
+    if response.status_code == 0:
+        raise ContractViolation(f"no response: {getattr(response, 'error', None)!r}")
+    require(response.status_code == status, f"status {response.status_code}, not {status}")
+    return json.loads(response.content or b"")
 
 
 @_of_its_form
-def created(answer: Answer, asked: str, replayed: bool) -> str:
-    """The id of the order that a create has made, now or under its key before."""
-    doc = _document(answer, 201)
-    require(set(doc) == {"order_id", "status"}, "a create answers order_id and status")
+def created(response: Response, asked: str, replayed: bool) -> str:
+    """The id of the order that a create has made, now or earlier with the same key."""
+    doc = _document(response, 201)
+    require(set(doc) == {"order_id", "status"}, "the response to a create is order_id and status")
     order_id: str = doc["order_id"]
     require(_ORDER_ID.fullmatch(order_id) is not None, "an id is ORD and 26 characters")
-    require(doc["status"] == asked, "a create answers the status that was asked for")
-    location = answer.headers.get("Location")
+    require(doc["status"] == asked, "a create begins with the status that was asked for")
+    location = response.headers.get("Location")
     relative = (f"../{order_id}/", f"{order_id}/")  # to /api/orders/create/, to /api/orders/
     require(location in relative, "Location leads to the order")
-    replay = answer.headers.get("Idempotency-Replayed") == "true"
-    require(replay == replayed, "an answer is a replay if its key has come before, and only then")
+    replay = response.headers.get("Idempotency-Replayed") == "true"
+    require(replay == replayed, "a response is a replay if its key was used before, and only then")
     return order_id
 
 
 @_of_its_form
-def status(answer: Answer, order_id: str) -> str:
+def status(response: Response, order_id: str) -> str:
     """The status of the order that was asked for."""
-    doc = _document(answer, 200)
+    doc = _document(response, 200)
     require(set(doc) == {"order_id", "status"}, "a status is order_id and status")
-    require(doc["order_id"] == order_id, "the answer is about the order that was asked for")
+    require(doc["order_id"] == order_id, "the response is about the order that was asked for")
     return _known(doc["status"])
 
 
@@ -105,34 +103,29 @@ def _known(status: str) -> str:
 
 
 @_of_its_form
-def whole(answer: Answer, order_id: str) -> Doc:
+def whole(response: Response, order_id: str) -> Doc:
     """The whole order that was asked for."""
-    doc: Doc = _document(answer, 200)
+    doc: Doc = _document(response, 200)
     require(set(doc) == _FIELDS, "a whole order has nine fields")
-    require(doc["order_id"] == order_id, "the answer is about the order that was asked for")
-    moments = times(doc)
+    require(doc["order_id"] == order_id, "the response is about the order that was asked for")
+    stamps = (doc["created_at"], doc["started_at"], doc["completed_at"])
+    moments = [datetime.fromisoformat(stamp) for stamp in stamps if stamp is not None]
     require(moments == sorted(moments), "an order's times never run backwards")
     require(len(moments) in _MOMENTS[_known(doc["status"])], "an order has the times that its status says")
     return doc
 
 
-def times(doc: Doc) -> list[int]:
-    """Those of creation, start and completion that a whole order has, in milliseconds since 1970."""
-    stamps = (doc["created_at"], doc["started_at"], doc["completed_at"])
-    return [_milliseconds(stamp) for stamp in stamps if stamp is not None]
-
-
 @_of_its_form
-def page(answer: Answer, limit: int) -> tuple[list[str], str | None]:
+def page(response: Response, limit: int) -> tuple[list[str], str | None]:
     """The ids on a page, and where the next page is, if there is one."""
-    ids = [entry["order_id"] for entry in _document(answer, 200)]
+    ids = [entry["order_id"] for entry in _document(response, 200)]
     require(len(ids) <= limit, "a page has no more ids than asked for")
-    link = answer.headers.get("Link")
+    link = response.headers.get("Link")
     if link is None:
         return ids, None
     following = _NEXT.fullmatch(link)
     if following is None:
-        raise Wrong("Link names the next page")
+        raise ContractViolation("Link names the next page")
     return ids, "/api/orders/ids/" + following[1]
 
 
@@ -148,9 +141,9 @@ def listed(own: Sequence[str], walked: set[str], to_the_end: bool) -> None:
 
 
 @_of_its_form
-def metrics(answer: Answer, known: int) -> Doc:
+def metrics(response: Response, known: int) -> Doc:
     """Metrics that agree with themselves, and with a total that was read before."""
-    doc: Doc = _document(answer, 200)
+    doc: Doc = _document(response, 200)
     counts = doc["status_counts"]
     require(set(counts) == set(STATUSES), "metrics count all three statuses")
     require(all(type(n) is int and n >= 0 for n in counts.values()), "a count is never negative")
@@ -158,7 +151,3 @@ def metrics(answer: Answer, known: int) -> Doc:
     require(doc["avg_process_time"] >= 0, "the mean is never negative")
     require(doc["total_orders"] >= known, "the total never falls")
     return doc
-
-
-def _milliseconds(timestamp: str) -> int:
-    return (datetime.fromisoformat(timestamp) - _EPOCH) // _MILLISECOND

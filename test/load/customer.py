@@ -1,15 +1,16 @@
-"""How a customer calls the service: each answer is held to the contract, each order is noted."""
+"""How a customer calls the service: each response is checked, each order is noted in the ledger."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import asdict
+from typing import Any, TextIO
 
 import contract
-from ledger import Ledger
 from locust import User, between
 from order import Draft, Order
 
@@ -23,7 +24,7 @@ class Customer(User):
 
     remembered = 100  # orders: enough to follow each to its end, and bounded in long runs
 
-    ledger: Ledger
+    ledger: TextIO  # a JSON value a line, as test/ledger reads it; line-buffered
     processing_time: float  # seconds
     lag: float  # seconds that the list may be behind
 
@@ -32,53 +33,53 @@ class Customer(User):
         self.total = 0
 
     @contextmanager
-    def ask(self, method: str, path: str, name: str, **request: Any) -> Iterator[contract.Answer]:
-        """Ask, and report an answer that is found wrong as a failure of the request."""
-        with self.client.request(method, path, name=name, catch_response=True, **request) as answer:
+    def send(self, method: str, path: str, name: str, **request: Any) -> Iterator[contract.Response]:
+        """Send a request, and report a wrong response as a failure of the request."""
+        with self.client.request(method, path, name=name, catch_response=True, **request) as response:
             try:
-                yield answer
-            except contract.Wrong as wrong:
-                answer.failure(str(wrong))
+                yield response
+            except contract.ContractViolation as wrong:
+                response.failure(str(wrong))
 
     def create(self, draft: Draft, path: str, name: str) -> None:
-        sent, order_id = time.monotonic(), None
+        sent, order_id = time.monotonic(), ""
         try:
-            with self._post(draft, path, name) as answer:
-                order_id = contract.created(answer, draft.status, replayed=False)
+            with self._post(draft, path, name) as response:
+                order_id = contract.created(response, draft.status, replayed=False)
                 self.orders.append(Order(order_id, draft, sent, time.monotonic(), draft.status))
         finally:  # also when Locust kills a user that was just waking up, as the run ends
-            self.ledger.add(draft, order_id)
+            self.ledger.write(json.dumps({"id": order_id, "draft": asdict(draft)}) + "\n")
 
     def repeat(self, order: Order, path: str, name: str) -> None:
-        """Send an order again, as if its answer had been lost."""
-        with self._post(order.draft, path, name) as answer:
-            order_id = contract.created(answer, order.draft.status, replayed=True)
-            contract.require(order_id == order.id, "a replay answers the same id")
+        """Send an order again, as if its response had been lost."""
+        with self._post(order.draft, path, name) as response:
+            order_id = contract.created(response, order.draft.status, replayed=True)
+            contract.require(order_id == order.id, "a replay has the same id")
 
     def follow(self, order: Order, path: str, name: str) -> None:
-        with self.ask("GET", path, name) as answer:
-            order.see(contract.status(answer, order.id), time.monotonic(), self.processing_time)
+        with self.send("GET", path, name) as response:
+            order.see(contract.status(response, order.id), time.monotonic(), self.processing_time)
 
     def inspect(self, order: Order, path: str, name: str) -> None:
-        with self.ask("GET", path, name) as answer:
-            doc = contract.whole(answer, order.id)
-            contract.require(order.draft.agrees_with(doc), "an order says what was sent")
+        with self.send("GET", path, name) as response:
+            doc = contract.whole(response, order.id)
+            contract.require(order.draft.agrees_with(doc), "an order has the content that was sent")
             order.see(doc["status"], time.monotonic(), self.processing_time)
 
     def read_metrics(self, path: str, name: str) -> None:
-        with self.ask("GET", path, name) as answer:
-            self.total = contract.metrics(answer, known=self.total)["total_orders"]
+        with self.send("GET", path, name) as response:
+            self.total = contract.metrics(response, known=self.total)["total_orders"]
 
     def walk(self, path: str, name: str, limit: int, pages: int) -> None:
         """Read the list page by page, no further than so many pages."""
         settled = time.monotonic() - self.lag
-        own = [order.id for order in self.orders if order.answered <= settled]
+        own = [order.id for order in self.orders if order.acknowledged <= settled]
         met: list[str] = []
         following: str | None = path
         while following and pages > 0:
             path, following, pages = following, None, pages - 1
-            with self.ask("GET", path, name) as answer:
-                ids, following = contract.page(answer, limit)
+            with self.send("GET", path, name) as response:
+                ids, following = contract.page(response, limit)
                 met.extend(ids)
                 walked = set(met)
                 contract.require(len(walked) == len(met), "no id is listed twice")
@@ -86,4 +87,4 @@ class Customer(User):
 
     def _post(self, draft: Draft, path: str, name: str) -> Any:
         headers = {"Idempotency-Key": draft.key} if draft.key else {}
-        return self.ask("POST", path, name, json=draft.body(), headers=headers)
+        return self.send("POST", path, name, json=draft.body(), headers=headers)

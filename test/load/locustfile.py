@@ -1,14 +1,13 @@
-"""Users for Locust: those of this API, and those of the system that it took over from.
+"""Users for Locust: those of this API, and those of the original system.
 
     locust -f test/load/locustfile.py --host http://127.0.0.1:8000
 
-test/load/run.py starts this together with a service, and settles the accounts afterwards.
+test/load/main.go runs this against a service, and audits the store afterwards.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import os
 import random
 from argparse import ArgumentParser
@@ -17,8 +16,6 @@ from typing import Any
 import contract
 import gevent.ssl
 from customer import Customer
-from duration import seconds
-from ledger import Ledger
 from locust import FastHttpUser, HttpUser, events, task
 from locust.env import Environment
 from order import new_draft
@@ -28,7 +25,7 @@ PAGES = 5  # that a walk reads at most
 
 
 class Shopper(Customer, FastHttpUser):
-    """Places orders, follows them to their end, and looks around."""
+    """Places orders, reads them until they are Completed, and reads the list and the metrics."""
 
     weight = 9
     insecure = False
@@ -105,37 +102,15 @@ class OriginalClient(Customer, HttpUser):
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: ArgumentParser) -> None:
-    """Options beside Locust's own, each with a variable that sets it."""
-    parser.add_argument("--processing-time", env_var="PROCESSING_TIME", default="50s", help="that of the service")
-    parser.add_argument("--lag", env_var="LAG", default="0s", help="how far the list may be behind, on AWS")
+    """Options beside Locust's own."""
+    parser.add_argument("--processing-time", type=float, default=50, help="that of the service, in seconds")
+    parser.add_argument("--lag", type=float, default=0, help="how far the list may be behind, in seconds, on AWS")
     parser.add_argument("--ledger", default=os.devnull, help="file to note each order in")
-    parser.add_argument("--totals", default=os.devnull, help="file for the figures of the run")
 
 
 @events.init.add_listener
-def open_ledger(environment: Environment, **_: Any) -> None:
+def set_options(environment: Environment, **_: Any) -> None:
     options = environment.parsed_options
-    Customer.ledger = Ledger(options.ledger)
-    Customer.processing_time = seconds(options.processing_time)
-    Customer.lag = seconds(options.lag)
-
-
-@events.test_stop.add_listener
-def write_totals(environment: Environment, **_: Any) -> None:
-    total = environment.stats.total
-    figures = {
-        "requests": total.num_requests,
-        "failures": total.num_failures,
-        "seconds": (total.last_request_timestamp or 0) - total.start_time,
-        "per_second": total.total_rps,
-        "p50_ms": total.get_response_time_percentile(0.50),
-        "p95_ms": total.get_response_time_percentile(0.95),
-        "p99_ms": total.get_response_time_percentile(0.99),
-        "max_ms": total.max_response_time,
-        "errors": [
-            *(f"{e.occurrences} x {e.method} {e.name}: {e.error}" for e in environment.stats.errors.values()),
-            *(f"{e['count']} x {e['msg']}" for e in environment.runner.exceptions.values()),
-        ],
-    }
-    with open(environment.parsed_options.totals, "w", encoding="utf-8") as file:
-        json.dump(figures, file)
+    Customer.ledger = open(options.ledger, "a", buffering=1, encoding="utf-8")
+    Customer.processing_time = options.processing_time
+    Customer.lag = options.lag

@@ -20,6 +20,7 @@ func homesOf(file string) []home {
 	}{
 		{"shared/sqlite/", []home{embedded}},
 		{"cmd/orders/", []home{embedded}},
+		{"test/ledger/", []home{embedded}},
 		{"test/crash/", []home{embedded}},
 		{"test/bench/", nil},
 		{"shared/order/", []home{embedded, onAWS}},

@@ -1,15 +1,18 @@
-// Command echo is what the service is measured against: a bare net/http server
-// that reads a create and answers it in the service's shape, and does nothing
-// else. It has no routes, no timeouts, no checks and no storage.
+// Command echo is the server that the service is compared with: a bare net/http server
+// that reads a create, writes a response in the service's shape, and does nothing else.
+// It has no routes, no timeouts, no checks and no storage.
 //
-// With -raw it does not even read JSON: the answer is the body of the request.
+// With -raw it does not even read JSON: the response is the body of the request.
 package main
 
 import (
+	"context"
 	"encoding/json/v2"
 	"flag"
+	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 )
 
@@ -20,23 +23,28 @@ type create struct {
 	TotalAmount float64 `json:"total_amount"`
 }
 
-type answer struct {
+type response struct {
 	OrderID string `json:"order_id"`
 	Status  string `json:"status"`
 }
 
-// created is as long as an answer of the service.
-var created = answer{OrderID: "ORD01ARZ3NDEKTSV4RRFFQ69G5FAV", Status: "Pending"}
+// created is as long as a response of the service.
+var created = response{OrderID: "ORD01ARZ3NDEKTSV4RRFFQ69G5FAV", Status: "Pending"}
 
 func main() {
-	addr := flag.String("addr", "127.0.0.1:8001", "host:port to listen on")
-	raw := flag.Bool("raw", false, "answer the body as it came")
+	addr := flag.String("addr", "127.0.0.1:0", "host:port to listen on")
+	raw := flag.Bool("raw", false, "write the body back")
 	flag.Parse()
 	handle := echoJSON
 	if *raw {
 		handle = echoRaw
 	}
-	log.Fatal(http.ListenAndServe(*addr, http.HandlerFunc(handle)))
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", *addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("echo listens on http://%s\n", listener.Addr())
+	log.Fatal(http.Serve(listener, http.HandlerFunc(handle)))
 }
 
 func echoJSON(w http.ResponseWriter, r *http.Request) {

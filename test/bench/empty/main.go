@@ -1,5 +1,5 @@
-// Command empty is a Lambda function that does nothing: what the start of the
-// project's functions is compared to.
+// Command empty is a Lambda function that does nothing: the start of the
+// project's functions is compared with its start.
 package main
 
 import (
