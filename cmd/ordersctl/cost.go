@@ -137,3 +137,100 @@ func (e estimate) write(w io.Writer) error {
 	}
 	return nil
 }
+
+// pricesAsOf is when the prices were written down. AWS changes them now and then,
+// and each has its page.
+const (
+	pricesAsOf   = "2026-11"
+	pricesRegion = "us-east-1"
+)
+
+// A price is what AWS lists for one thing, before free tiers and discounts for
+// large amounts.
+type price struct {
+	Service string
+	Unit    string
+	USD     float64 // for Per units
+	Per     float64
+	Page    string
+}
+
+const million = 1_000_000
+
+var (
+	httpRequestPrice = price{
+		"API Gateway", "HTTP API requests", 1.00, million, "https://aws.amazon.com/api-gateway/pricing/",
+	}
+	invocationPrice = price{"Lambda", "invocations", 0.20, million, "https://aws.amazon.com/lambda/pricing/"}
+	gbSecondPrice   = price{
+		"Lambda", "GB-seconds on arm64", 0.0000133334, 1, "https://aws.amazon.com/lambda/pricing/",
+	}
+	writeUnitPrice = price{
+		"DynamoDB", "write request units", 0.625, million, "https://aws.amazon.com/dynamodb/pricing/on-demand/",
+	}
+	readUnitPrice = price{
+		"DynamoDB", "read request units", 0.125, million, "https://aws.amazon.com/dynamodb/pricing/on-demand/",
+	}
+	queueRequestPrice = price{"SQS", "requests, standard queue", 0.40, million, "https://aws.amazon.com/sqs/pricing/"}
+	logPrice          = price{"CloudWatch Logs", "GB taken in", 0.50, 1, "https://aws.amazon.com/cloudwatch/pricing/"}
+)
+
+// leftOut is what the estimate does not count, and why.
+var leftOut = []string{
+	"storage of the table, its index and its backups (by GB and month)",
+	"data sent to the internet (about 1 KB an order, headers included)",
+	"the queue's pollers while it is empty (by time: 5 pollers, 20 s each, about 650,000 requests a month)",
+	"alarms, retries, pages and metrics reads",
+	"free tiers and discounts for large amounts",
+	"the stream's reads: Lambda's are free",
+}
+
+// A workload is how orders are taken and how full the batches are in which they
+// are worked off. The bigger the load, the fuller the batches.
+type workload struct {
+	StatusReads float64 // of one order, by its client
+	RelayBatch  int     // stream records in one invocation of the relay
+	TallyBatch  int     // stream records in one invocation of the tally
+	QueueBatch  int     // messages in one request of SQS, or one invocation of the processor
+}
+
+// Of one order's life. Its item is up to 1 KB and begins as Pending.
+const (
+	changes  = 3 // it is created, started, completed: each a record in the stream
+	messages = 2 // start and complete
+
+	// A create writes the item and its entry in the index, at one unit each. A
+	// transition changes no attribute that is in the index.
+	createUnits     = 2
+	transitionUnits = 1
+	// The tally writes two items in a transaction, at two units each.
+	tallyUnits = 4
+	// A strongly consistent read of up to 4 KB.
+	readUnits = 1
+	// A message is sent, received and deleted.
+	queueRequests = 3
+)
+
+// A usage is what one order asks of AWS, in the units that it bills.
+type usage struct {
+	HTTPRequests    float64
+	HTTPInvocations float64
+	Batches         float64 // invocations by stream and queue
+	WriteUnits      float64
+	ReadUnits       float64
+	QueueRequests   float64
+}
+
+// perOrder is the usage of one order through its whole life. A test counts the calls
+// that are really made, and the units that DynamoDB says they consumed.
+func (w workload) perOrder() usage {
+	requests := 1 + w.StatusReads
+	return usage{
+		HTTPRequests:    requests,
+		HTTPInvocations: requests,
+		Batches:         changes/float64(w.RelayBatch) + changes/float64(w.TallyBatch) + messages/float64(w.QueueBatch),
+		WriteUnits:      createUnits + messages*transitionUnits + tallyUnits*changes/float64(w.TallyBatch),
+		ReadUnits:       readUnits * w.StatusReads,
+		QueueRequests:   queueRequests * messages / float64(w.QueueBatch),
+	}
+}

@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,10 +16,16 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"orders/tools/eventsource"
 )
 
 // version is set by the linker, see the Makefile.
@@ -91,4 +98,88 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return command.Run(&console{stdout: stdout, stderr: stderr})
+}
+
+// account says which AWS account and region to work on. What is not given comes
+// from where the AWS CLI would take it.
+type account struct {
+	Profile string `placeholder:"NAME" help:"Profile of the AWS configuration ($$AWS_PROFILE)."`
+	Region  string `placeholder:"NAME" help:"AWS region ($$AWS_REGION)."`
+}
+
+func (a account) config(ctx context.Context) (aws.Config, error) {
+	cfg, err := config.LoadDefaultConfig(ctx,
+		config.WithSharedConfigProfile(a.Profile), config.WithRegion(a.Region))
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("read the AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		return aws.Config{}, errors.New("no AWS region is known: give --region or set AWS_REGION")
+	}
+	return cfg, nil
+}
+
+// rule returns the text as an error unless it holds.
+func rule(holds bool, format string, args ...any) error {
+	if holds {
+		return nil
+	}
+	return fmt.Errorf(format, args...)
+}
+
+// between is the rule that a flag's value lies between two others, inclusive.
+func between[T cmp.Ordered](flag string, value, least, most T) error {
+	return rule(least <= value && value <= most, "%s must be from %v to %v, not %v", flag, least, most, value)
+}
+
+// given is the rule that a setting has a value, by its flag or its variable.
+func given(flag, variable, value string) error {
+	return rule(value != "", "%s (%s) is missing", flag, variable)
+}
+
+// processing is the setting that functions and tool must agree on. It is a text
+// because kong reads variables also for the commands that do not have them.
+type processing struct {
+	ProcessingTime string `env:"PROCESSING_TIME" default:"50s" placeholder:"TIME" help:"How long an order stays in Processing, 1ms to 15m; 50s unless given."`
+}
+
+// Bounds of the processing time; the upper one is what a queue can delay.
+const (
+	minProcessingTime = time.Millisecond
+	maxProcessingTime = 15 * time.Minute
+)
+
+// valid names the flag if it makes no sense.
+func (p *processing) valid() error {
+	d, err := time.ParseDuration(p.ProcessingTime)
+	return rule(err == nil && minProcessingTime <= d && d <= maxProcessingTime,
+		"--processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not %q", p.ProcessingTime)
+}
+
+func (p *processing) duration() time.Duration {
+	d, err := time.ParseDuration(p.ProcessingTime)
+	if err != nil {
+		panic(err) // valid has let it pass
+	}
+	return d
+}
+
+// errFindings: the command did what it was asked to, and found what should not be.
+var errFindings = errors.New("the orders do not fit together, see the findings")
+
+// What template.yaml sets, and cost goes by, with the batch sizes that bridge has. A
+// test compares.
+const (
+	// memory of a function in MB.
+	memory = 512
+
+	// logBytes is how long a line of the access log is, about.
+	logBytes = 250
+)
+
+// defaults are flags' defaults that come from the template.
+var defaults = kong.Vars{
+	"relayBatch": strconv.Itoa(eventsource.RelayBatch), "tallyBatch": strconv.Itoa(eventsource.TallyBatch),
+	"queueBatch": strconv.Itoa(eventsource.ProcessorBatch), "memory": strconv.Itoa(memory),
+	"logBytes": strconv.Itoa(logBytes),
 }

@@ -32,12 +32,17 @@ package dynamostore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/oklog/ulid/v2"
 
+	"orders/shared/awsclient"
 	"orders/shared/order"
 )
 
@@ -104,4 +109,138 @@ func New(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	return &Store{cfg: cfg}, nil
+}
+
+// Create implements order.Store: one PutItem that never overwrites. When the item is
+// there already, DynamoDB gives it back with the refusal, so that a retry is
+// answered without another request.
+func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, error) {
+	o, err := s.accept(d)
+	if err != nil {
+		return order.Order{}, false, err
+	}
+	_, err = s.cfg.Client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName:                           aws.String(s.cfg.Table),
+		Item:                                itemOf(o),
+		ConditionExpression:                 aws.String("attribute_not_exists(#pk)"),
+		ExpressionAttributeNames:            names("pk"),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	if refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		return existing(d, refusal.Item)
+	}
+	if err != nil {
+		return order.Order{}, false, awsclient.WrapError("store order "+string(o.ID), err)
+	}
+	return o, false, nil
+}
+
+// accept makes the order of a draft. Its time of creation is the one in its ULID.
+func (s *Store) accept(d order.Draft) (order.Order, error) {
+	if s.cfg.Random == nil {
+		return order.Order{}, errNoRandom
+	}
+	now := s.cfg.Now()
+	if d.Key != "" {
+		return order.New(d, d.Key, now), nil
+	}
+	s.random.Lock()
+	u, err := ulid.New(ulid.Timestamp(now), s.cfg.Random)
+	s.random.Unlock()
+	if err != nil {
+		return order.Order{}, fmt.Errorf("make an id: %w", err)
+	}
+	return order.New(d, order.NewID(u), now), nil
+}
+
+// existing answers a creation with the order that has its id already. Under a
+// key it is an earlier request's. Without one, the SDK has repeated its own request,
+// whose answer was lost: the order is this one.
+func existing(d order.Draft, it item) (order.Order, bool, error) {
+	o, err := orderOf(it)
+	switch {
+	case err != nil:
+		return order.Order{}, false, fmt.Errorf("read the order that is there: %w", err)
+	case o.Fingerprint == d.Fingerprint:
+		return o, d.Key != "", nil
+	case d.Key != "":
+		return order.Order{}, false, order.ErrKeyReused
+	default:
+		return order.Order{}, false, fmt.Errorf("%w: the new id %s is taken", order.ErrUnavailable, o.ID)
+	}
+}
+
+// Get implements order.Store: one strongly consistent GetItem, so that no reader
+// sees a status go backwards.
+func (s *Store) Get(ctx context.Context, id order.ID) (order.Order, error) {
+	found, err := s.cfg.Client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName:      aws.String(s.cfg.Table),
+		Key:            orderKey(id),
+		ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return order.Order{}, awsclient.WrapError("read order "+string(id), err)
+	}
+	if len(found.Item) == 0 {
+		return order.Order{}, order.ErrNotFound
+	}
+	return orderOf(found.Item)
+}
+
+// Advance implements order.Advancer: one UpdateItem, on condition that the order is
+// in the status before and that its time has come. When DynamoDB refuses, it gives
+// the order back, and order.Order.Advance tells why.
+//
+// If the SDK repeats a request whose answer was lost, the result is
+// order.ErrAlreadyDone, though this call did it: to a caller it is the same.
+func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now time.Time) error {
+	if s.cfg.ProcessingTime == 0 {
+		return errNoProcessingTime
+	}
+	now = order.Timestamp(now)
+	// The second write is for a start by a clock that lies behind the creation:
+	// it starts the order at its creation.
+	for range 2 {
+		_, err := s.cfg.Client.UpdateItem(ctx, s.transition(id, to, now))
+		refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
+		if !ok {
+			return awsclient.WrapError(fmt.Sprintf("advance order %s to %s", id, to), err)
+		}
+		if len(refusal.Item) == 0 {
+			return order.ErrNotFound
+		}
+		o, err := life(textsOf(refusal.Item))
+		if err != nil {
+			return fmt.Errorf("read the order to advance: %w", err)
+		}
+		if o, err = o.Advance(to, now, s.cfg.ProcessingTime); err != nil {
+			return err
+		}
+		if now.Before(o.StartedAt) {
+			now = o.StartedAt
+		}
+	}
+	return fmt.Errorf("%w: order %s is refused twice", order.ErrUnavailable, id)
+}
+
+// transition is the write of one transition, with both of its conditions. Times are
+// compared as text, in which they sort.
+func (s *Store) transition(id order.ID, to order.Status, now time.Time) *dynamodb.UpdateItemInput {
+	set, since, due := "started_at", "created_at", now
+	if to == order.Completed {
+		set, since, due = "completed_at", "started_at", now.Add(-s.cfg.ProcessingTime)
+	}
+	placeholders := names("status", since)
+	placeholders["#set"] = set
+	return &dynamodb.UpdateItemInput{
+		TableName:                aws.String(s.cfg.Table),
+		Key:                      orderKey(id),
+		UpdateExpression:         aws.String("SET #status = :to, #set = :now"),
+		ConditionExpression:      aws.String("#status = :from AND #" + since + " <= :due"),
+		ExpressionAttributeNames: placeholders,
+		ExpressionAttributeValues: item{
+			":to": text(to.String()), ":from": text((to - 1).String()), ":now": text(timeText(now)), ":due": text(timeText(due)),
+		},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}
 }

@@ -2,19 +2,30 @@ package dynamostore_test
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"reflect"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"pgregory.net/rapid"
 
 	"orders/shared/dynamostore"
 	"orders/shared/order"
@@ -242,3 +253,374 @@ func concurrently(n int, f func(i int)) {
 
 // id is one of that number, in a form that sorts like the number.
 func id(n int) order.ID { return order.ID(fmt.Sprintf("ORD%026d", n)) }
+
+func TestACreateIsOneCallAndTwoWriteUnits(t *testing.T) {
+	h := open(t)
+	h.create(t)
+	h.used(t, "PutItem", 1, 2)
+}
+
+func TestAReplayIsOneCall(t *testing.T) {
+	h := open(t)
+	first := h.create(t, keyed)
+	h.calls.Take()
+	again, replayed, err := h.Create(t.Context(), draft(keyed))
+	if err != nil || !replayed || !reflect.DeepEqual(again, first) {
+		t.Errorf("again %+v, replayed %v, error %v; first %+v", again, replayed, err, first)
+	}
+	h.used(t, "PutItem", 1, 0) // DynamoDB Local tells nothing of a refused write's units
+}
+
+func TestAKeyThatNamesAnotherRequestIsRefused(t *testing.T) {
+	h := open(t)
+	first := h.create(t, keyed)
+	_, _, err := h.Create(t.Context(), draft(keyed, takenOver(order.Completed)))
+	if !errors.Is(err, order.ErrKeyReused) {
+		t.Errorf("error %v", err)
+	}
+	if got := h.get(t, first.ID); !reflect.DeepEqual(got, first) {
+		t.Errorf("the order is now %+v, was %+v", got, first)
+	}
+}
+
+// I14: one item that somebody has damaged is an error of those who ask for it.
+func TestADamagedOrderIsAnErrorOfItsOwnRequestsAlone(t *testing.T) {
+	h := open(t)
+	bad, good := h.create(t, keyed), h.create(t)
+	h.put(t, with(h.item(t, "ORDER#"+string(bad.ID), "ORDER"), item{"item_ids": nil}))
+	failures := 0
+	for _, err := range []error{
+		func() error { _, _, err := h.Create(t.Context(), draft(keyed)); return err }(),
+		func() error { _, err := h.Get(t.Context(), bad.ID); return err }(),
+	} {
+		if err == nil || errors.Is(err, order.ErrUnavailable) || errors.Is(err, order.ErrKeyReused) || errors.Is(err, order.ErrNotFound) {
+			t.Errorf("the damaged order: error %v", err)
+		}
+	}
+	for _, err := range h.audit().Orders(t.Context()) {
+		if err != nil {
+			failures++
+		}
+	}
+	other := h.create(t)
+	if got := h.get(t, good.ID); !reflect.DeepEqual(got, good) || failures != 1 {
+		t.Errorf("beside it: %+v, %d failures of an audit", got, failures)
+	}
+	// What the service goes by is whole: the order is started, and listed.
+	if err := h.Advance(t.Context(), bad.ID, order.Processing, noon); err != nil {
+		t.Error(err)
+	}
+	if got := all(t, h.Store, 1); len(got) != 3 || !slices.Contains(got, bad.ID) || !slices.Contains(got, other.ID) {
+		t.Errorf("the list is %v", got)
+	}
+}
+
+func TestAReadIsOneCallAndStronglyConsistent(t *testing.T) {
+	h := open(t)
+	o := h.create(t)
+	h.calls.Take()
+	h.get(t, o.ID)
+	h.used(t, "GetItem", 1, 1) // half a unit, if it were not consistent
+}
+
+// F2, F3, I3: the SDK repeats a create that is lost on its way, or whose answer is.
+func TestACreateThatTheSDKRepeatsMakesOneOrder(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault    awstest.Fault
+		change   func(*order.Draft)
+		replayed bool
+	}{
+		"the answer is lost":               {awstest.AnswerLost, func(*order.Draft) {}, false},
+		"the answer is lost, under a key":  {awstest.AnswerLost, keyed, true},
+		"the request is lost":              {awstest.NeverArrives, func(*order.Draft) {}, false},
+		"the request is lost, under a key": {awstest.NeverArrives, keyed, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t)
+			h.faults.Play("PutItem", tt.fault)
+			o, replayed, err := h.Create(t.Context(), draft(tt.change))
+			if err != nil || replayed != tt.replayed {
+				t.Fatalf("replayed %v, error %v", replayed, err)
+			}
+			if got := h.get(t, o.ID); !reflect.DeepEqual(got, o) {
+				t.Errorf("stored %+v, answered %+v", got, o)
+			}
+			if n := h.count(t); n != 1 {
+				t.Errorf("there are %d orders", n)
+			}
+		})
+	}
+}
+
+// F1: when no attempt gets through, nothing is stored and the answer is that it is
+// worth another try.
+func TestACreateThatNeverArrivesIsUnavailable(t *testing.T) {
+	h := open(t)
+	h.faults.Play("PutItem", awstest.NeverArrives, awstest.NeverArrives, awstest.NeverArrives)
+	if _, _, err := h.Create(t.Context(), draft()); !errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("error %v", err)
+	}
+	if n := h.count(t); n != 0 {
+		t.Errorf("there are %d orders", n)
+	}
+}
+
+func TestANewIdThatIsTakenLeavesItsOrderAlone(t *testing.T) {
+	h := open(t)
+	same := func() *dynamostore.Store {
+		return awstest.Must(dynamostore.New(dynamostore.Config{
+			Client: h.client, Table: h.table, Now: func() time.Time { return noon }, Random: bytes.NewReader(make([]byte, 10)),
+		}))
+	}
+	first, _, err := same().Create(t.Context(), draft())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = same().Create(t.Context(), draft(func(d *order.Draft) { d.UserID = "anna" }))
+	if !errors.Is(err, order.ErrUnavailable) || errors.Is(err, order.ErrKeyReused) {
+		t.Errorf("error %v", err)
+	}
+	if got := h.get(t, first.ID); !reflect.DeepEqual(got, first) {
+		t.Errorf("the order is now %+v, was %+v", got, first)
+	}
+}
+
+func TestWithoutRandomnessNoOrderIsMade(t *testing.T) {
+	h := open(t)
+	s := awstest.Must(dynamostore.New(dynamostore.Config{
+		Client: h.client, Table: h.table, Now: func() time.Time { return noon }, Random: bytes.NewReader(nil),
+	}))
+	if _, _, err := s.Create(t.Context(), draft()); err == nil {
+		t.Error("no error")
+	}
+	h.used(t, "PutItem", 0, 0)
+}
+
+// The source of randomness, a bufio.Reader, is not safe for two at once.
+func TestManyAtOnceGetIdsOfTheirOwn(t *testing.T) {
+	h := open(t)
+	var ids sync.Map
+	concurrently(50, func(int) {
+		o, _, err := h.Create(t.Context(), draft())
+		if err != nil {
+			t.Error(err)
+		}
+		if _, twice := ids.LoadOrStore(o.ID, true); twice {
+			t.Errorf("the id %s was given twice", o.ID)
+		}
+	})
+}
+
+func TestATransitionIsOneCallAndOneWriteUnit(t *testing.T) {
+	h := open(t)
+	o := h.create(t)
+	for _, step := range []struct {
+		to  order.Status
+		now time.Time
+	}{{order.Processing, noon}, {order.Completed, noon.Add(processing)}} {
+		h.calls.Take()
+		if err := h.Advance(t.Context(), o.ID, step.to, step.now); err != nil {
+			t.Fatal(err)
+		}
+		h.used(t, "UpdateItem", 1, 1)
+	}
+}
+
+func TestAnUnknownOrderIsNotFound(t *testing.T) {
+	h := open(t)
+	for _, to := range order.Statuses {
+		if err := h.Advance(t.Context(), order.KeyedID("", "k"), to, noon); !errors.Is(err, order.ErrNotFound) {
+			t.Errorf("to %s: error %v", to, err)
+		}
+	}
+	if n := h.count(t); n != 0 {
+		t.Errorf("%d orders were made of nothing", n)
+	}
+}
+
+// F20, I8: the clock of who starts lies behind the clock of who created.
+func TestAStartBeforeTheCreationStartsAtTheCreation(t *testing.T) {
+	h := open(t)
+	o := h.create(t)
+	h.calls.Take()
+	if err := h.Advance(t.Context(), o.ID, order.Processing, noon.Add(-10*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	h.used(t, "UpdateItem", 2, 1)
+	if got := h.get(t, o.ID); !got.StartedAt.Equal(o.CreatedAt) || got.Status != order.Processing {
+		t.Errorf("order %+v", got)
+	}
+}
+
+// F11, I5: what the SDK repeats after a lost answer has taken effect once.
+func TestATransitionWhoseAnswerIsLostIsDone(t *testing.T) {
+	h := open(t)
+	o := h.create(t)
+	h.faults.Play("UpdateItem", awstest.AnswerLost)
+	if err := h.Advance(t.Context(), o.ID, order.Processing, noon.Add(time.Second)); !errors.Is(err, order.ErrAlreadyDone) {
+		t.Errorf("error %v", err)
+	}
+	if got := h.get(t, o.ID); got.Status != order.Processing || !got.StartedAt.Equal(noon.Add(time.Second)) {
+		t.Errorf("order %+v", got)
+	}
+}
+
+// F8, I5.
+func TestOneOfManyAtOnceAdvances(t *testing.T) {
+	h := open(t)
+	o := h.create(t)
+	for _, step := range []struct {
+		to  order.Status
+		now time.Time
+	}{{order.Processing, noon}, {order.Completed, noon.Add(2 * processing)}} {
+		var won atomic.Int64
+		concurrently(20, func(i int) {
+			err := h.Advance(t.Context(), o.ID, step.to, step.now.Add(time.Duration(i)*time.Millisecond))
+			switch {
+			case err == nil:
+				won.Add(1)
+			case !errors.Is(err, order.ErrAlreadyDone):
+				t.Errorf("to %s: error %v", step.to, err)
+			}
+		})
+		if n := won.Load(); n != 1 {
+			t.Errorf("to %s: %d of 20 did it", step.to, n)
+		}
+	}
+}
+
+// I7, also for a processing time that is no whole number of milliseconds.
+func TestAFractionOfAMillisecondIsWaitedFor(t *testing.T) {
+	h := open(t)
+	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table, ProcessingTime: 1500 * time.Microsecond}))
+	o := h.create(t, takenOver(order.Processing))
+	err := s.Advance(t.Context(), o.ID, order.Completed, noon.Add(1900*time.Microsecond))
+	if _, early := errors.AsType[*order.EarlyError](err); !early {
+		t.Errorf("error %v", err)
+	}
+	if err := s.Advance(t.Context(), o.ID, order.Completed, noon.Add(2*time.Millisecond)); err != nil {
+		t.Error(err)
+	}
+}
+
+// The store is to make exactly the transitions that the domain makes, with the same
+// result and the same refusals: for any order, any clock (F20), any target.
+func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
+	h := open(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		near := func(label string) time.Time {
+			return noon.Add(time.Duration(rapid.Int64Range(-2, 2).Draw(rt, label+" ms"))*time.Millisecond +
+				time.Duration(rapid.Int64Range(-1, 2).Draw(rt, label+" waits"))*processing)
+		}
+		h.now = near("created")
+		o := h.create(t, takenOver(rapid.SampledFrom(order.Statuses[:]).Draw(rt, "status")))
+		for range 4 {
+			to, now := rapid.SampledFrom(order.Statuses[:]).Draw(rt, "to"), near("now").Add(123*time.Microsecond)
+			want, wantErr := o.Advance(to, now, processing)
+			err := h.Advance(t.Context(), o.ID, to, now)
+			if !reflect.DeepEqual(err, wantErr) {
+				rt.Fatalf("%s to %s at %s: error %v, the domain says %v", o.Status, to, now, err, wantErr)
+			}
+			if o = h.get(t, o.ID); !reflect.DeepEqual(o, want) {
+				rt.Fatalf("to %s at %s: order %+v, the domain says %+v", to, now, o, want)
+			}
+		}
+	})
+}
+
+// answering is a store whose table answers everything in that way.
+func answering(t *testing.T, answer http.HandlerFunc, options ...func(*dynamodb.Options)) *dynamostore.Store {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	t.Cleanup(server.Close)
+	client := dynamodb.New(dynamodb.Options{
+		Region: "eu-west-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+	}, options...)
+	return awstest.Must(dynamostore.New(dynamostore.Config{
+		Client: client, Table: "orders", ProcessingTime: processing,
+		Now: func() time.Time { return noon }, Random: strings.NewReader(strings.Repeat("x", 1000)),
+	}))
+}
+
+// calls are all requests that a store can make.
+var calls = map[string]func(context.Context, *dynamostore.Store) error{
+	"Create": func(ctx context.Context, s *dynamostore.Store) error {
+		_, _, err := s.Create(ctx, draft())
+		return err
+	},
+	"Get":  func(ctx context.Context, s *dynamostore.Store) error { _, err := s.Get(ctx, id(1)); return err },
+	"List": func(ctx context.Context, s *dynamostore.Store) error { _, err := s.List(ctx, 1, ""); return err },
+	"Advance": func(ctx context.Context, s *dynamostore.Store) error {
+		return s.Advance(ctx, id(1), order.Processing, noon)
+	},
+	"Metrics": func(ctx context.Context, s *dynamostore.Store) error { _, err := s.Metrics(ctx); return err },
+}
+
+func problem(status int, code string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, `{"__type":"com.amazonaws.dynamodb.v20120810#`+code+`","message":"no"}`)
+	}
+}
+
+func TestWhatMayPassIsUnavailableAndNothingElse(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer      http.HandlerFunc
+		unavailable bool
+	}{
+		"throttled":                 {problem(400, "ThrottlingException"), true},
+		"throughput exceeded":       {problem(400, "ProvisionedThroughputExceededException"), true},
+		"request limit exceeded":    {problem(400, "RequestLimitExceeded"), true},
+		"internal error":            {problem(500, "InternalServerError"), true},
+		"service unavailable":       {problem(503, "ServiceUnavailable"), true},
+		"a gateway's page":          {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, true},
+		"expired credentials":       {problem(400, "ExpiredTokenException"), true},
+		"an answer that is no JSON": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, true},
+		"a connection that breaks":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
+		"a request that is not one": {problem(400, "ValidationException"), false},
+		"a missing permission":      {problem(400, "AccessDeniedException"), false},
+		"a missing table":           {problem(400, "ResourceNotFoundException"), false},
+		"a signature that is wrong": {problem(400, "UnrecognizedClientException"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := answering(t, tt.answer)
+			for call, f := range calls {
+				err := f(t.Context(), s)
+				if err == nil || errors.Is(err, order.ErrUnavailable) != tt.unavailable || errors.Is(err, order.ErrNotFound) {
+					t.Errorf("%s: error %v, to be unavailable: %v", call, err, tt.unavailable)
+				}
+			}
+		})
+	}
+}
+
+func TestCredentialsThatCannotBeHadAreUnavailable(t *testing.T) {
+	none := errors.New("no credentials today")
+	s := answering(t, http.NotFound, func(o *dynamodb.Options) {
+		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{}, none
+		})
+	})
+	for call, f := range calls {
+		if err := f(t.Context(), s); !errors.Is(err, order.ErrUnavailable) || !errors.Is(err, none) {
+			t.Errorf("%s: error %v", call, err)
+		}
+	}
+}
+
+// I16, F24: a table that never answers costs no more than the caller's patience.
+func TestTheEndOfTheContextEndsACallAndIsMatched(t *testing.T) {
+	s := answering(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	for call, f := range calls {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if err := f(ctx, s); !errors.Is(err, order.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: error %v", call, err)
+		}
+		cancel()
+	}
+}

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orders/shared/awsclient"
@@ -144,4 +146,135 @@ func checkpointReached(err error) (sequence string, ok bool) {
 		}
 	}
 	return sequence, sequence != ""
+}
+
+// Metrics implements order.MetricsReader: one strongly consistent Query of the tally
+// items, summed. It is as current as Tallier is. One that cannot be read is
+// ErrDamaged: a sum without it would be wrong.
+func (s *Store) Metrics(ctx context.Context) (order.Tally, error) {
+	found, err := s.cfg.Client.Query(ctx, &dynamodb.QueryInput{
+		TableName:                 aws.String(s.cfg.Table),
+		KeyConditionExpression:    aws.String("#pk = :tally"),
+		ExpressionAttributeNames:  names("pk"),
+		ExpressionAttributeValues: item{":tally": text(tallyKey)},
+		ConsistentRead:            aws.Bool(true),
+	})
+	if err != nil {
+		return order.Tally{}, awsclient.WrapError("read the tally", err)
+	}
+	var sum order.Tally
+	for _, it := range found.Items {
+		part, err := tallyOf(it)
+		if err != nil {
+			sort, _ := textsOf(it)("sk")
+			return order.Tally{}, fmt.Errorf("read the tally: %w %s %s: %w", ErrDamaged, tallyKey, sort, err)
+		}
+		sum.Add(part)
+	}
+	return sum, nil
+}
+
+// tallies is how many tally items the shards of the stream share, so that they
+// seldom meet. All are on one page of a query.
+const tallies = 16
+
+func tallySort(shard string) string { return fmt.Sprintf("%02d", hash(shard)%tallies) }
+
+var statusCounts = [...]string{order.Pending: "pending", order.Processing: "processing", order.Completed: "completed"}
+
+// tallyOf reads one tally item. Counters that are absent are 0, and those that are not
+// known are ignored, so that a later version can count more than this one.
+func tallyOf(it item) (t order.Tally, err error) {
+	counters := map[string]*int64{"timed_orders": &t.CompletedCount, "timed_ms": &t.DurationSumMillis}
+	for s, name := range statusCounts {
+		counters[name] = &t.ByStatus[s]
+	}
+	for name, n := range counters {
+		if _, there := it[name]; !there {
+			continue
+		}
+		if *n, err = integer(it, name); err != nil {
+			return order.Tally{}, err
+		}
+	}
+	return t, nil
+}
+
+// addition is the part of a transaction that adds t to one tally item, which it
+// makes if there is none. total is for who looks at the table; nothing reads it.
+func addition(table, sort string, t order.Tally) types.TransactWriteItem {
+	return types.TransactWriteItem{Update: &types.Update{
+		TableName: aws.String(table),
+		Key:       key(tallyKey, sort),
+		UpdateExpression: aws.String("ADD #total :total, #pending :pending, #processing :processing, " +
+			"#completed :completed, #timed_orders :timed_orders, #timed_ms :timed_ms"),
+		ExpressionAttributeNames: names("total", "pending", "processing", "completed", "timed_orders", "timed_ms"),
+		ExpressionAttributeValues: item{
+			":total":        number(t.Total()),
+			":pending":      number(t.ByStatus[order.Pending]),
+			":processing":   number(t.ByStatus[order.Processing]),
+			":completed":    number(t.ByStatus[order.Completed]),
+			":timed_orders": number(t.CompletedCount),
+			":timed_ms":     number(t.DurationSumMillis),
+		},
+	}}
+}
+
+// A TransactionClient is the part of *dynamodb.Client that writes to the tally.
+type TransactionClient interface {
+	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
+}
+
+// transactionAttempts bounds how often a transaction is tried that others get in
+// the way of: for about five seconds.
+const transactionAttempts = 10
+
+// transact makes one transaction, and tries again while others are in its way, which
+// the SDK does not. name is that of who asks.
+//
+// The SDK gives each call a token and repeats it with the call when an answer
+// is lost, so that DynamoDB does not add twice. See
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
+func transact(ctx context.Context, client TransactionClient, name string, items []types.TransactWriteItem) (err error) {
+	for attempt := range transactionAttempts {
+		if attempt > 0 {
+			if ended := pause(ctx, name, attempt-1); ended != nil {
+				return ended
+			}
+		}
+		_, err = client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
+		if !contended(err) {
+			return err
+		}
+	}
+	return err
+}
+
+// contended reports whether a transaction was canceled because another one, or too
+// much traffic, was in its way, and for no other reason.
+func contended(err error) bool {
+	canceled, ok := errors.AsType[*types.TransactionCanceledException](err)
+	return ok && !slices.ContainsFunc(canceled.CancellationReasons, func(reason types.CancellationReason) bool {
+		switch aws.ToString(reason.Code) {
+		case "", "None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
+			return false
+		default:
+			return true
+		}
+	})
+}
+
+// pause waits after an attempt, before the next: at most 50 ms after the first, up to
+// 800 ms later. Those who conflict have different names, so a hash of the name is jitter
+// enough.
+func pause(ctx context.Context, name string, attempt int) error {
+	longest := 50 * time.Millisecond << min(attempt, 4)
+	timer := time.NewTimer(time.Duration(hash(strconv.Itoa(attempt)+name)) % longest)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"orders/shared/api"
 	"orders/shared/lambdahttp"
 	"orders/shared/sqlite"
+	"orders/test/awstest"
 	"orders/test/conformance"
 )
 
@@ -186,4 +188,23 @@ func compare(t testing.TB, got, want answer) {
 			t.Errorf("status %d: %s is %q, want %q", got.status, name, g, w)
 		}
 	}
+}
+
+func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
+
+// The same through the whole home on AWS.
+func TestHTTPOnAWS(t *testing.T) {
+	conformance.RunHTTP(t, func(t *testing.T) conformance.Service {
+		t.Parallel()
+		home := awstest.OpenDeployment(t)
+		logs := &conformance.LogBuffer{}
+		log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		lambda := gateway{function: lambdahttp.New(api.New(api.Config{
+			Orders: home.Store, Metrics: home.Metrics, RequestID: rand.Text, Now: time.Now, Log: log,
+		}), log)}
+		return conformance.Service{
+			Harness: home.Harness, Logs: logs.Bytes,
+			Do: func(r *http.Request) *http.Response { return lambda.do(t, r).response() },
+		}
+	})
 }

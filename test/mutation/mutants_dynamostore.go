@@ -6,7 +6,7 @@ var storeMutants = []mutant{
 	{
 		name:  "a create never overwrites",
 		holds: "F2 F3 F4 I1 I3",
-		file:  "shared/dynamostore/create.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `aws.String("attribute_not_exists(#pk)")`,
 		new:   `aws.String("attribute_not_exists(#pk) OR attribute_exists(#pk)")`,
 		test:  "TestACreateThatTheSDKRepeatsMakesOneOrder",
@@ -14,15 +14,15 @@ var storeMutants = []mutant{
 	{
 		name:  "a create that is refused learns of the order that is there",
 		holds: "F2 F4 I3",
-		file:  "shared/dynamostore/create.go",
-		old:   `types.ReturnValuesOnConditionCheckFailureAllOld`,
-		new:   `types.ReturnValuesOnConditionCheckFailureNone`,
+		file:  "shared/dynamostore/store.go",
+		old:   "names(\"pk\"),\n\t\tReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld",
+		new:   "names(\"pk\"),\n\t\tReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureNone",
 		test:  "TestAReplayIsOneCall",
 	},
 	{
 		name:  "a create that the SDK has repeated is no replay",
 		holds: "F2",
-		file:  "shared/dynamostore/create.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `return o, d.Key != "", nil`,
 		new:   `return o, true, nil`,
 		test:  "TestACreateThatTheSDKRepeatsMakesOneOrder",
@@ -30,7 +30,7 @@ var storeMutants = []mutant{
 	{
 		name:  "a key does not give out the item of another request",
 		holds: "F3 I2 I3",
-		file:  "shared/dynamostore/create.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `case o.Fingerprint == d.Fingerprint:`,
 		new:   `case err == nil:`,
 		test:  "TestAKeyThatNamesAnotherRequestIsRefused",
@@ -38,7 +38,7 @@ var storeMutants = []mutant{
 	{
 		name:  "an order that was read is the latest",
 		holds: "F21 I6",
-		file:  "shared/dynamostore/get.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `ConsistentRead: aws.Bool(true),`,
 		new:   `ConsistentRead: aws.Bool(false),`,
 		test:  "TestAReadIsOneCallAndStronglyConsistent",
@@ -46,7 +46,7 @@ var storeMutants = []mutant{
 	{
 		name:  "of many workers, one makes the transition",
 		holds: "F8 F9 F10 F11 F12 F16 I5 I6",
-		file:  "shared/dynamostore/advance.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `aws.String("#status = :from AND #"`,
 		new:   `aws.String("(#status = :from OR #status <> :from) AND #"`,
 		test:  "TestOneOfManyAtOnceAdvances",
@@ -54,7 +54,7 @@ var storeMutants = []mutant{
 	{
 		name:  "a transition waits for its time, to the millisecond",
 		holds: "F9 F20 I7",
-		file:  "shared/dynamostore/advance.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `" <= :due"`,
 		new:   `" <= :due OR #status = :from"`,
 		test:  "TestAFractionOfAMillisecondIsWaitedFor",
@@ -62,7 +62,7 @@ var storeMutants = []mutant{
 	{
 		name:  "a start by a clock that lies behind starts at the creation",
 		holds: "F20 I4 I8",
-		file:  "shared/dynamostore/advance.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `if now.Before(o.StartedAt) {`,
 		new:   `if false {`,
 		test:  "TestAStartBeforeTheCreationStartsAtTheCreation",
@@ -70,15 +70,15 @@ var storeMutants = []mutant{
 	{
 		name:  "a transition whose answer was lost is known to be done",
 		holds: "F11 I4 I5",
-		file:  "shared/dynamostore/advance.go",
-		old:   `types.ReturnValuesOnConditionCheckFailureAllOld`,
-		new:   `types.ReturnValuesOnConditionCheckFailureNone`,
+		file:  "shared/dynamostore/store.go",
+		old:   "},\n\t\tReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld",
+		new:   "},\n\t\tReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureNone",
 		test:  "TestATransitionWhoseAnswerIsLostIsDone",
 	},
 	{
 		name:  "a store that knows no processing time completes no order",
 		holds: "I7",
-		file:  "shared/dynamostore/advance.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `if s.cfg.ProcessingTime == 0 {`,
 		new:   `if false {`,
 		test:  "TestAStoreWithoutAProcessingTimeAdvancesNothing",
@@ -94,7 +94,7 @@ var storeMutants = []mutant{
 	{
 		name:  "a transition makes no order out of nothing",
 		holds: "F15 I13",
-		file:  "shared/dynamostore/advance.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `if len(refusal.Item) == 0 {`,
 		new:   `if false {`,
 		test:  "TestAnUnknownOrderIsNotFound",

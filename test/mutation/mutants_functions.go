@@ -5,7 +5,7 @@ var lambdaMutants = []mutant{
 	{
 		name:  "a panic is an answer also on Lambda, whose process it would end",
 		holds: "I15",
-		file:  "shared/lambdahttp/guard.go",
+		file:  "shared/lambdahttp/recover.go",
 		old:   `if p := recover(); p != nil {`,
 		new:   `if p := any(nil); p != nil {`,
 		test:  "TestAPanicIsAProblemOfStatus500WhateverWasWrittenBefore",
@@ -13,7 +13,7 @@ var lambdaMutants = []mutant{
 	{
 		name:  "a slow store is answered for before Lambda's deadline",
 		holds: "F24 I16",
-		file:  "shared/lambdahttp/lambdahttp.go",
+		file:  "shared/lambdahttp/handler.go",
 		old:   `deadline.Add(-margin)`,
 		new:   `deadline`,
 		test:  "TestASlowStoreIsA503BeforeLambdasDeadline",
@@ -21,7 +21,7 @@ var lambdaMutants = []mutant{
 	{
 		name:  "a body that cannot be decoded is the client's fault",
 		holds: "I15",
-		file:  "shared/lambdahttp/lambdahttp.go",
+		file:  "shared/lambdahttp/handler.go",
 		old:   "body, err := bodyOf(e)\n\t\t\tif err != nil {",
 		new:   "body, err := bodyOf(e)\n\t\t\tif err != nil && false {",
 		test:  "TestABodyInBase64IsDecodedOr400",

@@ -53,7 +53,7 @@ var queueMutants = []mutant{
 	{
 		name:  "a poison message is buried in a form that SQS takes",
 		holds: "F15 I13",
-		file:  "shared/sqsqueue/bury.go",
+		file:  "shared/sqsqueue/queue.go",
 		old:   `if !sendable(text) {`,
 		new:   `if false {`,
 		test:  "TestABuriedMessageIsKeptWithItsReasonInAFormThatSQSTakes",
@@ -61,7 +61,7 @@ var queueMutants = []mutant{
 	{
 		name:  "a poison message is buried at a length that SQS takes",
 		holds: "F15 I13",
-		file:  "shared/sqsqueue/bury.go",
+		file:  "shared/sqsqueue/queue.go",
 		old:   `if len(text) > maxBody {`,
 		new:   `if false {`,
 		test:  "TestABuriedMessageIsKeptWithItsReasonInAFormThatSQSTakes",
@@ -73,7 +73,7 @@ var receiverMutants = []mutant{
 	{
 		name:  "a message that panics harms no other of its batch",
 		holds: "F14 I14",
-		file:  "shared/sqsqueue/receiver.go",
+		file:  "shared/sqsqueue/receive.go",
 		old:   `if p := recover(); p != nil {`,
 		new:   `if p := any(nil); p != nil {`,
 		test:  "TestWhatFailsOrPanicsComesAgainAndItsMatesAreDone",
@@ -81,7 +81,7 @@ var receiverMutants = []mutant{
 	{
 		name:  "a message that fails comes again",
 		holds: "F10 F14 I4 I13",
-		file:  "shared/sqsqueue/receiver.go",
+		file:  "shared/sqsqueue/receive.go",
 		old:   `response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})`,
 		new:   ``,
 		test:  "TestWhatFailsOrPanicsComesAgainAndItsMatesAreDone",
@@ -89,7 +89,7 @@ var receiverMutants = []mutant{
 	{
 		name:  "the processor's answer has a list, never null",
 		holds: "F13 F14 I4",
-		file:  "shared/sqsqueue/receiver.go",
+		file:  "shared/sqsqueue/receive.go",
 		old:   `events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}`,
 		new:   `events.SQSEventResponse{}`,
 		test:  "TestABatchThatIsDoneAnswersAnEmptyListNeverNull",
@@ -97,7 +97,7 @@ var receiverMutants = []mutant{
 	{
 		name:  "the processor answers before its deadline",
 		holds: "F13 I4 I16",
-		file:  "shared/sqsqueue/receiver.go",
+		file:  "shared/sqsqueue/receive.go",
 		old:   `deadline.Add(-margin)`,
 		new:   `deadline`,
 		test:  "TestNearTheDeadlineWhatIsNotDoneIsReturned",
@@ -105,7 +105,7 @@ var receiverMutants = []mutant{
 	{
 		name:  "a message that is still under way at the deadline comes again",
 		holds: "F13 I4 I13",
-		file:  "shared/sqsqueue/receiver.go",
+		file:  "shared/sqsqueue/receive.go",
 		old:   `outcome[i] = errUndone`,
 		new:   `outcome[i] = nil`,
 		test:  "TestNearTheDeadlineWhatIsNotDoneIsReturned",
@@ -117,7 +117,7 @@ var redriveMutants = []mutant{
 	{
 		name:  "a redrive deletes only what is on the queue again",
 		holds: "F16 I13",
-		file:  "shared/sqsqueue/redrive_batch.go",
+		file:  "shared/sqsqueue/redrive.go",
 		old:   `r.delete(ctx, sent, left)`,
 		new:   `r.delete(ctx, messages[:n], left)`,
 		test:  "TestWhateverFailsDuringARedriveLosesNoMessage",
@@ -125,7 +125,7 @@ var redriveMutants = []mutant{
 	{
 		name:  "a redrive that is ended deletes what it has sent",
 		holds: "F16 I5",
-		file:  "shared/sqsqueue/redrive_batch.go",
+		file:  "shared/sqsqueue/redrive.go",
 		old:   "func (r Redrive) delete(ctx context.Context, messages []types.Message, left *refusals) (deleted []types.Message, err error) {\n\tctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)",
 		new:   "func (r Redrive) delete(ctx context.Context, messages []types.Message, left *refusals) (deleted []types.Message, err error) {\n\tctx, cancel := context.WithTimeout(ctx, callTimeout)",
 		test:  "TestWhateverFailsDuringARedriveLosesNoMessage",
@@ -141,7 +141,7 @@ var redriveMutants = []mutant{
 	{
 		name:  "a message that SQS refuses ends no redrive",
 		holds: "F16 I13 I14",
-		file:  "shared/sqsqueue/redrive_batch.go",
+		file:  "shared/sqsqueue/redrive.go",
 		old:   "left.add(doing, messages, sent, output.Failed)\n\treturn sent, nil",
 		new:   "left.add(doing, messages, sent, output.Failed)\n\treturn sent, left.first",
 		test:  "TestAMessageThatSQSRefusesEndsNoRedrive",
@@ -149,7 +149,7 @@ var redriveMutants = []mutant{
 	{
 		name:  "a redrive says what it has left",
 		holds: "F16 I13",
-		file:  "shared/sqsqueue/redrive_batch.go",
+		file:  "shared/sqsqueue/redrive.go",
 		old:   `if f.first == nil {`,
 		new:   `if true {`,
 		test:  "TestAMessageThatSQSRefusesEndsNoRedrive",

@@ -115,7 +115,7 @@ var tallyMutants = []mutant{
 	{
 		name:  "a counter that is not there yet is 0",
 		holds: "I9",
-		file:  "shared/dynamostore/metrics.go",
+		file:  "shared/dynamostore/tally.go",
 		old:   `if _, there := it[name]; !there {`,
 		new:   `if false {`,
 		test:  "TestTallyItemsOfAnyVersionAreSummed",
@@ -123,7 +123,7 @@ var tallyMutants = []mutant{
 	{
 		name:  "a damaged counter is not taken for 0",
 		holds: "I9",
-		file:  "shared/dynamostore/metrics.go",
+		file:  "shared/dynamostore/tally.go",
 		old:   "if *n, err = integer(it, name); err != nil {\n\t\t\treturn order.Tally{}, err",
 		new:   "if *n, err = integer(it, name); err != nil {\n\t\t\tcontinue",
 		test:  "TestADamagedCounterIsNotTakenForNothing",
@@ -131,7 +131,7 @@ var tallyMutants = []mutant{
 	{
 		name:  "a transaction is tried again when others are in its way",
 		holds: "F18 F19 I9",
-		file:  "shared/dynamostore/transaction.go",
+		file:  "shared/dynamostore/tally.go",
 		old:   `case "", "None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":`,
 		new:   `case "", "None":`,
 		test:  "TestTheAttemptsAtATransactionAreBounded",
@@ -139,7 +139,7 @@ var tallyMutants = []mutant{
 	{
 		name:  "a transaction is not tried again for ever",
 		holds: "F18 F19 I16",
-		file:  "shared/dynamostore/transaction.go",
+		file:  "shared/dynamostore/tally.go",
 		old:   `for attempt := range transactionAttempts {`,
 		new:   `for attempt := range 3 * transactionAttempts {`,
 		test:  "TestTheAttemptsAtATransactionAreBounded",
@@ -147,7 +147,7 @@ var tallyMutants = []mutant{
 	{
 		name:  "the end of the function's time ends its attempts",
 		holds: "F13 F18 I16",
-		file:  "shared/dynamostore/transaction.go",
+		file:  "shared/dynamostore/tally.go",
 		old:   `return ctx.Err()`,
 		new:   `return nil`,
 		test:  "TestTheEndOfTheContextEndsTheAttemptsAtATransaction",

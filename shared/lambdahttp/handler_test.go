@@ -75,7 +75,7 @@ func TestAPanicIsAProblemOfStatus500WhateverWasWrittenBefore(t *testing.T) {
 			!strings.Contains(got.Body, `"instance":"urn:orders:request:the-request"`) || strings.Contains(got.Body, "sec") {
 			t.Errorf("panic %s: %+v, %v", name, got, err)
 		}
-		if !strings.Contains(logs.String(), "lambdahttp_test.go") || !strings.Contains(logs.String(), `"request_id":"the-request"`) {
+		if !strings.Contains(logs.String(), "handler_test.go") || !strings.Contains(logs.String(), `"request_id":"the-request"`) {
 			t.Errorf("panic %s: logged %s", name, logs.String())
 		}
 	}
