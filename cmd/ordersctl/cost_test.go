@@ -12,7 +12,6 @@ import (
 
 	"orders/shared/order"
 	"orders/test/awstest"
-	"orders/tools/eventsource"
 )
 
 func TestAMillionOrdersCostNoMoreThanSixDollars(t *testing.T) {
@@ -182,7 +181,7 @@ func TestALifeAsksOfAWSWhatCostSays(t *testing.T) {
 		load   workload
 	}{
 		{"in batches of one", 3, workload{RelayBatch: 1, TallyBatch: 1, QueueBatch: 1}},
-		{"in full batches", 300, workload{RelayBatch: eventsource.RelayBatch, TallyBatch: 900, QueueBatch: eventsource.ProcessorBatch}},
+		{"in full batches", 300, workload{RelayBatch: 100, TallyBatch: 900, QueueBatch: 10}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -216,7 +215,7 @@ func TestALifeAsksOfAWSWhatCostSays(t *testing.T) {
 func equal(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
 
 func TestALifeInFullBatchesKeepsToItsBudget(t *testing.T) {
-	one := workload{RelayBatch: eventsource.RelayBatch, TallyBatch: eventsource.TallyBatch, QueueBatch: eventsource.ProcessorBatch}.perOrder()
+	one := workload{RelayBatch: 100, TallyBatch: 1000, QueueBatch: 10}.perOrder()
 	if one.WriteUnits > 4.1 || one.QueueRequests > 1.5 {
 		t.Errorf("%v write units and %v requests of SQS an order, not 4.1 and 1.5", one.WriteUnits, one.QueueRequests)
 	}

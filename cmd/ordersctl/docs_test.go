@@ -5,10 +5,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/alecthomas/kong"
 
 	"orders/test/awstest"
-	"orders/tools/eventsource"
 )
 
 func operations(t *testing.T) string {
@@ -70,7 +70,7 @@ func TestOperationsUsesCommandsFlagsAndParametersThatExist(t *testing.T) {
 	}
 }
 
-// property is what lies in the resolved properties of a resource, under those keys.
+// property is a value in the resolved properties of a resource, under those keys.
 func property(t *testing.T, resource string, keys ...string) any {
 	t.Helper()
 	found, err := awstest.Template(t).Resource(resource)
@@ -85,33 +85,35 @@ func property(t *testing.T, resource string, keys ...string) any {
 	return value
 }
 
-func TestBridgeAndCostGoByTheTemplate(t *testing.T) {
-	stream := func(key string) []string { return []string{"Events", "Stream", "Properties", key} }
+// defaultCost is the command cost without flags.
+func defaultCost(t *testing.T) (c costCommand) {
+	t.Helper()
+	if _, err := awstest.Must(kong.New(&c)).Parse(nil); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestTheDefaultsOfCostAreThoseOfTheTemplate(t *testing.T) {
+	c := defaultCost(t)
+	parameters, _ := awstest.Template(t).Sections["Parameters"].(map[string]any)
+	memory, _ := parameters["MemorySize"].(map[string]any)
 	for _, test := range []struct {
-		resource string
-		keys     []string
-		want     int
+		flag           string
+		got, inTheFile any
 	}{
-		{"RelayFunction", stream("BatchSize"), eventsource.RelayBatch},
-		{"TallyFunction", stream("BatchSize"), eventsource.TallyBatch},
-		{"TallyFunction", stream("TumblingWindowInSeconds"), int(eventsource.TallyWindow / time.Second)},
-		{"ProcessorFunction", []string{"Events", "Queue", "Properties", "BatchSize"}, eventsource.ProcessorBatch},
+		{"relay-batch", c.RelayBatch, property(t, "RelayFunction", "Events", "Stream", "Properties", "BatchSize")},
+		{"tally-batch", c.TallyBatch, property(t, "TallyFunction", "Events", "Stream", "Properties", "BatchSize")},
+		{"queue-batch", c.QueueBatch, property(t, "ProcessorFunction", "Events", "Queue", "Properties", "BatchSize")},
+		{"memory", c.Memory, memory["Default"]},
 	} {
-		if got := property(t, test.resource, test.keys...); got != test.want {
-			t.Errorf("%s %v is %v in the template, and %d here", test.resource, test.keys, got, test.want)
+		if test.got != test.inTheFile {
+			t.Errorf("--%s is %v, and %v in the template", test.flag, test.got, test.inTheFile)
 		}
 	}
 }
 
-func TestMemoryIsThatOfTheTemplate(t *testing.T) {
-	parameters, _ := awstest.Template(t).Sections["Parameters"].(map[string]any)
-	size, _ := parameters["MemorySize"].(map[string]any)
-	if size["Default"] != memory {
-		t.Errorf("MemorySize is %v in the template, and %d here", size["Default"], memory)
-	}
-}
-
-// The longest that a usual request's variables are; see
+// The variables of a usual request at their longest; see
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html.
 var usual = map[string]string{
 	"requestTime": "22/Nov/2026:20:54:39 +0000", "requestId": "JKJaXmPLvHcESHA=", "httpMethod": "POST",
@@ -128,7 +130,7 @@ func TestAnAccessLogLineIsNoLongerThanCostCounts(t *testing.T) {
 		}
 		return value
 	})
-	if len(line) == 0 || len(line) > logBytes || len(line) < logBytes*8/10 {
-		t.Errorf("the line has %d bytes, cost counts %d:\n%s", len(line), logBytes, line)
+	if n, counted := float64(len(line)), defaultCost(t).LogBytes; n == 0 || n > counted || n < counted*0.8 {
+		t.Errorf("the line has %v bytes, cost counts %v:\n%s", n, counted, line)
 	}
 }

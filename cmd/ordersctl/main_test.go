@@ -61,7 +61,7 @@ func TestCommandLine(t *testing.T) {
 		code           int
 		stdout, stderr string // what it begins with
 	}{
-		{"asks which command", "", 2, "", `ordersctl: expected one of "bridge", "redrive", "reconcile", "cost"`},
+		{"asks which command", "", 2, "", `ordersctl: expected one of "redrive", "reconcile", "cost"`},
 		{"knows no other command", "repair", 2, "", "ordersctl: unexpected argument repair"},
 		{"knows no other flag", "cost --price 1", 2, "", "ordersctl: unknown flag --price"},
 		{"takes no further argument", "cost now", 2, "", "ordersctl: unexpected argument now"},
@@ -110,8 +110,6 @@ func TestBadFlagsAreRefusedByNameAndRule(t *testing.T) {
 		{"reconcile --segments 0", "--segments must be from 1 to 1000, not 0"},
 		{"reconcile --read-units 0", "--read-units must be from 1 to 1000000, not 0"},
 		{"reconcile --processing-time 16m", `--processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not "16m"`},
-		{"bridge --processor=", "--processor must be the name of a function"},
-		{"bridge --lambda-endpoint 127.0.0.1:3001", `--lambda-endpoint must be a URL, such as http://127.0.0.1:3001, not "127.0.0.1:3001"`},
 	}
 	for _, test := range tests {
 		t.Run(test.args, func(t *testing.T) {
@@ -125,7 +123,6 @@ func TestBadFlagsAreRefusedByNameAndRule(t *testing.T) {
 
 func TestVariablesAreInTheHelpAndDoTheSameAsFlags(t *testing.T) {
 	for command, variables := range map[string][]string{
-		"bridge":    {"ORDERS_TABLE", "ORDERS_QUEUE_URL", "AWS_PROFILE", "AWS_REGION"},
 		"redrive":   {"ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "AWS_PROFILE", "AWS_REGION"},
 		"reconcile": {"ORDERS_TABLE", "ORDERS_QUEUE_URL", "PROCESSING_TIME", "AWS_PROFILE", "AWS_REGION"},
 	} {

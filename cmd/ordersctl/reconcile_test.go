@@ -213,10 +213,10 @@ func quietHome() recounter {
 		orders: func(context.Context) iter.Seq2[order.Order, error] {
 			return func(yield func(order.Order, error) bool) { yield(o, nil) }
 		},
-		metrics:   func(context.Context) (order.Tally, error) { return order.Change{New: &o}.Tally(), nil },
-		uncounted: func(context.Context) (bool, error) { return false, nil },
-		now:       time.UnixMilli(1000), grace: time.Second, limit: 10,
-		read: func() {},
+		metrics: func(context.Context) (order.Tally, error) { return order.Change{New: &o}.Tally(), nil },
+		lags:    func(context.Context) (bool, error) { return false, nil },
+		now:     time.UnixMilli(1000), grace: time.Second, limit: 10,
+		progress: func() {},
 	}
 }
 
@@ -240,7 +240,7 @@ func TestVerdicts(t *testing.T) {
 			}
 		}, moving, nil},
 		{"a change is not counted yet, and the metrics are equal by chance", func(r *recounter) {
-			r.uncounted = func(context.Context) (bool, error) { return true, nil }
+			r.lags = func(context.Context) (bool, error) { return true, nil }
 		}, lagging, nil},
 		{"the metrics cannot be read", func(r *recounter) {
 			r.metrics = func(context.Context) (order.Tally, error) { return order.Tally{}, failure }
@@ -260,10 +260,10 @@ func TestVerdicts(t *testing.T) {
 			calls = 0
 		}, damaged, nil},
 		{"a checkpoint is damaged", func(r *recounter) {
-			r.uncounted = func(context.Context) (bool, error) { return false, dynamostore.ErrDamaged }
+			r.lags = func(context.Context) (bool, error) { return false, dynamostore.ErrDamaged }
 		}, damaged, nil},
 		{"the stream cannot be read", func(r *recounter) {
-			r.uncounted = func(context.Context) (bool, error) { return false, failure }
+			r.lags = func(context.Context) (bool, error) { return false, failure }
 		}, "", failure},
 		{"the table cannot be read", func(r *recounter) {
 			r.orders = func(context.Context) iter.Seq2[order.Order, error] {
@@ -290,7 +290,7 @@ func TestADifferenceThatDoesNotStayIsNone(t *testing.T) {
 		return recount{Verdict: differ, Orders: order.Tally{CompletedCount: int64(reads)}}, nil
 	}
 	out := &console{stderr: &strings.Builder{}}
-	if got, err := twice(changing, out); got.Verdict != moving || err != nil || reads != 2 {
+	if got, err := confirm(changing, out); got.Verdict != moving || err != nil || reads != 2 {
 		t.Errorf("got %q, %v after %d readings; want moving", got.Verdict, err, reads)
 	}
 }
@@ -298,7 +298,7 @@ func TestADifferenceThatDoesNotStayIsNone(t *testing.T) {
 func TestReconcileStopsWhenItIsToldTo(t *testing.T) {
 	r := quietHome()
 	ctx, cancel := context.WithCancel(t.Context())
-	r.read = cancel
+	r.progress = cancel
 	if _, err := r.recount(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}

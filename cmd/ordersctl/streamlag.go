@@ -13,66 +13,79 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+	smithytime "github.com/aws/smithy-go/time"
 	"golang.org/x/sync/errgroup"
 
 	"orders/shared/dynamostore"
-	"orders/tools/eventsource"
 )
 
-// A tail looks at what the tally function has not counted yet: the records of the
-// table's stream behind the checkpoints that it keeps, shard by shard.
+// tableClient and streamsClient are the parts of the SDK's clients that a streamLag uses.
+type (
+	tableClient interface {
+		DescribeTable(context.Context, *dynamodb.DescribeTableInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTableOutput, error)
+	}
+	streamsClient interface {
+		DescribeStream(context.Context, *dynamodbstreams.DescribeStreamInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error)
+		GetShardIterator(context.Context, *dynamodbstreams.GetShardIteratorInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error)
+		GetRecords(context.Context, *dynamodbstreams.GetRecordsInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error)
+	}
+)
+
+// A streamLag finds out whether the tally function lags behind the table's stream: whether the
+// stream holds records of orders after the checkpoints that the tally function keeps, shard by shard.
 //
-// A closed shard is read to its end, which the stream tells. Where an open one ends
-// it does not tell, and it gives empty answers also before the end. So there quiet
-// is the evidence, and no proof.
-type tail struct {
+// A closed shard has an end, and is read up to it. An open shard has none, and GetRecords may
+// return no records although more follow. So an open shard counts as read when it has returned no
+// records for quietPeriod. That is evidence, not proof.
+type streamLag struct {
 	table   string
-	db      eventsource.TableClient
-	streams eventsource.StreamsClient
+	tables  tableClient
+	streams streamsClient
 	// checkpoint is the sequence number of the last record of a shard that is in the
 	// tally, "" if there is none.
-	checkpoint func(ctx context.Context, shard string) (string, error)
-	// quiet is for how long an open shard must have nothing new to count as read to
-	// its end.
-	quiet time.Duration
+	checkpoint  func(ctx context.Context, shard string) (string, error)
+	quietPeriod time.Duration
 }
 
-// errUncounted: there is a change that the metrics do not have yet, or may be.
-var errUncounted = errors.New("uncounted")
+// errLags: the metrics do not have, or may not have, a change of an order yet.
+var errLags = errors.New("the tally lags behind the stream")
 
-// shardsAtOnce bounds how many shards are read side by side. A shard serves two
-// readers, which relay and tally are already.
-const shardsAtOnce = 4
+// maxShards bounds how many shards are read concurrently. A shard serves two readers, which relay
+// and tally are already.
+const maxShards = 4
 
-// uncounted reports whether the stream holds a change of an order that the
-// metrics do not have yet, or is too busy to tell.
-func (t tail) uncounted(ctx context.Context) (bool, error) {
-	arn, err := streamARN(ctx, t.db, t.table)
+// lags reports whether the stream holds a change of an order that the metrics do not
+// have yet, or is too busy to tell.
+func (l streamLag) lags(ctx context.Context) (bool, error) {
+	described, err := l.tables.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &l.table})
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("describe the table: %w", err)
 	}
-	err = t.readStream(ctx, arn)
-	if errors.Is(err, errUncounted) || retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary {
+	if described.Table.LatestStreamArn == nil {
+		return false, fmt.Errorf("table %s has no stream", l.table)
+	}
+	err = l.readStream(ctx, *described.Table.LatestStreamArn)
+	if errors.Is(err, errLags) || retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary {
 		return true, nil
 	}
 	return false, err
 }
 
-// readStream reads all shards, and those that take their place meanwhile.
-func (t tail) readStream(ctx context.Context, arn string) error {
+// readStream reads all shards, and those that replace them meanwhile.
+func (l streamLag) readStream(ctx context.Context, arn string) error {
 	read := map[string]bool{}
 	for {
-		shards, err := t.shards(ctx, arn)
+		shards, err := l.shards(ctx, arn)
 		if err != nil {
 			return fmt.Errorf("list the stream's shards: %w", err)
 		}
 		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(shardsAtOnce)
+		group.SetLimit(maxShards)
 		before := len(read)
 		for _, s := range shards {
 			if id := aws.ToString(s.ShardId); !read[id] {
 				read[id] = true
-				group.Go(func() error { return t.readShard(ctx, arn, s) })
+				group.Go(func() error { return l.readShard(ctx, arn, s) })
 			}
 		}
 		if err := group.Wait(); err != nil || len(read) == before {
@@ -81,10 +94,10 @@ func (t tail) readStream(ctx context.Context, arn string) error {
 	}
 }
 
-func (t tail) shards(ctx context.Context, arn string) (shards []types.Shard, err error) {
+func (l streamLag) shards(ctx context.Context, arn string) (shards []types.Shard, err error) {
 	input := &dynamodbstreams.DescribeStreamInput{StreamArn: &arn}
 	for {
-		described, err := t.streams.DescribeStream(ctx, input)
+		described, err := l.streams.DescribeStream(ctx, input)
 		if err != nil {
 			return nil, err
 		}
@@ -96,38 +109,26 @@ func (t tail) shards(ctx context.Context, arn string) (shards []types.Shard, err
 	}
 }
 
-// streamARN is the ARN of the table's stream.
-func streamARN(ctx context.Context, db eventsource.TableClient, table string) (string, error) {
-	described, err := db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
-	if err != nil {
-		return "", fmt.Errorf("describe the table: %w", err)
-	}
-	if described.Table.LatestStreamArn == nil {
-		return "", fmt.Errorf("table %s has no stream", table)
-	}
-	return *described.Table.LatestStreamArn, nil
-}
-
-// readShard reads a shard from its checkpoint to its end, and returns errUncounted
-// at the first change of an order. What the stream no longer holds nobody will count,
-// so it begins with the oldest record if the checkpoint lies before that.
-func (t tail) readShard(ctx context.Context, arn string, shard types.Shard) error {
+// readShard reads a shard from its checkpoint to its end, and returns errLags at the first change
+// of an order. Records that have left the stream will never be counted, so readShard begins with
+// the oldest record if the checkpoint lies before it.
+func (l streamLag) readShard(ctx context.Context, arn string, shard types.Shard) error {
 	id := aws.ToString(shard.ShardId)
-	begin := &dynamodbstreams.GetShardIteratorInput{
+	start := &dynamodbstreams.GetShardIteratorInput{
 		StreamArn: &arn, ShardId: &id, ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
 	}
-	sequence, err := t.checkpoint(ctx, id)
+	sequence, err := l.checkpoint(ctx, id)
 	if err != nil {
 		return err
 	}
 	if sequence != "" {
-		begin.ShardIteratorType, begin.SequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, &sequence
+		start.ShardIteratorType, start.SequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, &sequence
 	}
 	closed := shard.SequenceNumberRange != nil && shard.SequenceNumberRange.EndingSequenceNumber != nil
-	err = t.readFrom(ctx, begin, closed)
+	err = l.readFrom(ctx, start, closed)
 	if _, trimmed := errors.AsType[*types.TrimmedDataAccessException](err); trimmed {
-		begin.ShardIteratorType, begin.SequenceNumber = types.ShardIteratorTypeTrimHorizon, nil
-		err = t.readFrom(ctx, begin, closed)
+		start.ShardIteratorType, start.SequenceNumber = types.ShardIteratorTypeTrimHorizon, nil
+		err = l.readFrom(ctx, start, closed)
 	}
 	if err != nil {
 		return fmt.Errorf("read shard %s: %w", id, err)
@@ -135,57 +136,47 @@ func (t tail) readShard(ctx context.Context, arn string, shard types.Shard) erro
 	return nil
 }
 
-// A shard is asked twice a second at most, and some times while it must be quiet.
+// A shard is read twice a second at most, and at least quietPolls times in a quiet period.
 const (
 	pollInterval = 500 * time.Millisecond
 	quietPolls   = 8
 )
 
-// readFrom reads on until the stream says that the shard ends there or, if it is
-// open, until it has been quiet for long enough.
-func (t tail) readFrom(ctx context.Context, begin *dynamodbstreams.GetShardIteratorInput, closed bool) error {
-	found, err := t.streams.GetShardIterator(ctx, begin)
+// readFrom reads up to the end of a closed shard, or until an open shard has been quiet for
+// the quiet period.
+func (l streamLag) readFrom(ctx context.Context, start *dynamodbstreams.GetShardIteratorInput, closed bool) error {
+	found, err := l.streams.GetShardIterator(ctx, start)
 	if err != nil {
 		return err
 	}
 	interval := pollInterval
 	if !closed {
-		interval = min(interval, t.quiet/quietPolls)
+		interval = min(interval, l.quietPeriod/quietPolls)
 	}
 	quiet := time.Duration(0)
-	for iterator := found.ShardIterator; iterator != nil && (closed || quiet <= t.quiet); quiet += interval {
-		read, err := t.streams.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: iterator})
+	for iterator := found.ShardIterator; iterator != nil && (closed || quiet <= l.quietPeriod); quiet += interval {
+		read, err := l.streams.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: iterator})
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(read.Records, ofOrder) {
-			return errUncounted
+		if slices.ContainsFunc(read.Records, isOrder) {
+			return errLags
 		}
 		if len(read.Records) > 0 {
 			quiet = 0
 		}
 		iterator = read.NextShardIterator
-		if err := pause(ctx, interval); err != nil {
+		if err := smithytime.SleepWithContext(ctx, interval); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func ofOrder(r types.Record) bool {
+func isOrder(r types.Record) bool {
 	if r.Dynamodb == nil {
 		return false
 	}
 	pk, ok := r.Dynamodb.Keys["pk"].(*types.AttributeValueMemberS)
 	return ok && strings.HasPrefix(pk.Value, dynamostore.OrderPrefix)
-}
-
-// pause waits for that long, or until the context ends.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

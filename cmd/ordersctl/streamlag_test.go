@@ -128,7 +128,7 @@ func TestWhatTheTallyHasNotCountedIsFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				got, err := tailOf(tt.tape).uncounted(t.Context())
+				got, err := newStreamLag(tt.tape).lags(t.Context())
 				if got != tt.want || !errors.Is(err, tt.err) {
 					t.Errorf("got %v, %v", got, err)
 				}
@@ -142,7 +142,7 @@ func TestAShardIsAskedTwiceASecondAtMost(t *testing.T) {
 	for _, letters := range []string{"o", "o" + strings.Repeat("t", 50), "o" + strings.Repeat(".", 50) + "|"} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &tape{shards: []string{letters}}
-			if _, err := tailOf(s).uncounted(t.Context()); err != nil {
+			if _, err := newStreamLag(s).lags(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			took := s.reads[len(s.reads)-1].Sub(s.reads[0])
@@ -153,9 +153,9 @@ func TestAShardIsAskedTwiceASecondAtMost(t *testing.T) {
 	}
 }
 
-func tailOf(s *tape) tail {
-	return tail{
-		table: "orders", db: s, streams: s, quiet: 10 * time.Second,
+func newStreamLag(s *tape) streamLag {
+	return streamLag{
+		table: "orders", tables: s, streams: s, quietPeriod: 10 * time.Second,
 		checkpoint: func(context.Context, string) (string, error) { return "1", nil },
 	}
 }

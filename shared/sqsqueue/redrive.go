@@ -40,13 +40,13 @@ type Redrive struct {
 	// DryRun looks at the messages and puts them back.
 	DryRun bool
 	// Step, if any, is told of each message, moved or only looked at.
-	Step func(DeadLetter)
+	Step func(Entry)
 	// Now measures how long nothing has come that is to be moved.
 	Now func() time.Time
 }
 
-// A DeadLetter is a message in the dead-letter queue.
-type DeadLetter struct {
+// An Entry is a message in the dead-letter queue.
+type Entry struct {
 	MessageID string
 	Body      string
 	// Reason is why it was buried, "" when SQS itself gave up on it.
@@ -106,7 +106,7 @@ func (r Redrive) due(messages []types.Message, held receipts, left refusals) (du
 	for _, m := range messages {
 		id := aws.ToString(m.MessageId)
 		_, seen := held[id]
-		if deadLetter(m).SentAt.Before(r.Began) && (!r.DryRun || !seen) && !left.ids[id] {
+		if newEntry(m).SentAt.Before(r.Began) && (!r.DryRun || !seen) && !left.ids[id] {
 			due = append(due, m)
 		}
 	}
@@ -118,7 +118,7 @@ func (r Redrive) tell(messages []types.Message) {
 		return
 	}
 	for _, m := range messages {
-		r.Step(deadLetter(m))
+		r.Step(newEntry(m))
 	}
 }
 
@@ -138,9 +138,9 @@ func (r Redrive) receive(ctx context.Context, moved int) ([]types.Message, error
 	return output.Messages, nil
 }
 
-func deadLetter(m types.Message) DeadLetter {
+func newEntry(m types.Message) Entry {
 	millis, _ := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64)
-	return DeadLetter{
+	return Entry{
 		MessageID: aws.ToString(m.MessageId), Body: aws.ToString(m.Body),
 		Reason: aws.ToString(m.MessageAttributes["reason"].StringValue),
 		SentAt: time.UnixMilli(millis).UTC(),

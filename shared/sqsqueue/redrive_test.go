@@ -28,7 +28,7 @@ func TestRedriveMovesWhatLiesInTheDeadLetterQueue(t *testing.T) {
 		r := newRedrive(t, tt.letters)
 		r.Limit = tt.limit
 		var told []string
-		r.Step = func(l sqsqueue.DeadLetter) { told = append(told, l.Body+" "+l.Reason) }
+		r.Step = func(l sqsqueue.Entry) { told = append(told, l.Body+" "+l.Reason) }
 		moved, err := r.Run(t.Context())
 		if err != nil || moved != tt.moved || len(told) != tt.moved {
 			t.Errorf("%s: moved %d, told of %d, error %v", name, moved, len(told), err)
@@ -120,7 +120,7 @@ func TestAMessageThatSQSRefusesEndsNoRedrive(t *testing.T) {
 			tt.refusing.RedriveClient, tt.refusing.bodies = client, map[string]string{}
 			r.Client = tt.refusing
 			var told []string
-			r.Step = func(l sqsqueue.DeadLetter) { told = append(told, l.Body) }
+			r.Step = func(l sqsqueue.Entry) { told = append(told, l.Body) }
 			moved, err := r.Run(t.Context())
 			if moved != tt.moved || len(told) != tt.moved || err == nil || err.Error() != tt.want || errors.Is(err, order.ErrUnavailable) {
 				t.Errorf("moved %d, told of %d, error %v", moved, len(told), err)

@@ -134,7 +134,7 @@ var redriveMutants = []mutant{
 		name:  "a message that fails again does not go round for ever",
 		holds: "F16 I16",
 		file:  "shared/sqsqueue/redrive.go",
-		old:   `if deadLetter(m).SentAt.Before(r.Began) && (!r.DryRun || !seen) && !left.ids[id] {`,
+		old:   `if newEntry(m).SentAt.Before(r.Began) && (!r.DryRun || !seen) && !left.ids[id] {`,
 		new:   `if (!r.DryRun || !seen) && !left.ids[id] {`,
 		test:  "TestWhatIsBuriedAfterTheBeginningStays",
 	},

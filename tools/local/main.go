@@ -7,6 +7,8 @@
 //	local deploy-test  deploys template.yaml to ministack, an emulator that enforces
 //	                   the functions' roles, for the acceptance test; what it cannot
 //	                   carry is told in deploy.go
+//	local eventsource  until Ctrl-C: polls a stream and a queue and invokes functions that
+//	                   something else has started, as Lambda does on AWS
 //
 // Table and queues are those of template.yaml; nothing about them is said twice. What
 // is started is stopped, whatever happens, and the reason is told when something ends
@@ -69,9 +71,14 @@ func run(args []string) error {
 	if len(args) > 0 {
 		name = args[0]
 	}
+	if name == "eventsource" {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return runEventSource(ctx, args[1:], os.Stderr)
+	}
 	m, ok := modes[name]
 	if !ok {
-		return errors.New("say what to do: up, test or deploy-test")
+		return errors.New("say what to do: up, test, deploy-test or eventsource")
 	}
 	s, err := parseSettings(name, args[1:])
 	if err != nil {
