@@ -66,8 +66,8 @@ var clientMutants = []mutant{
 		name:  "an endpoint that is none does not pass",
 		holds: "F1 I16",
 		file:  "shared/awsclient/errors.go",
-		old:   `return invalid || unserializable || bare || nowhere`,
-		new:   `return invalid || unserializable || bare || nowhere && false`,
+		old:   `return invalid || unserializable || anonymous || badEndpoint`,
+		new:   `return invalid || unserializable || anonymous || badEndpoint && false`,
 		test:  "TestWhatTheSDKCannotAskIsNotUnavailable",
 	},
 	{
@@ -90,8 +90,8 @@ var clientMutants = []mutant{
 		name:  "what will not pass is not tried again",
 		holds: "F1 I16",
 		file:  "shared/awsclient/errors.go",
-		old:   `return fmt.Errorf("%s: %w", doing, err)`,
-		new:   `return fmt.Errorf("%s: %w: %w", doing, order.ErrUnavailable, err)`,
+		old:   `return fmt.Errorf("%s: %w", action, err)`,
+		new:   `return fmt.Errorf("%s: %w: %w", action, order.ErrUnavailable, err)`,
 		test:  "TestWhatMayPassIsUnavailableAndNothingElse",
 	},
 }
