@@ -27,7 +27,7 @@ func TestAnAuditReadsEveryOrderOnce(t *testing.T) {
 	h := open(t)
 	want := map[order.ID]order.Status{}
 	for i := range 60 {
-		o := h.create(t, takenOver(order.Statuses[i%3]))
+		o := h.create(t, importedAs(order.Statuses[i%3]))
 		want[o.ID] = o.Status
 	}
 	h.tally(t, "shard", created("1", 1))
@@ -80,7 +80,7 @@ func TestAnOrderThatCannotBeReadDoesNotEndAnAudit(t *testing.T) {
 	}
 }
 
-// scanned is a client that answers scans without end, each page at once.
+// scanned is a client whose scans never end, and which responds at once.
 type scanned struct {
 	dynamostore.AuditClient
 	pages *atomic.Int64
@@ -157,12 +157,12 @@ func TestACorrectionIsAddedOnce(t *testing.T) {
 	difference := order.Tally{ByStatus: [3]int64{-1, 2, 3}, CompletedCount: 3, DurationSumMillis: -4000}
 	conflict := []awstest.Fault{awstest.Canceled("TransactionConflict")}
 	for name, calls := range map[string][][]awstest.Fault{
-		"all goes well":       nil,
-		"its answer is lost":  {{awstest.AnswerLost, awstest.AnswerLost}},
-		"it never arrives":    {{awstest.NeverArrives}},
-		"it arrives twice":    {{awstest.Twice}},
-		"it conflicts":        {conflict, conflict},
-		"all of it, together": {conflict, {awstest.NeverArrives, awstest.AnswerLost}},
+		"all goes well":        nil,
+		"its response is lost": {{awstest.AnswerLost, awstest.AnswerLost}},
+		"it never arrives":     {{awstest.NeverArrives}},
+		"it arrives twice":     {{awstest.Twice}},
+		"it conflicts":         {conflict, conflict},
+		"all of it, together":  {conflict, {awstest.NeverArrives, awstest.AnswerLost}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)

@@ -1,5 +1,4 @@
-// Package dynamostore keeps orders in one DynamoDB table and turns the table's
-// stream into what follows from every write.
+// Package dynamostore keeps orders in one DynamoDB table, and handles the table's stream.
 //
 // # Table
 //
@@ -14,19 +13,18 @@
 //
 // # Promises
 //
-// Store makes each write of an order one conditional request, and nothing beside
-// it: a crash leaves all of a write or none. What follows from a write comes from the
-// stream, at least once: Relay puts the next message on the queue, which is harmless
-// twice, and Tallier counts each change once, whatever Lambda repeats. Reads
-// of an order and of the metrics are strongly consistent; the list may lag, because
-// an index can.
+// Store makes each write of an order one conditional request that writes nothing else, so that a
+// crash leaves either the whole write or none of it. The rest follows from the stream, which
+// delivers at least once: Relay puts the next message on the queue, which is harmless when it
+// happens twice; Tallier counts each change once, also when Lambda repeats a batch. Reads of an
+// order and of the metrics are strongly consistent. The list may lag, because an index may.
 //
-// Audit, for an operator, reads every order and repairs the metrics.
+// Audit is for an operator: it reads every order and repairs the metrics.
 //
 // # Left to others
 //
-// The client decides about timeouts and retries, the queue is order.Queue, and what
-// calls the handlers, and when, is the template's.
+// The client has the timeouts and retries, an order.Queue has the messages, and template.yaml says
+// when Lambda calls the handlers.
 package dynamostore
 
 import (
@@ -54,27 +52,26 @@ type Client interface {
 	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
 }
 
-// Config is what a Store needs. Each function has a part of it: a method that needs
-// more than Client and Table says so at the field, and refuses to work without.
+// Config configures a Store. Client and Table are required. A Lambda function gives only the other
+// fields that its methods need; a method whose field is missing returns an error.
 type Config struct {
-	// Client and Table, the table's name, are needed always.
 	Client Client
-	Table  string
-	// ProcessingTime is how long an order stays in Processing. For Advance, which
-	// without one would complete orders at once.
+	// Table is the table's name.
+	Table string
+	// ProcessingTime is how long an order stays in Processing. Advance needs it: with 0 it
+	// would complete orders at once.
 	ProcessingTime time.Duration
-	// Now is the clock that tells the time of creation. For Create.
+	// Now is the clock for the time of creation. Create needs it.
 	Now func() time.Time
-	// Random makes ids impossible to guess. For Create, which never reads it
-	// twice at the same time, so it need not be safe for that.
+	// Random makes ids impossible to guess. Create needs it, and never reads it concurrently.
 	Random io.Reader
 }
 
-// validate returns all that is wrong with a configuration.
+// validate returns all problems of a configuration.
 func (c Config) validate() error {
 	var problems []error
-	check := func(holds bool, problem string) {
-		if !holds {
+	check := func(ok bool, problem string) {
+		if !ok {
 			problems = append(problems, errors.New("dynamostore: "+problem))
 		}
 	}
@@ -85,13 +82,7 @@ func (c Config) validate() error {
 	return errors.Join(problems...)
 }
 
-// Errors of a method that the configuration has nothing for.
-var (
-	errNoProcessingTime = errors.New("this store has no ProcessingTime, and so advances no order")
-	errNoRandom         = errors.New("this store has no Now and Random, and so creates no order")
-)
-
-// A Store keeps orders in the table. All methods may be called at the same time.
+// A Store keeps orders in the table. It is safe for concurrent use.
 type Store struct {
 	cfg    Config
 	random sync.Mutex // held while Config.Random is read
@@ -103,7 +94,7 @@ var (
 	_ order.Advancer      = (*Store)(nil)
 )
 
-// New returns the store in that table, or all that is wrong with cfg. It makes no request.
+// New returns the store in a table, or all problems of cfg. It makes no request.
 func New(cfg Config) (*Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -111,17 +102,16 @@ func New(cfg Config) (*Store, error) {
 	return &Store{cfg: cfg}, nil
 }
 
-// Create implements order.Store: one PutItem that never overwrites. When the item is
-// there already, DynamoDB gives it back with the refusal, so that a retry is
-// answered without another request.
+// Create implements order.Store: one PutItem that never overwrites. When the item exists, DynamoDB
+// returns it with the refusal, so that a retry needs no second request.
 func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, error) {
-	o, err := s.accept(d)
+	o, err := s.newOrder(d)
 	if err != nil {
 		return order.Order{}, false, err
 	}
 	_, err = s.cfg.Client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName:                           aws.String(s.cfg.Table),
-		Item:                                itemOf(o),
+		Item:                                encodeOrder(o),
 		ConditionExpression:                 aws.String("attribute_not_exists(#pk)"),
 		ExpressionAttributeNames:            names("pk"),
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
@@ -135,10 +125,10 @@ func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, e
 	return o, false, nil
 }
 
-// accept makes the order of a draft. Its time of creation is the one in its ULID.
-func (s *Store) accept(d order.Draft) (order.Order, error) {
+// newOrder makes the order of a draft. A new id is a ULID of the same time as the creation.
+func (s *Store) newOrder(d order.Draft) (order.Order, error) {
 	if s.cfg.Random == nil {
-		return order.Order{}, errNoRandom
+		return order.Order{}, errors.New("create an order: the store has no Now and Random")
 	}
 	now := s.cfg.Now()
 	if d.Key != "" {
@@ -153,14 +143,13 @@ func (s *Store) accept(d order.Draft) (order.Order, error) {
 	return order.New(d, order.NewID(u), now), nil
 }
 
-// existing answers a creation with the order that has its id already. Under a
-// key it is an earlier request's. Without one, the SDK has repeated its own request,
-// whose answer was lost: the order is this one.
+// existing is the result of a create whose id exists. With a key, an earlier request created the
+// order. Without a key, this request did: the SDK has repeated it after its response was lost.
 func existing(d order.Draft, it item) (order.Order, bool, error) {
-	o, err := orderOf(it)
+	o, err := decodeOrder(it)
 	switch {
 	case err != nil:
-		return order.Order{}, false, fmt.Errorf("read the order that is there: %w", err)
+		return order.Order{}, false, fmt.Errorf("read the existing order: %w", err)
 	case o.Fingerprint == d.Fingerprint:
 		return o, d.Key != "", nil
 	case d.Key != "":
@@ -184,22 +173,22 @@ func (s *Store) Get(ctx context.Context, id order.ID) (order.Order, error) {
 	if len(found.Item) == 0 {
 		return order.Order{}, order.ErrNotFound
 	}
-	return orderOf(found.Item)
+	return decodeOrder(found.Item)
 }
 
-// Advance implements order.Advancer: one UpdateItem, on condition that the order is
-// in the status before and that its time has come. When DynamoDB refuses, it gives
-// the order back, and order.Order.Advance tells why.
+// Advance implements order.Advancer: one UpdateItem, on condition that the order is in the previous
+// status and that its time has come. When DynamoDB refuses, it returns the order, and
+// order.Order.Advance says why.
 //
-// If the SDK repeats a request whose answer was lost, the result is
-// order.ErrAlreadyDone, though this call did it: to a caller it is the same.
+// When the SDK repeats a request whose response was lost, the result is order.ErrAlreadyDone, although
+// this call made the transition. To a caller both mean the same.
 func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now time.Time) error {
 	if s.cfg.ProcessingTime == 0 {
-		return errNoProcessingTime
+		return errors.New("advance an order: the store has no ProcessingTime")
 	}
 	now = order.Timestamp(now)
-	// The second write is for a start by a clock that lies behind the creation:
-	// it starts the order at its creation.
+	// A start by a clock behind the time of creation is refused. The second attempt starts
+	// the order at its creation.
 	for range 2 {
 		_, err := s.cfg.Client.UpdateItem(ctx, s.transition(id, to, now))
 		refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
@@ -209,7 +198,7 @@ func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now t
 		if len(refusal.Item) == 0 {
 			return order.ErrNotFound
 		}
-		o, err := life(textsOf(refusal.Item))
+		o, err := decodeLifecycle(newItemLookup(refusal.Item))
 		if err != nil {
 			return fmt.Errorf("read the order to advance: %w", err)
 		}
@@ -223,8 +212,8 @@ func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now t
 	return fmt.Errorf("%w: order %s is refused twice", order.ErrUnavailable, id)
 }
 
-// transition is the write of one transition, with both of its conditions. Times are
-// compared as text, in which they sort.
+// transition is the write of one transition with its two conditions. Times are compared as the
+// texts that they are stored as, which sort like times.
 func (s *Store) transition(id order.ID, to order.Status, now time.Time) *dynamodb.UpdateItemInput {
 	set, since, due := "started_at", "created_at", now
 	if to == order.Completed {
@@ -239,7 +228,8 @@ func (s *Store) transition(id order.ID, to order.Status, now time.Time) *dynamod
 		ConditionExpression:      aws.String("#status = :from AND #" + since + " <= :due"),
 		ExpressionAttributeNames: placeholders,
 		ExpressionAttributeValues: item{
-			":to": text(to.String()), ":from": text((to - 1).String()), ":now": text(timeText(now)), ":due": text(timeText(due)),
+			":to": text(to.String()), ":from": text((to - 1).String()),
+			":now": text(formatTime(now)), ":due": text(formatTime(due)),
 		},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}

@@ -83,7 +83,7 @@ func draft(change ...func(*order.Draft)) order.Draft {
 
 func keyed(d *order.Draft) { d.Key = order.KeyedID("", "k") }
 
-func takenOver(s order.Status) func(*order.Draft) {
+func importedAs(s order.Status) func(*order.Draft) {
 	return func(d *order.Draft) { d.InitialStatus = s }
 }
 
@@ -172,7 +172,7 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 // I7: a store that was not told how long processing takes would complete at once.
 func TestAStoreWithoutAProcessingTimeAdvancesNothing(t *testing.T) {
 	h := open(t)
-	begun, created := h.create(t, takenOver(order.Processing)), h.create(t)
+	begun, created := h.create(t, importedAs(order.Processing)), h.create(t)
 	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table}))
 	h.calls.Take()
 	for _, err := range []error{
@@ -192,7 +192,7 @@ func TestAStoreWithoutAProcessingTimeAdvancesNothing(t *testing.T) {
 func TestAStoreWithoutAClockCreatesNothing(t *testing.T) {
 	h := open(t)
 	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table, ProcessingTime: processing}))
-	for _, change := range []func(*order.Draft){keyed, takenOver(order.Pending)} {
+	for _, change := range []func(*order.Draft){keyed, importedAs(order.Pending)} {
 		if _, _, err := s.Create(t.Context(), draft(change)); err == nil || errors.Is(err, order.ErrUnavailable) {
 			t.Errorf("error %v", err)
 		}
@@ -274,7 +274,7 @@ func TestAReplayIsOneCall(t *testing.T) {
 func TestAKeyThatNamesAnotherRequestIsRefused(t *testing.T) {
 	h := open(t)
 	first := h.create(t, keyed)
-	_, _, err := h.Create(t.Context(), draft(keyed, takenOver(order.Completed)))
+	_, _, err := h.Create(t.Context(), draft(keyed, importedAs(order.Completed)))
 	if !errors.Is(err, order.ErrKeyReused) {
 		t.Errorf("error %v", err)
 	}
@@ -323,17 +323,17 @@ func TestAReadIsOneCallAndStronglyConsistent(t *testing.T) {
 	h.used(t, "GetItem", 1, 1) // half a unit, if it were not consistent
 }
 
-// F2, F3, I3: the SDK repeats a create that is lost on its way, or whose answer is.
+// F2, F3, I3: the SDK repeats a create that is lost on its way, or whose response is.
 func TestACreateThatTheSDKRepeatsMakesOneOrder(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fault    awstest.Fault
 		change   func(*order.Draft)
 		replayed bool
 	}{
-		"the answer is lost":               {awstest.AnswerLost, func(*order.Draft) {}, false},
-		"the answer is lost, under a key":  {awstest.AnswerLost, keyed, true},
-		"the request is lost":              {awstest.NeverArrives, func(*order.Draft) {}, false},
-		"the request is lost, under a key": {awstest.NeverArrives, keyed, false},
+		"the response is lost":              {awstest.AnswerLost, func(*order.Draft) {}, false},
+		"the response is lost, under a key": {awstest.AnswerLost, keyed, true},
+		"the request is lost":               {awstest.NeverArrives, func(*order.Draft) {}, false},
+		"the request is lost, under a key":  {awstest.NeverArrives, keyed, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)
@@ -343,7 +343,7 @@ func TestACreateThatTheSDKRepeatsMakesOneOrder(t *testing.T) {
 				t.Fatalf("replayed %v, error %v", replayed, err)
 			}
 			if got := h.get(t, o.ID); !reflect.DeepEqual(got, o) {
-				t.Errorf("stored %+v, answered %+v", got, o)
+				t.Errorf("stored %+v, returned %+v", got, o)
 			}
 			if n := h.count(t); n != 1 {
 				t.Errorf("there are %d orders", n)
@@ -352,7 +352,7 @@ func TestACreateThatTheSDKRepeatsMakesOneOrder(t *testing.T) {
 	}
 }
 
-// F1: when no attempt gets through, nothing is stored and the answer is that it is
+// F1: when no attempt gets through, nothing is stored and the response is that it is
 // worth another try.
 func TestACreateThatNeverArrivesIsUnavailable(t *testing.T) {
 	h := open(t)
@@ -452,8 +452,8 @@ func TestAStartBeforeTheCreationStartsAtTheCreation(t *testing.T) {
 	}
 }
 
-// F11, I5: what the SDK repeats after a lost answer has taken effect once.
-func TestATransitionWhoseAnswerIsLostIsDone(t *testing.T) {
+// F11, I5: what the SDK repeats after a lost response has taken effect once.
+func TestATransitionWhoseResponseIsLostIsDone(t *testing.T) {
 	h := open(t)
 	o := h.create(t)
 	h.faults.Play("UpdateItem", awstest.AnswerLost)
@@ -493,7 +493,7 @@ func TestOneOfManyAtOnceAdvances(t *testing.T) {
 func TestAFractionOfAMillisecondIsWaitedFor(t *testing.T) {
 	h := open(t)
 	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table, ProcessingTime: 1500 * time.Microsecond}))
-	o := h.create(t, takenOver(order.Processing))
+	o := h.create(t, importedAs(order.Processing))
 	err := s.Advance(t.Context(), o.ID, order.Completed, noon.Add(1900*time.Microsecond))
 	if _, early := errors.AsType[*order.EarlyError](err); !early {
 		t.Errorf("error %v", err)
@@ -513,7 +513,7 @@ func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
 				time.Duration(rapid.Int64Range(-1, 2).Draw(rt, label+" waits"))*processing)
 		}
 		h.now = near("created")
-		o := h.create(t, takenOver(rapid.SampledFrom(order.Statuses[:]).Draw(rt, "status")))
+		o := h.create(t, importedAs(rapid.SampledFrom(order.Statuses[:]).Draw(rt, "status")))
 		for range 4 {
 			to, now := rapid.SampledFrom(order.Statuses[:]).Draw(rt, "to"), near("now").Add(123*time.Microsecond)
 			want, wantErr := o.Advance(to, now, processing)
@@ -528,10 +528,10 @@ func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
 	})
 }
 
-// answering is a store whose table answers everything in that way.
-func answering(t *testing.T, answer http.HandlerFunc, options ...func(*dynamodb.Options)) *dynamostore.Store {
+// newStubStore is a store whose table gives every request that response.
+func newStubStore(t *testing.T, response http.HandlerFunc, options ...func(*dynamodb.Options)) *dynamostore.Store {
 	t.Helper()
-	server := httptest.NewServer(answer)
+	server := httptest.NewServer(response)
 	t.Cleanup(server.Close)
 	client := dynamodb.New(dynamodb.Options{
 		Region: "eu-west-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1,
@@ -565,27 +565,27 @@ func problem(status int, code string) http.HandlerFunc {
 	}
 }
 
-func TestWhatMayPassIsUnavailableAndNothingElse(t *testing.T) {
+func TestOnlyTransientErrorsAreUnavailable(t *testing.T) {
 	for name, tt := range map[string]struct {
-		answer      http.HandlerFunc
+		response    http.HandlerFunc
 		unavailable bool
 	}{
-		"throttled":                 {problem(400, "ThrottlingException"), true},
-		"throughput exceeded":       {problem(400, "ProvisionedThroughputExceededException"), true},
-		"request limit exceeded":    {problem(400, "RequestLimitExceeded"), true},
-		"internal error":            {problem(500, "InternalServerError"), true},
-		"service unavailable":       {problem(503, "ServiceUnavailable"), true},
-		"a gateway's page":          {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, true},
-		"expired credentials":       {problem(400, "ExpiredTokenException"), true},
-		"an answer that is no JSON": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, true},
-		"a connection that breaks":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
-		"a request that is not one": {problem(400, "ValidationException"), false},
-		"a missing permission":      {problem(400, "AccessDeniedException"), false},
-		"a missing table":           {problem(400, "ResourceNotFoundException"), false},
-		"a signature that is wrong": {problem(400, "UnrecognizedClientException"), false},
+		"throttled":                   {problem(400, "ThrottlingException"), true},
+		"throughput exceeded":         {problem(400, "ProvisionedThroughputExceededException"), true},
+		"request limit exceeded":      {problem(400, "RequestLimitExceeded"), true},
+		"internal error":              {problem(500, "InternalServerError"), true},
+		"service unavailable":         {problem(503, "ServiceUnavailable"), true},
+		"a gateway's page":            {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, true},
+		"expired credentials":         {problem(400, "ExpiredTokenException"), true},
+		"an response that is no JSON": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, true},
+		"a connection that breaks":    {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
+		"a request that is not one":   {problem(400, "ValidationException"), false},
+		"a missing permission":        {problem(400, "AccessDeniedException"), false},
+		"a missing table":             {problem(400, "ResourceNotFoundException"), false},
+		"a signature that is wrong":   {problem(400, "UnrecognizedClientException"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := answering(t, tt.answer)
+			s := newStubStore(t, tt.response)
 			for call, f := range calls {
 				err := f(t.Context(), s)
 				if err == nil || errors.Is(err, order.ErrUnavailable) != tt.unavailable || errors.Is(err, order.ErrNotFound) {
@@ -598,7 +598,7 @@ func TestWhatMayPassIsUnavailableAndNothingElse(t *testing.T) {
 
 func TestCredentialsThatCannotBeHadAreUnavailable(t *testing.T) {
 	none := errors.New("no credentials today")
-	s := answering(t, http.NotFound, func(o *dynamodb.Options) {
+	s := newStubStore(t, http.NotFound, func(o *dynamodb.Options) {
 		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{}, none
 		})
@@ -610,9 +610,9 @@ func TestCredentialsThatCannotBeHadAreUnavailable(t *testing.T) {
 	}
 }
 
-// I16, F24: a table that never answers costs no more than the caller's patience.
+// I16, F24: a table that never responds takes no longer than the caller allows.
 func TestTheEndOfTheContextEndsACallAndIsMatched(t *testing.T) {
-	s := answering(t, func(_ http.ResponseWriter, r *http.Request) {
+	s := newStubStore(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	})

@@ -40,14 +40,14 @@ func window(shard string, records ...events.DynamoDBEventRecord) (e events.Dynam
 	return e
 }
 
-// tally counts one batch and holds the answer to its one form.
+// tally counts one batch and holds the response to its one form.
 func (h *home) tally(t *testing.T, shard string, records ...events.DynamoDBEventRecord) {
 	t.Helper()
-	answer, err := h.tallier().Handle(t.Context(), window(shard, records...))
+	response, err := h.tallier().Handle(t.Context(), window(shard, records...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	holdsAnswer(t, answer)
+	checkResponse(t, response)
 }
 
 // tallyAtLast counts one batch as Lambda has it counted: it repeats one that fails,
@@ -65,11 +65,11 @@ func (h *home) tallyAtLast(t *testing.T, shard string, records ...events.DynamoD
 	}
 }
 
-func holdsAnswer(t *testing.T, answer dynamostore.WindowResponse) {
+func checkResponse(t *testing.T, response dynamostore.WindowResponse) {
 	t.Helper()
-	body, err := json.Marshal(answer)
+	body, err := json.Marshal(response)
 	if want := `{"state":{},"batchItemFailures":[]}`; err != nil || string(body) != want {
-		t.Errorf("answer %s, error %v, want %s", body, err, want)
+		t.Errorf("response %s, error %v, want %s", body, err, want)
 	}
 }
 
@@ -80,7 +80,7 @@ func lives(n int) (records []events.DynamoDBEventRecord) {
 		a, b, c := pending, processed, completed
 		a.ID, b.ID, c.ID = id(i), id(i), id(i)
 		for _, change := range []order.Change{{New: &a}, {Old: &a, New: &b}, {Old: &b, New: &c}} {
-			records = append(records, recordOf(fmt.Sprint(len(records)+1), change))
+			records = append(records, newRecord(fmt.Sprint(len(records)+1), change))
 		}
 	}
 	return records
@@ -94,19 +94,19 @@ func TestTheTallyIsTheSumOfAllChanges(t *testing.T) {
 		changes []order.Change
 		want    order.Tally
 	}{
-		"created":                 {[]order.Change{{New: &pending}}, counted(1, 0, 0, 0, 0)},
-		"started":                 {[]order.Change{{New: &pending}, {Old: &pending, New: &processed}}, counted(0, 1, 0, 0, 0)},
-		"completed":               {[]order.Change{{New: &processed}, {Old: &processed, New: &completed}}, counted(0, 0, 1, 1, 60_000)},
-		"taken over as begun":     {[]order.Change{{New: &processed}}, counted(0, 1, 0, 0, 0)},
-		"taken over as Completed": {[]order.Change{{New: &takenAsEnd}}, counted(0, 0, 1, 0, 0)},
-		"deleted":                 {[]order.Change{{New: &completed}, {New: &pending}, {Old: &completed}}, counted(1, 0, 0, 0, 0)},
-		"touched by an operator":  {[]order.Change{{New: &pending}, {Old: &pending, New: &pending}}, counted(1, 0, 0, 0, 0)},
+		"created":                {[]order.Change{{New: &pending}}, counted(1, 0, 0, 0, 0)},
+		"started":                {[]order.Change{{New: &pending}, {Old: &pending, New: &processed}}, counted(0, 1, 0, 0, 0)},
+		"completed":              {[]order.Change{{New: &processed}, {Old: &processed, New: &completed}}, counted(0, 0, 1, 1, 60_000)},
+		"imported as Processing": {[]order.Change{{New: &processed}}, counted(0, 1, 0, 0, 0)},
+		"imported as Completed":  {[]order.Change{{New: &importedCompleted}}, counted(0, 0, 1, 0, 0)},
+		"deleted":                {[]order.Change{{New: &completed}, {New: &pending}, {Old: &completed}}, counted(1, 0, 0, 0, 0)},
+		"touched by an operator": {[]order.Change{{New: &pending}, {Old: &pending, New: &pending}}, counted(1, 0, 0, 0, 0)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)
 			var records []events.DynamoDBEventRecord
 			for i, c := range tt.changes {
-				records = append(records, recordOf(fmt.Sprint(i+1), c))
+				records = append(records, newRecord(fmt.Sprint(i+1), c))
 			}
 			h.tally(t, "shard", records...)
 			if got := h.metrics(t); got != tt.want {
@@ -156,11 +156,11 @@ func TestABatchWithoutOrdersWritesNothing(t *testing.T) {
 		"the end of a window":     final,
 		"the tally's own records": window("shard", foreign()...),
 	} {
-		answer, err := h.tallier().Handle(t.Context(), e)
+		response, err := h.tallier().Handle(t.Context(), e)
 		if err != nil {
 			t.Errorf("%s: error %v", name, err)
 		}
-		holdsAnswer(t, answer)
+		checkResponse(t, response)
 	}
 	h.used(t, "TransactWriteItems", 0, 0)
 }
@@ -192,14 +192,14 @@ func TestABatchThatCannotBeCountedIsAnErrorAndNotTried(t *testing.T) {
 func TestATransactionThatFailsOnItsWayIsCountedOnce(t *testing.T) {
 	conflict := []awstest.Fault{awstest.Canceled("None", "TransactionConflict")}
 	for name, calls := range map[string][][]awstest.Fault{
-		"it never arrives":                     {{awstest.NeverArrives}},
-		"its answer is lost":                   {{awstest.AnswerLost}},
-		"it arrives twice":                     {{awstest.Twice}},
-		"it conflicts on the tally":            {{awstest.Canceled("TransactionConflict", "None")}},
-		"it conflicts again and again":         {conflict, conflict, conflict},
-		"it conflicts, then its answer's lost": {conflict, {awstest.AnswerLost}},
-		"it is throttled":                      {{awstest.Canceled("ThrottlingError", "None")}, {awstest.Canceled("ProvisionedThroughputExceeded", "None")}},
-		"no answer comes, for a whole call":    {{awstest.AnswerLost, awstest.AnswerLost, awstest.AnswerLost}},
+		"it never arrives":                       {{awstest.NeverArrives}},
+		"its response is lost":                   {{awstest.AnswerLost}},
+		"it arrives twice":                       {{awstest.Twice}},
+		"it conflicts on the tally":              {{awstest.Canceled("TransactionConflict", "None")}},
+		"it conflicts again and again":           {conflict, conflict, conflict},
+		"it conflicts, then its response's lost": {conflict, {awstest.AnswerLost}},
+		"it is throttled":                        {{awstest.Canceled("ThrottlingError", "None")}, {awstest.Canceled("ProvisionedThroughputExceeded", "None")}},
+		"no response comes, for a whole call":    {{awstest.AnswerLost, awstest.AnswerLost, awstest.AnswerLost}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)
@@ -355,8 +355,8 @@ func sum(t order.Tally, records []events.DynamoDBEventRecord) order.Tally {
 // orders in it are counted and relayed, and the tally does not feed on itself.
 func TestTheRealStreamIsCountedAndRelayed(t *testing.T) {
 	h := open(t)
-	first, second := h.create(t), h.create(t, takenOver(order.Processing))
-	h.create(t, takenOver(order.Completed))
+	first, second := h.create(t), h.create(t, importedAs(order.Processing))
+	h.create(t, importedAs(order.Completed))
 	for id, to := range map[order.ID]order.Status{first.ID: order.Processing, second.ID: order.Completed} {
 		if err := h.Advance(t.Context(), id, to, noon.Add(processing)); err != nil {
 			t.Fatal(err)
@@ -378,8 +378,8 @@ func TestTheRealStreamIsCountedAndRelayed(t *testing.T) {
 	h.used(t, "TransactWriteItems", 0, 0)
 
 	var q queue
-	if answer := relayed(t, &q, all...); answer != allWell || q.buried != nil {
-		t.Errorf("answer %s, buried %s", answer, q.buried)
+	if response := relayed(t, &q, all...); response != allWell || q.deadLettered != nil {
+		t.Errorf("response %s, deadLettered %s", response, q.deadLettered)
 	}
 	var sent []string
 	for _, m := range q.sent {

@@ -166,8 +166,8 @@ func TestAStreamOfAnyVersionIsRelayedAndCounted(t *testing.T) {
 	for version, records := range streams(t) {
 		t.Run(version, func(t *testing.T) {
 			var q queue
-			if answer := relayed(t, &q, records...); answer != allWell || q.buried != nil {
-				t.Errorf("the relay answers %s, and buries %v", answer, q.buried)
+			if response := relayed(t, &q, records...); response != allWell || q.deadLettered != nil {
+				t.Errorf("the relay returns %s, and dead-letters %v", response, q.deadLettered)
 			}
 			want := []order.Message{
 				{OrderID: cart, To: order.Processing, NotBefore: noon.Add(7 * time.Millisecond)},
