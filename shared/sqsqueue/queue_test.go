@@ -35,7 +35,7 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 		want   []string
 	}{
 		"nothing":                     {func(*sqsqueue.Config) {}, nil},
-		"no dead letters, and no log": {func(c *sqsqueue.Config) { c.DeadLetterURL, c.Log = "", nil }, nil},
+		"no dead entries, and no log": {func(c *sqsqueue.Config) { c.DeadLetterURL, c.Log = "", nil }, nil},
 		"all is missing": {func(c *sqsqueue.Config) { *c = sqsqueue.Config{} },
 			[]string{"Client is missing", "URL is missing", "Now is missing"}},
 		"one queue for both": {func(c *sqsqueue.Config) { c.DeadLetterURL = c.URL }, []string{"URL and DeadLetterURL must be two queues"}},
@@ -58,7 +58,7 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 	}
 }
 
-func TestAQueueWithoutDeadLettersBuriesNothing(t *testing.T) {
+func TestAQueueWithoutADeadLetterQueueRefuses(t *testing.T) {
 	queue := awstest.Must(sqsqueue.New(sqsqueue.Config{Client: &recorder{Client: nowhere{}}, URL: "url", Now: time.Now}))
 	if err := queue.DeadLetter(t.Context(), []byte("x"), order.ErrMalformed); err == nil || errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("error %v", err)
@@ -128,7 +128,7 @@ func TestAQueueKeepsAMessageBackUntilItIsDue(t *testing.T) {
 }
 
 // F7: SQS answers 200 and takes only a part.
-func TestWhatSQSRefusesIsSentOnceMore(t *testing.T) {
+func TestAMessageThatSQSRefusesIsSentOnceMore(t *testing.T) {
 	client := &recorder{Client: awstest.SQS(t)}
 	url, dead := awstest.Queues(t)
 	refuse := func(entry types.SendMessageBatchRequestEntry, call int) bool { return call == 1 && *entry.Id != "0" }
@@ -166,7 +166,7 @@ func TestAnErrorNamesTheFirstMessageThatMayNotBeOnTheQueue(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatDoesNotNameAMessageHasNotTakenIt(t *testing.T) {
+func TestAMessageThatTheResponseDoesNotNameIsUnsent(t *testing.T) {
 	client := &recorder{Client: nowhere{}, forget: "2"}
 	err := newQueue(client, "url", "dead", t).Send(t.Context(), messages(5)...)
 	if unsent, ok := errors.AsType[*order.UnsentError](err); !ok || unsent.First != 2 {
@@ -178,8 +178,8 @@ func TestErrorsSayWhetherToTryAgain(t *testing.T) {
 	client := awstest.SQS(t, func(o *sqs.Options) { o.BaseEndpoint = aws.String("http://127.0.0.1:1"); o.RetryMaxAttempts = 1 })
 	queue := newQueue(client, "http://127.0.0.1:1/q", "http://127.0.0.1:1/d", t)
 	for doing, err := range map[string]error{
-		"send": queue.Send(t.Context(), messages(1)...),
-		"bury": queue.DeadLetter(t.Context(), []byte("x"), order.ErrMalformed),
+		"send":        queue.Send(t.Context(), messages(1)...),
+		"dead-letter": queue.DeadLetter(t.Context(), []byte("x"), order.ErrMalformed),
 	} {
 		if !errors.Is(err, order.ErrUnavailable) {
 			t.Errorf("nobody answers: %s: %v", doing, err)
@@ -266,7 +266,7 @@ func bodies(messages []types.Message) (list []string) {
 type recorder struct {
 	sqsqueue.Client
 	refuse func(entry types.SendMessageBatchRequestEntry, call int) bool
-	forget string // the id of an entry to leave out of the answer
+	forget string // the id of an entry to leave out of the response
 	sizes  []int
 }
 
@@ -314,7 +314,7 @@ func attributes(m types.Message) map[string]string {
 	return texts
 }
 
-func TestABuriedMessageIsKeptWithItsReasonInAFormThatSQSTakes(t *testing.T) {
+func TestADeadLetteredMessageIsKeptWithItsReasonInAFormThatSQSTakes(t *testing.T) {
 	const limit = 255 << 10
 	long := strings.Repeat("é", 1<<19)
 	for name, tt := range map[string]struct{ body, kept, form string }{
@@ -333,12 +333,12 @@ func TestABuriedMessageIsKeptWithItsReasonInAFormThatSQSTakes(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		letters := receive(t, client, dead, 1)
-		if len(letters) != 1 || aws.ToString(letters[0].Body) != tt.kept {
-			t.Errorf("%s: kept %.100q", name, bodies(letters))
+		entries := receive(t, client, dead, 1)
+		if len(entries) != 1 || aws.ToString(entries[0].Body) != tt.kept {
+			t.Errorf("%s: kept %.100q", name, bodies(entries))
 			continue
 		}
-		got := attributes(letters[0])
+		got := attributes(entries[0])
 		if got["form"] != tt.form || !strings.HasPrefix(got["reason"], "bad\ufffdreason") || utf8.RuneCountInString(got["reason"]) != 256 {
 			t.Errorf("%s: attributes are %q", name, got)
 		}
@@ -353,7 +353,7 @@ func TestAReasonWithoutWordsIsNoObstacle(t *testing.T) {
 	}
 }
 
-func TestWhatIsBuriedIsLoggedOnceAsAMetricAndNeverRaw(t *testing.T) {
+func TestADeadLetterIsLoggedOnceAsAMetricAndNeverRaw(t *testing.T) {
 	var log bytes.Buffer
 	url, dead := awstest.Queues(t)
 	queue := awstest.Must(sqsqueue.New(sqsqueue.Config{
@@ -376,19 +376,19 @@ func TestWhatIsBuriedIsLoggedOnceAsAMetricAndNeverRaw(t *testing.T) {
 				Metrics    []struct{ Name, Unit string }
 			}
 		} `json:"_aws"`
-		BuriedMessages int
-		QueueName      string
-		OrderID        string `json:"order_id"`
-		Level, Reason  string
+		DeadLetteredMessages int
+		QueueName            string
+		OrderID              string `json:"order_id"`
+		Level, Reason        string
 	}
 	if err := json.Unmarshal(log.Bytes(), &line, json.MatchCaseInsensitiveNames(true)); err != nil {
 		t.Fatal(err)
 	}
-	if line.AWS.Timestamp != now.UnixMilli() || len(line.AWS.CloudWatchMetrics) != 1 || line.BuriedMessages != 1 {
+	if line.AWS.Timestamp != now.UnixMilli() || len(line.AWS.CloudWatchMetrics) != 1 || line.DeadLetteredMessages != 1 {
 		t.Fatalf("log: %s", log.String())
 	}
 	m := line.AWS.CloudWatchMetrics[0]
-	if m.Namespace != "Orders" || m.Metrics[0].Name != "BuriedMessages" || m.Dimensions[0][0] != "QueueName" || !strings.HasSuffix(dead, "/"+line.QueueName) {
+	if m.Namespace != "Orders" || m.Metrics[0].Name != "DeadLetteredMessages" || m.Dimensions[0][0] != "QueueName" || !strings.HasSuffix(dead, "/"+line.QueueName) {
 		t.Errorf("metric %+v of queue %q", m, line.QueueName)
 	}
 	if line.OrderID != string(id) || line.Reason != "order not found" || line.Level != "WARN" {

@@ -19,19 +19,19 @@ import (
 	"orders/shared/sqsqueue"
 )
 
-// What counts is the JSON that the runtime makes of the answer.
-func TestABatchThatIsDoneAnswersAnEmptyListNeverNull(t *testing.T) {
+// What counts is the JSON that the runtime makes of the response.
+func TestASuccessfulBatchReturnsAnEmptyListNeverNull(t *testing.T) {
 	function := lambda.NewHandler(receiver(func(string) error { return nil }).Handle)
 	for _, event := range []string{`{"Records":[{"messageId":"a","body":"x"}]}`, `{"Records":[]}`, `{"Records":null}`, `{}`} {
-		answer, err := function.Invoke(t.Context(), []byte(event))
-		if err != nil || string(answer) != `{"batchItemFailures":[]}` {
-			t.Errorf("%s: %s, error %v", event, answer, err)
+		response, err := function.Invoke(t.Context(), []byte(event))
+		if err != nil || string(response) != `{"batchItemFailures":[]}` {
+			t.Errorf("%s: %s, error %v", event, response, err)
 		}
 	}
 }
 
 // F14, I14.
-func TestWhatFailsOrPanicsComesAgainAndItsMatesAreDone(t *testing.T) {
+func TestAMessageThatFailsOrPanicsComesAgainAndTheOthersAreDone(t *testing.T) {
 	var mu sync.Mutex
 	var done []string
 	var log bytes.Buffer
@@ -74,7 +74,7 @@ func TestAFailureIsLoggedWithItsOrder(t *testing.T) {
 	}
 }
 
-func TestMessagesOfABatchAreWorkedOffSideBySide(t *testing.T) {
+func TestMessagesOfABatchAreProcessedConcurrently(t *testing.T) {
 	var all sync.WaitGroup
 	all.Add(10)
 	r := receiver(func(string) error {
@@ -89,7 +89,7 @@ func TestMessagesOfABatchAreWorkedOffSideBySide(t *testing.T) {
 
 // F13: what does not end in time comes again, and what has ended stays done,
 // also when the work does not listen to its context.
-func TestNearTheDeadlineWhatIsNotDoneIsReturned(t *testing.T) {
+func TestUnfinishedMessagesAreReturnedBeforeTheDeadline(t *testing.T) {
 	for name, wait := range map[string]func(context.Context){
 		"listens":         func(ctx context.Context) { <-ctx.Done() },
 		"does not":        func(context.Context) { time.Sleep(20 * time.Second) },
@@ -119,7 +119,7 @@ func TestNearTheDeadlineWhatIsNotDoneIsReturned(t *testing.T) {
 	}
 }
 
-func TestEachMessageIsWorkedOffAtTheTimeOfItsTurn(t *testing.T) {
+func TestEachMessageIsProcessedAtThePresentTime(t *testing.T) {
 	r := receiver(nil)
 	r.Process = func(_ context.Context, _ []byte, at time.Time) error {
 		if !at.Equal(now) {

@@ -21,11 +21,11 @@ import (
 )
 
 // F16.
-func TestRedriveMovesWhatLiesInTheDeadLetterQueue(t *testing.T) {
-	for name, tt := range map[string]struct{ letters, limit, moved int }{
+func TestRedriveMovesTheEntriesOfTheDeadLetterQueue(t *testing.T) {
+	for name, tt := range map[string]struct{ entries, limit, moved int }{
 		"none": {0, 0, 0}, "all": {23, 0, 23}, "as many as asked for": {23, 12, 12}, "fewer than asked for": {3, 12, 3},
 	} {
-		r := newRedrive(t, tt.letters)
+		r := newRedrive(t, tt.entries)
 		r.Limit = tt.limit
 		var told []string
 		r.Step = func(l sqsqueue.Entry) { told = append(told, l.Body+" "+l.Reason) }
@@ -33,14 +33,14 @@ func TestRedriveMovesWhatLiesInTheDeadLetterQueue(t *testing.T) {
 		if err != nil || moved != tt.moved || len(told) != tt.moved {
 			t.Errorf("%s: moved %d, told of %d, error %v", name, moved, len(told), err)
 		}
-		if tt.limit == 0 && tt.letters > 0 && !slices.Contains(told, "0 malformed message") {
+		if tt.limit == 0 && tt.entries > 0 && !slices.Contains(told, "0 malformed message") {
 			t.Errorf("%s: told %q", name, told)
 		}
 		client := awstest.SQS(t)
 		if got := len(receive(t, client, r.URL, moved)); got != moved {
 			t.Errorf("%s: %d on the queue", name, got)
 		}
-		if got, want := len(receive(t, client, r.DeadLetterURL, tt.letters-moved)), tt.letters-moved; got != want {
+		if got, want := len(receive(t, client, r.DeadLetterURL, tt.entries-moved)), tt.entries-moved; got != want {
 			t.Errorf("%s: %d in the dead-letter queue, not %d", name, got, want)
 		}
 	}
@@ -59,7 +59,7 @@ func TestADryRunPutsEverythingBackAtOnce(t *testing.T) {
 	}
 }
 
-func TestWhatIsBuriedAfterTheBeginningStays(t *testing.T) {
+func TestAnEntryThatIsNewerThanTheBeginningStays(t *testing.T) {
 	r := newRedrive(t, 3)
 	r.Began = time.Now().Add(-time.Hour)
 	if n, err := r.Run(t.Context()); n != 0 || err != nil {
@@ -70,10 +70,10 @@ func TestWhatIsBuriedAfterTheBeginningStays(t *testing.T) {
 	}
 }
 
-func TestWhateverFailsDuringARedriveLosesNoMessage(t *testing.T) {
+func TestNoFailureDuringARedriveLosesAMessage(t *testing.T) {
 	for name, tt := range map[string]struct {
-		broken                    broken
-		moved, onQueue, inLetters int
+		broken                        broken
+		moved, onQueue, inDeadLetters int
 	}{
 		"a message is not taken":         {broken{refuseSend: true}, 4, 4, 1},
 		"a message is not deleted":       {broken{refuseDelete: true}, 4, 5, 1}, // it is in both
@@ -93,8 +93,8 @@ func TestWhateverFailsDuringARedriveLosesNoMessage(t *testing.T) {
 		if got := len(receive(t, client, r.URL, tt.onQueue)); got != tt.onQueue {
 			t.Errorf("%s: %d on the queue, not %d", name, got, tt.onQueue)
 		}
-		if got := len(receive(t, client, r.DeadLetterURL, tt.inLetters)); got != tt.inLetters {
-			t.Errorf("%s: %d in the dead-letter queue, not %d", name, got, tt.inLetters)
+		if got := len(receive(t, client, r.DeadLetterURL, tt.inDeadLetters)); got != tt.inDeadLetters {
+			t.Errorf("%s: %d in the dead-letter queue, not %d", name, got, tt.inDeadLetters)
 		}
 		cancel()
 	}
@@ -103,9 +103,9 @@ func TestWhateverFailsDuringARedriveLosesNoMessage(t *testing.T) {
 // F16, I14: those that SQS will not have are left and told of, and all others are moved.
 func TestAMessageThatSQSRefusesEndsNoRedrive(t *testing.T) {
 	for name, tt := range map[string]struct {
-		refusing                  refusing
-		moved, onQueue, inLetters int
-		want                      string
+		refusing                      refusing
+		moved, onQueue, inDeadLetters int
+		want                          string
 	}{
 		"to take": {refusing{send: []string{"0", "7", "23"}}, 21, 21, 3,
 			"3 messages are left in the dead-letter queue: send messages to the queue: InvalidMessageContents: not taken"},
@@ -133,8 +133,8 @@ func TestAMessageThatSQSRefusesEndsNoRedrive(t *testing.T) {
 			if got := len(receive(t, client, r.URL, tt.onQueue)); got != tt.onQueue {
 				t.Errorf("%d on the queue, not %d", got, tt.onQueue)
 			}
-			if got := len(receive(t, client, r.DeadLetterURL, tt.inLetters)); got != tt.inLetters {
-				t.Errorf("%d in the dead-letter queue, not %d", got, tt.inLetters)
+			if got := len(receive(t, client, r.DeadLetterURL, tt.inDeadLetters)); got != tt.inDeadLetters {
+				t.Errorf("%d in the dead-letter queue, not %d", got, tt.inDeadLetters)
 			}
 		})
 	}
@@ -143,11 +143,11 @@ func TestAMessageThatSQSRefusesEndsNoRedrive(t *testing.T) {
 // A refused message that shows again is not tried again, which might go on forever, and is
 // put back in the end.
 func TestAMessageThatSQSRefusesIsTriedOnce(t *testing.T) {
-	letters := &shelf{shown: strings.Fields("1x 2x x 3"), refused: "x"}
-	r := sqsqueue.Redrive{Client: letters, Began: time.UnixMilli(1000), Now: func() time.Time { return now }}
+	entries := &shelf{shown: strings.Fields("1x 2x x 3"), refused: "x"}
+	r := sqsqueue.Redrive{Client: entries, Began: time.UnixMilli(1000), Now: func() time.Time { return now }}
 	moved, err := r.Run(t.Context())
-	if moved != 3 || err == nil || letters.tried != 1 || !slices.Equal(letters.putBack, []string{"x"}) {
-		t.Errorf("moved %d, error %v, tried %d times, put back %q", moved, err, letters.tried, letters.putBack)
+	if moved != 3 || err == nil || entries.tried != 1 || !slices.Equal(entries.putBack, []string{"x"}) {
+		t.Errorf("moved %d, error %v, tried %d times, put back %q", moved, err, entries.tried, entries.putBack)
 	}
 }
 
@@ -173,7 +173,7 @@ func (f refusing) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatch
 	in.Entries = slices.DeleteFunc(in.Entries, func(e types.SendMessageBatchRequestEntry) bool {
 		bad := slices.Contains(f.send, *e.MessageBody)
 		if bad {
-			refused = append(refused, refusalOf(e.Id, "InvalidMessageContents"))
+			refused = append(refused, newRefusal(e.Id, "InvalidMessageContents"))
 		}
 		return bad
 	})
@@ -192,7 +192,7 @@ func (f refusing) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageB
 	in.Entries = slices.DeleteFunc(in.Entries, func(e types.DeleteMessageBatchRequestEntry) bool {
 		bad := slices.Contains(f.delete, f.bodies[*e.ReceiptHandle])
 		if bad {
-			refused = append(refused, refusalOf(e.Id, "ReceiptHandleIsInvalid"))
+			refused = append(refused, newRefusal(e.Id, "ReceiptHandleIsInvalid"))
 		}
 		return bad
 	})
@@ -203,13 +203,13 @@ func (f refusing) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageB
 	return out, err
 }
 
-func refusalOf(id *string, code string) types.BatchResultErrorEntry {
+func newRefusal(id *string, code string) types.BatchResultErrorEntry {
 	return types.BatchResultErrorEntry{Id: id, SenderFault: true, Code: &code, Message: aws.String("not taken")}
 }
 
 func TestMessagesThatAreTooLongForOneCallAreMovedInSeveral(t *testing.T) {
-	letters := &shelf{shown: []string{"12345"}, body: strings.Repeat("x", 100<<10)}
-	r := sqsqueue.Redrive{Client: letters, Began: time.UnixMilli(1000), Now: func() time.Time { return now }}
+	entries := &shelf{shown: []string{"12345"}, body: strings.Repeat("x", 100<<10)}
+	r := sqsqueue.Redrive{Client: entries, Began: time.UnixMilli(1000), Now: func() time.Time { return now }}
 	if moved, err := r.Run(t.Context()); moved != 5 || err != nil {
 		t.Errorf("moved %d, error %v", moved, err)
 	}
@@ -228,21 +228,21 @@ func TestAMessageThatShowsAgainEndsNoRedrive(t *testing.T) {
 		"one that was moved":       {false, "12 1 3", 4, ""}, // again: a message twice has one effect
 		"in a dry run, one of all": {true, "12L 1 L 23", 3, "123L"},
 	} {
-		letters := &shelf{shown: strings.Fields(tt.shown)}
-		r := sqsqueue.Redrive{Client: letters, Began: time.UnixMilli(1000), DryRun: tt.dry, Now: func() time.Time { return now }}
+		entries := &shelf{shown: strings.Fields(tt.shown)}
+		r := sqsqueue.Redrive{Client: entries, Began: time.UnixMilli(1000), DryRun: tt.dry, Now: func() time.Time { return now }}
 		moved, err := r.Run(t.Context())
-		slices.Sort(letters.putBack)
-		if putBack := strings.Join(letters.putBack, ""); moved != tt.moved || err != nil || putBack != tt.hidden {
+		slices.Sort(entries.putBack)
+		if putBack := strings.Join(entries.putBack, ""); moved != tt.moved || err != nil || putBack != tt.hidden {
 			t.Errorf("%s: moved %d, error %v, %q put back; want %d and %q", name, moved, err, putBack, tt.moved, tt.hidden)
 		}
 	}
 }
 
 func TestARedriveEndsWhileNewMessagesKeepFailing(t *testing.T) {
-	letters := &shelf{shown: strings.Fields("1L " + strings.Repeat("L ", 1000))}
-	r := sqsqueue.Redrive{Client: letters, Began: time.UnixMilli(1000), Now: func() time.Time { return now.Add(time.Duration(letters.calls) * time.Minute) }}
-	if moved, err := r.Run(t.Context()); moved != 1 || err != nil || letters.calls < 10 || letters.calls > 13 {
-		t.Errorf("moved %d, error %v after %d minutes; want 10 without a message to move", moved, err, letters.calls)
+	entries := &shelf{shown: strings.Fields("1L " + strings.Repeat("L ", 1000))}
+	r := sqsqueue.Redrive{Client: entries, Began: time.UnixMilli(1000), Now: func() time.Time { return now.Add(time.Duration(entries.calls) * time.Minute) }}
+	if moved, err := r.Run(t.Context()); moved != 1 || err != nil || entries.calls < 10 || entries.calls > 13 {
+		t.Errorf("moved %d, error %v after %d minutes; want 10 without a message to move", moved, err, entries.calls)
 	}
 }
 
@@ -255,7 +255,7 @@ func TestAllThatIsHiddenIsPutBackTenACall(t *testing.T) {
 		"all":              {&shelf{}, 3, ""},
 		"visible already":  {&shelf{code: "MessageNotInflight"}, 3, ""},
 		"some are refused": {&shelf{code: "InternalError"}, 3, "3 messages could not be put back; they show again within 10m0s"},
-		"no answer":        {&shelf{err: errBroken}, 0, "connection reset"},
+		"no response":      {&shelf{err: errBroken}, 0, "connection reset"},
 	} {
 		tt.shelf.shown = []string{"abcdefghi", "jklmnopqr", "stuvw"}
 		moved, err := sqsqueue.Redrive{
@@ -267,7 +267,7 @@ func TestAllThatIsHiddenIsPutBackTenACall(t *testing.T) {
 	}
 }
 
-// newRedrive has n letters to move.
+// newRedrive has n entries to move.
 func newRedrive(t *testing.T, n int) sqsqueue.Redrive {
 	t.Helper()
 	client := awstest.SQS(t)
@@ -375,7 +375,7 @@ func (s *shelf) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchIn
 		if s.refused != "" && *e.MessageBody == s.refused {
 			s.tried++
 			out.Successful = slices.Delete(out.Successful, i, i+1)
-			out.Failed = append(out.Failed, refusalOf(e.Id, "InvalidMessageContents"))
+			out.Failed = append(out.Failed, newRefusal(e.Id, "InvalidMessageContents"))
 		}
 	}
 	return out, err

@@ -14,8 +14,8 @@ var alarmRules = []rule{
 		{"MetricName: IteratorAge\n      Dimensions: [{ Name: FunctionName, Value: !Ref TallyFunction }]", "MetricName: IteratorAge\n      Dimensions: [{ Name: FunctionName, Value: !Ref RelayFunction }]", "TallyBehind: Dimensions"},
 		{"Threshold: 300000", "Threshold: 86400000", "TallyBehind: Threshold"},
 		{"MetricName: ApproximateNumberOfMessagesVisible", "MetricName: NumberOfMessagesSent", "DeadLetters: MetricName"},
-		{"MetricName: BuriedMessages", "MetricName: Buried", "BuriedMessages: MetricName"},
-		{"Namespace: Orders\n", "Namespace: AWS/SQS\n", "BuriedMessages: Namespace"},
+		{"MetricName: DeadLetteredMessages", "MetricName: Buried", "DeadLetteredMessages: MetricName"},
+		{"Namespace: Orders\n", "Namespace: AWS/SQS\n", "DeadLetteredMessages: Namespace"},
 		{"MetricName: ApproximateAgeOfOldestMessage", "MetricName: Age", "QueueBehind: MetricName"},
 		{"Threshold: 60000\n      ComparisonOperator: GreaterThanThreshold", "Threshold: 60000\n      ComparisonOperator: LessThanThreshold", "RelayBehind: ComparisonOperator"},
 		{"EvaluationPeriods: 5", "EvaluationPeriods: 1440", "RelayBehind: EvaluationPeriods"},
@@ -35,7 +35,7 @@ var alarmRules = []rule{
 
 // flowAlarms are those on what flows through the functions; each function has two
 // more, see alarms. A record of the stream is lost after 24 hours, a message may wait
-// for 15 minutes by itself. BuriedMessages is what sqsqueue logs.
+// for 15 minutes by itself. DeadLetteredMessages is what sqsqueue logs.
 var flowAlarms = map[string]map[string]any{
 	"RelayBehind": {
 		"Namespace": "AWS/Lambda", "MetricName": "IteratorAge", "Dimensions": "[map[Name:FunctionName Value:${RelayFunction}]]",
@@ -59,8 +59,8 @@ var flowAlarms = map[string]map[string]any{
 		"Namespace": "AWS/SQS", "MetricName": "ApproximateNumberOfMessagesVisible", "Dimensions": "[map[Name:QueueName Value:${DeadLetterQueue.QueueName}]]",
 		"Statistic": "Maximum", "Period": 60, "EvaluationPeriods": 1, "Threshold": 0,
 	},
-	"BuriedMessages": {
-		"Namespace": "Orders", "MetricName": "BuriedMessages", "Dimensions": "[map[Name:QueueName Value:${DeadLetterQueue.QueueName}]]",
+	"DeadLetteredMessages": {
+		"Namespace": "Orders", "MetricName": "DeadLetteredMessages", "Dimensions": "[map[Name:QueueName Value:${DeadLetterQueue.QueueName}]]",
 		"Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1, "Threshold": 0,
 	},
 	"ApiErrors": {

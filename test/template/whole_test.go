@@ -80,7 +80,7 @@ func checkGlobals(s *stack) {
 }
 
 // parameters are all that there are, but for what describes them. An order waits by
-// SQS's delay, of 15 minutes at most. BuriedMessages is counted in lines at WARN, so
+// SQS's delay, of 15 minutes at most. DeadLetteredMessages is counted in lines at WARN, so
 // they must be kept. Concurrency begins at two:
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html.
 var parameters = map[string]map[string]any{
