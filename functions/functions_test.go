@@ -119,26 +119,26 @@ func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 		functions[name] = h.start(name)
 	}
 	for _, step := range []struct {
-		event  string
-		status int      // of an HTTP answer, 0 for others
-		want   []string // each in the answer
-		queued []string // in the queue afterwards
-		buried []string // in the dead-letter queue, the beginnings
+		event        string
+		status       int      // of an HTTP answer, 0 for others
+		want         []string // each in the answer
+		queued       []string // in the queue afterwards
+		deadLettered []string // in the dead-letter queue, the beginnings
 	}{
 		{event: "status", status: 404, want: []string{`"code":"order_not_found"`}},
 		{event: "ids", status: 200, want: []string{`"body":"[]"`}},
 		{event: "metrics", status: 200, want: []string{`"total_orders":0,`}},
-		{event: "processor", want: []string{noFailures}, buried: []string{startSample}},
+		{event: "processor", want: []string{noFailures}, deadLettered: []string{startSample}},
 
 		{event: "create", status: 201, want: []string{sample, `"Location":"../` + sample + `/"`, `"status":"Pending"`}},
 		{event: "create", status: 201, want: []string{sample, `"Idempotency-Replayed":"true"`}},
 		{event: "create-bad", status: 400, want: []string{`"pointer":"/user_id"`, `"pointer":"/item_ids"`, `"pointer":"/total_amount"`}},
 		{event: "ids", status: 200, want: []string{`[{"order_id":"` + sample + `"}]`}},
 		{event: "relay", want: []string{noFailures}, queued: []string{startSample}},
-		{event: "relay-bad", want: []string{noFailures}, queued: []string{startSample}, buried: []string{`{"event_id":`}},
+		{event: "relay-bad", want: []string{noFailures}, queued: []string{startSample}, deadLettered: []string{`{"event_id":`}},
 		{event: "processor", want: []string{noFailures}},
 		{event: "status", status: 200, want: []string{`"status":"Processing"`}},
-		{event: "processor-bad", want: []string{noFailures}, buried: []string{"not a message"}},
+		{event: "processor-bad", want: []string{noFailures}, deadLettered: []string{"not a message"}},
 
 		{event: "tally", want: []string{`{"state":{},"batchItemFailures":[]}`}},
 		{event: "tally", want: []string{`{"state":{},"batchItemFailures":[]}`}},
@@ -157,9 +157,9 @@ func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 		if queued := h.bodies(h.queueURL); !slices.Equal(queued, step.queued) {
 			t.Errorf("%s: queued %q, want %q", step.event, queued, step.queued)
 		}
-		buried := h.bodies(h.deadLetterURL)
-		if !slices.EqualFunc(buried, step.buried, strings.HasPrefix) {
-			t.Errorf("%s: buried %q, want %q", step.event, buried, step.buried)
+		deadLettered := h.bodies(h.deadLetterURL)
+		if !slices.EqualFunc(deadLettered, step.deadLettered, strings.HasPrefix) {
+			t.Errorf("%s: deadLettered %q, want %q", step.event, deadLettered, step.deadLettered)
 		}
 	}
 }

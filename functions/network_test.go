@@ -344,8 +344,8 @@ func (r *trial) checkEffects() {
 	if len(queued) == 0 || !r.fault.arrives && len(queued) != 1 {
 		r.Errorf("%s: %d messages are queued", r.fault.name, len(queued))
 	}
-	if buried := r.home.bodies(r.home.deadLetterURL); len(buried) != 0 {
-		r.Errorf("%s: buried %q", r.fault.name, buried)
+	if deadLettered := r.home.bodies(r.home.deadLetterURL); len(deadLettered) != 0 {
+		r.Errorf("%s: deadLettered %q", r.fault.name, deadLettered)
 	}
 }
 

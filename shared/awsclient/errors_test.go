@@ -19,7 +19,7 @@ import (
 )
 
 // F1, F24, I16.
-func TestWhatMayPassIsUnavailableAndNothingElse(t *testing.T) {
+func TestOnlyTransientErrorsAreUnavailable(t *testing.T) {
 	for _, tt := range []struct {
 		err         error
 		unavailable bool
@@ -47,7 +47,7 @@ func TestWhatMayPassIsUnavailableAndNothingElse(t *testing.T) {
 
 // What the SDK itself refuses is a fault of ours or of the configuration: it makes no
 // request of it, and a retry would be refused as well.
-func TestWhatTheSDKCannotAskIsNotUnavailable(t *testing.T) {
+func TestARequestThatTheSDKCannotBuildIsNotUnavailable(t *testing.T) {
 	key := map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "x"}}
 	sound := &dynamodb.GetItemInput{TableName: aws.String("orders"), Key: key}
 	get := func(region, endpoint, key string, in *dynamodb.GetItemInput) error {

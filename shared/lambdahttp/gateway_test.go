@@ -44,7 +44,7 @@ func (g gateway) do(t testing.TB, r *http.Request) answer {
 	if res.IsBase64Encoded {
 		t.Errorf("%s %s: the answer is in base64", r.Method, r.URL)
 	}
-	return answerOf(travelled(t, res))
+	return newAnswer(travelled(t, res))
 }
 
 func (g gateway) event(t testing.TB, r *http.Request) events.APIGatewayV2HTTPRequest {
@@ -99,7 +99,7 @@ type answer struct {
 	body   string
 }
 
-func answerOf(e events.APIGatewayV2HTTPResponse) answer {
+func newAnswer(e events.APIGatewayV2HTTPResponse) answer {
 	a := answer{e.StatusCode, http.Header{}, e.Body}
 	for name, value := range e.Headers {
 		a.header.Set(name, value)
@@ -116,4 +116,4 @@ func (a answer) response() *http.Response {
 }
 
 // through serves a handler as Lambda would, behind a gateway that leaves paths as they are.
-func through(h http.Handler) gateway { return gateway{function: lambdahttp.New(h, discard)} }
+func newGateway(h http.Handler) gateway { return gateway{function: lambdahttp.New(h, discard)} }

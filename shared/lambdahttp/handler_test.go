@@ -46,13 +46,13 @@ func TestAHandlerIsAnsweredForAsByANetHTTPServer(t *testing.T) {
 					t.Fatal(err)
 				}
 				req.Header.Set("X-List", "a, b,c")
-				event := through(handler).event(t, cloned(t, req))
+				event := newGateway(handler).event(t, cloned(t, req))
 				got, err := lambdahttp.New(handler, discard)(t.Context(), event)
 				if err != nil {
 					t.Fatal(err)
 				}
 				want, _ := asked(t, server, req)
-				compare(t, answerOf(got), want)
+				compare(t, newAnswer(got), want)
 			})
 		}
 	}
@@ -87,7 +87,7 @@ func TestASlowStoreIsA503BeforeLambdasDeadline(t *testing.T) {
 	handler := api.New(api.Config{Orders: hanging{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard})
 	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 	defer cancel()
-	e := through(handler).event(t, httptest.NewRequest("GET", "/api/orders/ORD00000000000000000000000000/", nil))
+	e := newGateway(handler).event(t, httptest.NewRequest("GET", "/api/orders/ORD00000000000000000000000000/", nil))
 	got, err := lambdahttp.New(handler, discard)(ctx, e)
 	if err != nil || got.StatusCode != 503 || got.Headers["Retry-After"] != "1" {
 		t.Errorf("answered %+v, %v", got, err)
@@ -112,7 +112,7 @@ func TestARequestHasTheIDThatItBringsOrElseTheGateways(t *testing.T) {
 		if brought != "" {
 			r.Header.Set("X-Request-Id", brought)
 		}
-		if got := through(handler).do(t, r).header.Get("X-Request-Id"); got != want {
+		if got := newGateway(handler).do(t, r).header.Get("X-Request-Id"); got != want {
 			t.Errorf("brought %q: %q, want %q", brought, got, want)
 		}
 	}

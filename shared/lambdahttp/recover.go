@@ -12,56 +12,55 @@ import (
 	"orders/shared/api"
 )
 
-// serve lets the handler answer as a net/http server would. The adapter takes the
-// last status for the first, no status for an error, and lets a panic through.
+// serve writes the response that a net/http server would write. The adapter differs: the last status
+// wins, a response without a status is an error, and a panic is not recovered.
 func serve(h http.Handler, w http.ResponseWriter, r *http.Request, requestID string, log *slog.Logger) {
-	a := answered(h, r, requestID, log)
-	maps.Copy(w.Header(), a.sent)
-	w.Header().Del("Connection") // it is about ours to API Gateway, which does not care
-	w.WriteHeader(a.status)
-	if a.body.Len() > 0 {
-		_, _ = w.Write(a.body.Bytes()) // into memory
+	res := record(h, r, requestID, log)
+	maps.Copy(w.Header(), res.sent)
+	w.Header().Del("Connection") // it would be about the connection to API Gateway
+	w.WriteHeader(res.status)
+	if res.body.Len() > 0 {
+		_, _ = w.Write(res.body.Bytes()) // into memory
 	}
 }
 
-// answered is the handler's answer, or, if it panics, a problem in place of
-// whatever it has begun.
-func answered(h http.Handler, r *http.Request, requestID string, log *slog.Logger) (a *answer) {
-	a = newAnswer()
+// record returns the handler's response. If the handler panics, the response is a problem instead.
+func record(h http.Handler, r *http.Request, requestID string, log *slog.Logger) (res *responseRecorder) {
+	res = newResponseRecorder()
 	defer func() {
 		if p := recover(); p != nil {
 			err := fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 			log.ErrorContext(r.Context(), "the handler failed", "request_id", requestID, "err", err)
-			a = newAnswer()
-			api.WriteProblem(a, cmp.Or(requestID, "unknown"), err)
+			res = newResponseRecorder()
+			api.WriteProblem(res, cmp.Or(requestID, "unknown"), err)
 		}
 	}()
-	h.ServeHTTP(a, r)
-	a.WriteHeader(http.StatusOK) // unless there is a status
-	return a
+	h.ServeHTTP(res, r)
+	res.WriteHeader(http.StatusOK) // without effect if there is a status
+	return res
 }
 
-// An answer is a ResponseWriter that keeps what net/http would send.
-type answer struct {
-	header http.Header // which the handler changes
-	sent   http.Header // as it was when the status was given
+// A responseRecorder is a ResponseWriter that keeps what net/http would send.
+type responseRecorder struct {
+	header http.Header // the handler's, which may change after the status was sent
+	sent   http.Header // as it was when the status was sent
 	status int
 	body   bytes.Buffer
 }
 
-func newAnswer() *answer { return &answer{header: http.Header{}} }
+func newResponseRecorder() *responseRecorder { return &responseRecorder{header: http.Header{}} }
 
-func (a *answer) Header() http.Header { return a.header }
+func (r *responseRecorder) Header() http.Header { return r.header }
 
-// WriteHeader takes the first status. Those below 200 announce another, which
-// API Gateway has no use for.
-func (a *answer) WriteHeader(status int) {
-	if a.status == 0 && status >= http.StatusOK {
-		a.status, a.sent = status, a.header.Clone()
+// WriteHeader keeps the first status. A status below 200 precedes the response's own, and API Gateway
+// has no use for it.
+func (r *responseRecorder) WriteHeader(status int) {
+	if r.status == 0 && status >= http.StatusOK {
+		r.status, r.sent = status, r.header.Clone()
 	}
 }
 
-func (a *answer) Write(b []byte) (int, error) {
-	a.WriteHeader(http.StatusOK)
-	return a.body.Write(b)
+func (r *responseRecorder) Write(b []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	return r.body.Write(b)
 }

@@ -14,16 +14,16 @@ var lambdaMutants = []mutant{
 		name:  "a slow store is answered for before Lambda's deadline",
 		holds: "F24 I16",
 		file:  "shared/lambdahttp/handler.go",
-		old:   `deadline.Add(-margin)`,
-		new:   `deadline`,
+		old:   `awsclient.BeforeDeadline(ctx, deadlineMargin)`,
+		new:   `awsclient.BeforeDeadline(ctx, 0)`,
 		test:  "TestASlowStoreIsA503BeforeLambdasDeadline",
 	},
 	{
 		name:  "a body that cannot be decoded is the client's fault",
 		holds: "I15",
-		file:  "shared/lambdahttp/handler.go",
-		old:   "body, err := bodyOf(e)\n\t\t\tif err != nil {",
-		new:   "body, err := bodyOf(e)\n\t\t\tif err != nil && false {",
+		file:  "shared/lambdahttp/event.go",
+		old:   `if err != nil {`,
+		new:   `if err != nil && false {`,
 		test:  "TestABodyInBase64IsDecodedOr400",
 	},
 }
@@ -52,7 +52,7 @@ var clientMutants = []mutant{
 		file:  "shared/awsclient/errors.go",
 		old:   `return !isRequestError(err)`,
 		new:   `return false`,
-		test:  "TestWhatMayPassIsUnavailableAndNothingElse",
+		test:  "TestOnlyTransientErrorsAreUnavailable",
 	},
 	{
 		name:  "what the SDK cannot ask does not pass",
@@ -60,7 +60,7 @@ var clientMutants = []mutant{
 		file:  "shared/awsclient/errors.go",
 		old:   `return !isRequestError(err)`,
 		new:   `return true`,
-		test:  "TestWhatTheSDKCannotAskIsNotUnavailable",
+		test:  "TestARequestThatTheSDKCannotBuildIsNotUnavailable",
 	},
 	{
 		name:  "an endpoint that is none does not pass",
@@ -68,7 +68,7 @@ var clientMutants = []mutant{
 		file:  "shared/awsclient/errors.go",
 		old:   `return invalid || unserializable || anonymous || badEndpoint`,
 		new:   `return invalid || unserializable || anonymous || badEndpoint && false`,
-		test:  "TestWhatTheSDKCannotAskIsNotUnavailable",
+		test:  "TestARequestThatTheSDKCannotBuildIsNotUnavailable",
 	},
 	{
 		name:  "throttling may pass",
@@ -76,7 +76,7 @@ var clientMutants = []mutant{
 		file:  "shared/awsclient/errors.go",
 		old:   `IsErrorRetryable(err) == aws.TrueTernary`,
 		new:   `IsErrorRetryable(err) == aws.BoolTernary(false) && false`,
-		test:  "TestWhatMayPassIsUnavailableAndNothingElse",
+		test:  "TestOnlyTransientErrorsAreUnavailable",
 	},
 	{
 		name:  "expired credentials may pass",
@@ -84,7 +84,7 @@ var clientMutants = []mutant{
 		file:  "shared/awsclient/errors.go",
 		old:   `map[string]bool{"ExpiredToken": true, "ExpiredTokenException": true, "RequestExpired": true}`,
 		new:   `map[string]bool{}`,
-		test:  "TestWhatMayPassIsUnavailableAndNothingElse",
+		test:  "TestOnlyTransientErrorsAreUnavailable",
 	},
 	{
 		name:  "what will not pass is not tried again",
@@ -92,6 +92,6 @@ var clientMutants = []mutant{
 		file:  "shared/awsclient/errors.go",
 		old:   `return fmt.Errorf("%s: %w", action, err)`,
 		new:   `return fmt.Errorf("%s: %w: %w", action, order.ErrUnavailable, err)`,
-		test:  "TestWhatMayPassIsUnavailableAndNothingElse",
+		test:  "TestOnlyTransientErrorsAreUnavailable",
 	},
 }
