@@ -3,7 +3,6 @@ package functions_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -14,7 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -209,30 +207,6 @@ func TestTheReadmeOfTheSamplesNamesEachOfThemAndNoOther(t *testing.T) {
 	}
 }
 
-// The sample of the tally leaves the metrics as they were. Its first record alone
-// would not.
-func TestTheTallyCountsAnOrderOnce(t *testing.T) {
-	h := openHome(t)
-	tally := h.start("tally")
-	var event map[string]any
-	if err := json.Unmarshal(sampleEvent(t, "tally"), &event); err != nil {
-		t.Fatal(err)
-	}
-	event["Records"] = event["Records"].([]any)[:1]
-	body, err := json.Marshal(event)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if got := tally.invoke(body); got.failed {
-			t.Fatalf("failed: %s", got.body)
-		}
-		if got := h.tally(); got.ByStatus != [...]int64{1, 0, 0} {
-			t.Errorf("counted %v", got)
-		}
-	}
-}
-
 func TestConnectionsAreOpenedBeforeTheFirstEvent(t *testing.T) {
 	h := openHome(t)
 	for i, name := range names {
@@ -242,6 +216,24 @@ func TestConnectionsAreOpenedBeforeTheFirstEvent(t *testing.T) {
 			t.Errorf("%s: %d connections are open, want %d", name, got, i+1)
 		}
 	}
+}
+
+// awaitFailedStart waits until the function has failed to start, and returns the error that it has logged.
+func (f *function) awaitFailedStart() string {
+	f.t.Helper()
+	select {
+	case err := <-f.exited:
+		if err == nil || err.Error() != "exit status 1" {
+			f.t.Errorf("ended with %v", err)
+		}
+	case <-f.asked:
+		f.t.Fatal("it asks for events")
+	}
+	lines := f.awaitLines()
+	if len(lines) != 1 || lines[0]["level"] != "ERROR" || lines[0]["message"] != "the function cannot start" {
+		f.t.Fatalf("logged %s", f.output.Bytes())
+	}
+	return lines[0]["err"].(string)
 }
 
 func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
@@ -254,20 +246,8 @@ func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, name)
-			select {
-			case err := <-f.exited:
-				if err == nil || err.Error() != "exit status 1" {
-					t.Errorf("ended with %v", err)
-				}
-			case <-f.asked:
-				t.Fatal("it asks for events")
-			}
-			lines := f.awaitLines()
-			if len(lines) != 1 || lines[0]["level"] != "ERROR" || lines[0]["message"] != "the function cannot start" {
-				t.Fatalf("logged %s", f.output.Bytes())
-			}
 			var missing []string
-			for variable := range strings.SplitSeq(strings.TrimPrefix(lines[0]["err"].(string), "environment: "), "; ") {
+			for variable := range strings.SplitSeq(strings.TrimPrefix(f.awaitFailedStart(), "environment: "), "; ") {
 				missing = append(missing, strings.TrimSuffix(variable, " is not set"))
 			}
 			want := slices.Concat(always, own)
@@ -286,17 +266,8 @@ func TestAFunctionWhoseSettingsDoNotGoTogetherSaysSoAndEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, name, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "ORDERS_TABLE=orders",
 				"ORDERS_QUEUE_URL=https://sqs/1/orders", "DEAD_LETTER_QUEUE_URL=https://sqs/1/orders", "PROCESSING_TIME=50s")
-			select {
-			case err := <-f.exited:
-				if err == nil || err.Error() != "exit status 1" {
-					t.Errorf("ended with %v", err)
-				}
-			case <-f.asked:
-				t.Fatal("it asks for events")
-			}
-			lines := f.awaitLines()
-			if len(lines) != 1 || lines[0]["message"] != "the function cannot start" || lines[0]["err"] != "sqsqueue: URL and DeadLetterURL must be two queues" {
-				t.Errorf("logged %s", f.output.Bytes())
+			if err := f.awaitFailedStart(); err != "sqsqueue: URL and DeadLetterURL must be two queues" {
+				t.Errorf("logged %s", err)
 			}
 		})
 	}
@@ -310,32 +281,6 @@ func TestSuccessIsQuietAndARequestIsFoundByEitherID(t *testing.T) {
 	lines := quiet.awaitLines()
 	if len(lines) != 1 || lines[0]["requestId"] != "invocation-2" || lines[0]["request_id"] != "aKx3mhPLDoEEJ4w=" || lines[0]["status"] != 405.0 {
 		t.Errorf("logged %s", quiet.output.Bytes())
-	}
-}
-
-// A store that is gone or hangs is answered for before Lambda's deadline (I16, F24).
-func TestAStoreThatDoesNotAnswerIsA503(t *testing.T) {
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has gone
-		<-r.Context().Done()
-	}))
-	defer hangs.Close()
-	for name, endpoint := range map[string]string{"gone": gone.URL, "hangs": hangs.URL} {
-		t.Run(name, func(t *testing.T) {
-			f := start(t, "metrics", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
-				"ORDERS_TABLE=orders", "AWS_ENDPOINT_URL="+endpoint)
-			f.timeout = 2 * time.Second
-			began := time.Now()
-			got := f.invoke(sampleEvent(t, "metrics"))
-			if took := time.Since(began); took > f.timeout+time.Second { // it has opened its connection before
-				t.Errorf("it took %s", took)
-			}
-			if got.failed || !bytes.Contains(got.body, []byte(`"statusCode":503`)) || !bytes.Contains(got.body, []byte(`"Retry-After":"1"`)) {
-				t.Errorf("answered %s", got.body)
-			}
-		})
 	}
 }
 

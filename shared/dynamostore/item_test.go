@@ -48,17 +48,6 @@ func TestAnOrderIsStoredAsDocumented(t *testing.T) {
 	}
 }
 
-func TestAnOrderWithoutAReferenceHasNoSuchAttribute(t *testing.T) {
-	h := open(t)
-	o := h.create(t, func(d *order.Draft) { d.ClientReference = "" })
-	if value, there := h.item(t, "ORDER#"+string(o.ID), "ORDER")["client_reference"]; there {
-		t.Errorf("client_reference is %v", value)
-	}
-	if got := h.get(t, o.ID); !reflect.DeepEqual(got, o) {
-		t.Errorf("read %+v, created %+v", got, o)
-	}
-}
-
 // An item that somebody has damaged is an error, never another order, and one that
 // says nothing of what the client wrote.
 func TestADamagedItemIsNotReadAsAnOrder(t *testing.T) {

@@ -78,15 +78,6 @@ func TestPagesJoinedAreAllIdsNewestFirst(t *testing.T) {
 	}
 }
 
-func TestPagesOfOneIdJoinedAreAllIds(t *testing.T) {
-	h := open(t)
-	items, want := indexed(20, anywhere)
-	h.put(t, items...)
-	if got := all(t, h.Store, 1); !slices.Equal(got, want) {
-		t.Errorf("pages of 1 are %v, want %v", got, want)
-	}
-}
-
 // I12, I14: an entry of the index that somebody has damaged harms no other.
 func TestADamagedEntryOfTheIndexEndsNoList(t *testing.T) {
 	h := open(t)

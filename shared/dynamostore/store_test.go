@@ -288,7 +288,6 @@ func TestADamagedOrderIsAnErrorOfItsOwnRequestsAlone(t *testing.T) {
 	h := open(t)
 	bad, good := h.create(t, keyed), h.create(t)
 	h.put(t, with(h.item(t, "ORDER#"+string(bad.ID), "ORDER"), item{"item_ids": nil}))
-	failures := 0
 	for _, err := range []error{
 		func() error { _, _, err := h.Create(t.Context(), draft(keyed)); return err }(),
 		func() error { _, err := h.Get(t.Context(), bad.ID); return err }(),
@@ -297,14 +296,18 @@ func TestADamagedOrderIsAnErrorOfItsOwnRequestsAlone(t *testing.T) {
 			t.Errorf("the damaged order: error %v", err)
 		}
 	}
+	other := h.create(t)
+	if got := h.get(t, good.ID); !reflect.DeepEqual(got, good) {
+		t.Errorf("another order: %+v", got)
+	}
+	audited, failures := 0, 0
 	for _, err := range h.audit().Orders(t.Context()) {
-		if err != nil {
+		if audited++; err != nil {
 			failures++
 		}
 	}
-	other := h.create(t)
-	if got := h.get(t, good.ID); !reflect.DeepEqual(got, good) || failures != 1 {
-		t.Errorf("beside it: %+v, %d failures of an audit", got, failures)
+	if audited != 3 || failures != 1 {
+		t.Errorf("an audit reads %d orders, %d with an error", audited, failures)
 	}
 	// What the service goes by is whole: the order is started, and listed.
 	if err := h.Advance(t.Context(), bad.ID, order.Processing, noon); err != nil {

@@ -196,9 +196,7 @@ func TestTheRouteThatTheGatewayHasChosenIsServed(t *testing.T) {
 
 // API Gateway puts a stage's or a domain's prefix before the path, which no handler sees.
 func TestReferencesLeadOnUnderThePrefixOfAStage(t *testing.T) {
-	function := lambdahttp.New(api.New(api.Config{
-		Orders: empty{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard,
-	}), discard)
+	function := lambdahttp.New(newAPI(), discard)
 	for _, route := range [][2]string{
 		{"ANY /api/orders", "/v1/api/orders"},
 		{"ANY /api/orders/{proxy+}", "/v1/api/orders/"},
@@ -231,9 +229,7 @@ func FuzzEveryEventIsAnswered(f *testing.F) {
 	f.Add("/%zz/", "limit=%zz", "GET", "accept", "text/html", "", true)
 	f.Add("/api/orders/\x00\r\n", "a b\x00#\n", "BREW IT", "X-\r\n", "\x00", "!", true)
 	f.Add("//", "?", "", "", "", "{}", false)
-	handler := api.New(api.Config{
-		Orders: empty{}, Metrics: empty{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard,
-	})
+	handler := newAPI()
 	f.Fuzz(func(t *testing.T, path, query, method, header, value, body string, isBase64 bool) {
 		e := events.APIGatewayV2HTTPRequest{
 			RawPath: path, RawQueryString: query, Headers: map[string]string{header: value}, Body: body, IsBase64Encoded: isBase64,
@@ -247,6 +243,11 @@ func FuzzEveryEventIsAnswered(f *testing.F) {
 			t.Errorf("body %q", got.Body)
 		}
 	})
+}
+
+// newAPI is the API over an empty store.
+func newAPI() http.Handler {
+	return api.New(api.Config{Orders: empty{}, Metrics: empty{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard})
 }
 
 // empty is a store that takes every order and finds none.
@@ -265,9 +266,7 @@ func (empty) Metrics(context.Context) (order.Tally, error) { return order.Tally{
 
 // I15.
 func TestABodyInBase64IsDecodedOr400(t *testing.T) {
-	function := lambdahttp.New(api.New(api.Config{
-		Orders: empty{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard,
-	}), discard)
+	function := lambdahttp.New(newAPI(), discard)
 	for _, tt := range []struct {
 		name, body, mediaType string
 		status                int

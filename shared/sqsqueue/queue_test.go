@@ -67,10 +67,9 @@ func TestAQueueWithoutADeadLetterQueueRefuses(t *testing.T) {
 
 func TestSendPutsEveryMessageOnTheQueueOnce(t *testing.T) {
 	for _, n := range []int{0, 1, 10, 11, 123} {
-		client := awstest.SQS(t)
-		url, dead := awstest.Queues(t)
+		queue, client, url, _ := open(t)
 		sent := messages(n)
-		if err := newQueue(client, url, dead, t).Send(t.Context(), sent...); err != nil {
+		if err := queue.Send(t.Context(), sent...); err != nil {
 			t.Fatalf("%d messages: %v", n, err)
 		}
 		var want []string
@@ -109,21 +108,6 @@ func TestAMessageIsDelayedForWhatIsLeftOfItsWaitRoundedUp(t *testing.T) {
 	}
 	if got := delay(t, order.Message{OrderID: id, To: order.Processing}); got != 0 {
 		t.Errorf("no wait: %d s", got)
-	}
-}
-
-func TestAQueueKeepsAMessageBackUntilItIsDue(t *testing.T) {
-	client := awstest.SQS(t)
-	url, dead := awstest.Queues(t)
-	queue := newQueue(client, url, dead, t)
-	due := order.Message{OrderID: id, To: order.Processing, NotBefore: now.Add(1500 * time.Millisecond)}
-	begin := time.Now()
-	if err := queue.Send(t.Context(), due); err != nil {
-		t.Fatal(err)
-	}
-	receive(t, client, url, 1)
-	if waited := time.Since(begin); waited < 1500*time.Millisecond {
-		t.Errorf("it came after %s", waited)
 	}
 }
 
@@ -206,6 +190,14 @@ func messages(n int) []order.Message {
 		list[i] = order.Message{OrderID: order.ID(fmt.Sprintf("ORD%026d", i)), To: order.Processing}
 	}
 	return list
+}
+
+// open returns a queue, and a client of its engine.
+func open(t *testing.T) (queue *sqsqueue.Queue, client *sqs.Client, url, dead string) {
+	t.Helper()
+	client = awstest.SQS(t)
+	url, dead = awstest.Queues(t)
+	return newQueue(client, url, dead, t), client, url, dead
 }
 
 func newQueue(client sqsqueue.Client, url, dead string, t *testing.T) *sqsqueue.Queue {
@@ -326,10 +318,9 @@ func TestADeadLetteredMessageIsKeptWithItsReasonInAFormThatSQSTakes(t *testing.T
 		"too long":      {"x" + long, ("x" + long)[:limit-1], "cut from 1048577 bytes"},
 		"both":          {"\x01" + strings.Repeat("x", 1<<20), `"\x01` + strings.Repeat("x", limit-5), "quoted, cut from 1048582 bytes"},
 	} {
-		client := awstest.SQS(t)
-		url, dead := awstest.Queues(t)
+		queue, client, _, dead := open(t)
 		reason := errors.New("bad\x00reason " + strings.Repeat("é", 400))
-		if err := newQueue(client, url, dead, t).DeadLetter(t.Context(), []byte(tt.body), reason); err != nil {
+		if err := queue.DeadLetter(t.Context(), []byte(tt.body), reason); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -346,9 +337,8 @@ func TestADeadLetteredMessageIsKeptWithItsReasonInAFormThatSQSTakes(t *testing.T
 }
 
 func TestAReasonWithoutWordsIsNoObstacle(t *testing.T) {
-	client := awstest.SQS(t)
-	url, dead := awstest.Queues(t)
-	if err := newQueue(client, url, dead, t).DeadLetter(t.Context(), []byte("x"), errors.New("")); err != nil {
+	queue, _, _, _ := open(t)
+	if err := queue.DeadLetter(t.Context(), []byte("x"), errors.New("")); err != nil {
 		t.Error(err)
 	}
 }
