@@ -24,17 +24,17 @@ import (
 // names are all functions.
 var names = []string{"create", "status", "ids", "metrics", "relay", "tally", "processor"}
 
-// A home is what functions find on AWS: a table, queues, and one endpoint.
-type home struct {
+// A deployment is what functions find on AWS: a table, queues, and one endpoint.
+type deployment struct {
 	t                              *testing.T
 	table, queueURL, deadLetterURL string
 	endpoint                       string
 	opened                         atomic.Int64 // connections that were opened in advance
 }
 
-func openHome(t *testing.T) *home {
+func openDeployment(t *testing.T) *deployment {
 	t.Helper()
-	h := &home{t: t, table: awstest.Table(t)}
+	h := &deployment{t: t, table: awstest.Table(t)}
 	h.queueURL, h.deadLetterURL = awstest.Queues(t)
 	tables, queues := proxyTo(t, awstest.DynamoDBEndpoint(t)), proxyTo(t, awstest.SQSEndpoint(t))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +62,7 @@ func proxyTo(t *testing.T, endpoint string) *httputil.ReverseProxy {
 }
 
 // start starts a function as template.yaml would configure it.
-func (h *home) start(name string) *function {
+func (h *deployment) start(name string) *function {
 	h.t.Helper()
 	return start(h.t, name,
 		"AWS_REGION="+awstest.Region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL="+h.endpoint,
@@ -70,7 +70,7 @@ func (h *home) start(name string) *function {
 }
 
 // bodies takes the messages that wait in a queue.
-func (h *home) bodies(queueURL string) (bodies []string) {
+func (h *deployment) bodies(queueURL string) (bodies []string) {
 	h.t.Helper()
 	client := awstest.SQS(h.t)
 	for {
@@ -91,7 +91,7 @@ func (h *home) bodies(queueURL string) (bodies []string) {
 	}
 }
 
-func (h *home) tally() order.Tally {
+func (h *deployment) tally() order.Tally {
 	h.t.Helper()
 	tally, err := awstest.Must(dynamostore.New(dynamostore.Config{Client: awstest.DynamoDB(h.t), Table: h.table})).Metrics(h.t.Context())
 	if err != nil {
@@ -111,15 +111,15 @@ const (
 // for, by way of Lambda's Runtime API. They come in an order in which each is seen
 // before and after the sample order exists.
 func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
-	h := openHome(t)
+	h := openDeployment(t)
 	functions := map[string]*function{}
 	for _, name := range names {
 		functions[name] = h.start(name)
 	}
 	for _, step := range []struct {
 		event        string
-		status       int      // of an HTTP answer, 0 for others
-		want         []string // each in the answer
+		status       int      // of an HTTP response, 0 for others
+		want         []string // each in the response
 		queued       []string // in the queue afterwards
 		deadLettered []string // in the dead-letter queue, the beginnings
 	}{
@@ -151,7 +151,7 @@ func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 		if got.failed != (bad && function == "tally") {
 			t.Errorf("%s: function error %v: %s", step.event, got.failed, got.body)
 		}
-		checkAnswer(t, step.event, got.body, step.status, step.want)
+		checkResponse(t, step.event, got.body, step.status, step.want)
 		if queued := h.bodies(h.queueURL); !slices.Equal(queued, step.queued) {
 			t.Errorf("%s: queued %q, want %q", step.event, queued, step.queued)
 		}
@@ -162,19 +162,19 @@ func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 	}
 }
 
-// checkAnswer holds an answer to a status, if it has one, and to texts in it.
-func checkAnswer(t *testing.T, event string, answer []byte, status int, want []string) {
+// checkResponse compares a response with a status, if it has one, and looks for texts in it.
+func checkResponse(t *testing.T, event string, response []byte, status int, want []string) {
 	t.Helper()
 	var http struct {
 		StatusCode int    `json:"statusCode"`
 		Body       string `json:"body"`
 	}
-	if err := json.Unmarshal(answer, &http); err != nil || http.StatusCode != status {
-		t.Errorf("%s: answered %s, %v; want status %d", event, answer, err, status)
+	if err := json.Unmarshal(response, &http); err != nil || http.StatusCode != status {
+		t.Errorf("%s: returned %s, %v; want status %d", event, response, err, status)
 	}
 	for _, text := range want {
-		if !strings.Contains(string(answer), text) && !strings.Contains(http.Body, text) {
-			t.Errorf("%s: answered %s, want %s in it", event, answer, text)
+		if !strings.Contains(string(response), text) && !strings.Contains(http.Body, text) {
+			t.Errorf("%s: returned %s, want %s in it", event, response, text)
 		}
 	}
 }
@@ -208,7 +208,7 @@ func TestTheReadmeOfTheSamplesNamesEachOfThemAndNoOther(t *testing.T) {
 }
 
 func TestConnectionsAreOpenedBeforeTheFirstEvent(t *testing.T) {
-	h := openHome(t)
+	h := openDeployment(t)
 	for i, name := range names {
 		f := h.start(name)
 		await(f, f.asked)
@@ -274,7 +274,7 @@ func TestAFunctionWhoseSettingsDoNotGoTogetherSaysSoAndEnds(t *testing.T) {
 }
 
 func TestSuccessIsQuietAndARequestIsFoundByEitherID(t *testing.T) {
-	h := openHome(t)
+	h := openDeployment(t)
 	quiet := h.start("metrics")
 	quiet.invoke(sampleEvent(t, "metrics"))
 	quiet.invoke(sampleEvent(t, "metrics-bad"))

@@ -78,7 +78,7 @@ type function struct {
 // patience is how long a function may do nothing, on a busy machine.
 const patience = 30 * time.Second
 
-// A result is how an invocation ended: with an answer or with a function error.
+// A result is how an invocation ended: with a response or with a function error.
 type result struct {
 	body   []byte
 	failed bool
@@ -171,7 +171,7 @@ func await[T any](f *function, c <-chan T) (v T) {
 }
 
 // awaitLines waits until the function has logged something, which may come later
-// than its answer, and returns all of it, each line an object.
+// than its response, and returns all of it, each line an object.
 func (f *function) awaitLines() (lines []map[string]any) {
 	f.t.Helper()
 	for deadline := time.Now().Add(patience); !bytes.HasSuffix(f.output.Bytes(), []byte("\n")); time.Sleep(time.Millisecond) {

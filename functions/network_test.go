@@ -24,12 +24,12 @@ import (
 	"orders/test/awstest"
 )
 
-// slow are faults that a function answers through: each attempt ends in its time.
+// slow are faults in which a function succeeds: each attempt ends in its time.
 var slow = []networkFault{
 	{name: "latency", begin: func(n *network) { n.poison("latency", "downstream", `{"latency": 500}`) }},
 	{name: "jitter", begin: func(n *network) { n.poison("latency", "upstream", `{"latency": 300, "jitter": 300}`) }},
 	{name: "two kilobytes a second", begin: func(n *network) { n.poison("bandwidth", "upstream", `{"rate": 2}`) }},
-	{name: "answers in slices", begin: func(n *network) { n.poison("slicer", "downstream", `{"average_size": 64, "delay": 1000}`) }},
+	{name: "responses in slices", begin: func(n *network) { n.poison("slicer", "downstream", `{"average_size": 64, "delay": 1000}`) }},
 	{name: "connections that break while nobody calls", begin: (*network).mend},
 }
 
@@ -41,23 +41,23 @@ var broken = []networkFault{
 	{name: "requests swallowed since before the start", cold: true, begin: func(n *network) { n.poison("timeout", "upstream", `{"timeout": 0}`) }},
 	{name: "requests reset", begin: func(n *network) { n.poison("reset_peer", "upstream", `{"timeout": 0}`) }},
 	{name: "requests cut", begin: func(n *network) { n.poison("limit_data", "upstream", `{"bytes": 300}`) }},
-	{name: "answers swallowed", arrives: true, begin: func(n *network) { n.poison("timeout", "downstream", `{"timeout": 0}`) }},
-	{name: "answers later than an attempt waits", arrives: true, begin: func(n *network) { n.poison("latency", "downstream", `{"latency": 4000}`) }},
-	{name: "answers that stop half-way", arrives: true, begin: func(n *network) {
+	{name: "responses swallowed", arrives: true, begin: func(n *network) { n.poison("timeout", "downstream", `{"timeout": 0}`) }},
+	{name: "responses later than an attempt waits", arrives: true, begin: func(n *network) { n.poison("latency", "downstream", `{"latency": 4000}`) }},
+	{name: "responses that stop half-way", arrives: true, begin: func(n *network) {
 		n.poison("slicer", "downstream", `{"average_size": 64, "delay": 3600000000}`)
 	}},
-	{name: "answers reset", arrives: true, begin: func(n *network) { n.poison("reset_peer", "downstream", `{"timeout": 0}`) }},
-	{name: "answers cut", arrives: true, begin: func(n *network) { n.poison("limit_data", "downstream", `{"bytes": 100}`) }},
+	{name: "responses reset", arrives: true, begin: func(n *network) { n.poison("reset_peer", "downstream", `{"timeout": 0}`) }},
+	{name: "responses cut", arrives: true, begin: func(n *network) { n.poison("limit_data", "downstream", `{"bytes": 100}`) }},
 }
 
 type networkFault struct {
 	name    string
 	cold    bool // whether it is there when the functions start
-	arrives bool // whether what is asked is done, though no answer says so
+	arrives bool // whether what is asked is done, though no response says so
 	begin   func(*network)
 }
 
-// F24, I1, I3, I5, I9, I15, I16: under each fault each function answers before
+// F24, I1, I3, I5, I9, I15, I16: under each fault each function responds before
 // Lambda's deadline, and says that it has failed. Whether what it asked was done or not,
 // it succeeds at its next invocation once the network is well, in the same process,
 // and the effect is there once.
@@ -113,7 +113,7 @@ func zero[T any](p **T) { *p = new(T) }
 
 // poison makes one of toxiproxy's toxics act on all connections, those that are open
 // included; see https://github.com/Shopify/toxiproxy#toxics. The stream is "upstream"
-// for requests, "downstream" for answers.
+// for requests, "downstream" for responses.
 func (n *network) poison(toxic, stream, attributes string) {
 	text := fmt.Sprintf(`{"type": %q, "stream": %q, "attributes": %s}`, toxic, stream, attributes)
 	if _, err := n.proxy.Toxics.AddToxicJson(strings.NewReader(text)); err != nil {
@@ -132,12 +132,12 @@ func (n *network) mend() {
 // functions have connections open.
 type trial struct {
 	*testing.T
-	fault     networkFault
-	home      *home
-	store     *dynamostore.Store
-	network   *network
-	functions map[string]*function
-	startedAt time.Time // of the sample order, once it is started
+	fault      networkFault
+	deployment *deployment
+	store      *dynamostore.Store
+	network    *network
+	functions  map[string]*function
+	startedAt  time.Time // of the sample order, once it is started
 }
 
 func openTrials(t *testing.T, faults []networkFault) (trials []*trial) {
@@ -150,8 +150,8 @@ func openTrials(t *testing.T, faults []networkFault) (trials []*trial) {
 
 func openTrial(t *testing.T, fault networkFault) *trial {
 	t.Helper()
-	h := openHome(t)
-	r := &trial{T: t, fault: fault, home: h, network: openNetwork(t, h.endpoint), functions: map[string]*function{}}
+	h := openDeployment(t)
+	r := &trial{T: t, fault: fault, deployment: h, network: openNetwork(t, h.endpoint), functions: map[string]*function{}}
 	h.endpoint = r.network.endpoint()
 	r.store = awstest.Must(dynamostore.New(dynamostore.Config{Client: awstest.DynamoDB(t), Table: h.table, Now: time.Now, Random: rand.Reader}))
 	draft := order.Draft{Key: sample, Details: order.Details{UserID: "645", ItemIDs: []string{"890"}}}
@@ -231,7 +231,7 @@ func firstRecord(t *testing.T, event []byte) []byte {
 	return cut
 }
 
-// invokeAll invokes every function, all at once, and checks that each answers before
+// invokeAll invokes every function, all at once, and checks that each responds before
 // its deadline.
 func (r *trial) invokeAll(check func(name string, got result)) {
 	var wg sync.WaitGroup
@@ -242,7 +242,7 @@ func (r *trial) invokeAll(check func(name string, got result)) {
 			began := time.Now()
 			got := f.invoke(event)
 			if took := time.Since(began); took > f.timeout {
-				r.Errorf("%s: %s: answered after %s, beyond its time of %s", r.fault.name, name, took, f.timeout)
+				r.Errorf("%s: %s: responded after %s, beyond its time of %s", r.fault.name, name, took, f.timeout)
 			}
 			check(name, got)
 		})
@@ -262,24 +262,24 @@ func (r *trial) checkFailures() {
 		switch want, listed := failed[name]; {
 		case name == "tally":
 			if !got.failed {
-				r.Errorf("%s: tally: answered %s, no error", r.fault.name, got.body)
+				r.Errorf("%s: tally: returned %s, no error", r.fault.name, got.body)
 			}
 		case listed:
 			if got.failed || string(got.body) != want {
-				r.Errorf("%s: %s: answered %s, want %s", r.fault.name, name, got.body, want)
+				r.Errorf("%s: %s: returned %s, want %s", r.fault.name, name, got.body, want)
 			}
 		default:
-			checkAnswer(r.T, r.fault.name+": "+name, got.body, 503, []string{`"Retry-After":"1"`, `"code":"unavailable"`})
+			checkResponse(r.T, r.fault.name+": "+name, got.body, 503, []string{`"Retry-After":"1"`, `"code":"unavailable"`})
 			r.checkTellsNothing(name, got.body)
 		}
 	})
 }
 
-// checkTellsNothing makes sure that an answer to a client has nothing of the inside.
-func (r *trial) checkTellsNothing(name string, answer []byte) {
-	for _, inside := range []string{r.network.proxy.Listen, r.home.table, "DynamoDB", "tcp", "EOF", "deadline", "attempt", "reset"} {
-		if bytes.Contains(answer, []byte(inside)) {
-			r.Errorf("%s: %s: tells of %q: %s", r.fault.name, name, inside, answer)
+// checkTellsNothing makes sure that a response to a client has nothing of the inside.
+func (r *trial) checkTellsNothing(name string, response []byte) {
+	for _, inside := range []string{r.network.proxy.Listen, r.deployment.table, "DynamoDB", "tcp", "EOF", "deadline", "attempt", "reset"} {
+		if bytes.Contains(response, []byte(inside)) {
+			r.Errorf("%s: %s: tells of %q: %s", r.fault.name, name, inside, response)
 		}
 	}
 }
@@ -294,12 +294,12 @@ func (r *trial) checkArrivals() {
 	if started := !r.startedAt.IsZero(); started != r.fault.arrives {
 		r.Errorf("%s: the order is started: %t", r.fault.name, started)
 	}
-	if counted := r.home.tally().Total() == 1; counted != r.fault.arrives {
+	if counted := r.deployment.tally().Total() == 1; counted != r.fault.arrives {
 		r.Errorf("%s: the order is counted: %t", r.fault.name, counted)
 	}
 }
 
-// succeeded is in the answers of functions that have done what they were asked.
+// succeeded is in the responses of functions that have done what they were asked.
 var succeeded = map[string]string{
 	"create": string(attempted), "status": sample, "ids": sample, "metrics": "total_orders",
 	"relay": noFailures, "processor": noFailures, "tally": `{"state":{},"batchItemFailures":[]}`,
@@ -315,7 +315,7 @@ func (r *trial) checkSuccesses() {
 		if name == "create" && r.fault.arrives {
 			want = append(want, `"Idempotency-Replayed":"true"`)
 		}
-		checkAnswer(r.T, r.fault.name+": "+name, got.body, status[name], want)
+		checkResponse(r.T, r.fault.name+": "+name, got.body, status[name], want)
 	})
 }
 
@@ -332,10 +332,10 @@ func (r *trial) checkEffects() {
 	if o := r.sample(); o.Status != order.Processing || !r.startedAt.IsZero() && !o.StartedAt.Equal(r.startedAt) {
 		r.Errorf("%s: the order was started at %s and is %+v", r.fault.name, r.startedAt, o)
 	}
-	if tally := r.home.tally(); tally.ByStatus != [...]int64{1, 0, 0} {
+	if tally := r.deployment.tally(); tally.ByStatus != [...]int64{1, 0, 0} {
 		r.Errorf("%s: counted %v, want one order once", r.fault.name, tally.ByStatus)
 	}
-	queued := r.home.bodies(r.home.queueURL)
+	queued := r.deployment.bodies(r.deployment.queueURL)
 	for _, body := range queued {
 		if body != startSample {
 			r.Errorf("%s: queued %s", r.fault.name, body)
@@ -344,7 +344,7 @@ func (r *trial) checkEffects() {
 	if len(queued) == 0 || !r.fault.arrives && len(queued) != 1 {
 		r.Errorf("%s: %d messages are queued", r.fault.name, len(queued))
 	}
-	if deadLettered := r.home.bodies(r.home.deadLetterURL); len(deadLettered) != 0 {
+	if deadLettered := r.deployment.bodies(r.deployment.deadLetterURL); len(deadLettered) != 0 {
 		r.Errorf("%s: deadLettered %q", r.fault.name, deadLettered)
 	}
 }
@@ -396,21 +396,21 @@ func openForgetfulNetwork(t *testing.T, endpoint string) *forgetfulNetwork {
 // connection that the network has forgotten meanwhile costs an attempt, not the call.
 func TestAFunctionSurvivesThatTheNetworkForgetsItsConnections(t *testing.T) {
 	t.Parallel()
-	h := openHome(t)
+	h := openDeployment(t)
 	network := openForgetfulNetwork(t, h.endpoint)
 	h.endpoint = network.endpoint
 	create, ids := h.start("create"), h.start("ids")
 	event, list := sampleEvent(t, "create"), sampleEvent(t, "ids")
 	await(create, create.asked)
-	checkAnswer(t, "ids", ids.invoke(list).body, 200, []string{"[]"}) // over sixteen connections
+	checkResponse(t, "ids", ids.invoke(list).body, 200, []string{"[]"}) // over sixteen connections
 
 	network.forgot.Add(1)
 	create.events <- event
 	ids.events <- list
-	checkAnswer(t, "create", await(create, create.result).body, 201, []string{sample})
-	checkAnswer(t, "ids", await(ids, ids.result).body, 200, nil) // with the order or yet without it
+	checkResponse(t, "create", await(create, create.result).body, 201, []string{sample})
+	checkResponse(t, "ids", await(ids, ids.result).body, 200, nil) // with the order or yet without it
 	if network.vanished.Load() < 2 {
 		t.Errorf("%d requests have vanished, not one of each function", network.vanished.Load())
 	}
-	checkAnswer(t, "ids", ids.invoke(list).body, 200, []string{`[{"order_id":"` + sample + `"}]`})
+	checkResponse(t, "ids", ids.invoke(list).body, 200, []string{`[{"order_id":"` + sample + `"}]`})
 }

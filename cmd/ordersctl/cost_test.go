@@ -74,18 +74,18 @@ func TestEmptyBatchesCostMore(t *testing.T) {
 	}
 }
 
-// A meteredHome is a home on AWS whose calls are counted, and whose functions get
+// A meteredDeployment is a deployment on AWS whose calls are counted, and whose functions get
 // what happens in batches of a chosen size.
-type meteredHome struct {
+type meteredDeployment struct {
 	*testing.T
 	awstest.Home
 	calls   awstest.Calls
 	capture awstest.Capture
 }
 
-func openMeteredHome(t *testing.T) *meteredHome {
+func openMeteredDeployment(t *testing.T) *meteredDeployment {
 	t.Helper()
-	h := &meteredHome{T: t}
+	h := &meteredDeployment{T: t}
 	h.Home = awstest.OpenDeployment(t, func(s *awstest.Setup) {
 		s.DynamoDB = []func(*dynamodb.Options){dynamodb.WithAPIOptions(h.calls.Middleware)}
 		s.SQS = []func(*sqs.Options){sqs.WithAPIOptions(h.calls.Middleware)}
@@ -95,7 +95,7 @@ func openMeteredHome(t *testing.T) *meteredHome {
 }
 
 // create makes n orders.
-func (h *meteredHome) create(n int) []order.Order {
+func (h *meteredDeployment) create(n int) []order.Order {
 	h.Helper()
 	orders := make([]order.Order, n)
 	var group sync.WaitGroup
@@ -123,7 +123,7 @@ func (h *meteredHome) create(n int) []order.Order {
 }
 
 // relay hands the stream's records from one to another to the relay.
-func (h *meteredHome) relay(from, to, batch int) {
+func (h *meteredDeployment) relay(from, to, batch int) {
 	h.Helper()
 	records := h.capture.Records(h, awstest.RelayFunction, to)[from:to]
 	for records := range slices.Chunk(records, batch) {
@@ -131,7 +131,7 @@ func (h *meteredHome) relay(from, to, batch int) {
 	}
 }
 
-func (h *meteredHome) tally(n, batch int) {
+func (h *meteredDeployment) tally(n, batch int) {
 	h.Helper()
 	for records := range slices.Chunk(h.capture.Records(h, awstest.TallyFunction, n)[:n], batch) {
 		h.run(awstest.TallyFunction, h.capture.Event(h, records))
@@ -139,7 +139,7 @@ func (h *meteredHome) tally(n, batch int) {
 }
 
 // process hands the queue's messages from one to another to the processor.
-func (h *meteredHome) process(from, to, batch int) {
+func (h *meteredDeployment) process(from, to, batch int) {
 	h.Helper()
 	for messages := range slices.Chunk(h.capture.Messages(h, to)[from:to], batch) {
 		h.run(awstest.ProcessorFunction, awstest.MessageEvent(h, messages))
@@ -147,17 +147,17 @@ func (h *meteredHome) process(from, to, batch int) {
 }
 
 // run invokes a function, which is to be done with its whole batch.
-func (h *meteredHome) run(function string, event []byte) {
+func (h *meteredDeployment) run(function string, event []byte) {
 	h.Helper()
-	answer, err := h.Invoke(h.Context(), function, event)
+	response, err := h.Invoke(h.Context(), function, event)
 	done := []string{`{"batchItemFailures":[]}`, `{"state":{},"batchItemFailures":[]}`}
-	if err != nil || !slices.Contains(done, string(answer)) {
-		h.Fatalf("%s answers %s, %v", function, answer, err)
+	if err != nil || !slices.Contains(done, string(response)) {
+		h.Fatalf("%s returns %s, %v", function, response, err)
 	}
 }
 
 // live takes n orders through their lives and returns what that asked of AWS.
-func (h *meteredHome) live(n int, w workload) awstest.Usage {
+func (h *meteredDeployment) live(n int, w workload) awstest.Usage {
 	h.Helper()
 	h.create(n)
 	h.relay(0, n, w.RelayBatch)
@@ -185,7 +185,7 @@ func TestALifeAsksOfAWSWhatCostSays(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			used := openMeteredHome(t).live(test.orders, test.load)
+			used := openMeteredDeployment(t).live(test.orders, test.load)
 			want := test.load.perOrder()
 			perOrder := func(total float64) float64 { return total / float64(test.orders) }
 
@@ -222,7 +222,7 @@ func TestALifeInFullBatchesKeepsToItsBudget(t *testing.T) {
 }
 
 func TestAReadIsOneCallAndOneUnit(t *testing.T) {
-	h := openMeteredHome(t)
+	h := openMeteredDeployment(t)
 	id := h.create(1)[0].ID
 	h.calls.Take()
 	if _, err := h.Store.Get(t.Context(), id); err != nil {

@@ -40,15 +40,15 @@ type reconcileCommand struct {
 
 // Help is the part of the help that is longer than a line.
 func (*reconcileCommand) Help() string {
-	return `Without --send and --repair nothing is changed. Orders are overdue when the message that they wait for should have come long ago; this happens when messages were lost, for example with a deleted queue.
+	return `Without --send and --repair nothing is changed. An order is overdue when the message that it waits for was due long ago. This happens when messages were lost, for example with a deleted queue.
 
-The metrics can only be compared with a table at rest: when orders change meanwhile, or changes have not been counted yet, that is what the answer says. A difference is read twice before it counts.
+The metrics can only be compared with a table at rest. When orders change meanwhile, or changes are not counted yet, the verdict says so. A difference counts when a second reading finds the same.
 
-One thing cannot be proved: a stream does not say where an open shard ends, and may give empty answers before its end. What has had nothing new for --settle counts as read. A tally that stands still behind such a gap would count later what --repair has added. So before --repair see that the alarm TallyBehind is off, and that the metric IteratorAge of the tally function was small when it last counted; if in doubt, give a longer --settle.
+One thing cannot be proved. A stream does not say where an open shard ends, and may return no records before its end. A shard that has returned none for --settle counts as read. A tally that has stopped before such a gap would later count again what --repair has added. So before --repair see that the alarm TallyBehind is off, and that the metric IteratorAge of the tally function was small when it last counted. If in doubt, give a longer --settle.
 
-It is a third reader of a stream that serves two, the relay and the tally, so it asks slowly. When the stream is too busy, the verdict is the same as for changes that are not counted yet.
+The stream serves two readers, the relay and the tally, and this is a third. So it reads slowly. When the stream is too busy, the verdict is the same as for changes that are not counted yet.
 
-Exit status 1 means that there are findings which were not mended, or that mending was not possible.`
+Exit status 1 means that there are findings that were not mended, or that mending failed.`
 }
 
 // Bounds of two settings: the longest that a queue can delay a message, and the shortest

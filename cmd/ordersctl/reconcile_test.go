@@ -213,8 +213,8 @@ func TestReconcileOfATableThatIsNotThereFails(t *testing.T) {
 	}
 }
 
-// A quiet home has one pending order, which is counted.
-func quietHome() recounter {
+// newQuietRecounter reads one pending order, which is counted.
+func newQuietRecounter() recounter {
 	o := order.Order{ID: "ORD00000000000000000000000000", CreatedAt: time.UnixMilli(1000)}
 	return recounter{
 		orders: func(context.Context) iter.Seq2[order.Order, error] {
@@ -228,7 +228,7 @@ func quietHome() recounter {
 }
 
 func TestVerdicts(t *testing.T) {
-	failure := errors.New("no answer")
+	failure := errors.New("no response")
 	calls := 0
 	tests := []struct {
 		name   string
@@ -280,7 +280,7 @@ func TestVerdicts(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := quietHome()
+			r := newQuietRecounter()
 			test.change(&r)
 			got, err := r.recount(t.Context())
 			if got.Verdict != test.want || !errors.Is(err, test.err) {
@@ -303,7 +303,7 @@ func TestADifferenceThatDoesNotStayIsNone(t *testing.T) {
 }
 
 func TestReconcileStopsWhenItIsToldTo(t *testing.T) {
-	r := quietHome()
+	r := newQuietRecounter()
 	ctx, cancel := context.WithCancel(t.Context())
 	r.progress = cancel
 	if _, err := r.recount(ctx); !errors.Is(err, context.Canceled) {
@@ -316,7 +316,7 @@ func TestAnOrderIsOverdueWhenItsMessageIsLaterThanTheGrace(t *testing.T) {
 		now  int64
 		want int
 	}{{1999, 0}, {2000, 1}, {3000, 1}} {
-		r := quietHome() // of an order that is due at 1000, with a second of grace
+		r := newQuietRecounter() // of an order that is due at 1000, with a second of grace
 		r.now = time.UnixMilli(test.now)
 		got, err := r.recount(t.Context())
 		if err != nil || got.OverdueOrders != test.want || len(got.Overdue) != test.want {

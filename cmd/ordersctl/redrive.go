@@ -130,7 +130,7 @@ func (c *redriveCommand) inspect(ctx context.Context, client *sqs.Client) (expec
 	}
 	began, ok := awsmiddleware.GetServerTime(found.ResultMetadata)
 	if !ok {
-		return 0, began, errors.New("look at the dead-letter queue: the answer has no date")
+		return 0, began, errors.New("look at the dead-letter queue: the response has no date")
 	}
 	expected, _ = strconv.ParseInt(found.Attributes[string(count)], 10, 64)
 	if c.Limit > 0 {

@@ -100,7 +100,7 @@ func TestRedriveWithoutTheClockOfSQSMovesNothing(t *testing.T) {
 	inAWS(t)
 	t.Setenv("AWS_ENDPOINT_URL_SQS", datedQueue(t, time.Time{}))
 	code, stdout, stderr := invoke(t, "redrive", "--queue-url", "http://sqs/1/orders", "--dead-letter-queue-url", "http://sqs/1/dead")
-	if code != exitFailed || stdout != "" || stderr != "ordersctl: look at the dead-letter queue: the answer has no date\n" {
+	if code != exitFailed || stdout != "" || stderr != "ordersctl: look at the dead-letter queue: the response has no date\n" {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 }
@@ -119,11 +119,11 @@ func datedQueue(t *testing.T, now time.Time) (endpoint string) {
 		if !now.IsZero() {
 			w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
 		}
-		answer := "{}"
+		response := "{}"
 		if r.Header.Get("X-Amz-Target") == "AmazonSQS.ReceiveMessage" {
-			answer, entries = entries, answer
+			response, entries = entries, response
 		}
-		_, _ = io.WriteString(w, answer)
+		_, _ = io.WriteString(w, response)
 	}))
 	t.Cleanup(server.Close)
 	return server.URL

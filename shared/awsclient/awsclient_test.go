@@ -82,7 +82,7 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 	}
 }
 
-// emulator is an endpoint that answers every call with the same, and tells how
+// emulator is an endpoint that responds to every call alike, and tells how
 // often it was called and over how many connections.
 type emulator struct {
 	*httptest.Server
@@ -91,7 +91,7 @@ type emulator struct {
 	asked              []string // what came before the first call
 }
 
-func start(t *testing.T, answer http.HandlerFunc) *emulator {
+func start(t *testing.T, respond http.HandlerFunc) *emulator {
 	t.Helper()
 	e := &emulator{}
 	e.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -103,7 +103,7 @@ func start(t *testing.T, answer http.HandlerFunc) *emulator {
 			return
 		}
 		e.calls.Add(1)
-		answer(w, r)
+		respond(w, r)
 	}))
 	e.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
@@ -184,11 +184,11 @@ func TestThatNoConnectionCanBeOpenedIsSaidInTheDebugLog(t *testing.T) {
 	}
 }
 
-// A black hole answers nothing, or stops in its answer (F24, I16).
+// A black hole does not respond, or stops within its response (F24, I16).
 func TestACallToABlackHoleEndsInBoundedTime(t *testing.T) {
 	for name, begin := range map[string]func(http.ResponseWriter){
 		"from the beginning": func(http.ResponseWriter) {},
-		"in its answer": func(w http.ResponseWriter) {
+		"in its response": func(w http.ResponseWriter) {
 			w.Header().Set("Content-Length", "2")
 			_, _ = io.WriteString(w, "{")
 			_ = http.NewResponseController(w).Flush()

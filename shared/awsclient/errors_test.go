@@ -88,6 +88,6 @@ func TestARequestThatTheSDKCannotBuildIsNotUnavailable(t *testing.T) {
 		}
 	}
 	if err := get("eu-west-1", "", "a", sound); !errors.Is(awsclient.WrapError("do it", err), order.ErrUnavailable) {
-		t.Errorf("a sound request that nobody answers: %v", err)
+		t.Errorf("a sound request without a response: %v", err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"orders/test/awstest"
 )
 
-func (h *home) audit() dynamostore.Audit {
+func (h *testStore) audit() dynamostore.Audit {
 	return dynamostore.Audit{Client: h.client, Table: h.table, Segments: 4, PageSize: 7}
 }
 

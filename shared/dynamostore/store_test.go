@@ -38,8 +38,8 @@ const processing = 50 * time.Second
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// A home is a store in a table of its own, at noon unless the test sets the clock.
-type home struct {
+// A testStore is a Store with a table of its own, at noon unless the test sets the clock.
+type testStore struct {
 	*dynamostore.Store
 	client *dynamodb.Client
 	table  string
@@ -48,9 +48,9 @@ type home struct {
 	faults awstest.Faults
 }
 
-func open(t *testing.T) *home {
+func open(t *testing.T) *testStore {
 	t.Helper()
-	h := &home{table: awstest.Table(t), now: noon}
+	h := &testStore{table: awstest.Table(t), now: noon}
 	// Calls are counted outside the faults, so that a lost one counts, too.
 	h.client = awstest.DynamoDB(t, dynamodb.WithAPIOptions(h.faults.Middleware), dynamodb.WithAPIOptions(h.calls.Middleware), soon)
 	h.Store = awstest.Must(dynamostore.New(dynamostore.Config{
@@ -88,7 +88,7 @@ func importedAs(s order.Status) func(*order.Draft) {
 }
 
 // create stores a new order.
-func (h *home) create(t *testing.T, change ...func(*order.Draft)) order.Order {
+func (h *testStore) create(t *testing.T, change ...func(*order.Draft)) order.Order {
 	t.Helper()
 	o, replayed, err := h.Create(t.Context(), draft(change...))
 	if err != nil || replayed {
@@ -97,7 +97,7 @@ func (h *home) create(t *testing.T, change ...func(*order.Draft)) order.Order {
 	return o
 }
 
-func (h *home) get(t *testing.T, id order.ID) order.Order {
+func (h *testStore) get(t *testing.T, id order.ID) order.Order {
 	t.Helper()
 	o, err := h.Get(t.Context(), id)
 	if err != nil {
@@ -107,7 +107,7 @@ func (h *home) get(t *testing.T, id order.ID) order.Order {
 }
 
 // count is how many orders the list has.
-func (h *home) count(t *testing.T) int {
+func (h *testStore) count(t *testing.T) int {
 	t.Helper()
 	page, err := h.List(t.Context(), 1000, "")
 	if err != nil {
@@ -116,7 +116,7 @@ func (h *home) count(t *testing.T) int {
 	return len(page.IDs)
 }
 
-func (h *home) metrics(t *testing.T) order.Tally {
+func (h *testStore) metrics(t *testing.T) order.Tally {
 	t.Helper()
 	tally, err := h.Metrics(t.Context())
 	if err != nil {
@@ -127,7 +127,7 @@ func (h *home) metrics(t *testing.T) order.Tally {
 
 // used holds what was asked of DynamoDB since it was last asked to a number of calls of
 // one operation, and to capacity units.
-func (h *home) used(t *testing.T, operation string, calls int, units float64) {
+func (h *testStore) used(t *testing.T, operation string, calls int, units float64) {
 	t.Helper()
 	want := map[string]int{operation: calls}
 	if calls == 0 {
@@ -208,7 +208,7 @@ func text(s string) types.AttributeValue   { return &types.AttributeValueMemberS
 func number(n string) types.AttributeValue { return &types.AttributeValueMemberN{Value: n} }
 
 // item reads an item as it is in the table.
-func (h *home) item(t *testing.T, pk, sk string) item {
+func (h *testStore) item(t *testing.T, pk, sk string) item {
 	t.Helper()
 	found, err := h.client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &h.table, Key: item{"pk": text(pk), "sk": text(sk)}})
 	if err != nil {
@@ -218,7 +218,7 @@ func (h *home) item(t *testing.T, pk, sk string) item {
 }
 
 // put writes items into the table as they are.
-func (h *home) put(t *testing.T, items ...item) {
+func (h *testStore) put(t *testing.T, items ...item) {
 	t.Helper()
 	for batch := range slices.Chunk(items, 25) {
 		var requests []types.WriteRequest

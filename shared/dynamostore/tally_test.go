@@ -28,7 +28,7 @@ import (
 	"orders/test/awstest"
 )
 
-func (h *home) tallier() dynamostore.Tallier {
+func (h *testStore) tallier() dynamostore.Tallier {
 	return dynamostore.Tallier{
 		Client: h.client, Table: h.table, Now: func() time.Time { return h.now }, Log: slog.New(slog.DiscardHandler),
 	}
@@ -41,7 +41,7 @@ func window(shard string, records ...events.DynamoDBEventRecord) (e events.Dynam
 }
 
 // tally counts one batch and holds the response to its one form.
-func (h *home) tally(t *testing.T, shard string, records ...events.DynamoDBEventRecord) {
+func (h *testStore) tally(t *testing.T, shard string, records ...events.DynamoDBEventRecord) {
 	t.Helper()
 	response, err := h.tallier().Handle(t.Context(), window(shard, records...))
 	if err != nil {
@@ -52,7 +52,7 @@ func (h *home) tally(t *testing.T, shard string, records ...events.DynamoDBEvent
 
 // tallyAtLast counts one batch as Lambda has it counted: it repeats one that fails,
 // with another token. DynamoDB Local fails on a busy machine, too.
-func (h *home) tallyAtLast(t *testing.T, shard string, records ...events.DynamoDBEventRecord) {
+func (h *testStore) tallyAtLast(t *testing.T, shard string, records ...events.DynamoDBEventRecord) {
 	t.Helper()
 	var err error
 	for range 20 {
@@ -277,7 +277,7 @@ func TestTheEndOfTheContextEndsTheAttemptsAtATransaction(t *testing.T) {
 	})
 }
 
-// F19: two hundred shards at once, all of which share one tally item.
+// F19: two hundred shards concurrently, which share one tally item.
 func TestManyShardsAtOnceShareATallyItem(t *testing.T) {
 	h := open(t)
 	var shards []string
@@ -309,7 +309,7 @@ func TestRecordsOutOfOrderOrTwiceInABatchCountOnce(t *testing.T) {
 }
 
 // F17, I9: a shard's batches come again as Lambda likes: whole, in part, cut
-// otherwise, side by side. What was delivered is counted once, after each of them.
+// otherwise, concurrently. What was delivered is counted once, after each of them.
 func TestEachRecordCountsOnceHoweverBatchesAreRepeated(t *testing.T) {
 	h := open(t)
 	records := lives(8)
@@ -320,7 +320,7 @@ func TestEachRecordCountsOnceHoweverBatchesAreRepeated(t *testing.T) {
 		delivered, until := 0, 0
 		for range rapid.IntRange(1, 6).Draw(rt, "deliveries") {
 			var batches [][]events.DynamoDBEventRecord
-			for range rapid.IntRange(1, 2).Draw(rt, "side by side") {
+			for range rapid.IntRange(1, 2).Draw(rt, "concurrently") {
 				// A reader starts again anywhere, but it never skips.
 				from := rapid.IntRange(0, delivered).Draw(rt, "from")
 				to := rapid.IntRange(from, len(records)).Draw(rt, "to")
@@ -395,7 +395,7 @@ func TestTheRealStreamIsCountedAndRelayed(t *testing.T) {
 
 // stream reads all records of the table's stream, which has one shard, as Lambda
 // would give them to a function.
-func (h *home) stream(t *testing.T) (shard string, records []events.DynamoDBEventRecord) {
+func (h *testStore) stream(t *testing.T) (shard string, records []events.DynamoDBEventRecord) {
 	t.Helper()
 	client, arn := awstest.Streams(t), awstest.StreamARN(t, h.table)
 	described, err := client.DescribeStream(t.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: &arn})

@@ -52,7 +52,7 @@ func TestAHandlerIsAnsweredForAsByANetHTTPServer(t *testing.T) {
 					t.Fatal(err)
 				}
 				want, _ := asked(t, server, req)
-				compare(t, newAnswer(got), want)
+				compare(t, newResult(got), want)
 			})
 		}
 	}
@@ -63,9 +63,9 @@ func TestAPanicIsAProblemOfStatus500WhateverWasWrittenBefore(t *testing.T) {
 	var logs strings.Builder
 	log := slog.New(slog.NewJSONHandler(&logs, nil))
 	for name, handler := range map[string]http.HandlerFunc{
-		"at once":       func(http.ResponseWriter, *http.Request) { panic("a secret") },
-		"in its answer": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "half a sec"); panic("a secret") },
-		"to abort":      func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"at once":         func(http.ResponseWriter, *http.Request) { panic("a secret") },
+		"in its response": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "half a sec"); panic("a secret") },
+		"to abort":        func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
 		logs.Reset()
 		var e events.APIGatewayV2HTTPRequest
@@ -82,7 +82,7 @@ func TestAPanicIsAProblemOfStatus500WhateverWasWrittenBefore(t *testing.T) {
 }
 
 // F24, I16: a deadline that Lambda enforces kills the request; one that the handler
-// sees leaves time to answer.
+// sees leaves time to respond.
 func TestASlowStoreIsA503BeforeLambdasDeadline(t *testing.T) {
 	handler := api.New(api.Config{Orders: hanging{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard})
 	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
@@ -97,7 +97,7 @@ func TestASlowStoreIsA503BeforeLambdasDeadline(t *testing.T) {
 	}
 }
 
-// hanging is a store that never answers by itself.
+// hanging is a store that responds only when the context ends.
 type hanging struct{ order.Store }
 
 func (hanging) Get(ctx context.Context, _ order.ID) (order.Order, error) {
@@ -150,11 +150,11 @@ func TestEveryRawPathIsAPathOfTheHandler(t *testing.T) {
 		var got, query string
 		var e events.APIGatewayV2HTTPRequest
 		e.RawPath, e.RawQueryString, e.RequestContext.HTTP.Method = raw, "limit=1", "GET"
-		answer, err := lambdahttp.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		response, err := lambdahttp.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			got, query = r.URL.Path, r.URL.RawQuery
 		}), discard)(t.Context(), e)
-		if err != nil || answer.StatusCode != 200 || got != want || query != "limit=1" {
-			t.Errorf("%q: answered %d, %v with the path %q and the query %q", raw, answer.StatusCode, err, got, query)
+		if err != nil || response.StatusCode != 200 || got != want || query != "limit=1" {
+			t.Errorf("%q: answered %d, %v with the path %q and the query %q", raw, response.StatusCode, err, got, query)
 		}
 	}
 }

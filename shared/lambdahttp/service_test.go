@@ -27,7 +27,7 @@ import (
 // Bad input 1 to 49, and all that clients are promised, through Lambda's handler.
 // The store is the embedded one, because it is quick; every request that does not
 // store anything is asked of a net/http server over the same store, too, and both
-// answers are the same.
+// responses are the same.
 func TestHTTPOverTheEmbeddedStore(t *testing.T) {
 	conformance.RunHTTP(t, func(t *testing.T) conformance.Service {
 		s := embedded(t)
@@ -35,7 +35,7 @@ func TestHTTPOverTheEmbeddedStore(t *testing.T) {
 		t.Cleanup(server.Close)
 		lambda := gateway{function: lambdahttp.New(s.handler, s.log)}
 		return conformance.Service{
-			Harness: s.home, Logs: s.logs.Bytes,
+			Harness: s.harness, Logs: s.logs.Bytes,
 			Do: func(r *http.Request) *http.Response {
 				elsewhere, again := cloned(t, r), cloned(t, r)
 				once := lambda.do(t, r)
@@ -44,7 +44,7 @@ func TestHTTPOverTheEmbeddedStore(t *testing.T) {
 				}
 				want, taken := asked(t, server, elsewhere)
 				got := lambda.do(t, again)
-				if taken && lasting(once.body) == lasting(got.body) { // else an order has gone on meanwhile
+				if taken && constant(once.body) == constant(got.body) { // else an order has gone on meanwhile
 					compare(t, got, want)
 				}
 				return once.response()
@@ -99,7 +99,7 @@ func TestACreateIsAnsweredAlikeByBothHosts(t *testing.T) {
 
 type service struct {
 	handler http.Handler
-	home    conformance.Harness
+	harness conformance.Harness
 	log     *slog.Logger
 	logs    *conformance.LogBuffer
 }
@@ -123,14 +123,14 @@ func embedded(t *testing.T) service {
 	})
 	return service{
 		handler: api.New(api.Config{Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: log}),
-		home:    conformance.Harness{Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime},
+		harness: conformance.Harness{Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime},
 		log:     log, logs: logs,
 	}
 }
 
 // asked sends a request to a server, as it is. One with a header that Go's client
 // does not send, and its server does not take, is not taken.
-func asked(t testing.TB, server *httptest.Server, r *http.Request) (a answer, taken bool) {
+func asked(t testing.TB, server *httptest.Server, r *http.Request) (a result, taken bool) {
 	t.Helper()
 	sent := r.Clone(r.Context())
 	sent.RequestURI = ""
@@ -140,7 +140,7 @@ func asked(t testing.TB, server *httptest.Server, r *http.Request) (a answer, ta
 	}
 	res, err := server.Client().Transport.RoundTrip(sent)
 	if err != nil && strings.Contains(err.Error(), "invalid header field value") {
-		return answer{}, false
+		return result{}, false
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func asked(t testing.TB, server *httptest.Server, r *http.Request) (a answer, ta
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{res.StatusCode, res.Header, string(body)}, true
+	return result{res.StatusCode, res.Header, string(body)}, true
 }
 
 // cloned is a copy of a request that has a body of its own.
@@ -169,22 +169,22 @@ func cloned(t testing.TB, r *http.Request) *http.Request {
 // hostsOwn are the headers that a host sets by itself.
 var hostsOwn = []string{"Connection", "Date", "Content-Length", "X-Request-Id"}
 
-// passing are parts of an answer that differ from one request to the next.
-var passing = regexp.MustCompile(`urn:orders:request:[!-~]*?"|ORD[0-9A-HJKMNP-TV-Z]{26}`)
+// varying are parts of a response that differ from one request to the next.
+var varying = regexp.MustCompile(`urn:orders:request:[!-~]*?"|ORD[0-9A-HJKMNP-TV-Z]{26}`)
 
-// lasting is a text without them.
-func lasting(text string) string { return passing.ReplaceAllString(text, "") }
+// constant is a text without them.
+func constant(text string) string { return varying.ReplaceAllString(text, "") }
 
-// compare holds one host's answer to another's.
-func compare(t testing.TB, got, want answer) {
+// compare compares the results of two hosts.
+func compare(t testing.TB, got, want result) {
 	t.Helper()
-	if got.status != want.status || lasting(got.body) != lasting(want.body) {
+	if got.status != want.status || constant(got.body) != constant(want.body) {
 		t.Errorf("%d %q, want %d %q", got.status, got.body, want.status, want.body)
 	}
 	names := slices.Concat(slices.Collect(maps.Keys(got.header)), slices.Collect(maps.Keys(want.header)))
 	for _, name := range names {
 		g, w := got.header.Get(name), want.header.Get(name)
-		if !slices.Contains(hostsOwn, name) && lasting(g) != lasting(w) {
+		if !slices.Contains(hostsOwn, name) && constant(g) != constant(w) {
 			t.Errorf("status %d: %s is %q, want %q", got.status, name, g, w)
 		}
 	}
@@ -192,18 +192,18 @@ func compare(t testing.TB, got, want answer) {
 
 func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
 
-// The same through the whole home on AWS.
+// The same through the whole deployment on AWS.
 func TestHTTPOnAWS(t *testing.T) {
 	conformance.RunHTTP(t, func(t *testing.T) conformance.Service {
 		t.Parallel()
-		home := awstest.OpenDeployment(t)
+		deployment := awstest.OpenDeployment(t)
 		logs := &conformance.LogBuffer{}
 		log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		lambda := gateway{function: lambdahttp.New(api.New(api.Config{
-			Orders: home.Store, Metrics: home.Metrics, RequestID: rand.Text, Now: time.Now, Log: log,
+			Orders: deployment.Store, Metrics: deployment.Metrics, RequestID: rand.Text, Now: time.Now, Log: log,
 		}), log)}
 		return conformance.Service{
-			Harness: home.Harness, Logs: logs.Bytes,
+			Harness: deployment.Harness, Logs: logs.Bytes,
 			Do: func(r *http.Request) *http.Response { return lambda.do(t, r).response() },
 		}
 	})

@@ -111,7 +111,7 @@ func TestAMessageIsDelayedForWhatIsLeftOfItsWaitRoundedUp(t *testing.T) {
 	}
 }
 
-// F7: SQS answers 200 and takes only a part.
+// F7: SQS responds 200 and takes only some of the messages.
 func TestAMessageThatSQSRefusesIsSentOnceMore(t *testing.T) {
 	client := &recorder{Client: awstest.SQS(t)}
 	url, dead := awstest.Queues(t)
@@ -166,7 +166,7 @@ func TestErrorsSayWhetherToTryAgain(t *testing.T) {
 		"dead-letter": queue.DeadLetter(t.Context(), []byte("x"), order.ErrMalformed),
 	} {
 		if !errors.Is(err, order.ErrUnavailable) {
-			t.Errorf("nobody answers: %s: %v", doing, err)
+			t.Errorf("no response: %s: %v", doing, err)
 		}
 	}
 	gone := newQueue(awstest.SQS(t), awstest.SQSEndpoint(t)+"/"+awstest.Account+"/none", "dead", t)

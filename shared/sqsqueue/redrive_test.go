@@ -290,7 +290,7 @@ func newRedrive(t *testing.T, n int) sqsqueue.Redrive {
 var errBroken = errors.New("connection reset")
 
 // A shelf is a dead-letter queue that shows what it is told to: a word for each
-// call, a letter for each message, L for one that came late.
+// call, a character for each message, L for one that came late.
 type shelf struct {
 	shown   []string
 	body    string // of each message, if not its id

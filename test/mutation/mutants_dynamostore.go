@@ -1,6 +1,6 @@
 package main
 
-// storeMutants are the conditions of the writes to an order, and what is made of their
+// storeMutants are the conditions of the writes to an order, and the handling of their
 // refusal.
 var storeMutants = []mutant{
 	{
@@ -68,7 +68,7 @@ var storeMutants = []mutant{
 		test:  "TestAStartBeforeTheCreationStartsAtTheCreation",
 	},
 	{
-		name:  "a transition whose answer was lost is known to be done",
+		name:  "a transition whose response was lost is known to be done",
 		holds: "F11 I4 I5",
 		file:  "shared/dynamostore/store.go",
 		old:   "},\n\t\tReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld",
@@ -84,7 +84,7 @@ var storeMutants = []mutant{
 		test:  "TestAStoreWithoutAProcessingTimeAdvancesNothing",
 	},
 	{
-		name:  "a store is not made of what cannot hold",
+		name:  "a store is not made of an invalid configuration",
 		holds: "I4 I7",
 		file:  "shared/dynamostore/store.go",
 		old:   `if err := cfg.validate(); err != nil {`,
@@ -120,7 +120,7 @@ var listMutants = []mutant{
 		test:  "TestPagesJoinedAreAllIdsNewestFirst",
 	},
 	{
-		name:  "a damaged entry of the index ends no list",
+		name:  "a damaged entry of the index does not end the list",
 		holds: "I12 I14",
 		file:  "shared/dynamostore/list.go",
 		old:   `key, _ := newItemLookup(it)("created_key"); isPosition(key) {`,

@@ -3,7 +3,7 @@ package main
 // lambdaMutants stand between Lambda and the handler.
 var lambdaMutants = []mutant{
 	{
-		name:  "a panic is an answer also on Lambda, whose process it would end",
+		name:  "a panic becomes a response also on Lambda, whose process it would end",
 		holds: "I15",
 		file:  "shared/lambdahttp/recover.go",
 		old:   `if p := recover(); p != nil {`,
@@ -11,7 +11,7 @@ var lambdaMutants = []mutant{
 		test:  "TestAPanicIsAProblemOfStatus500WhateverWasWrittenBefore",
 	},
 	{
-		name:  "a slow store is answered for before Lambda's deadline",
+		name:  "a slow store gets a response before Lambda's deadline",
 		holds: "F24 I16",
 		file:  "shared/lambdahttp/handler.go",
 		old:   `awsclient.BeforeDeadline(ctx, deadlineMargin)`,
@@ -28,10 +28,10 @@ var lambdaMutants = []mutant{
 	},
 }
 
-// clientMutants bound what a call to AWS may take, and tell what may pass.
+// clientMutants bound the time of a call to AWS, and tell transient errors from others.
 var clientMutants = []mutant{
 	{
-		name:  "an attempt ends, also in a black hole",
+		name:  "an attempt ends, also when the network drops all packets",
 		holds: "F24 I16",
 		file:  "shared/awsclient/awsclient.go",
 		old:   `WithTimeout(attemptTimeout).`,
@@ -47,7 +47,7 @@ var clientMutants = []mutant{
 		test:  "TestAFailingServiceIsAskedThreeTimes",
 	},
 	{
-		name:  "no answer at all may pass",
+		name:  "an error without a response is transient",
 		holds: "F1 F24 I16",
 		file:  "shared/awsclient/errors.go",
 		old:   `return !isRequestError(err)`,
@@ -55,7 +55,7 @@ var clientMutants = []mutant{
 		test:  "TestOnlyTransientErrorsAreUnavailable",
 	},
 	{
-		name:  "what the SDK cannot ask does not pass",
+		name:  "a request that the SDK cannot build is not transient",
 		holds: "F1 I16",
 		file:  "shared/awsclient/errors.go",
 		old:   `return !isRequestError(err)`,
@@ -63,7 +63,7 @@ var clientMutants = []mutant{
 		test:  "TestARequestThatTheSDKCannotBuildIsNotUnavailable",
 	},
 	{
-		name:  "an endpoint that is none does not pass",
+		name:  "an invalid endpoint is not transient",
 		holds: "F1 I16",
 		file:  "shared/awsclient/errors.go",
 		old:   `return invalid || unserializable || anonymous || badEndpoint`,
@@ -71,7 +71,7 @@ var clientMutants = []mutant{
 		test:  "TestARequestThatTheSDKCannotBuildIsNotUnavailable",
 	},
 	{
-		name:  "throttling may pass",
+		name:  "throttling is transient",
 		holds: "F1 I16",
 		file:  "shared/awsclient/errors.go",
 		old:   `IsErrorRetryable(err) == aws.TrueTernary`,
@@ -79,7 +79,7 @@ var clientMutants = []mutant{
 		test:  "TestOnlyTransientErrorsAreUnavailable",
 	},
 	{
-		name:  "expired credentials may pass",
+		name:  "expired credentials are transient",
 		holds: "F1 I16",
 		file:  "shared/awsclient/errors.go",
 		old:   `map[string]bool{"ExpiredToken": true, "ExpiredTokenException": true, "RequestExpired": true}`,
@@ -87,7 +87,7 @@ var clientMutants = []mutant{
 		test:  "TestOnlyTransientErrorsAreUnavailable",
 	},
 	{
-		name:  "what will not pass is not tried again",
+		name:  "other errors are not transient",
 		holds: "F1 I16",
 		file:  "shared/awsclient/errors.go",
 		old:   `return fmt.Errorf("%s: %w", action, err)`,

@@ -11,7 +11,7 @@ var queueMutants = []mutant{
 		test:  "TestAnErrorNamesTheFirstMessageThatMayNotBeOnTheQueue",
 	},
 	{
-		name:  "what SQS refuses is sent once more",
+		name:  "a message that SQS refuses is sent once more",
 		holds: "F7 I4",
 		file:  "shared/sqsqueue/queue.go",
 		old:   `for range 2 {`,
@@ -43,7 +43,7 @@ var queueMutants = []mutant{
 		test:  "TestAMessageIsDelayedForWhatIsLeftOfItsWaitRoundedUp",
 	},
 	{
-		name:  "a dead letter does not go back to the queue",
+		name:  "the dead-letter queue is not the queue",
 		holds: "I13 I16",
 		file:  "shared/sqsqueue/queue.go",
 		old:   `check(c.DeadLetterURL != c.URL || c.URL == "", "URL and DeadLetterURL must be two queues")`,
@@ -51,7 +51,7 @@ var queueMutants = []mutant{
 		test:  "TestAllThatIsWrongWithAConfigurationIsToldAtOnce",
 	},
 	{
-		name:  "a poison message is buried in a form that SQS takes",
+		name:  "a poison message is dead-lettered in a form that SQS takes",
 		holds: "F15 I13",
 		file:  "shared/sqsqueue/queue.go",
 		old:   `if !sendable(text) {`,
@@ -59,7 +59,7 @@ var queueMutants = []mutant{
 		test:  "TestADeadLetteredMessageIsKeptWithItsReasonInAFormThatSQSTakes",
 	},
 	{
-		name:  "a poison message is buried at a length that SQS takes",
+		name:  "a poison message is dead-lettered at a length that SQS takes",
 		holds: "F15 I13",
 		file:  "shared/sqsqueue/queue.go",
 		old:   `if len(text) > maxBody {`,
@@ -87,7 +87,7 @@ var receiverMutants = []mutant{
 		test:  "TestAMessageThatFailsOrPanicsComesAgainAndTheOthersAreDone",
 	},
 	{
-		name:  "the processor's answer has a list, never null",
+		name:  "the processor's response has a list, never null",
 		holds: "F13 F14 I4",
 		file:  "shared/sqsqueue/receive.go",
 		old:   `events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}`,
@@ -95,7 +95,7 @@ var receiverMutants = []mutant{
 		test:  "TestASuccessfulBatchReturnsAnEmptyListNeverNull",
 	},
 	{
-		name:  "the processor answers before its deadline",
+		name:  "the processor responds before its deadline",
 		holds: "F13 I4 I16",
 		file:  "shared/sqsqueue/receive.go",
 		old:   `awsclient.BeforeDeadline(ctx, deadlineMargin)`,
@@ -131,7 +131,7 @@ var redriveMutants = []mutant{
 		test:  "TestNoFailureDuringARedriveLosesAMessage",
 	},
 	{
-		name:  "a message that fails again does not go round for ever",
+		name:  "a message that fails again is not moved forever",
 		holds: "F16 I16",
 		file:  "shared/sqsqueue/redrive.go",
 		old:   `if newEntry(m).SentAt.Before(r.Began) && (!r.DryRun || !seen) && !refused.ids[id] {`,
@@ -139,7 +139,7 @@ var redriveMutants = []mutant{
 		test:  "TestAnEntryThatIsNewerThanTheBeginningStays",
 	},
 	{
-		name:  "a message that SQS refuses ends no redrive",
+		name:  "a message that SQS refuses does not end a redrive",
 		holds: "F16 I13 I14",
 		file:  "shared/sqsqueue/redrive.go",
 		old:   "refused.add(action, messages, sent, output.Failed)\n\treturn sent, nil",
@@ -147,7 +147,7 @@ var redriveMutants = []mutant{
 		test:  "TestAMessageThatSQSRefusesEndsNoRedrive",
 	},
 	{
-		name:  "a redrive says what it has left",
+		name:  "a redrive says how many messages it has left",
 		holds: "F16 I13",
 		file:  "shared/sqsqueue/redrive.go",
 		old:   `if f.first == nil {`,

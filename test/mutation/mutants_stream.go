@@ -19,7 +19,7 @@ var relayMutants = []mutant{
 		test:  "TestTheRelayNamesTheFirstRecordWhoseMessageIsUnsent",
 	},
 	{
-		name:  "the relay's answer has a list, never null",
+		name:  "the relay's response has a list, never null",
 		holds: "F5 F7 I4",
 		file:  "shared/dynamostore/relay.go",
 		old:   `events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}`,
@@ -27,7 +27,7 @@ var relayMutants = []mutant{
 		test:  "TestTheRelayLeavesOtherRecordsAlone",
 	},
 	{
-		name:  "the relay answers before its deadline",
+		name:  "the relay responds before its deadline",
 		holds: "F5 F13 I4 I16",
 		file:  "shared/dynamostore/relay.go",
 		old:   `awsclient.BeforeDeadline(ctx, deadlineMargin)`,
@@ -35,7 +35,7 @@ var relayMutants = []mutant{
 		test:  "TestTheRelayRespondsBeforeItsDeadline",
 	},
 	{
-		name:  "a record that cannot be read is buried, and its shard goes on",
+		name:  "a record that cannot be read is dead-lettered, and its shard goes on",
 		holds: "F15 I13 I14",
 		file:  "shared/dynamostore/relay.go",
 		old:   `if reason, ok := unreadable[i]; ok {`,
@@ -64,7 +64,7 @@ var tallyMutants = []mutant{
 		rapid: true,
 	},
 	{
-		name:  "sequence numbers sort as the numbers that they are",
+		name:  "sequence numbers sort like numbers",
 		holds: "F17 I9",
 		file:  "shared/dynamostore/tally.go",
 		old:   `return strings.Repeat("0", sequenceDigits-len(sequence)) + sequence, nil`,
@@ -97,7 +97,7 @@ var tallyMutants = []mutant{
 		test:  "TestABatchWithoutOrdersWritesNothing",
 	},
 	{
-		name:  "better no metrics than wrong ones",
+		name:  "a batch that cannot be read is not counted in part",
 		holds: "F15 I9 I17",
 		file:  "shared/dynamostore/tally.go",
 		old:   "change, err := decodeChange(r)\n\t\tif err != nil {\n\t\t\treturn nil, err",
@@ -105,7 +105,7 @@ var tallyMutants = []mutant{
 		test:  "TestABatchThatCannotBeCountedIsAnErrorAndNotTried",
 	},
 	{
-		name:  "what names no shard has no checkpoint, and is not counted",
+		name:  "an event without a shard has no checkpoint, and is not counted",
 		holds: "F17 I9",
 		file:  "shared/dynamostore/tally.go",
 		old:   `if e.ShardID == "" {`,
@@ -129,7 +129,7 @@ var tallyMutants = []mutant{
 		test:  "TestADamagedCounterIsNotTakenForNothing",
 	},
 	{
-		name:  "a transaction is tried again when others are in its way",
+		name:  "a transaction is retried after a conflict",
 		holds: "F18 F19 I9",
 		file:  "shared/dynamostore/tally.go",
 		old:   `case "", "None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":`,
@@ -137,7 +137,7 @@ var tallyMutants = []mutant{
 		test:  "TestTheAttemptsAtATransactionAreBounded",
 	},
 	{
-		name:  "a transaction is not tried again for ever",
+		name:  "a transaction is not retried forever",
 		holds: "F18 F19 I16",
 		file:  "shared/dynamostore/tally.go",
 		old:   `for attempt := range maxTransactionAttempts {`,
