@@ -83,25 +83,22 @@ const (
 
 // A usage is what one order uses of AWS, in the units that AWS bills.
 type usage struct {
-	HTTPRequests    float64
-	HTTPInvocations float64
-	Batches         float64 // invocations by stream and queue
-	WriteUnits      float64
-	ReadUnits       float64
-	QueueRequests   float64
+	HTTPRequests  float64 // each invokes a function
+	Batches       float64 // invocations by stream and queue
+	WriteUnits    float64
+	ReadUnits     float64
+	QueueRequests float64
 }
 
 // perOrder is the usage of one order from its creation to its completion. A test counts
 // the calls that are made, and the units that DynamoDB reports for them.
 func (w workload) perOrder() usage {
-	requests := 1 + w.StatusReads
 	return usage{
-		HTTPRequests:    requests,
-		HTTPInvocations: requests,
-		Batches:         changes/float64(w.RelayBatch) + changes/float64(w.TallyBatch) + messages/float64(w.QueueBatch),
-		WriteUnits:      createUnits + messages*transitionUnits + tallyUnits*changes/float64(w.TallyBatch),
-		ReadUnits:       readUnits * w.StatusReads,
-		QueueRequests:   queueRequests * messages / float64(w.QueueBatch),
+		HTTPRequests:  1 + w.StatusReads,
+		Batches:       changes/float64(w.RelayBatch) + changes/float64(w.TallyBatch) + messages/float64(w.QueueBatch),
+		WriteUnits:    createUnits + messages*transitionUnits + tallyUnits*changes/float64(w.TallyBatch),
+		ReadUnits:     readUnits * w.StatusReads,
+		QueueRequests: queueRequests * messages / float64(w.QueueBatch),
 	}
 }
 
@@ -114,26 +111,16 @@ const (
 	dynamoDBPage = "https://aws.amazon.com/dynamodb/pricing/on-demand/"
 )
 
-// A price is what AWS lists for one thing, before free tiers and discounts for
-// large amounts.
-type price struct {
-	Service string
-	Unit    string
-	USD     float64 // for Per units
-	Per     float64
-	Page    string
-}
-
 const million = 1_000_000
 
 var (
-	httpRequestPrice  = price{"API Gateway", "HTTP API requests", 1.00, million, "https://aws.amazon.com/api-gateway/pricing/"}
-	invocationPrice   = price{"Lambda", "invocations", 0.20, million, lambdaPage}
-	gbSecondPrice     = price{"Lambda", "GB-seconds on arm64", 0.0000133334, 1, lambdaPage}
-	writeUnitPrice    = price{"DynamoDB", "write request units", 0.625, million, dynamoDBPage}
-	readUnitPrice     = price{"DynamoDB", "read request units", 0.125, million, dynamoDBPage}
-	queueRequestPrice = price{"SQS", "requests, standard queue", 0.40, million, "https://aws.amazon.com/sqs/pricing/"}
-	logPrice          = price{"CloudWatch Logs", "GB taken in", 0.50, 1, "https://aws.amazon.com/cloudwatch/pricing/"}
+	httpRequestPrice  = newPrice("API Gateway", "HTTP API requests", 1.00, million, "https://aws.amazon.com/api-gateway/pricing/")
+	invocationPrice   = newPrice("Lambda", "invocations", 0.20, million, lambdaPage)
+	gbSecondPrice     = newPrice("Lambda", "GB-seconds on arm64", 0.0000133334, 1, lambdaPage)
+	writeUnitPrice    = newPrice("DynamoDB", "write request units", 0.625, million, dynamoDBPage)
+	readUnitPrice     = newPrice("DynamoDB", "read request units", 0.125, million, dynamoDBPage)
+	queueRequestPrice = newPrice("SQS", "requests, standard queue", 0.40, million, "https://aws.amazon.com/sqs/pricing/")
+	logPrice          = newPrice("CloudWatch Logs", "GB taken in", 0.50, 1, "https://aws.amazon.com/cloudwatch/pricing/")
 )
 
 // leftOut is what the estimate does not count, and why.
@@ -156,7 +143,8 @@ type estimate struct {
 	LeftOut    []string `json:"left_out"`
 }
 
-// A charge is a line of the bill.
+// A charge is a line of the bill. PriceUSD is what AWS lists for Per units, before free tiers and
+// discounts for large amounts.
 type charge struct {
 	Service  string  `json:"service"`
 	Quantity float64 `json:"quantity"`
@@ -167,13 +155,18 @@ type charge struct {
 	Page     string  `json:"page"`
 }
 
+// newPrice is a charge without a quantity.
+func newPrice(service, unit string, usd, per float64, page string) charge {
+	return charge{Service: service, Unit: unit, PriceUSD: usd, Per: per, Page: page}
+}
+
 func (c *costCommand) estimate() estimate {
 	one := workload{c.StatusReads, c.RelayBatch, c.TallyBatch, c.QueueBatch}.perOrder()
 	gigabytes := float64(c.Memory) / 1024
-	seconds := (one.HTTPInvocations*c.RequestMS + one.Batches*c.BatchMS) / 1000
+	seconds := (one.HTTPRequests*c.RequestMS + one.Batches*c.BatchMS) / 1000
 	e := estimate{Orders: pricedOrders, Region: pricesRegion, PricesAsOf: pricesAsOf, LeftOut: leftOut}
 	e.charge(httpRequestPrice, one.HTTPRequests)
-	e.charge(invocationPrice, one.HTTPInvocations+one.Batches)
+	e.charge(invocationPrice, one.HTTPRequests+one.Batches)
 	e.charge(gbSecondPrice, gigabytes*seconds)
 	e.charge(writeUnitPrice, one.WriteUnits)
 	e.charge(readUnitPrice, one.ReadUnits)
@@ -183,12 +176,9 @@ func (c *costCommand) estimate() estimate {
 }
 
 // charge adds a line for the quantity that each order uses.
-func (e *estimate) charge(p price, perOrder float64) {
-	line := charge{
-		Service: p.Service, Quantity: perOrder * float64(e.Orders), Unit: p.Unit,
-		PriceUSD: p.USD, Per: p.Per, Page: p.Page,
-	}
-	line.USD = line.Quantity / p.Per * p.USD
+func (e *estimate) charge(line charge, perOrder float64) {
+	line.Quantity = perOrder * float64(e.Orders)
+	line.USD = line.Quantity / line.Per * line.PriceUSD
 	e.Lines = append(e.Lines, line)
 	e.TotalUSD += line.USD
 }

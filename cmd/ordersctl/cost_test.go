@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -97,28 +96,17 @@ func openMeteredDeployment(t *testing.T) *meteredDeployment {
 // create makes n orders.
 func (h *meteredDeployment) create(n int) []order.Order {
 	h.Helper()
+	d := order.Draft{Details: order.Details{
+		ClientReference: "userTest23", UserID: "645", ItemIDs: []string{"890", "563"}, TotalAmount: 1650_78,
+	}}
+	d.SetFingerprint()
 	orders := make([]order.Order, n)
-	var group sync.WaitGroup
-	next := make(chan int)
-	for range 8 {
-		group.Go(func() {
-			for i := range next {
-				d := order.Draft{Details: order.Details{
-					ClientReference: "userTest23", UserID: "645", ItemIDs: []string{"890", "563"}, TotalAmount: 1650_78,
-				}}
-				d.SetFingerprint()
-				var err error
-				if orders[i], _, err = h.Store.Create(h.Context(), d); err != nil {
-					h.Error(err)
-				}
-			}
-		})
+	for i := range orders {
+		var err error
+		if orders[i], _, err = h.Store.Create(h.Context(), d); err != nil {
+			h.Fatal(err)
+		}
 	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	group.Wait()
 	return orders
 }
 

@@ -15,8 +15,8 @@ func Example() {
 	function := lambdahttp.New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s", r.Method, r.URL.Path)
 	}), discard)
-	event := events.APIGatewayV2HTTPRequest{RawPath: "/api/orders/ids/"}
-	event.RequestContext.HTTP.Method = http.MethodGet
+	var event events.APIGatewayV2HTTPRequest
+	event.RawPath, event.RequestContext.HTTP.Method = "/api/orders/ids/", http.MethodGet
 	response, err := function(context.Background(), event)
 	fmt.Println(response.StatusCode, response.Body, err)
 	// Output: 200 GET /api/orders/ids/ <nil>

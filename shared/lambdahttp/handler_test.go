@@ -68,8 +68,8 @@ func TestAPanicIsAProblemOfStatus500WhateverWasWrittenBefore(t *testing.T) {
 		"to abort":        func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
 		logs.Reset()
-		var e events.APIGatewayV2HTTPRequest
-		e.RequestContext.RequestID, e.RequestContext.HTTP.Method = "the-request", "GET"
+		e := newEvent("GET", "/")
+		e.RequestContext.RequestID = "the-request"
 		got, err := lambdahttp.New(handler, log)(t.Context(), e)
 		if err != nil || got.StatusCode != 500 || got.Headers["Content-Type"] != "application/problem+json" ||
 			!strings.Contains(got.Body, `"instance":"urn:orders:request:the-request"`) || strings.Contains(got.Body, "sec") {
@@ -148,8 +148,8 @@ func TestEveryRawPathIsAPathOfTheHandler(t *testing.T) {
 		"*":                "/*",
 	} {
 		var got, query string
-		var e events.APIGatewayV2HTTPRequest
-		e.RawPath, e.RawQueryString, e.RequestContext.HTTP.Method = raw, "limit=1", "GET"
+		e := newEvent("GET", raw)
+		e.RawQueryString = "limit=1"
 		response, err := lambdahttp.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			got, query = r.URL.Path, r.URL.RawQuery
 		}), discard)(t.Context(), e)
@@ -174,13 +174,11 @@ func TestTheRouteThatTheGatewayHasChosenIsServed(t *testing.T) {
 		{"ANY /api/orders/{proxy+}", "/api/orders//ids/", "/ids/", "/api/orders//ids/"},
 		{"ANY /api/orders/{proxy+}", "/api/orders//../metrics", "/../metrics", "/api/orders//../metrics"},
 	} {
-		e := events.APIGatewayV2HTTPRequest{
-			RouteKey: tt.routeKey, RawPath: tt.rawPath, PathParameters: map[string]string{"order_id": tt.parameter, "proxy": tt.parameter},
-		}
+		e := newEvent("GET", tt.rawPath)
+		e.RouteKey, e.PathParameters = tt.routeKey, map[string]string{"order_id": tt.parameter, "proxy": tt.parameter}
 		if tt.parameter == "" {
 			delete(e.PathParameters, "proxy")
 		}
-		e.RequestContext.HTTP.Method = "GET"
 		var path, segments string
 		if _, err := lambdahttp.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			path, segments = r.URL.Path, r.URL.EscapedPath()
@@ -207,11 +205,9 @@ func TestReferencesLeadOnUnderThePrefixOfAStage(t *testing.T) {
 		{"ANY /api/orders/create/", "/v1/api/orders/create/"}, // as an emulator has it that knows no empty rest
 	} {
 		routeKey, rawPath := route[0], route[1]
-		e := events.APIGatewayV2HTTPRequest{
-			RouteKey: routeKey, RawPath: rawPath, PathParameters: map[string]string{"proxy": ""},
-			Headers: map[string]string{"content-type": "application/json"}, Body: `{"user_id":1,"item_ids":[1],"total_amount":1}`,
-		}
-		e.RequestContext.HTTP.Method = "POST"
+		e := newEvent("POST", rawPath)
+		e.RouteKey, e.PathParameters = routeKey, map[string]string{"proxy": ""}
+		e.Headers, e.Body = map[string]string{"content-type": "application/json"}, `{"user_id":1,"item_ids":[1],"total_amount":1}`
 		got, err := function(t.Context(), e)
 		if err != nil || got.StatusCode != 201 {
 			t.Fatalf("%s: %+v, %v", routeKey, got, err)
@@ -231,10 +227,9 @@ func FuzzEveryEventIsAnswered(f *testing.F) {
 	f.Add("//", "?", "", "", "", "{}", false)
 	handler := newAPI()
 	f.Fuzz(func(t *testing.T, path, query, method, header, value, body string, isBase64 bool) {
-		e := events.APIGatewayV2HTTPRequest{
-			RawPath: path, RawQueryString: query, Headers: map[string]string{header: value}, Body: body, IsBase64Encoded: isBase64,
-		}
-		e.RequestContext.HTTP.Method, e.RequestContext.DomainName = method, value
+		e := newEvent(method, path)
+		e.RawQueryString, e.Headers, e.RequestContext.DomainName = query, map[string]string{header: value}, value
+		e.Body, e.IsBase64Encoded = body, isBase64
 		got, err := lambdahttp.New(handler, discard)(t.Context(), e)
 		if err != nil || got.StatusCode < 200 || got.StatusCode >= 500 || got.Headers["X-Request-Id"] == "" {
 			t.Errorf("%+v, %v", got, err)
@@ -243,6 +238,11 @@ func FuzzEveryEventIsAnswered(f *testing.F) {
 			t.Errorf("body %q", got.Body)
 		}
 	})
+}
+
+func newEvent(method, rawPath string) (e events.APIGatewayV2HTTPRequest) {
+	e.RawPath, e.RequestContext.HTTP.Method = rawPath, method
+	return e
 }
 
 // newAPI is the API over an empty store.
@@ -280,10 +280,8 @@ func TestABodyInBase64IsDecodedOr400(t *testing.T) {
 		{"1 an empty one", "", "application/json", 400, `"code":"empty_body"`},
 		{"2 a bad one of another type", "!", "image/png", 415, `"code":"unsupported_media_type"`},
 	} {
-		e := events.APIGatewayV2HTTPRequest{
-			RawPath: "/api/orders/", Headers: map[string]string{"content-type": tt.mediaType}, Body: tt.body, IsBase64Encoded: true,
-		}
-		e.RequestContext.HTTP.Method = "POST"
+		e := newEvent("POST", "/api/orders/")
+		e.Headers, e.Body, e.IsBase64Encoded = map[string]string{"content-type": tt.mediaType}, tt.body, true
 		got, err := function(t.Context(), e)
 		if err != nil || got.StatusCode != tt.status || !strings.Contains(got.Body, tt.want) {
 			t.Errorf("%s: %d %s, %v", tt.name, got.StatusCode, got.Body, err)
