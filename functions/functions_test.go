@@ -107,9 +107,9 @@ const (
 	noFailures  = `{"batchItemFailures":[]}`
 )
 
-// Each sample event gets what events/README.md says, from the function that it is
-// for, by way of Lambda's Runtime API. They come in an order in which each is seen
-// before and after the sample order exists.
+// Each sample event gets what events/README.md says, from the function that it is for, by way of
+// Lambda's Runtime API. They come in an order in which each is seen before and after the sample
+// order exists.
 func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 	h := openDeployment(t)
 	functions := map[string]*function{}

@@ -33,8 +33,8 @@ var slow = []networkFault{
 	{name: "connections that break while nobody calls", begin: (*network).mend},
 }
 
-// broken are faults that fail every attempt: before the request arrives, or after it
-// has arrived and been done.
+// broken are faults that fail every attempt: before the request arrives, or after it has arrived
+// and been done.
 var broken = []networkFault{
 	{name: "refused", begin: func(n *network) { n.proxy.Stop() }},
 	{name: "requests swallowed", begin: func(n *network) { n.poison("timeout", "upstream", `{"timeout": 0}`) }},
@@ -57,10 +57,9 @@ type networkFault struct {
 	begin   func(*network)
 }
 
-// F24, I1, I3, I5, I9, I15, I16: under each fault each function responds before
-// Lambda's deadline, and says that it has failed. Whether what it asked was done or not,
-// it succeeds at its next invocation once the network is well, in the same process,
-// and the effect is there once.
+// F24, I1, I3, I5, I9, I15, I16: under each fault each function responds before Lambda's deadline,
+// and says that it has failed. Whether what it asked was done or not, it succeeds at its next
+// invocation once the network is well, in the same process, and the effect is there once.
 func TestFunctionsFailInTimeUnderFaultsOfTheNetworkAndGoOnAfterwards(t *testing.T) {
 	t.Parallel()
 	trials := openTrials(t, broken)
@@ -71,8 +70,8 @@ func TestFunctionsFailInTimeUnderFaultsOfTheNetworkAndGoOnAfterwards(t *testing.
 	sideBySide(trials, (*trial).checkEffects)
 }
 
-// F24, I16: a network that is slow fails nobody, and neither does one that has closed
-// the connections that functions keep.
+// F24, I16: a network that is slow fails nobody, and neither does one that has closed the
+// connections that functions keep.
 func TestFunctionsSucceedOverASlowNetwork(t *testing.T) {
 	t.Parallel()
 	trials := openTrials(t, slow)
@@ -111,9 +110,9 @@ func (n *network) connect(listen string) {
 // zero gives a pointer something to point to, without a name for its type.
 func zero[T any](p **T) { *p = new(T) }
 
-// poison makes one of toxiproxy's toxics act on all connections, those that are open
-// included; see https://github.com/Shopify/toxiproxy#toxics. The stream is "upstream"
-// for requests, "downstream" for responses.
+// poison makes one of toxiproxy's toxics act on all connections, those that are open included; see
+// https://github.com/Shopify/toxiproxy#toxics. The stream is "upstream" for requests, "downstream"
+// for responses.
 func (n *network) poison(toxic, stream, attributes string) {
 	text := fmt.Sprintf(`{"type": %q, "stream": %q, "attributes": %s}`, toxic, stream, attributes)
 	if _, err := n.proxy.Toxics.AddToxicJson(strings.NewReader(text)); err != nil {
@@ -121,15 +120,14 @@ func (n *network) poison(toxic, stream, attributes string) {
 	}
 }
 
-// mend makes the network as it was, at the same address. Connections from before
-// are gone.
+// mend makes the network as it was, at the same address. Connections from before are gone.
 func (n *network) mend() {
 	n.proxy.Stop()
 	n.connect(n.proxy.Listen)
 }
 
-// A trial is every function behind a network with a fault, which begins when the
-// functions have connections open.
+// A trial is every function behind a network with a fault, which begins when the functions have
+// connections open.
 type trial struct {
 	*testing.T
 	fault      networkFault
@@ -202,9 +200,8 @@ func sideBySide(trials []*trial, step func(*trial)) {
 // attempted is the order that the create function is asked for.
 var attempted = order.KeyedID("", "another-order")
 
-// event is what a function is invoked with, again and again: the create of an order
-// with a key, reads, the record of the sample order's creation, and the message that
-// starts it.
+// event is what a function is invoked with, again and again: the create of an order with a key,
+// reads, the record of the sample order's creation, and the message that starts it.
 func (r *trial) event(name string) []byte {
 	event := sampleEvent(r.T, name)
 	switch name {
@@ -231,8 +228,7 @@ func firstRecord(t *testing.T, event []byte) []byte {
 	return cut
 }
 
-// invokeAll invokes every function, all at once, and checks that each responds before
-// its deadline.
+// invokeAll invokes every function, all at once, and checks that each responds before its deadline.
 func (r *trial) invokeAll(check func(name string, got result)) {
 	var wg sync.WaitGroup
 	for name, f := range r.functions {
@@ -250,8 +246,8 @@ func (r *trial) invokeAll(check func(name string, got result)) {
 	wg.Wait()
 }
 
-// failed is how functions that have not done what they were asked say so: the API
-// with a problem, others with what is to come again.
+// failed is how functions that have not done what they were asked say so: the API with a problem,
+// others with what is to come again.
 var failed = map[string]string{
 	"relay":     `{"batchItemFailures":[{"itemIdentifier":"111100000000000000000000001"}]}`,
 	"processor": `{"batchItemFailures":[{"itemIdentifier":"2e1424d4-f796-459a-8184-9c92662be6d1"}]}`,
@@ -319,8 +315,8 @@ func (r *trial) checkSuccesses() {
 	})
 }
 
-// checkEffects makes sure that nothing is lost and nothing is there twice but for
-// messages, which may be sent again and are harmless.
+// checkEffects makes sure that nothing is lost and nothing is there twice but for messages, which
+// may be sent again and are harmless.
 func (r *trial) checkEffects() {
 	page, err := r.store.List(r.Context(), 10, "")
 	slices.Sort(page.IDs)
@@ -357,17 +353,17 @@ func (r *trial) sample() order.Order {
 	return o
 }
 
-// A forgetful network is one that can forget the connections that are open, as one
-// does that has not seen anything on them for long: what is sent there vanishes, and
-// neither side is told. New connections work.
+// A forgetful network is one that can forget the connections that are open, as one does that has
+// not seen anything on them for long: what is sent there vanishes, and neither side is told. New
+// connections work.
 type forgetfulNetwork struct {
 	endpoint string
 	forgot   atomic.Int64 // how often
 	vanished atomic.Int64 // requests
 }
 
-// openedAfter is the context's key of how often the network had forgotten when the
-// connection was opened.
+// openedAfter is the context's key of how often the network had forgotten when the connection was
+// opened.
 type openedAfter struct{}
 
 func openForgetfulNetwork(t *testing.T, endpoint string) *forgetfulNetwork {
@@ -392,8 +388,8 @@ func openForgetfulNetwork(t *testing.T, endpoint string) *forgetfulNetwork {
 	return n
 }
 
-// F24, I3, I16: Lambda freezes a function between two events, for minutes. A
-// connection that the network has forgotten meanwhile costs an attempt, not the call.
+// F24, I3, I16: Lambda freezes a function between two events, for minutes. A connection that the
+// network has forgotten meanwhile costs an attempt, not the call.
 func TestAFunctionSurvivesThatTheNetworkForgetsItsConnections(t *testing.T) {
 	t.Parallel()
 	h := openDeployment(t)

@@ -34,8 +34,8 @@ func (c *console) writeJSON(v any) error {
 	return err
 }
 
-// progress begins to show the progress of something: as a bar on a terminal, and
-// as lines elsewhere. total may be a guess.
+// progress begins to show the progress of something: as a bar on a terminal, and as lines
+// elsewhere. total may be a guess.
 func (c *console) progress(label string, total int64) *progress {
 	p := &progress{console: c, label: label, next: time.Now().Add(lineInterval)}
 	if file, ok := c.stderr.(*os.File); ok && isatty.IsTerminal(file.Fd()) {

@@ -8,12 +8,12 @@ import (
 	"text/tabwriter"
 )
 
-// pricedOrders is how many orders are priced: for a million, a line's quantity is
-// easy to compare with AWS's price lists.
+// pricedOrders is how many orders are priced: for a million, a line's quantity is easy to compare
+// with AWS's price lists.
 const pricedOrders = million
 
-// The defaults of the batch sizes, of the memory and of the length of a log line are
-// those of template.yaml; a test compares.
+// The defaults of the batch sizes, of the memory and of the length of a log line are those of
+// template.yaml; a test compares.
 type costCommand struct {
 	StatusReads float64 `help:"Status reads an order." default:"1"`
 	RelayBatch  int     `help:"Stream records in one invocation of the relay." default:"100"`
@@ -55,8 +55,8 @@ func (c *costCommand) Run(out *console) error {
 	return e.write(out.stdout)
 }
 
-// A workload is how often an order is read, and how full the batches are in which
-// orders are processed. The higher the load, the fuller the batches.
+// A workload is how often an order is read, and how full the batches are in which orders are
+// processed. The higher the load, the fuller the batches.
 type workload struct {
 	StatusReads float64 // of one order, by its client
 	RelayBatch  int     // stream records in one invocation of the relay
@@ -69,8 +69,8 @@ const (
 	changes  = 3 // created, started, completed: each is a record in the stream
 	messages = 2 // start and complete
 
-	// A create writes the item and its entry in the index, at one unit each. A
-	// transition changes no attribute that is in the index.
+	// A create writes the item and its entry in the index, at one unit each. A transition changes
+	// no attribute that is in the index.
 	createUnits     = 2
 	transitionUnits = 1
 	// The tally writes two items in a transaction, at two units each.
@@ -90,8 +90,8 @@ type usage struct {
 	QueueRequests float64
 }
 
-// perOrder is the usage of one order from its creation to its completion. A test counts
-// the calls that are made, and the units that DynamoDB reports for them.
+// perOrder is the usage of one order from its creation to its completion. A test counts the calls
+// that are made, and the units that DynamoDB reports for them.
 func (w workload) perOrder() usage {
 	return usage{
 		HTTPRequests:  1 + w.StatusReads,

@@ -73,8 +73,8 @@ func TestEmptyBatchesCostMore(t *testing.T) {
 	}
 }
 
-// A meteredDeployment is a deployment on AWS whose calls are counted, and whose functions get
-// what happens in batches of a chosen size.
+// A meteredDeployment is a deployment on AWS whose calls are counted, and whose functions get what
+// happens in batches of a chosen size.
 type meteredDeployment struct {
 	*testing.T
 	awstest.Home
@@ -177,8 +177,8 @@ func TestALifeAsksOfAWSWhatCostSays(t *testing.T) {
 			want := test.load.perOrder()
 			perOrder := func(total float64) float64 { return total / float64(test.orders) }
 
-			// AWS takes two units for each item that a transaction writes, one to
-			// prepare and one to commit; the engine says one. See
+			// AWS takes two units for each item that a transaction writes, one to prepare and one
+			// to commit; the engine says one. See
 			// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html.
 			const transaction = 2
 			units := used.Units["PutItem"] + used.Units["UpdateItem"] + transaction*used.Units["TransactWriteItems"]

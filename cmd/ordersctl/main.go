@@ -1,9 +1,9 @@
-// Command ordersctl is the operator's tool for the order service on AWS. It moves
-// messages out of the dead-letter queue, recounts the orders and sends the messages
-// of overdue orders again, and prices a million orders. See `ordersctl --help`.
+// Command ordersctl is the operator's tool for the order service on AWS. It moves messages out of
+// the dead-letter queue, recounts the orders and sends the messages of overdue orders again, and
+// prices a million orders. See `ordersctl --help`.
 //
-// It finds AWS as the AWS CLI does: profile, region, credentials and endpoints come
-// from the usual files and variables.
+// It finds AWS as the AWS CLI does: profile, region, credentials and endpoints come from the usual
+// files and variables.
 package main
 
 import (
@@ -93,8 +93,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return command.Run(&console{stdout: stdout, stderr: stderr})
 }
 
-// account is the AWS account and region to work on. A flag that is not given comes
-// from where the AWS CLI would take it.
+// account is the AWS account and region to work on. A flag that is not given comes from where the
+// AWS CLI would take it.
 type account struct {
 	Profile string `placeholder:"NAME" help:"Profile of the AWS configuration ($$AWS_PROFILE)."`
 	Region  string `placeholder:"NAME" help:"AWS region ($$AWS_REGION)."`

@@ -44,8 +44,7 @@ func invoke(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// readJSON reads a result as a machine does: without a member that the type T does
-// not have.
+// readJSON reads a result as a machine does: without a member that the type T does not have.
 func readJSON[T any](t *testing.T, stdout string) (result T) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(stdout), &result, json.RejectUnknownMembers(true)); err != nil {
@@ -269,8 +268,8 @@ func openQueues(t *testing.T) (client *sqs.Client, url, deadLetterURL string) {
 	return awstest.SQS(t), url, deadLetterURL
 }
 
-// received takes n messages off a queue and returns their bodies, sorted. It gives
-// up when the queue is empty.
+// received takes n messages off a queue and returns their bodies, sorted. It gives up when the
+// queue is empty.
 func received(t *testing.T, client *sqs.Client, url string, n int) []string {
 	t.Helper()
 	var bodies []string

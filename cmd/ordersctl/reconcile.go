@@ -23,8 +23,8 @@ type reconcileCommand struct {
 	account
 	Table    string `env:"ORDERS_TABLE" placeholder:"NAME" help:"The orders' table."`
 	QueueURL string `name:"queue-url" env:"ORDERS_QUEUE_URL" placeholder:"URL" help:"The queue, for --send."`
-	// ProcessingTime is a text, because kong reads the variables of all commands, and a
-	// malformed one must not stop the commands that do not use it.
+	// ProcessingTime is a text, because kong reads the variables of all commands, and a malformed
+	// one must not stop the commands that do not use it.
 	ProcessingTime string        `env:"PROCESSING_TIME" default:"50s" placeholder:"TIME" help:"How long an order stays in Processing, 1ms to 15m; 50s unless given."`
 	Send           bool          `help:"Send the messages of overdue orders again. One that is still in the queue does no harm twice."`
 	Repair         bool          `help:"Add the difference to the metrics, if it is sure: the table must be at rest."`
@@ -51,8 +51,8 @@ The stream serves two readers, the relay and the tally, and this is a third. So 
 Exit status 1 means that there are findings that were not mended, or that mending failed.`
 }
 
-// Bounds of two settings: the longest that a queue can delay a message, and the shortest
-// time in which quiet means anything.
+// Bounds of two settings: the longest that a queue can delay a message, and the shortest time in
+// which quiet means anything.
 const (
 	minProcessingTime = time.Millisecond
 	maxProcessingTime = 15 * time.Minute
@@ -133,8 +133,8 @@ func (c *reconcileCommand) open(ctx context.Context, out *console) (*reconciler,
 	return r, err
 }
 
-// confirm reads all orders, and a second time when the metrics differ from them: a
-// difference counts only when it stays the same.
+// confirm reads all orders, and a second time when the metrics differ from them: a difference
+// counts only when it stays the same.
 func confirm(read func() (recount, error), out *console) (recount, error) {
 	first, err := read()
 	if err != nil || first.Verdict != differ {

@@ -13,11 +13,10 @@ import (
 
 // A recounter reads all orders and compares them with the metrics.
 //
-// Reading takes time. Meanwhile orders change, and the metrics follow the table with a
-// delay. So a recount holds only for a table that did not change while it was read. The
-// recounter is sure of that when the metrics are the same before and after, and the stream
-// holds no change that the metrics do not have: each write moves the metrics, or waits in
-// the stream.
+// Reading takes time. Meanwhile orders change, and the metrics follow the table with a delay. So a
+// recount holds only for a table that did not change while it was read. The recounter is sure of
+// that when the metrics are the same before and after, and the stream holds no change that the
+// metrics do not have: each write moves the metrics, or waits in the stream.
 type recounter struct {
 	orders  func(context.Context) iter.Seq2[order.Order, error]
 	metrics func(context.Context) (order.Tally, error)
@@ -39,8 +38,8 @@ type recount struct {
 	Overdue []overdue
 	// OverdueOrders counts all of them.
 	OverdueOrders int
-	// Unread has the errors of what could not be read: an order, the rest of the table, or
-	// the tally and its checkpoints.
+	// Unread has the errors of what could not be read: an order, the rest of the table, or the
+	// tally and its checkpoints.
 	Unread []error
 }
 
@@ -80,8 +79,8 @@ type overdue struct {
 	Message order.Message
 }
 
-// recount reads all orders once. A damaged item is a finding, and the rest is read. With an
-// error, the recount has what was read before it.
+// recount reads all orders once. A damaged item is a finding, and the rest is read. With an error,
+// the recount has what was read before it.
 func (r recounter) recount(ctx context.Context) (found recount, err error) {
 	before, err := r.metrics(ctx)
 	if err != nil && !errors.Is(err, dynamostore.ErrDamaged) {

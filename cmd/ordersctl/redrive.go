@@ -48,8 +48,8 @@ type redriveReport struct {
 	Messages []reportedEntry `json:"messages"` // the first maxReported of them
 }
 
-// The report has the first thousand messages, each with the beginning of its body: a
-// dead-letter queue can hold more than fits into memory.
+// The report has the first thousand messages, each with the beginning of its body: a dead-letter
+// queue can hold more than fits into memory.
 const (
 	maxReported     = 1000
 	maxReportedBody = 200
@@ -113,13 +113,13 @@ func (c *redriveCommand) write(out *console, report redriveReport) error {
 	return err
 }
 
-// clockSlack is how far the date of a response may be behind: it has whole seconds, and
-// is the time at which the response was written. A message that fails again within this
-// time is moved once more.
+// clockSlack is how far the date of a response may be behind: it has whole seconds, and is the time
+// at which the response was written. A message that fails again within this time is moved once
+// more.
 const clockSlack = 2 * time.Second
 
-// inspect returns about how many messages there are to move, and the present time. The
-// time is that of SQS, which dates the messages, not that of this machine.
+// inspect returns about how many messages there are to move, and the present time. The time is that
+// of SQS, which dates the messages, not that of this machine.
 func (c *redriveCommand) inspect(ctx context.Context, client *sqs.Client) (expected int64, began time.Time, err error) {
 	const count = types.QueueAttributeNameApproximateNumberOfMessages
 	found, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{

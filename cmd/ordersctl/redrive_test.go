@@ -105,8 +105,8 @@ func TestRedriveWithoutTheClockOfSQSMovesNothing(t *testing.T) {
 	}
 }
 
-// datedQueue is a dead-letter queue at that time, or without any, with an entry of
-// a minute before and one of a minute later.
+// datedQueue is a dead-letter queue at that time, or without any, with an entry of a minute before
+// and one of a minute later.
 func datedQueue(t *testing.T, now time.Time) (endpoint string) {
 	t.Helper()
 	newEntry := func(body string, sent time.Time) string {

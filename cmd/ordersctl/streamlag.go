@@ -32,7 +32,8 @@ type (
 )
 
 // A streamLag finds out whether the tally function lags behind the table's stream: whether the
-// stream holds records of orders after the checkpoints that the tally function keeps, shard by shard.
+// stream holds records of orders after the checkpoints that the tally function keeps, shard by
+// shard.
 //
 // A closed shard has an end, and is read up to it. An open shard has none, and GetRecords may
 // return no records although more follow. So an open shard counts as read when it has returned no
@@ -41,8 +42,8 @@ type streamLag struct {
 	table   string
 	tables  tableClient
 	streams streamsClient
-	// checkpoint is the sequence number of the last record of a shard that is in the
-	// tally, "" if there is none.
+	// checkpoint is the sequence number of the last record of a shard that is in the tally, "" if
+	// there is none.
 	checkpoint  func(ctx context.Context, shard string) (string, error)
 	quietPeriod time.Duration
 }
@@ -54,8 +55,8 @@ var errLags = errors.New("the tally lags behind the stream")
 // and tally are already.
 const maxShards = 4
 
-// lags reports whether the stream holds a change of an order that the metrics do not
-// have yet, or is too busy to tell.
+// lags reports whether the stream holds a change of an order that the metrics do not have yet, or
+// is too busy to tell.
 func (l streamLag) lags(ctx context.Context) (bool, error) {
 	described, err := l.tables.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &l.table})
 	if err != nil {
@@ -142,8 +143,8 @@ const (
 	quietPolls   = 8
 )
 
-// readFrom reads up to the end of a closed shard, or until an open shard has been quiet for
-// the quiet period.
+// readFrom reads up to the end of a closed shard, or until an open shard has been quiet for the
+// quiet period.
 func (l streamLag) readFrom(ctx context.Context, start *dynamodbstreams.GetShardIteratorInput, closed bool) error {
 	found, err := l.streams.GetShardIterator(ctx, start)
 	if err != nil {

@@ -18,17 +18,17 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// A tape is a stream whose shards give the responses of a script, a character for each
-// call of GetRecords:
+// A tape is a stream whose shards give the responses of a script, a character for each call of
+// GetRecords:
 //
 //	.  nothing                        X  the iterator's place is trimmed
 //	t  a record of the tally          B  too busy
 //	o  a record of an order           F  another failure
 //	|  the end of the shard
 //
-// After the last character there is nothing, forever. A shard whose script ends
-// in | is closed, unless it begins with *: that it closes shows only there, and only
-// then the shard behind it in the list comes.
+// After the last character there is nothing, forever. A shard whose script ends in | is closed,
+// unless it begins with *: that it closes shows only there, and only then the shard behind it in
+// the list comes.
 type tape struct {
 	shards []string
 	begin  error // of an iterator that begins at a checkpoint

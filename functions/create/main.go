@@ -1,5 +1,5 @@
-// Command create is the Lambda function behind POST /api/orders/create/: it creates
-// an order with one write to the table.
+// Command create is the Lambda function behind POST /api/orders/create/: it creates an order with
+// one write to the table.
 //
 // Like each function of the API it serves the whole API. The routes of template.yaml say which
 // requests reach it, and its role says which calls it may make.

@@ -1,5 +1,4 @@
-// Command ids is the Lambda function behind GET /api/orders/ids/: it reads one page
-// of the list.
+// Command ids is the Lambda function behind GET /api/orders/ids/: it reads one page of the list.
 //
 // Like each function of the API it serves the whole API. The routes of template.yaml say which
 // requests reach it, and its role says which calls it may make.

@@ -1,5 +1,4 @@
-// Command metrics is the Lambda function behind GET /api/metrics/: it reads the
-// tally.
+// Command metrics is the Lambda function behind GET /api/metrics/: it reads the tally.
 //
 // Like each function of the API it serves the whole API. The routes of template.yaml say which
 // requests reach it, and its role says which calls it may make.

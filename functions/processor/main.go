@@ -1,5 +1,5 @@
-// Command processor is the Lambda function that processes the queue's messages. Each message
-// asks for one transition of one order.
+// Command processor is the Lambda function that processes the queue's messages. Each message asks
+// for one transition of one order.
 package main
 
 import (

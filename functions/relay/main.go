@@ -1,5 +1,5 @@
-// Command relay is the Lambda function that reads the table's stream and puts the messages
-// that follow from each change of an order on the queue.
+// Command relay is the Lambda function that reads the table's stream and puts the messages that
+// follow from each change of an order on the queue.
 package main
 
 import (

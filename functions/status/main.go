@@ -1,5 +1,5 @@
-// Command status is the Lambda function behind GET /api/orders/{order_id}/status/
-// and GET /api/orders/{order_id}/: it reads one order.
+// Command status is the Lambda function behind GET /api/orders/{order_id}/status/ and GET
+// /api/orders/{order_id}/: it reads one order.
 //
 // Like each function of the API it serves the whole API. The routes of template.yaml say which
 // requests reach it, and its role says which calls it may make.

@@ -1,5 +1,5 @@
-// Command tally is the Lambda function that reads the table's stream and counts each
-// change of an order once, for the metrics.
+// Command tally is the Lambda function that reads the table's stream and counts each change of an
+// order once, for the metrics.
 package main
 
 import (

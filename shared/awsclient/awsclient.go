@@ -2,9 +2,9 @@
 // aws.Config of its clients, Prewarm opens a connection, BeforeDeadline leaves time to respond, and
 // WrapError separates transient errors from others.
 //
-// It promises that a call ends in bounded time, also when the network drops packets, so that
-// a request is answered before its function's deadline; and that the first call finds a
-// connection open, because a function has more processor during Lambda's initialization than later.
+// It promises that a call ends in bounded time, also when the network drops packets, so that a
+// request is answered before its function's deadline; and that the first call finds a connection
+// open, because a function has more processor during Lambda's initialization than later.
 //
 // It does not use aws-sdk-go-v2/config, which would make each function 2 MB larger for sources of
 // settings and credentials that Lambda does not have. The functions make their clients themselves.
@@ -24,8 +24,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// Bounds of one call. DynamoDB and SQS respond within some ten milliseconds. A request that
-// takes as long as this is lost, and a retry is quicker than waiting.
+// Bounds of one call. DynamoDB and SQS respond within some ten milliseconds. A request that takes
+// as long as this is lost, and a retry is quicker than waiting.
 const (
 	connectTimeout = time.Second     // each for TCP and TLS
 	attemptTimeout = 3 * time.Second // up to the end of the response
@@ -40,7 +40,8 @@ const prewarmTimeout = time.Second
 const maxIdleConnections = 32
 
 // newHTTPClient returns the client that all clients made of one aws.Config share. It is frozen,
-// because the SDK may give each service its own copy of a client that is not, with its own connections.
+// because the SDK may give each service its own copy of a client that is not, with its own
+// connections.
 func newHTTPClient() aws.HTTPClient {
 	return awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
@@ -101,7 +102,8 @@ func ping(ctx context.Context, client aws.HTTPClient, baseURL string) error {
 }
 
 // BeforeDeadline returns a context that ends margin before the deadline of ctx, which is that of
-// Lambda: there is time left to respond. A function that runs into Lambda's deadline has no response.
+// Lambda: there is time left to respond. A function that runs into Lambda's deadline has no
+// response.
 func BeforeDeadline(ctx context.Context, margin time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {

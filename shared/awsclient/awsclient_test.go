@@ -82,8 +82,8 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 	}
 }
 
-// emulator is an endpoint that responds to every call alike, and tells how
-// often it was called and over how many connections.
+// emulator is an endpoint that responds to every call alike, and tells how often it was called and
+// over how many connections.
 type emulator struct {
 	*httptest.Server
 	connections, calls atomic.Int64
@@ -136,8 +136,8 @@ func TestTheFirstCallFindsAConnectionOpen(t *testing.T) {
 	e.checkOpened(t)
 }
 
-// checkOpened makes sure that there is one connection, opened by a request that
-// needs no permission.
+// checkOpened makes sure that there is one connection, opened by a request that needs no
+// permission.
 func (e *emulator) checkOpened(t *testing.T) {
 	t.Helper()
 	if n := e.connections.Load(); n != 1 {

@@ -15,7 +15,8 @@ import (
 
 // WrapError wraps an error of the SDK with the action that failed; nil stays nil. A transient error
 // also matches order.ErrUnavailable. Errors that a retry cannot fix (invalid request, missing
-// permission, invalid configuration) do not. The cause, such as context.DeadlineExceeded, still matches.
+// permission, invalid configuration) do not. The cause, such as context.DeadlineExceeded, still
+// matches.
 func WrapError(action string, err error) error {
 	switch {
 	case err == nil:
@@ -27,13 +28,13 @@ func WrapError(action string, err error) error {
 	}
 }
 
-// isTransient reports whether a retry may succeed. Of the errors that a service responds with, these
-// are the ones on the SDK's own list (throttling, 5xx) and expired credentials. All other errors are
-// transient (connection, timeout, credentials that cannot be loaded now), unless the SDK could not
-// build the request.
+// isTransient reports whether a retry may succeed. Of the errors that a service responds with,
+// these are the ones on the SDK's own list (throttling, 5xx) and expired credentials. All other
+// errors are transient (connection, timeout, credentials that cannot be loaded now), unless the SDK
+// could not build the request.
 //
-// A response that cannot be parsed is transient, too. The request may have taken effect, and a retry
-// finds that out, because every write is conditional.
+// A response that cannot be parsed is transient, too. The request may have taken effect, and a
+// retry finds that out, because every write is conditional.
 func isTransient(err error) bool {
 	response, ok := errors.AsType[smithy.APIError](err)
 	if !ok {

@@ -24,8 +24,8 @@ type AuditClient interface {
 	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 }
 
-// An Audit reads every order and repairs the tally. It is for an operator: reading
-// costs a read unit for each 4 KB of the table.
+// An Audit reads every order and repairs the tally. It is for an operator: reading costs a read
+// unit for each 4 KB of the table.
 type Audit struct {
 	Client AuditClient
 	Table  string
@@ -37,9 +37,9 @@ type Audit struct {
 	ReadUnits float64
 }
 
-// Orders reads all orders, unsorted, each as it is when its page is read. For an order that
-// cannot be read it yields an error, and goes on. When the context ends or DynamoDB fails, it
-// yields an error last. It keeps one page of each segment in memory.
+// Orders reads all orders, unsorted, each as it is when its page is read. For an order that cannot
+// be read it yields an error, and goes on. When the context ends or DynamoDB fails, it yields an
+// error last. It keeps one page of each segment in memory.
 func (a Audit) Orders(ctx context.Context) iter.Seq2[order.Order, error] {
 	return func(yield func(order.Order, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -127,8 +127,8 @@ func waitForUnits(ctx context.Context, limiter *rate.Limiter, consumed *types.Co
 }
 
 // AddTally adds a difference to the tally, once, also when a Tallier counts meanwhile or the SDK
-// repeats the request. After an error it may have been added: compute the difference again before
-// a retry.
+// repeats the request. After an error it may have been added: compute the difference again before a
+// retry.
 func (a Audit) AddTally(ctx context.Context, difference order.Tally) error {
 	items := []types.TransactWriteItem{newTallyUpdate(a.Table, tallySort("audit"), difference)}
 	return awsclient.WrapError("correct the tally", transact(ctx, a.Client, "audit", items))
@@ -139,8 +139,8 @@ func (a Audit) AddTally(ctx context.Context, difference order.Tally) error {
 const sequenceLength = 21
 
 // Checkpoint is the sequence number of the last record of a shard that is in the tally, as the
-// stream writes it; "" when there is no checkpoint, or it has expired. The error of a checkpoint that
-// is not a sequence number is ErrDamaged.
+// stream writes it; "" when there is no checkpoint, or it has expired. The error of a checkpoint
+// that is not a sequence number is ErrDamaged.
 func (a Audit) Checkpoint(ctx context.Context, shard string) (string, error) {
 	found, err := a.Client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: aws.String(a.Table), Key: key(checkpoints, shard), ConsistentRead: aws.Bool(true),

@@ -28,13 +28,12 @@ const (
 	bucketPrefix = "ORDERS#"
 )
 
-// buckets is how many partitions the index by_creation is spread over. Each takes
-// 1,000 creates a second. A greater number is possible, once every reader knows it. With a smaller
-// number, the orders in the last buckets would not be listed.
+// buckets is how many partitions the index by_creation is spread over. Each takes 1,000 creates a
+// second. A greater number is possible, once every reader knows it. With a smaller number, the
+// orders in the last buckets would not be listed.
 const buckets = 16
 
-// timeLayout is how times are stored: as text that sorts like times, and that an
-// operator can read.
+// timeLayout is how times are stored: as text that sorts like times, and that an operator can read.
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
 type item = map[string]types.AttributeValue
@@ -59,8 +58,7 @@ func hash(s string) uint32 {
 	return h.Sum32()
 }
 
-// createdKey sorts orders by their creation. It is also the position in the list
-// after that order.
+// createdKey sorts orders by their creation. It is also the position in the list after that order.
 func createdKey(created time.Time, id order.ID) string { return formatTime(created) + "#" + string(id) }
 
 // encodeOrder returns the order as an item. A field that is not set has no attribute.
@@ -90,8 +88,8 @@ func encodeOrder(o order.Order) item {
 	return it
 }
 
-// names maps each attribute's placeholder to its name. Expressions use only placeholders,
-// because many names are words that DynamoDB reserves; see
+// names maps each attribute's placeholder to its name. Expressions use only placeholders, because
+// many names are words that DynamoDB reserves; see
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html.
 func names(attributes ...string) map[string]string {
 	placeholders := make(map[string]string, len(attributes))
@@ -101,8 +99,8 @@ func names(attributes ...string) map[string]string {
 	return placeholders
 }
 
-// A lookup returns the string attribute of a name, and whether there is an attribute. Of an attribute
-// of another type the value is "", which no string that is read here may be.
+// A lookup returns the string attribute of a name, and whether there is an attribute. Of an
+// attribute of another type the value is "", which no string that is read here may be.
 type lookup func(name string) (value string, ok bool)
 
 func newItemLookup(it item) lookup {

@@ -48,8 +48,8 @@ func TestAnOrderIsStoredAsDocumented(t *testing.T) {
 	}
 }
 
-// An item that somebody has damaged is an error, never another order, and one that
-// says nothing of what the client wrote.
+// An item that somebody has damaged is an error, never another order, and one that says nothing of
+// what the client wrote.
 func TestADamagedItemIsNotReadAsAnOrder(t *testing.T) {
 	h := open(t)
 	o := h.create(t, importedAs(order.Processing), func(d *order.Draft) { d.UserID = "secret" })

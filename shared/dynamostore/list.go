@@ -22,8 +22,8 @@ import (
 // listed that does not exist. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html.
 //
-// An entry of the index with a damaged created_key has no place in the order of the list. List leaves
-// it out.
+// An entry of the index with a damaged created_key has no place in the order of the list. List
+// leaves it out.
 func (s *Store) List(ctx context.Context, limit int, after string) (order.Page, error) {
 	if after == "" {
 		after = beforeAll
@@ -56,8 +56,8 @@ func isPosition(s string) bool {
 }
 
 // perBucketLimit is the most keys of a page to expect in one bucket. A hash spreads the ids, so a
-// bucket has more than the mean and three standard deviations for one page in fifty. 30 keys are
-// 4 KB, the least that DynamoDB charges for.
+// bucket has more than the mean and three standard deviations for one page in fifty. 30 keys are 4
+// KB, the least that DynamoDB charges for.
 func perBucketLimit(limit int) int {
 	mean := float64(limit+1) / buckets
 	return max(30, int(math.Ceil(mean+3*math.Sqrt(mean))))
@@ -130,8 +130,8 @@ func (s *Store) fetch(ctx context.Context, c *bucketCursor, missing int) error {
 }
 
 // merge moves the newest keys to the page. It stops when the page has enough keys or no cursor has
-// more: then the page is complete. It also stops at an exhausted cursor, because the next key of that
-// bucket may be newer than all others.
+// more: then the page is complete. It also stops at an exhausted cursor, because the next key of
+// that bucket may be newer than all others.
 func merge(page []string, enough int, cursors []bucketCursor) (_ []string, complete bool) {
 	for len(page) < enough {
 		newest := &cursors[0]

@@ -15,9 +15,9 @@ import (
 	"orders/shared/order"
 )
 
-// A Relay puts the messages that follow from each change in the stream on the queue. The stream
-// is the outbox: no message is sent for a write that did not happen, and none is forgotten for a
-// write that did. A message may be sent twice; processing is idempotent.
+// A Relay puts the messages that follow from each change in the stream on the queue. The stream is
+// the outbox: no message is sent for a write that did not happen, and none is forgotten for a write
+// that did. A message may be sent twice; processing is idempotent.
 type Relay struct {
 	Queue order.Queue
 	// ProcessingTime is how long an order stays in Processing.
@@ -92,8 +92,8 @@ func firstUnsent(err error) int {
 	return 0
 }
 
-// A deadRecord is what the dead-letter queue keeps of a record that cannot be read:
-// enough to find its item, and no text of a client.
+// A deadRecord is what the dead-letter queue keeps of a record that cannot be read: enough to find
+// its item, and no text of a client.
 type deadRecord struct {
 	EventID        string            `json:"event_id"`
 	SequenceNumber string            `json:"sequence_number"`
@@ -121,8 +121,8 @@ func isOrder(r events.DynamoDBEventRecord) bool {
 	return strings.HasPrefix(pk, OrderPrefix) && sk == orderSort
 }
 
-// decodeChange reads the change of an order from a record. Its orders have an id, a status and times,
-// which order.Change.FollowUps and order.Change.Tally go by, and no details.
+// decodeChange reads the change of an order from a record. Its orders have an id, a status and
+// times, which order.Change.FollowUps and order.Change.Tally go by, and no details.
 func decodeChange(r events.DynamoDBEventRecord) (c order.Change, err error) {
 	switch events.DynamoDBOperationType(r.EventName) {
 	case events.DynamoDBOperationTypeInsert:

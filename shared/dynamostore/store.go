@@ -8,8 +8,8 @@
 //	checkpoint  CHECKPOINT  <shard id>  sequence, expires_at
 //
 // The index by_creation has bucket (ORDERS#00..15, a hash of the id) and created_key
-// (<created_at>#<id>), and the keys alone. Nothing in it changes after the creation,
-// so a transition does not write to it. template.yaml defines table, index and stream.
+// (<created_at>#<id>), and the keys alone. Nothing in it changes after the creation, so a
+// transition does not write to it. template.yaml defines table, index and stream.
 //
 // # Promises
 //
@@ -58,8 +58,8 @@ type Config struct {
 	Client Client
 	// Table is the table's name.
 	Table string
-	// ProcessingTime is how long an order stays in Processing. Advance needs it: with 0 it
-	// would complete orders at once.
+	// ProcessingTime is how long an order stays in Processing. Advance needs it: with 0 it would
+	// complete orders at once.
 	ProcessingTime time.Duration
 	// Now is the clock for the time of creation. Create needs it.
 	Now func() time.Time
@@ -159,8 +159,8 @@ func existing(d order.Draft, it item) (order.Order, bool, error) {
 	}
 }
 
-// Get implements order.Store: one strongly consistent GetItem, so that no reader
-// sees a status go backwards.
+// Get implements order.Store: one strongly consistent GetItem, so that no reader sees a status go
+// backwards.
 func (s *Store) Get(ctx context.Context, id order.ID) (order.Order, error) {
 	found, err := s.cfg.Client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName:      aws.String(s.cfg.Table),
@@ -180,15 +180,15 @@ func (s *Store) Get(ctx context.Context, id order.ID) (order.Order, error) {
 // status and that its time has come. When DynamoDB refuses, it returns the order, and
 // order.Order.Advance says why.
 //
-// When the SDK repeats a request whose response was lost, the result is order.ErrAlreadyDone, although
-// this call made the transition. To a caller both mean the same.
+// When the SDK repeats a request whose response was lost, the result is order.ErrAlreadyDone,
+// although this call made the transition. To a caller both mean the same.
 func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now time.Time) error {
 	if s.cfg.ProcessingTime == 0 {
 		return errors.New("advance an order: the store has no ProcessingTime")
 	}
 	now = order.Timestamp(now)
-	// A start by a clock behind the time of creation is refused. The second attempt starts
-	// the order at its creation.
+	// A start by a clock behind the time of creation is refused. The second attempt starts the
+	// order at its creation.
 	for range 2 {
 		_, err := s.cfg.Client.UpdateItem(ctx, s.transition(id, to, now))
 		refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)

@@ -125,8 +125,8 @@ func (h *testStore) metrics(t *testing.T) order.Tally {
 	return tally
 }
 
-// used holds what was asked of DynamoDB since it was last asked to a number of calls of
-// one operation, and to capacity units.
+// used holds what was asked of DynamoDB since it was last asked to a number of calls of one
+// operation, and to capacity units.
 func (h *testStore) used(t *testing.T, operation string, calls int, units float64) {
 	t.Helper()
 	want := map[string]int{operation: calls}
@@ -355,8 +355,8 @@ func TestACreateThatTheSDKRepeatsMakesOneOrder(t *testing.T) {
 	}
 }
 
-// F1: when no attempt gets through, nothing is stored and the response is that it is
-// worth another try.
+// F1: when no attempt gets through, nothing is stored and the response is that it is worth another
+// try.
 func TestACreateThatNeverArrivesIsUnavailable(t *testing.T) {
 	h := open(t)
 	h.faults.Play("PutItem", awstest.NeverArrives, awstest.NeverArrives, awstest.NeverArrives)
@@ -506,8 +506,8 @@ func TestAFractionOfAMillisecondIsWaitedFor(t *testing.T) {
 	}
 }
 
-// The store is to make exactly the transitions that the domain makes, with the same
-// result and the same refusals: for any order, any clock (F20), any target.
+// The store is to make exactly the transitions that the domain makes, with the same result and the
+// same refusals: for any order, any clock (F20), any target.
 func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
 	h := open(t)
 	rapid.Check(t, func(rt *rapid.T) {

@@ -21,8 +21,8 @@ import (
 )
 
 // A Tallier adds the changes in the stream to the tally, each once. One transaction adds a whole
-// batch and moves the checkpoint of its shard from before the first record to the last. When a batch
-// comes again, whole or in part, the checkpoint shows which records are counted.
+// batch and moves the checkpoint of its shard from before the first record to the last. When a
+// batch comes again, whole or in part, the checkpoint shows which records are counted.
 type Tallier struct {
 	Client TransactionClient
 	Table  string
@@ -37,8 +37,8 @@ type TransactionClient interface {
 }
 
 // A WindowResponse is the response to a batch of a tumbling window, always
-// {"state":{},"batchItemFailures":[]}: the window has no state, and a batch that is not counted is an
-// error. Lambda takes a response without these fields for a failure; see
+// {"state":{},"batchItemFailures":[]}: the window has no state, and a batch that is not counted is
+// an error. Lambda takes a response without these fields for a failure; see
 // https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html.
 type WindowResponse struct {
 	State             struct{}    `json:"state"`
@@ -87,7 +87,8 @@ func decodeCounts(records []events.DynamoDBEventRecord) ([]count, error) {
 	return slices.CompactFunc(counts, func(a, b count) bool { return a.sequence == b.sequence }), nil
 }
 
-// sequenceDigits is the length of stored sequence numbers. Those of DynamoDB have at most 40 digits.
+// sequenceDigits is the length of stored sequence numbers. Those of DynamoDB have at most 40
+// digits.
 const sequenceDigits = 64
 
 func padSequence(sequence string) (string, error) {
@@ -230,8 +231,8 @@ const maxTransactionAttempts = 10
 // transact makes one transaction, and retries it after a conflict with another one, which the SDK
 // does not. name identifies the caller among those it may conflict with.
 //
-// The SDK gives each call a token, and repeats it in the call's retries, so that DynamoDB does not add
-// twice when a response is lost. See
+// The SDK gives each call a token, and repeats it in the call's retries, so that DynamoDB does not
+// add twice when a response is lost. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
 func transact(ctx context.Context, client TransactionClient, name string, items []types.TransactWriteItem) (err error) {
 	for attempt := range maxTransactionAttempts {
@@ -262,8 +263,8 @@ func isConflict(err error) bool {
 	})
 }
 
-// backoff is the wait after an attempt: at most 50 ms after the first, and 800 ms later. Callers that
-// conflict have different names, so a hash of the name is enough jitter.
+// backoff is the wait after an attempt: at most 50 ms after the first, and 800 ms later. Callers
+// that conflict have different names, so a hash of the name is enough jitter.
 func backoff(name string, attempt int) time.Duration {
 	longest := 50 * time.Millisecond << min(attempt, 4)
 	return time.Duration(hash(strconv.Itoa(attempt)+name)) % longest

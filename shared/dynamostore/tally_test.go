@@ -50,8 +50,8 @@ func (h *testStore) tally(t *testing.T, shard string, records ...events.DynamoDB
 	checkResponse(t, response)
 }
 
-// tallyAtLast counts one batch as Lambda has it counted: it repeats one that fails,
-// with another token. DynamoDB Local fails on a busy machine, too.
+// tallyAtLast counts one batch as Lambda has it counted: it repeats one that fails, with another
+// token. DynamoDB Local fails on a busy machine, too.
 func (h *testStore) tallyAtLast(t *testing.T, shard string, records ...events.DynamoDBEventRecord) {
 	t.Helper()
 	var err error
@@ -73,8 +73,8 @@ func checkResponse(t *testing.T, response dynamostore.WindowResponse) {
 	}
 }
 
-// lives are the records of n orders, each created, started and completed, and
-// numbered from 1; the sequence numbers grow from 9 to 10 and from 99 to 100 digits' worth.
+// lives are the records of n orders, each created, started and completed, and numbered from 1; the
+// sequence numbers grow from 9 to 10 and from 99 to 100 digits' worth.
 func lives(n int) (records []events.DynamoDBEventRecord) {
 	for i := range n {
 		a, b, c := pending, processed, completed
@@ -308,8 +308,8 @@ func TestRecordsOutOfOrderOrTwiceInABatchCountOnce(t *testing.T) {
 	}
 }
 
-// F17, I9: a shard's batches come again as Lambda likes: whole, in part, cut
-// otherwise, concurrently. What was delivered is counted once, after each of them.
+// F17, I9: a shard's batches come again as Lambda likes: whole, in part, cut otherwise,
+// concurrently. What was delivered is counted once, after each of them.
 func TestEachRecordCountsOnceHoweverBatchesAreRepeated(t *testing.T) {
 	h := open(t)
 	records := lives(8)
@@ -351,8 +351,8 @@ func sum(t order.Tally, records []events.DynamoDBEventRecord) order.Tally {
 	return t
 }
 
-// The stream itself, which has the tally's own writes in it, too: without a filter, the
-// orders in it are counted and relayed, and the tally does not feed on itself.
+// The stream itself, which has the tally's own writes in it, too: without a filter, the orders in
+// it are counted and relayed, and the tally does not feed on itself.
 func TestTheRealStreamIsCountedAndRelayed(t *testing.T) {
 	h := open(t)
 	first, second := h.create(t), h.create(t, importedAs(order.Processing))
@@ -393,8 +393,8 @@ func TestTheRealStreamIsCountedAndRelayed(t *testing.T) {
 	}
 }
 
-// stream reads all records of the table's stream, which has one shard, as Lambda
-// would give them to a function.
+// stream reads all records of the table's stream, which has one shard, as Lambda would give them to
+// a function.
 func (h *testStore) stream(t *testing.T) (shard string, records []events.DynamoDBEventRecord) {
 	t.Helper()
 	client, arn := awstest.Streams(t), awstest.StreamARN(t, h.table)
@@ -425,8 +425,7 @@ func (h *testStore) stream(t *testing.T) (shard string, records []events.DynamoD
 	return shard, records
 }
 
-// eventImage has the texts and numbers of a stream's image, which are all that the
-// handlers read.
+// eventImage has the texts and numbers of a stream's image, which are all that the handlers read.
 func eventImage(from map[string]streamtypes.AttributeValue) image {
 	to := image{}
 	for name, value := range from {

@@ -17,8 +17,8 @@ import (
 	"orders/shared/order"
 )
 
-// These tests hold the readers to what the first version has written, which stays in
-// tables, streams and queues, and to what a later one may add to it.
+// These tests hold the readers to what the first version has written, which stays in tables,
+// streams and queues, and to what a later one may add to it.
 
 // cart is an order of the first version, taken under the key "cart-1138".
 const cart = order.ID("ORDXPNXAYDVDHVEBNEVVWXMQTVVE8")
@@ -141,8 +141,8 @@ const addedJSON = `,"added_s":{"S":""},"added_n":{"N":"1E+3"},"added_b":{"B":""}
 	`"added_ss":{"SS":["a"]},"added_ns":{"NS":["1","2"]},"added_bs":{"BS":["AA==",""]},"added_l":{"L":[]},"added_m":{"M":{}},` +
 	`"Status":{"N":"1"},"nested":{"M":{"status":{"S":"Shipped"},"l":{"L":[{"M":{"pk":{"NULL":true}}},{"BS":[]},{"NS":["1"]},{"B":"AA=="}]}}}`
 
-// streams are the records as the first version's table and today's Lambda write them, and
-// as later ones may.
+// streams are the records as the first version's table and today's Lambda write them, and as later
+// ones may.
 func streams(t *testing.T) map[string][]events.DynamoDBEventRecord {
 	t.Helper()
 	laterLambda := strings.NewReplacer(`{"eventID"`, `{"added":{"a":[1]},"eventID"`, `"Keys":`, `"Added":[{"S":1}],"Keys":`,
@@ -190,8 +190,8 @@ func TestAStreamOfAnyVersionIsRelayedAndCounted(t *testing.T) {
 	}
 }
 
-// I9, I10: a counter that a version does not have yet is 0, and one that it does not know
-// is none of its business.
+// I9, I10: a counter that a version does not have yet is 0, and one that it does not know is none
+// of its business.
 func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 	first := item{"pk": text("TALLY"), "sk": text("03"), "total": number("12"), "pending": number("3"), "processing": number("4"),
 		"completed": number("5"), "timed_orders": number("2"), "timed_ms": number("100000")}

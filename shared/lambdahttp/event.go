@@ -13,13 +13,13 @@ import (
 	"orders/shared/api"
 )
 
-// sanitizeEvent returns an event that the adapter converts without an error and without guessing. The
-// adapter parses path, query and domain name as a URL, and fails on invalid base64. New sets headers
-// and body after the conversion.
+// sanitizeEvent returns an event that the adapter converts without an error and without guessing.
+// The adapter parses path, query and domain name as a URL, and fails on invalid base64. New sets
+// headers and body after the conversion.
 func sanitizeEvent(e events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPRequest {
 	if path, ok := routePath(e); ok {
-		// SAM's local API uses the route without a slash for a path that ends in one. A response may
-		// have a reference relative to the path that the client has sent, so the slash is added
+		// SAM's local API uses the route without a slash for a path that ends in one. A response
+		// may have a reference relative to the path that the client has sent, so the slash is added
 		// again. (Where a parameter ends the path, the slash may be an escaped one of its value.)
 		if strings.HasSuffix(e.RawPath, "/") && !strings.HasSuffix(path, "/") && !strings.Contains(e.RouteKey, "{") {
 			path += "/"
@@ -39,11 +39,11 @@ func sanitizeEvent(e events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPRequ
 	return e
 }
 
-// routePath is the path of the route that API Gateway has chosen, with its parameters; ok is false when
-// the event does not have it. The raw path may be of another route, because it is unescaped (see
-// escapePath): /api/orders/ids%2F reaches the function behind /api/orders/{order_id}, which has no
-// permission to list ids. For the same reason the value of the greedy {proxy+}, which matches the
-// slash at the end of a path, becomes one segment.
+// routePath is the path of the route that API Gateway has chosen, with its parameters; ok is false
+// when the event does not have it. The raw path may be of another route, because it is unescaped
+// (see escapePath): /api/orders/ids%2F reaches the function behind /api/orders/{order_id}, which
+// has no permission to list ids. For the same reason the value of the greedy {proxy+}, which
+// matches the slash at the end of a path, becomes one segment.
 func routePath(e events.APIGatewayV2HTTPRequest) (path string, ok bool) {
 	_, route, ok := strings.Cut(e.RouteKey, " ") // "ANY /api/orders/{order_id}", or "$default"
 	segments := strings.Split(route, "/")
@@ -58,10 +58,10 @@ func routePath(e events.APIGatewayV2HTTPRequest) (path string, ok bool) {
 	return strings.Join(segments, "/"), ok
 }
 
-// escapePath returns a raw path as a URL has it. API Gateway's documentation does not say that an HTTP
-// API, like SAM's local one, unescapes the path, whereas a function URL leaves it as it came. So a
-// valid escaped path stays. In any other path, the characters that a URL does not allow are escaped:
-// a percent sign, a question mark, a space, NUL, CR and LF.
+// escapePath returns a raw path as a URL has it. API Gateway's documentation does not say that an
+// HTTP API, like SAM's local one, unescapes the path, whereas a function URL leaves it as it came.
+// So a valid escaped path stays. In any other path, the characters that a URL does not allow are
+// escaped: a percent sign, a question mark, a space, NUL, CR and LF.
 func escapePath(raw string) string {
 	if !strings.HasPrefix(raw, "/") {
 		raw = "/" + raw
@@ -104,8 +104,8 @@ func newHeader(e events.APIGatewayV2HTTPRequest) http.Header {
 	return header
 }
 
-// newBody returns the body and its length. API Gateway encodes a body in base64 unless its media type
-// is a text. Reading a body that cannot be decoded fails.
+// newBody returns the body and its length. API Gateway encodes a body in base64 unless its media
+// type is a text. Reading a body that cannot be decoded fails.
 func newBody(e events.APIGatewayV2HTTPRequest) (body io.ReadCloser, length int64) {
 	text := e.Body
 	if e.IsBase64Encoded {

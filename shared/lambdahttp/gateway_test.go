@@ -18,15 +18,15 @@ import (
 	"orders/shared/lambdahttp"
 )
 
-// A gateway turns requests into the events that API Gateway sends, and responses into
-// the results that a client gets. It follows the documentation of payload format 2.0,
+// A gateway turns requests into the events that API Gateway sends, and responses into the results
+// that a client gets. It follows the documentation of payload format 2.0,
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html:
 // names of headers in lower case, those of a name joined by commas, cookies apart.
 //
-// The page does not say how rawPath is escaped. An HTTP API hands it over
-// unescaped, as captures of real events show (github.com/honojs/hono/issues/2156,
-// github.com/fastify/aws-lambda-fastify/issues/169), and so does SAM's local one; a
-// function URL does not unescape. So there are both kinds of gateway.
+// The page does not say how rawPath is escaped. An HTTP API hands it over unescaped, as captures of
+// real events show (github.com/honojs/hono/issues/2156,
+// github.com/fastify/aws-lambda-fastify/issues/169), and so does SAM's local one; a function URL
+// does not unescape. So there are both kinds of gateway.
 type gateway struct {
 	function  func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
 	unescapes bool

@@ -22,8 +22,8 @@ import (
 
 var discard = slog.New(slog.DiscardHandler)
 
-// What Go's server does with what a handler does, Lambda does, too: all but the
-// sniffed date and the length, which each host sets by itself.
+// What Go's server does with what a handler does, Lambda does, too: all but the sniffed date and
+// the length, which each host sets by itself.
 func TestAHandlerIsAnsweredForAsByANetHTTPServer(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"writes nothing":             func(http.ResponseWriter, *http.Request) {},
@@ -81,8 +81,8 @@ func TestAPanicIsAProblemOfStatus500WhateverWasWrittenBefore(t *testing.T) {
 	}
 }
 
-// F24, I16: a deadline that Lambda enforces kills the request; one that the handler
-// sees leaves time to respond.
+// F24, I16: a deadline that Lambda enforces kills the request; one that the handler sees leaves
+// time to respond.
 func TestASlowStoreIsA503BeforeLambdasDeadline(t *testing.T) {
 	handler := api.New(api.Config{Orders: hanging{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard})
 	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
@@ -118,9 +118,8 @@ func TestARequestHasTheIDThatItBringsOrElseTheGateways(t *testing.T) {
 	}
 }
 
-// I15.
-// The path reaches the handler as the client meant it, whether the gateway has
-// unescaped it or not, as far as that can be known.
+// I15. The path reaches the handler as the client meant it, whether the gateway has unescaped it or
+// not, as far as that can be known.
 func TestEveryRawPathIsAPathOfTheHandler(t *testing.T) {
 	for raw, want := range map[string]string{
 		"":                 "/",

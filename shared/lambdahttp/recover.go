@@ -12,8 +12,8 @@ import (
 	"orders/shared/api"
 )
 
-// serve writes the response that a net/http server would write. The adapter differs: the last status
-// wins, a response without a status is an error, and a panic is not recovered.
+// serve writes the response that a net/http server would write. The adapter differs: the last
+// status wins, a response without a status is an error, and a panic is not recovered.
 func serve(h http.Handler, w http.ResponseWriter, r *http.Request, requestID string, log *slog.Logger) {
 	res := record(h, r, requestID, log)
 	maps.Copy(w.Header(), res.sent)
@@ -52,8 +52,8 @@ func newResponseRecorder() *responseRecorder { return &responseRecorder{header: 
 
 func (r *responseRecorder) Header() http.Header { return r.header }
 
-// WriteHeader keeps the first status. A status below 200 precedes the response's own, and API Gateway
-// has no use for it.
+// WriteHeader keeps the first status. A status below 200 precedes the response's own, and API
+// Gateway has no use for it.
 func (r *responseRecorder) WriteHeader(status int) {
 	if r.status == 0 && status >= http.StatusOK {
 		r.status, r.sent = status, r.header.Clone()

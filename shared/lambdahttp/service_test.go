@@ -24,10 +24,9 @@ import (
 	"orders/test/conformance"
 )
 
-// Bad input 1 to 49, and all that clients are promised, through Lambda's handler.
-// The store is the embedded one, because it is quick; every request that does not
-// store anything is asked of a net/http server over the same store, too, and both
-// responses are the same.
+// Bad input 1 to 49, and all that clients are promised, through Lambda's handler. The store is the
+// embedded one, because it is quick; every request that does not store anything is asked of a
+// net/http server over the same store, too, and both responses are the same.
 func TestHTTPOverTheEmbeddedStore(t *testing.T) {
 	conformance.RunHTTP(t, func(t *testing.T) conformance.Service {
 		s := embedded(t)
@@ -53,8 +52,8 @@ func TestHTTPOverTheEmbeddedStore(t *testing.T) {
 	})
 }
 
-// Where the gateway has unescaped the path, an id may be seen as several segments
-// or none. That is a 404, too, of the one kind or the other.
+// Where the gateway has unescaped the path, an id may be seen as several segments or none. That is
+// a 404, too, of the one kind or the other.
 func TestAnUnescapedPathGetsTheSameAnswer(t *testing.T) {
 	s := embedded(t)
 	function := lambdahttp.New(s.handler, s.log)
@@ -128,8 +127,8 @@ func embedded(t *testing.T) service {
 	}
 }
 
-// asked sends a request to a server, as it is. One with a header that Go's client
-// does not send, and its server does not take, is not taken.
+// asked sends a request to a server, as it is. One with a header that Go's client does not send,
+// and its server does not take, is not taken.
 func asked(t testing.TB, server *httptest.Server, r *http.Request) (a result, taken bool) {
 	t.Helper()
 	sent := r.Clone(r.Context())

@@ -16,7 +16,8 @@ import (
 	"orders/shared/sqsqueue"
 )
 
-// A queue without a dead-letter queue can send. After an error the messages from First on are sent again.
+// A queue without a dead-letter queue can send. After an error the caller sends the messages from
+// First on again.
 func Example() {
 	queue, err := sqsqueue.New(sqsqueue.Config{
 		Client: sqs.NewFromConfig(aws.Config{Region: "eu-west-1"}), URL: "https://sqs.eu-west-1.amazonaws.com/123456789012/orders", Now: time.Now,

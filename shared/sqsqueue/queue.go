@@ -2,9 +2,10 @@
 // succeed, Receiver processes the batches that Lambda's poller delivers, and Redrive moves messages
 // from the dead-letter queue back to the queue.
 //
-// SQS delivers at least once and in any order, and so does this package. That a message takes effect
-// once is the promise of the processing, not of the queue. A wait is the queue's delay, at most 15
-// minutes. A message that has to wait longer comes early, and the processing sends it again.
+// SQS delivers at least once and in any order, and so does this package. That a message takes
+// effect once is the promise of the processing, not of the queue. A wait is the queue's delay, at
+// most 15 minutes. A message that has to wait longer comes early, and the processing sends it
+// again.
 package sqsqueue
 
 import (
@@ -110,8 +111,8 @@ func (q *Queue) Send(ctx context.Context, messages ...order.Message) error {
 	return nil
 }
 
-// sendBatch sends up to ten messages. The status of a response is 200 also when SQS has refused some
-// of them, so a message is sent when the response says so.
+// sendBatch sends up to ten messages. The status of a response is 200 also when SQS has refused
+// some of them, so a message is sent when the response says so.
 func (q *Queue) sendBatch(ctx context.Context, messages []order.Message) *order.UnsentError {
 	entries := q.newEntries(messages)
 	var refusal error
@@ -176,8 +177,8 @@ func delaySeconds(notBefore, now time.Time) int32 {
 }
 
 // DeadLetter puts a body into the dead-letter queue, with the reason as the attribute "reason". SQS
-// refuses an empty body, which becomes a space; a body with certain characters, which is quoted as a
-// Go string; and a body that is too long, which is cut. The attribute "form" says so. Calling it
+// refuses an empty body, which becomes a space; a body with certain characters, which is quoted as
+// a Go string; and a body that is too long, which is cut. The attribute "form" says so. Calling it
 // twice makes two entries.
 //
 // Each call logs one line, which is also a metric in CloudWatch's embedded format:
@@ -255,8 +256,8 @@ func cut(s string, n int) string {
 	return s[:n]
 }
 
-// encodeAttribute returns s as SQS takes it for an attribute: not empty, at most 256 characters, and
-// the replacement character in place of those that SQS refuses.
+// encodeAttribute returns s as SQS takes it for an attribute: not empty, at most 256 characters,
+// and the replacement character in place of those that SQS refuses.
 func encodeAttribute(s string) string {
 	const maxRunes = 256
 	s = strings.Map(func(r rune) rune {
@@ -278,8 +279,8 @@ func newAttribute(value string) types.MessageAttributeValue {
 	return types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}
 }
 
-// parseOrderID returns the order id in a body for the log, "" if there is none. The body itself
-// is never logged, because it may contain anything.
+// parseOrderID returns the order id in a body for the log, "" if there is none. The body itself is
+// never logged, because it may contain anything.
 func parseOrderID(body []byte) order.ID {
 	var message struct {
 		OrderID string `json:"order_id"`

@@ -22,17 +22,17 @@ type Receiver struct {
 	Log     *slog.Logger
 }
 
-// deadlineMargin is how long before its deadline the receiver responds: without a response, SQS would
-// deliver the whole batch again.
+// deadlineMargin is how long before its deadline the receiver responds: without a response, SQS
+// would deliver the whole batch again.
 const deadlineMargin = time.Second
 
 // errUnfinished is logged for a message that was not finished before the deadline.
 var errUnfinished = errors.New("the function's time is nearly over")
 
 // Handle processes the messages of a batch concurrently, each under its own recover. The response
-// names the messages that SQS is to deliver again: those that failed, and those that are unfinished a
-// second before the deadline. SQS deletes the others. The list is never null, which would say that
-// all have succeeded. The error is always nil. See
+// names the messages that SQS is to deliver again: those that failed, and those that are unfinished
+// a second before the deadline. SQS deletes the others. The list is never null, which would say
+// that all have succeeded. The error is always nil. See
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
 func (r Receiver) Handle(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
 	ctx, cancel := awsclient.BeforeDeadline(ctx, deadlineMargin)
@@ -50,8 +50,8 @@ func (r Receiver) Handle(ctx context.Context, e events.SQSEvent) (events.SQSEven
 	return response, nil
 }
 
-// processAll returns the error of each message, when all are processed or ctx ends. A message that is
-// still being processed then may take effect later; its redelivery will find that done.
+// processAll returns the error of each message, when all are processed or ctx ends. A message that
+// is still being processed then may take effect later; its redelivery will find that done.
 func (r Receiver) processAll(ctx context.Context, messages []events.SQSMessage) []error {
 	type result struct {
 		index int

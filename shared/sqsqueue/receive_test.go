@@ -80,8 +80,8 @@ func TestMessagesOfABatchAreProcessedConcurrently(t *testing.T) {
 	}
 }
 
-// F13: what does not end in time comes again, and what has ended stays done,
-// also when the work does not listen to its context.
+// F13: what does not end in time comes again, and what has ended stays done, also when the work
+// does not listen to its context.
 func TestUnfinishedMessagesAreReturnedBeforeTheDeadline(t *testing.T) {
 	for name, wait := range map[string]func(context.Context){
 		"listens":         func(ctx context.Context) { <-ctx.Done() },

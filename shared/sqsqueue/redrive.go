@@ -66,16 +66,16 @@ func newEntry(m types.Message) Entry {
 // visibilityTimeout is how long received messages are hidden from others.
 const visibilityTimeout = 10 * time.Minute
 
-// Run moves the messages and returns how many it has moved, or would move. Each is sent before it is
-// deleted, so a crash in between leaves a duplicate and loses nothing. Run puts back what it has
+// Run moves the messages and returns how many it has moved, or would move. Each is sent before it
+// is deleted, so a crash in between leaves a duplicate and loses nothing. Run puts back what it has
 // received and not moved. It can be called again at any time.
 //
-// A message that SQS refuses to take or to delete stays, and is not retried. The others are moved, and
-// the error says how many have stayed and the first cause. When a whole call fails, Run ends.
+// A message that SQS refuses to take or to delete stays, and is not retried. The others are moved,
+// and the error says how many have stayed and the first cause. When a whole call fails, Run ends.
 //
-// Run ends when the queue returns no message, or no message to move for a visibility timeout: by then
-// every message has come once. SQS hides about 120,000 messages at a time. So a dry run sees no more
-// than that, and Run keeps no more receipt handles in memory. See
+// Run ends when the queue returns no message, or no message to move for a visibility timeout: by
+// then every message has come once. SQS hides about 120,000 messages at a time. So a dry run sees
+// no more than that, and Run keeps no more receipt handles in memory. See
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html.
 func (r Redrive) Run(ctx context.Context) (moved int, err error) {
 	hidden := receipts{}
@@ -110,8 +110,8 @@ func (r Redrive) Run(ctx context.Context) (moved int, err error) {
 }
 
 // due returns the messages to move. SQS may deliver a message twice: one that a dry run has seen is
-// not counted again, one that was refused stays, and one that was moved, and is still there, is moved
-// again.
+// not counted again, one that was refused stays, and one that was moved, and is still there, is
+// moved again.
 func (r Redrive) due(messages []types.Message, hidden receipts, refused refusals) (due []types.Message) {
 	for _, m := range messages {
 		id := aws.ToString(m.MessageId)
@@ -142,9 +142,9 @@ func (r Redrive) receive(ctx context.Context, moved int) ([]types.Message, error
 // callTimeout bounds a call that is made also when the context has ended.
 const callTimeout = 10 * time.Second
 
-// move sends messages to the queue and then deletes them from the dead-letter queue. It returns those
-// for which both has succeeded, and adds those that SQS has refused to refused. An error is that of
-// a whole call.
+// move sends messages to the queue and then deletes them from the dead-letter queue. It returns
+// those for which both has succeeded, and adds those that SQS has refused to refused. An error is
+// that of a whole call.
 func (r Redrive) move(ctx context.Context, messages []types.Message, refused *refusals) (moved []types.Message, err error) {
 	for len(messages) > 0 && err == nil {
 		n := batchSize(messages)

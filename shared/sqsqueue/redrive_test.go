@@ -129,8 +129,8 @@ func TestAMessageThatSQSRefusesEndsNoRedrive(t *testing.T) {
 	}
 }
 
-// A refused message that shows again is not tried again, which might go on forever, and is
-// put back in the end.
+// A refused message that shows again is not tried again, which might go on forever, and is put back
+// in the end.
 func TestAMessageThatSQSRefusesIsTriedOnce(t *testing.T) {
 	entries := &shelf{shown: strings.Fields("1x 2x x 3"), refused: "x"}
 	r := entries.redrive()
@@ -222,8 +222,7 @@ func TestMessagesThatAreTooLongForOneCallAreMovedInSeveral(t *testing.T) {
 	}
 }
 
-// What SQS may show: a message again, because it was hidden for its time, or for no
-// reason at all.
+// What SQS may show: a message again, because it was hidden for its time, or for no reason at all.
 func TestAMessageThatShowsAgainEndsNoRedrive(t *testing.T) {
 	for name, tt := range map[string]struct {
 		dry    bool
@@ -289,8 +288,8 @@ func newRedrive(t *testing.T, n int) sqsqueue.Redrive {
 
 var errBroken = errors.New("connection reset")
 
-// A shelf is a dead-letter queue that shows what it is told to: a word for each
-// call, a character for each message, L for one that came late.
+// A shelf is a dead-letter queue that shows what it is told to: a word for each call, a character
+// for each message, L for one that came late.
 type shelf struct {
 	shown   []string
 	body    string // of each message, if not its id

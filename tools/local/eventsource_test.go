@@ -26,9 +26,9 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
 
-// startLambda stands for `sam local start-lambda`: it runs functions that are
-// invoked over HTTP. The first invocation of each fails, and the response says so as
-// Lambda's does: with status 200 and a header.
+// startLambda stands for `sam local start-lambda`: it runs functions that are invoked over HTTP.
+// The first invocation of each fails, and the response says so as Lambda's does: with status 200
+// and a header.
 func startLambda(t *testing.T, functions map[string]any) (endpoint string) {
 	t.Helper()
 	handlers, failed := map[string]lambda.Handler{}, map[string]*atomic.Bool{}

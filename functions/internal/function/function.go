@@ -30,8 +30,8 @@ func New() Function {
 }
 
 // Start opens a connection to the service that the function calls first, "dynamodb" or "sqs", and
-// handles events until Lambda ends the process. If a setting is wrong, or one of errs is not nil, it
-// logs that and exits with 1; then handler is not called.
+// handles events until Lambda ends the process. If a setting is wrong, or one of errs is not nil,
+// it logs that and exits with 1; then handler is not called.
 func (f Function) Start(service string, handler any, errs ...error) {
 	if err := cmp.Or(f.Err(), errors.Join(errs...)); err != nil {
 		f.Log.Error("the function cannot start", "err", err)
