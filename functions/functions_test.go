@@ -260,7 +260,7 @@ func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
 	}
 }
 
-// What each setting allows, but not all of them together.
+// Each of these settings is valid, but not all of them together.
 func TestAFunctionWhoseSettingsDoNotGoTogetherSaysSoAndEnds(t *testing.T) {
 	for _, name := range []string{"relay", "processor"} {
 		t.Run(name, func(t *testing.T) {

@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// What the developer's own environment says of AWS is not for tests.
+	// Tests must not use the developer's own AWS settings.
 	for _, name := range []string{
 		"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL",
 		"ORDERS_TABLE", "ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "PROCESSING_TIME",

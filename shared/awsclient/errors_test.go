@@ -45,8 +45,8 @@ func TestOnlyTransientErrorsAreUnavailable(t *testing.T) {
 	}
 }
 
-// What the SDK itself refuses is a fault of ours or of the configuration: it makes no request of
-// it, and a retry would be refused as well.
+// The SDK itself refuses what is wrong in the code or the configuration. It makes no request, and
+// would refuse a retry as well.
 func TestARequestThatTheSDKCannotBuildIsNotUnavailable(t *testing.T) {
 	key := map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "x"}}
 	sound := &dynamodb.GetItemInput{TableName: aws.String("orders"), Key: key}

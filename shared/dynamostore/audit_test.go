@@ -69,7 +69,7 @@ func (s scanned) Scan(ctx context.Context, in *dynamodb.ScanInput, _ ...func(*dy
 	return &dynamodb.ScanOutput{ConsumedCapacity: units, LastEvaluatedKey: item{"pk": text("x")}, Items: []item{{}}}, errors.Join(s.err, ctx.Err())
 }
 
-// In a bubble, a goroutine that stayed behind would fail the test.
+// In a synctest bubble, a goroutine that does not end fails the test.
 func TestAnAuditEndsWithItsReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pages atomic.Int64
@@ -128,7 +128,7 @@ func TestAnAuditKeepsItsPace(t *testing.T) {
 	})
 }
 
-// F18: a correction is there once, whatever happens to the request.
+// F18: whatever happens to the request, the correction is added once.
 func TestACorrectionIsAddedOnce(t *testing.T) {
 	difference := order.Tally{ByStatus: [3]int64{-1, 2, 3}, CompletedCount: 3, DurationSumMillis: -4000}
 	conflict := []awstest.Fault{awstest.Canceled("TransactionConflict")}

@@ -48,8 +48,7 @@ func TestAnOrderIsStoredAsDocumented(t *testing.T) {
 	}
 }
 
-// An item that somebody has damaged is an error, never another order, and one that says nothing of
-// what the client wrote.
+// A damaged item is an error, never another order. The error has no text of the client.
 func TestADamagedItemIsNotReadAsAnOrder(t *testing.T) {
 	h := open(t)
 	o := h.create(t, importedAs(order.Processing), func(d *order.Draft) { d.UserID = "secret" })

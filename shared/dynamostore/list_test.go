@@ -78,7 +78,7 @@ func TestPagesJoinedAreAllIdsNewestFirst(t *testing.T) {
 	}
 }
 
-// I12, I14: an entry of the index that somebody has damaged harms no other.
+// I12, I14: a damaged entry of the index does not affect the others.
 func TestADamagedEntryOfTheIndexEndsNoList(t *testing.T) {
 	h := open(t)
 	items, want := indexed(40, anywhere)

@@ -65,7 +65,7 @@ func open(t *testing.T) *testStore {
 	return h
 }
 
-// soon lets the SDK try again without a wait.
+// soon lets the SDK retry without a wait.
 func soon(o *dynamodb.Options) {
 	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = time.Millisecond })
 }
@@ -125,8 +125,8 @@ func (h *testStore) metrics(t *testing.T) order.Tally {
 	return tally
 }
 
-// used holds what was asked of DynamoDB since it was last asked to a number of calls of one
-// operation, and to capacity units.
+// used fails the test unless the calls since the last time were so many of one operation, and
+// consumed so many capacity units.
 func (h *testStore) used(t *testing.T, operation string, calls int, units float64) {
 	t.Helper()
 	want := map[string]int{operation: calls}
@@ -169,7 +169,7 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 	}
 }
 
-// I7: a store that was not told how long processing takes would complete at once.
+// I7: with a processing time of 0 it would complete orders at once.
 func TestAStoreWithoutAProcessingTimeAdvancesNothing(t *testing.T) {
 	h := open(t)
 	begun, created := h.create(t, importedAs(order.Processing)), h.create(t)
@@ -283,7 +283,7 @@ func TestAKeyThatNamesAnotherRequestIsRefused(t *testing.T) {
 	}
 }
 
-// I14: one item that somebody has damaged is an error of those who ask for it.
+// I14: a damaged item is an error only for requests of this item.
 func TestADamagedOrderIsAnErrorOfItsOwnRequestsAlone(t *testing.T) {
 	h := open(t)
 	bad, good := h.create(t, keyed), h.create(t)
@@ -309,7 +309,7 @@ func TestADamagedOrderIsAnErrorOfItsOwnRequestsAlone(t *testing.T) {
 	if audited != 3 || failures != 1 {
 		t.Errorf("an audit reads %d orders, %d with an error", audited, failures)
 	}
-	// What the service goes by is whole: the order is started, and listed.
+	// The damage does not concern the lifecycle: the order is started, and listed.
 	if err := h.Advance(t.Context(), bad.ID, order.Processing, noon); err != nil {
 		t.Error(err)
 	}
@@ -326,7 +326,7 @@ func TestAReadIsOneCallAndStronglyConsistent(t *testing.T) {
 	h.used(t, "GetItem", 1, 1) // half a unit, if it were not consistent
 }
 
-// F2, F3, I3: the SDK repeats a create that is lost on its way, or whose response is.
+// F2, F3, I3: the SDK repeats a create when the request or the response was lost.
 func TestACreateThatTheSDKRepeatsMakesOneOrder(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fault    awstest.Fault
@@ -355,8 +355,7 @@ func TestACreateThatTheSDKRepeatsMakesOneOrder(t *testing.T) {
 	}
 }
 
-// F1: when no attempt gets through, nothing is stored and the response is that it is worth another
-// try.
+// F1: when all attempts are lost, nothing is stored, and the error is transient.
 func TestACreateThatNeverArrivesIsUnavailable(t *testing.T) {
 	h := open(t)
 	h.faults.Play("PutItem", awstest.NeverArrives, awstest.NeverArrives, awstest.NeverArrives)
@@ -399,7 +398,7 @@ func TestWithoutRandomnessNoOrderIsMade(t *testing.T) {
 	h.used(t, "PutItem", 0, 0)
 }
 
-// The source of randomness, a bufio.Reader, is not safe for two at once.
+// The source of randomness, a bufio.Reader, is not safe for concurrent use.
 func TestManyAtOnceGetIdsOfTheirOwn(t *testing.T) {
 	h := open(t)
 	var ids sync.Map
@@ -441,7 +440,7 @@ func TestAnUnknownOrderIsNotFound(t *testing.T) {
 	}
 }
 
-// F20, I8: the clock of who starts lies behind the clock of who created.
+// F20, I8: the clock at the start is behind the clock at the creation.
 func TestAStartBeforeTheCreationStartsAtTheCreation(t *testing.T) {
 	h := open(t)
 	o := h.create(t)
@@ -455,7 +454,7 @@ func TestAStartBeforeTheCreationStartsAtTheCreation(t *testing.T) {
 	}
 }
 
-// F11, I5: what the SDK repeats after a lost response has taken effect once.
+// F11, I5: the SDK repeats a transition after its response was lost.
 func TestATransitionWhoseResponseIsLostIsDone(t *testing.T) {
 	h := open(t)
 	o := h.create(t)
@@ -506,8 +505,8 @@ func TestAFractionOfAMillisecondIsWaitedFor(t *testing.T) {
 	}
 }
 
-// The store is to make exactly the transitions that the domain makes, with the same result and the
-// same refusals: for any order, any clock (F20), any target.
+// The store makes the same transitions as the domain, with the same results and refusals: for any
+// order, any clock (F20), any target.
 func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
 	h := open(t)
 	rapid.Check(t, func(rt *rapid.T) {

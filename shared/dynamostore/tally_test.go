@@ -188,7 +188,7 @@ func TestABatchThatCannotBeCountedIsAnErrorAndNotTried(t *testing.T) {
 	}
 }
 
-// F18: what the transaction meets on its way leaves its mark once.
+// F18: whatever happens to the request, its batch is counted once.
 func TestATransactionThatFailsOnItsWayIsCountedOnce(t *testing.T) {
 	conflict := []awstest.Fault{awstest.Canceled("None", "TransactionConflict")}
 	for name, calls := range map[string][][]awstest.Fault{
@@ -229,7 +229,7 @@ func (f transactions) TransactWriteItems(context.Context, *dynamodb.TransactWrit
 	return &dynamodb.TransactWriteItemsOutput{}, f()
 }
 
-// I16: no conflict is met for ever, and what is no conflict is not tried again.
+// I16: conflicts are retried a bounded number of times, and other refusals are not retried.
 func TestTheAttemptsAtATransactionAreBounded(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reasons  []string
@@ -277,7 +277,7 @@ func TestTheEndOfTheContextEndsTheAttemptsAtATransaction(t *testing.T) {
 	})
 }
 
-// F19: two hundred shards concurrently, which share one tally item.
+// F19: two hundred shards that share one tally item write concurrently.
 func TestManyShardsAtOnceShareATallyItem(t *testing.T) {
 	h := open(t)
 	var shards []string
@@ -308,8 +308,8 @@ func TestRecordsOutOfOrderOrTwiceInABatchCountOnce(t *testing.T) {
 	}
 }
 
-// F17, I9: a shard's batches come again as Lambda likes: whole, in part, cut otherwise,
-// concurrently. What was delivered is counted once, after each of them.
+// F17, I9: Lambda may repeat a shard's batches: whole, in part, cut differently, concurrently.
+// After each of them, every record that was delivered is counted once.
 func TestEachRecordCountsOnceHoweverBatchesAreRepeated(t *testing.T) {
 	h := open(t)
 	records := lives(8)
@@ -351,8 +351,8 @@ func sum(t order.Tally, records []events.DynamoDBEventRecord) order.Tally {
 	return t
 }
 
-// The stream itself, which has the tally's own writes in it, too: without a filter, the orders in
-// it are counted and relayed, and the tally does not feed on itself.
+// The stream also has the tally's own writes. Without a filter, its orders are counted and relayed,
+// and the tally's writes are not counted.
 func TestTheRealStreamIsCountedAndRelayed(t *testing.T) {
 	h := open(t)
 	first, second := h.create(t), h.create(t, importedAs(order.Processing))

@@ -17,8 +17,8 @@ import (
 	"orders/shared/order"
 )
 
-// These tests hold the readers to what the first version has written, which stays in tables,
-// streams and queues, and to what a later one may add to it.
+// The readers must read what the first version has written, which stays in tables, streams and
+// queues, and ignore what a later version may add.
 
 // cart is an order of the first version, taken under the key "cart-1138".
 const cart = order.ID("ORDXPNXAYDVDHVEBNEVVWXMQTVVE8")
@@ -67,7 +67,7 @@ func versions(it item) map[string]item {
 	return map[string]item{"the first": it, "a later": with(it, added())}
 }
 
-// Code that is rolled back reads what the newer one has written.
+// After a rollback, the older version reads what the newer one has written.
 func TestAnOrderIsWrittenAsTheFirstVersionWroteIt(t *testing.T) {
 	h := open(t)
 	h.now = cartOrder().CreatedAt
@@ -190,8 +190,7 @@ func TestAStreamOfAnyVersionIsRelayedAndCounted(t *testing.T) {
 	}
 }
 
-// I9, I10: a counter that a version does not have yet is 0, and one that it does not know is none
-// of its business.
+// I9, I10: a missing counter is 0, and an unknown one is ignored.
 func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 	first := item{"pk": text("TALLY"), "sk": text("03"), "total": number("12"), "pending": number("3"), "processing": number("4"),
 		"completed": number("5"), "timed_orders": number("2"), "timed_ms": number("100000")}
@@ -228,7 +227,7 @@ func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 	}
 }
 
-// I9: a counter of another type is damage, and metrics that leave it out would be wrong.
+// I9: a counter of another type is damaged, and metrics without it would be wrong.
 func TestADamagedCounterIsNotTakenForNothing(t *testing.T) {
 	for name, damage := range map[string]item{
 		"a text": {"pending": text("3")}, "a fraction": {"timed_ms": number("0.5")}, "beyond 64 bits": {"completed": number("9223372036854775808")},

@@ -22,8 +22,8 @@ import (
 
 var discard = slog.New(slog.DiscardHandler)
 
-// What Go's server does with what a handler does, Lambda does, too: all but the sniffed date and
-// the length, which each host sets by itself.
+// The responses are those of Go's server, but for the headers that each host sets itself, such as
+// the date and the length.
 func TestAHandlerIsAnsweredForAsByANetHTTPServer(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"writes nothing":             func(http.ResponseWriter, *http.Request) {},
@@ -81,8 +81,8 @@ func TestAPanicIsAProblemOfStatus500WhateverWasWrittenBefore(t *testing.T) {
 	}
 }
 
-// F24, I16: a deadline that Lambda enforces kills the request; one that the handler sees leaves
-// time to respond.
+// F24, I16: Lambda kills a request at its deadline. The context of the handler ends earlier, so
+// that it can respond.
 func TestASlowStoreIsA503BeforeLambdasDeadline(t *testing.T) {
 	handler := api.New(api.Config{Orders: hanging{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard})
 	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
@@ -158,7 +158,7 @@ func TestEveryRawPathIsAPathOfTheHandler(t *testing.T) {
 	}
 }
 
-// A function is permitted what its route takes, so it must not serve another.
+// A function has the permissions for its own route, so it must not serve another one.
 func TestTheRouteThatTheGatewayHasChosenIsServed(t *testing.T) {
 	for _, tt := range []struct {
 		routeKey, rawPath, parameter string

@@ -19,7 +19,7 @@ import (
 	"orders/shared/sqsqueue"
 )
 
-// What counts is the JSON that the runtime makes of the response.
+// Lambda reads the JSON that the runtime makes of the response.
 func TestASuccessfulBatchReturnsAnEmptyListNeverNull(t *testing.T) {
 	function := lambda.NewHandler(receiver(func(string) error { return nil }).Handle)
 	for _, event := range []string{`{"Records":[{"messageId":"a","body":"x"}]}`, `{"Records":[]}`, `{"Records":null}`, `{}`} {
@@ -80,8 +80,8 @@ func TestMessagesOfABatchAreProcessedConcurrently(t *testing.T) {
 	}
 }
 
-// F13: what does not end in time comes again, and what has ended stays done, also when the work
-// does not listen to its context.
+// F13: unfinished messages come again, and finished ones stay done, also when the processing
+// ignores its context.
 func TestUnfinishedMessagesAreReturnedBeforeTheDeadline(t *testing.T) {
 	for name, wait := range map[string]func(context.Context){
 		"listens":         func(ctx context.Context) { <-ctx.Done() },

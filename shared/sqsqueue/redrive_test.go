@@ -129,8 +129,8 @@ func TestAMessageThatSQSRefusesEndsNoRedrive(t *testing.T) {
 	}
 }
 
-// A refused message that shows again is not tried again, which might go on forever, and is put back
-// in the end.
+// A refused message that comes again is not retried, which might go on forever, and is put back in
+// the end.
 func TestAMessageThatSQSRefusesIsTriedOnce(t *testing.T) {
 	entries := &shelf{shown: strings.Fields("1x 2x x 3"), refused: "x"}
 	r := entries.redrive()
@@ -222,7 +222,7 @@ func TestMessagesThatAreTooLongForOneCallAreMovedInSeveral(t *testing.T) {
 	}
 }
 
-// What SQS may show: a message again, because it was hidden for its time, or for no reason at all.
+// SQS may return a message again, after its visibility timeout or without a reason.
 func TestAMessageThatShowsAgainEndsNoRedrive(t *testing.T) {
 	for name, tt := range map[string]struct {
 		dry    bool
