@@ -16,7 +16,7 @@ import (
 // OrderPrefix begins the pk of every order and of no other item. Filters of the stream go by it.
 const OrderPrefix = "ORDER#"
 
-// ErrDamaged: an item of the table is not as the service writes it. A retry does not help. Other
+// ErrDamaged says that an item is not as the service writes it. A retry does not help. Other
 // items are not affected.
 var ErrDamaged = errors.New("damaged item")
 
