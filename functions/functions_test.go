@@ -3,7 +3,6 @@ package functions_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -14,7 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -26,17 +24,17 @@ import (
 // names are all functions.
 var names = []string{"create", "status", "ids", "metrics", "relay", "tally", "processor"}
 
-// A home is what functions find on AWS: a table, queues, and one endpoint.
-type home struct {
+// A deployment is what functions find on AWS: a table, queues, and one endpoint.
+type deployment struct {
 	t                              *testing.T
 	table, queueURL, deadLetterURL string
 	endpoint                       string
 	opened                         atomic.Int64 // connections that were opened in advance
 }
 
-func openHome(t *testing.T) *home {
+func openDeployment(t *testing.T) *deployment {
 	t.Helper()
-	h := &home{t: t, table: awstest.Table(t)}
+	h := &deployment{t: t, table: awstest.Table(t)}
 	h.queueURL, h.deadLetterURL = awstest.Queues(t)
 	tables, queues := proxyTo(t, awstest.DynamoDBEndpoint(t)), proxyTo(t, awstest.SQSEndpoint(t))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -64,7 +62,7 @@ func proxyTo(t *testing.T, endpoint string) *httputil.ReverseProxy {
 }
 
 // start starts a function as template.yaml would configure it.
-func (h *home) start(name string) *function {
+func (h *deployment) start(name string) *function {
 	h.t.Helper()
 	return start(h.t, name,
 		"AWS_REGION="+awstest.Region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL="+h.endpoint,
@@ -72,7 +70,7 @@ func (h *home) start(name string) *function {
 }
 
 // bodies takes the messages that wait in a queue.
-func (h *home) bodies(queueURL string) (bodies []string) {
+func (h *deployment) bodies(queueURL string) (bodies []string) {
 	h.t.Helper()
 	client := awstest.SQS(h.t)
 	for {
@@ -93,7 +91,7 @@ func (h *home) bodies(queueURL string) (bodies []string) {
 	}
 }
 
-func (h *home) tally() order.Tally {
+func (h *deployment) tally() order.Tally {
 	h.t.Helper()
 	tally, err := awstest.Must(dynamostore.New(dynamostore.Config{Client: awstest.DynamoDB(h.t), Table: h.table})).Metrics(h.t.Context())
 	if err != nil {
@@ -109,36 +107,36 @@ const (
 	noFailures  = `{"batchItemFailures":[]}`
 )
 
-// Each sample event gets what events/README.md says, from the function that it is
-// for, by way of Lambda's Runtime API. They come in an order in which each is seen
-// before and after the sample order exists.
+// Each sample event gets what events/README.md says, from the function that it is for, by way of
+// Lambda's Runtime API. They come in an order in which each is seen before and after the sample
+// order exists.
 func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
-	h := openHome(t)
+	h := openDeployment(t)
 	functions := map[string]*function{}
 	for _, name := range names {
 		functions[name] = h.start(name)
 	}
 	for _, step := range []struct {
-		event  string
-		status int      // of an HTTP answer, 0 for others
-		want   []string // each in the answer
-		queued []string // in the queue afterwards
-		buried []string // in the dead-letter queue, the beginnings
+		event        string
+		status       int      // of an HTTP response, 0 for others
+		want         []string // each in the response
+		queued       []string // in the queue afterwards
+		deadLettered []string // in the dead-letter queue, the beginnings
 	}{
 		{event: "status", status: 404, want: []string{`"code":"order_not_found"`}},
 		{event: "ids", status: 200, want: []string{`"body":"[]"`}},
 		{event: "metrics", status: 200, want: []string{`"total_orders":0,`}},
-		{event: "processor", want: []string{noFailures}, buried: []string{startSample}},
+		{event: "processor", want: []string{noFailures}, deadLettered: []string{startSample}},
 
 		{event: "create", status: 201, want: []string{sample, `"Location":"../` + sample + `/"`, `"status":"Pending"`}},
 		{event: "create", status: 201, want: []string{sample, `"Idempotency-Replayed":"true"`}},
 		{event: "create-bad", status: 400, want: []string{`"pointer":"/user_id"`, `"pointer":"/item_ids"`, `"pointer":"/total_amount"`}},
 		{event: "ids", status: 200, want: []string{`[{"order_id":"` + sample + `"}]`}},
 		{event: "relay", want: []string{noFailures}, queued: []string{startSample}},
-		{event: "relay-bad", want: []string{noFailures}, queued: []string{startSample}, buried: []string{`{"event_id":`}},
+		{event: "relay-bad", want: []string{noFailures}, queued: []string{startSample}, deadLettered: []string{`{"event_id":`}},
 		{event: "processor", want: []string{noFailures}},
 		{event: "status", status: 200, want: []string{`"status":"Processing"`}},
-		{event: "processor-bad", want: []string{noFailures}, buried: []string{"not a message"}},
+		{event: "processor-bad", want: []string{noFailures}, deadLettered: []string{"not a message"}},
 
 		{event: "tally", want: []string{`{"state":{},"batchItemFailures":[]}`}},
 		{event: "tally", want: []string{`{"state":{},"batchItemFailures":[]}`}},
@@ -153,30 +151,30 @@ func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 		if got.failed != (bad && function == "tally") {
 			t.Errorf("%s: function error %v: %s", step.event, got.failed, got.body)
 		}
-		checkAnswer(t, step.event, got.body, step.status, step.want)
+		checkResponse(t, step.event, got.body, step.status, step.want)
 		if queued := h.bodies(h.queueURL); !slices.Equal(queued, step.queued) {
 			t.Errorf("%s: queued %q, want %q", step.event, queued, step.queued)
 		}
-		buried := h.bodies(h.deadLetterURL)
-		if !slices.EqualFunc(buried, step.buried, strings.HasPrefix) {
-			t.Errorf("%s: buried %q, want %q", step.event, buried, step.buried)
+		deadLettered := h.bodies(h.deadLetterURL)
+		if !slices.EqualFunc(deadLettered, step.deadLettered, strings.HasPrefix) {
+			t.Errorf("%s: deadLettered %q, want %q", step.event, deadLettered, step.deadLettered)
 		}
 	}
 }
 
-// checkAnswer holds an answer to a status, if it has one, and to texts in it.
-func checkAnswer(t *testing.T, event string, answer []byte, status int, want []string) {
+// checkResponse compares a response with a status, if it has one, and looks for texts in it.
+func checkResponse(t *testing.T, event string, response []byte, status int, want []string) {
 	t.Helper()
 	var http struct {
 		StatusCode int    `json:"statusCode"`
 		Body       string `json:"body"`
 	}
-	if err := json.Unmarshal(answer, &http); err != nil || http.StatusCode != status {
-		t.Errorf("%s: answered %s, %v; want status %d", event, answer, err, status)
+	if err := json.Unmarshal(response, &http); err != nil || http.StatusCode != status {
+		t.Errorf("%s: returned %s, %v; want status %d", event, response, err, status)
 	}
 	for _, text := range want {
-		if !strings.Contains(string(answer), text) && !strings.Contains(http.Body, text) {
-			t.Errorf("%s: answered %s, want %s in it", event, answer, text)
+		if !strings.Contains(string(response), text) && !strings.Contains(http.Body, text) {
+			t.Errorf("%s: returned %s, want %s in it", event, response, text)
 		}
 	}
 }
@@ -209,32 +207,8 @@ func TestTheReadmeOfTheSamplesNamesEachOfThemAndNoOther(t *testing.T) {
 	}
 }
 
-// The sample of the tally leaves the metrics as they were. Its first record alone
-// would not.
-func TestTheTallyCountsAnOrderOnce(t *testing.T) {
-	h := openHome(t)
-	tally := h.start("tally")
-	var event map[string]any
-	if err := json.Unmarshal(sampleEvent(t, "tally"), &event); err != nil {
-		t.Fatal(err)
-	}
-	event["Records"] = event["Records"].([]any)[:1]
-	body, err := json.Marshal(event)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if got := tally.invoke(body); got.failed {
-			t.Fatalf("failed: %s", got.body)
-		}
-		if got := h.tally(); got.ByStatus != [...]int64{1, 0, 0} {
-			t.Errorf("counted %v", got)
-		}
-	}
-}
-
 func TestConnectionsAreOpenedBeforeTheFirstEvent(t *testing.T) {
-	h := openHome(t)
+	h := openDeployment(t)
 	for i, name := range names {
 		f := h.start(name)
 		await(f, f.asked)
@@ -242,6 +216,24 @@ func TestConnectionsAreOpenedBeforeTheFirstEvent(t *testing.T) {
 			t.Errorf("%s: %d connections are open, want %d", name, got, i+1)
 		}
 	}
+}
+
+// awaitFailedStart waits until the function has failed to start, and returns the error that it has logged.
+func (f *function) awaitFailedStart() string {
+	f.t.Helper()
+	select {
+	case err := <-f.exited:
+		if err == nil || err.Error() != "exit status 1" {
+			f.t.Errorf("ended with %v", err)
+		}
+	case <-f.asked:
+		f.t.Fatal("it asks for events")
+	}
+	lines := f.awaitLines()
+	if len(lines) != 1 || lines[0]["level"] != "ERROR" || lines[0]["message"] != "the function cannot start" {
+		f.t.Fatalf("logged %s", f.output.Bytes())
+	}
+	return lines[0]["err"].(string)
 }
 
 func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
@@ -254,20 +246,8 @@ func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, name)
-			select {
-			case err := <-f.exited:
-				if err == nil || err.Error() != "exit status 1" {
-					t.Errorf("ended with %v", err)
-				}
-			case <-f.asked:
-				t.Fatal("it asks for events")
-			}
-			lines := f.awaitLines()
-			if len(lines) != 1 || lines[0]["level"] != "ERROR" || lines[0]["message"] != "the function cannot start" {
-				t.Fatalf("logged %s", f.output.Bytes())
-			}
 			var missing []string
-			for variable := range strings.SplitSeq(strings.TrimPrefix(lines[0]["err"].(string), "environment: "), "; ") {
+			for variable := range strings.SplitSeq(strings.TrimPrefix(f.awaitFailedStart(), "environment: "), "; ") {
 				missing = append(missing, strings.TrimSuffix(variable, " is not set"))
 			}
 			want := slices.Concat(always, own)
@@ -280,62 +260,27 @@ func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
 	}
 }
 
-// What each setting allows, but not all of them together.
+// Each of these settings is valid, but not all of them together.
 func TestAFunctionWhoseSettingsDoNotGoTogetherSaysSoAndEnds(t *testing.T) {
 	for _, name := range []string{"relay", "processor"} {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, name, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "ORDERS_TABLE=orders",
 				"ORDERS_QUEUE_URL=https://sqs/1/orders", "DEAD_LETTER_QUEUE_URL=https://sqs/1/orders", "PROCESSING_TIME=50s")
-			select {
-			case err := <-f.exited:
-				if err == nil || err.Error() != "exit status 1" {
-					t.Errorf("ended with %v", err)
-				}
-			case <-f.asked:
-				t.Fatal("it asks for events")
-			}
-			lines := f.awaitLines()
-			if len(lines) != 1 || lines[0]["message"] != "the function cannot start" || lines[0]["err"] != "sqsqueue: URL and DeadLetterURL must be two queues" {
-				t.Errorf("logged %s", f.output.Bytes())
+			if err := f.awaitFailedStart(); err != "sqsqueue: URL and DeadLetterURL must be two queues" {
+				t.Errorf("logged %s", err)
 			}
 		})
 	}
 }
 
 func TestSuccessIsQuietAndARequestIsFoundByEitherID(t *testing.T) {
-	h := openHome(t)
+	h := openDeployment(t)
 	quiet := h.start("metrics")
 	quiet.invoke(sampleEvent(t, "metrics"))
 	quiet.invoke(sampleEvent(t, "metrics-bad"))
 	lines := quiet.awaitLines()
 	if len(lines) != 1 || lines[0]["requestId"] != "invocation-2" || lines[0]["request_id"] != "aKx3mhPLDoEEJ4w=" || lines[0]["status"] != 405.0 {
 		t.Errorf("logged %s", quiet.output.Bytes())
-	}
-}
-
-// A store that is gone or hangs is answered for before Lambda's deadline (I16, F24).
-func TestAStoreThatDoesNotAnswerIsA503(t *testing.T) {
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has gone
-		<-r.Context().Done()
-	}))
-	defer hangs.Close()
-	for name, endpoint := range map[string]string{"gone": gone.URL, "hangs": hangs.URL} {
-		t.Run(name, func(t *testing.T) {
-			f := start(t, "metrics", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
-				"ORDERS_TABLE=orders", "AWS_ENDPOINT_URL="+endpoint)
-			f.timeout = 2 * time.Second
-			began := time.Now()
-			got := f.invoke(sampleEvent(t, "metrics"))
-			if took := time.Since(began); took > f.timeout+time.Second { // it has opened its connection before
-				t.Errorf("it took %s", took)
-			}
-			if got.failed || !bytes.Contains(got.body, []byte(`"statusCode":503`)) || !bytes.Contains(got.body, []byte(`"Retry-After":"1"`)) {
-				t.Errorf("answered %s", got.body)
-			}
-		})
 	}
 }
 

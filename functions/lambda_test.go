@@ -42,8 +42,8 @@ var build = sync.OnceValue(func() error { return buildInto(context.Background(),
 // deployed finds the environment that make sam-build builds with.
 var deployed = regexp.MustCompile(`(?m)^SAM_BUILD = (CGO_ENABLED=\d) (GOFLAGS)='([^']+)'`)
 
-// buildInto compiles the functions of the module in root into a folder, as they are
-// built for a deployment, with the GOFLAGS of the test besides.
+// buildInto compiles the functions of the module in root into a folder, as they are built for a
+// deployment, with the GOFLAGS of the test besides.
 func buildInto(ctx context.Context, folder, root string, environment ...string) error {
 	makefile, err := os.ReadFile("../Makefile")
 	if err != nil {
@@ -62,8 +62,8 @@ func buildInto(ctx context.Context, folder, root string, environment ...string) 
 	return nil
 }
 
-// A function is the process of one Lambda function, under the Runtime API that
-// Lambda gives it: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
+// A function is the process of one Lambda function, under the Runtime API that Lambda gives it:
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
 type function struct {
 	t      *testing.T
 	events chan []byte
@@ -78,14 +78,14 @@ type function struct {
 // patience is how long a function may do nothing, on a busy machine.
 const patience = 30 * time.Second
 
-// A result is how an invocation ended: with an answer or with a function error.
+// A result is how an invocation ended: with a response or with a function error.
 type result struct {
 	body   []byte
 	failed bool
 }
 
-// timeout is how long a function may take unless a test says otherwise, as
-// template.yaml has it for most.
+// timeout is how long a function may take unless a test says otherwise, as template.yaml has it for
+// most.
 const timeout = 10 * time.Second
 
 // start starts a function with these environment variables and no others.
@@ -170,8 +170,8 @@ func await[T any](f *function, c <-chan T) (v T) {
 	return v
 }
 
-// awaitLines waits until the function has logged something, which may come later
-// than its answer, and returns all of it, each line an object.
+// awaitLines waits until the function has logged something, which may come later than its response,
+// and returns all of it, each line an object.
 func (f *function) awaitLines() (lines []map[string]any) {
 	f.t.Helper()
 	for deadline := time.Now().Add(patience); !bytes.HasSuffix(f.output.Bytes(), []byte("\n")); time.Sleep(time.Millisecond) {

@@ -25,7 +25,7 @@ func TestProgressIsTellingLinesWhereThereIsNoTerminal(t *testing.T) {
 
 func TestProgressIsABarOnATerminalAlsoBeyondTheGuess(t *testing.T) {
 	var screen bytes.Buffer
-	p := &progress{console: &console{}, what: "orders read", bar: newBar(&screen, "orders read", 2)}
+	p := &progress{console: &console{}, label: "orders read", bar: newBar(&screen, "orders read", 2)}
 	for range 5 {
 		p.add(1)
 		if p.bar.IsFinished() {

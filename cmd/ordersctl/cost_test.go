@@ -2,8 +2,15 @@ package main
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"orders/shared/order"
+	"orders/test/awstest"
 )
 
 func TestAMillionOrdersCostNoMoreThanSixDollars(t *testing.T) {
@@ -63,5 +70,153 @@ func TestEmptyBatchesCostMore(t *testing.T) {
 		if got := quantities[unit]; math.Abs(got-want) > 1e-9 {
 			t.Errorf("%v %s an order, want %v", got, unit, want)
 		}
+	}
+}
+
+// A meteredDeployment is a deployment on AWS whose calls are counted, and whose functions get what
+// happens in batches of a chosen size.
+type meteredDeployment struct {
+	*testing.T
+	awstest.Home
+	calls   awstest.Calls
+	capture awstest.Capture
+}
+
+func openMeteredDeployment(t *testing.T) *meteredDeployment {
+	t.Helper()
+	h := &meteredDeployment{T: t}
+	h.Home = awstest.OpenDeployment(t, func(s *awstest.Setup) {
+		s.DynamoDB = []func(*dynamodb.Options){dynamodb.WithAPIOptions(h.calls.Middleware)}
+		s.SQS = []func(*sqs.Options){sqs.WithAPIOptions(h.calls.Middleware)}
+		s.Between = h.capture.Between
+	})
+	return h
+}
+
+// create makes n orders.
+func (h *meteredDeployment) create(n int) []order.Order {
+	h.Helper()
+	d := order.Draft{Details: order.Details{
+		ClientReference: "userTest23", UserID: "645", ItemIDs: []string{"890", "563"}, TotalAmount: 1650_78,
+	}}
+	d.SetFingerprint()
+	orders := make([]order.Order, n)
+	for i := range orders {
+		var err error
+		if orders[i], _, err = h.Store.Create(h.Context(), d); err != nil {
+			h.Fatal(err)
+		}
+	}
+	return orders
+}
+
+// relay hands the stream's records from one to another to the relay.
+func (h *meteredDeployment) relay(from, to, batch int) {
+	h.Helper()
+	records := h.capture.Records(h, awstest.RelayFunction, to)[from:to]
+	for records := range slices.Chunk(records, batch) {
+		h.run(awstest.RelayFunction, h.capture.Event(h, records))
+	}
+}
+
+func (h *meteredDeployment) tally(n, batch int) {
+	h.Helper()
+	for records := range slices.Chunk(h.capture.Records(h, awstest.TallyFunction, n)[:n], batch) {
+		h.run(awstest.TallyFunction, h.capture.Event(h, records))
+	}
+}
+
+// process hands the queue's messages from one to another to the processor.
+func (h *meteredDeployment) process(from, to, batch int) {
+	h.Helper()
+	for messages := range slices.Chunk(h.capture.Messages(h, to)[from:to], batch) {
+		h.run(awstest.ProcessorFunction, awstest.MessageEvent(h, messages))
+	}
+}
+
+// run invokes a function, which is to be done with its whole batch.
+func (h *meteredDeployment) run(function string, event []byte) {
+	h.Helper()
+	response, err := h.Invoke(h.Context(), function, event)
+	done := []string{`{"batchItemFailures":[]}`, `{"state":{},"batchItemFailures":[]}`}
+	if err != nil || !slices.Contains(done, string(response)) {
+		h.Fatalf("%s returns %s, %v", function, response, err)
+	}
+}
+
+// live takes n orders through their lives and returns what that asked of AWS.
+func (h *meteredDeployment) live(n int, w workload) awstest.Usage {
+	h.Helper()
+	h.create(n)
+	h.relay(0, n, w.RelayBatch)
+	h.process(0, n, w.QueueBatch)
+	h.relay(n, 2*n, w.RelayBatch)
+	h.process(n, 2*n, w.QueueBatch)
+	h.relay(2*n, 3*n, w.RelayBatch)
+	h.tally(3*n, w.TallyBatch)
+	used := h.calls.Take()
+	got, err := h.Metrics.Metrics(h.Context())
+	if err != nil || got.ByStatus != [3]int64{order.Completed: int64(n)} || got.CompletedCount != int64(n) {
+		h.Fatalf("after their lives %d orders are %+v, %v", n, got, err)
+	}
+	return used
+}
+
+func TestALifeAsksOfAWSWhatCostSays(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		orders int
+		load   workload
+	}{
+		{"in batches of one", 3, workload{RelayBatch: 1, TallyBatch: 1, QueueBatch: 1}},
+		{"in full batches", 300, workload{RelayBatch: 100, TallyBatch: 900, QueueBatch: 10}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			used := openMeteredDeployment(t).live(test.orders, test.load)
+			want := test.load.perOrder()
+			perOrder := func(total float64) float64 { return total / float64(test.orders) }
+
+			// AWS takes two units for each item that a transaction writes, one to prepare and one
+			// to commit; the engine says one. See
+			// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html.
+			const transaction = 2
+			units := used.Units["PutItem"] + used.Units["UpdateItem"] + transaction*used.Units["TransactWriteItems"]
+			if got := perOrder(units); !equal(got, want.WriteUnits) {
+				t.Errorf("%v write units an order, cost says %v: %v", got, want.WriteUnits, used)
+			}
+			// Lambda's poller receives a batch in one request and deletes it in one.
+			sent := float64(used.Calls["SendMessageBatch"] + used.Calls["SendMessage"])
+			polled := 2 * messages * float64(test.orders) / float64(test.load.QueueBatch)
+			if got := perOrder(sent + polled); !equal(got, want.QueueRequests) {
+				t.Errorf("%v requests of SQS an order, cost says %v: %v", got, want.QueueRequests, used)
+			}
+			for operation := range used.Calls {
+				if !slices.Contains([]string{"PutItem", "UpdateItem", "TransactWriteItems", "SendMessageBatch"}, operation) {
+					t.Errorf("a life calls %s: %v", operation, used)
+				}
+			}
+		})
+	}
+}
+
+func equal(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
+
+func TestALifeInFullBatchesKeepsToItsBudget(t *testing.T) {
+	one := workload{RelayBatch: 100, TallyBatch: 1000, QueueBatch: 10}.perOrder()
+	if one.WriteUnits > 4.1 || one.QueueRequests > 1.5 {
+		t.Errorf("%v write units and %v requests of SQS an order, not 4.1 and 1.5", one.WriteUnits, one.QueueRequests)
+	}
+}
+
+func TestAReadIsOneCallAndOneUnit(t *testing.T) {
+	h := openMeteredDeployment(t)
+	id := h.create(1)[0].ID
+	h.calls.Take()
+	if _, err := h.Store.Get(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.calls.Take(); got.Calls["GetItem"] != 1 || len(got.Calls) != 1 || got.Units["GetItem"] != readUnits {
+		t.Errorf("used %+v, cost says %v", got, readUnits)
 	}
 }

@@ -1,13 +1,13 @@
-// Command ordersctl is the operator's tool for the order service on AWS. It moves
-// messages out of the dead-letter queue, recounts the orders and sends the messages
-// of overdue ones again, prices a million orders, and stands in for the pollers
-// of Lambda where there are none: on a laptop. See `ordersctl --help`.
+// Command ordersctl is the operator's tool for the order service on AWS. It moves messages out of
+// the dead-letter queue, recounts the orders and sends the messages of overdue orders again, and
+// prices a million orders. See `ordersctl --help`.
 //
-// It finds AWS as the AWS CLI does: profile, region, credentials and endpoints come
-// from the usual files and variables.
+// It finds AWS as the AWS CLI does: profile, region, credentials and endpoints come from the usual
+// files and variables.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +19,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 )
 
 // version is set by the linker, see the Makefile.
@@ -27,8 +29,8 @@ var version = "dev"
 // Exit codes.
 const (
 	exitOK     = 0
-	exitFailed = 1 // it could not do what was asked, or found what should not be
-	exitUsage  = 2 // what was asked makes no sense
+	exitFailed = 1 // the command failed, or has findings
+	exitUsage  = 2 // the command line is invalid
 )
 
 const description = `The operator's tool for the order service on AWS.
@@ -39,7 +41,6 @@ Exit status: 0 all is well, 1 it failed or has findings, 2 wrong usage.`
 
 // commands is the command line, as kong reads it.
 type commands struct {
-	Bridge    bridgeCommand    `cmd:"" help:"Poll the table's stream and the queue and invoke the functions, as Lambda does on AWS, until Ctrl-C."`
 	Redrive   redriveCommand   `cmd:"" help:"Move messages from the dead-letter queue back to the queue."`
 	Reconcile reconcileCommand `cmd:"" help:"Read all orders, find overdue ones, and compare the metrics with a recount."`
 	Cost      costCommand      `cmd:"" help:"Price a million orders."`
@@ -48,14 +49,13 @@ type commands struct {
 
 func main() {
 	signalled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	ctx, end := context.WithCancel(context.Background())
-	// Whoever sees ctx end may rely on it that a second signal ends the process at once.
-	context.AfterFunc(signalled, func() { stop(); end() })
+	ctx, cancel := context.WithCancel(context.Background())
+	// Stop catching signals before ctx ends, so that a second signal ends the process at once.
+	context.AfterFunc(signalled, func() { stop(); cancel() })
 	os.Exit(exitCode(run(ctx, os.Args[1:], os.Stdout, os.Stderr), os.Stderr))
 }
 
-// exitCode reports an error to the person who typed the command, a line for
-// each thing that is wrong.
+// exitCode writes an error to stderr, a line for each problem that it joins.
 func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
@@ -72,11 +72,11 @@ func exitCode(err error, stderr io.Writer) int {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var line commands
-	informed := false // --help and --version have been answered
+	informed := false // --help or --version has written all there is to say
 	parser, err := kong.New(&line,
 		kong.Name("ordersctl"), kong.Description(description),
 		kong.Vars{"version": fmt.Sprintf("ordersctl %s (%s)", version, runtime.Version())},
-		defaults, kong.Writers(stdout, stderr), kong.Exit(func(int) { informed = true }),
+		kong.Writers(stdout, stderr), kong.Exit(func(int) { informed = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth}),
 	)
 	if err != nil {
@@ -91,4 +91,41 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return command.Run(&console{stdout: stdout, stderr: stderr})
+}
+
+// account is the AWS account and region to work on. A flag that is not given comes from where the
+// AWS CLI would take it.
+type account struct {
+	Profile string `placeholder:"NAME" help:"Profile of the AWS configuration ($$AWS_PROFILE)."`
+	Region  string `placeholder:"NAME" help:"AWS region ($$AWS_REGION)."`
+}
+
+func (a account) config(ctx context.Context) (aws.Config, error) {
+	cfg, err := config.LoadDefaultConfig(ctx,
+		config.WithSharedConfigProfile(a.Profile), config.WithRegion(a.Region))
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("read the AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		return aws.Config{}, errors.New("no AWS region is known: give --region or set AWS_REGION")
+	}
+	return cfg, nil
+}
+
+// rule returns the text as an error unless ok.
+func rule(ok bool, format string, args ...any) error {
+	if ok {
+		return nil
+	}
+	return fmt.Errorf(format, args...)
+}
+
+// between is the rule that a flag's value lies between two others, inclusive.
+func between[T cmp.Ordered](flag string, value, least, most T) error {
+	return rule(least <= value && value <= most, "%s must be from %v to %v, not %v", flag, least, most, value)
+}
+
+// given is the rule that a setting has a value, by its flag or its variable.
+func given(flag, variable, value string) error {
+	return rule(value != "", "%s (%s) is missing", flag, variable)
 }

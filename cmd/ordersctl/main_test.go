@@ -2,16 +2,29 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json/v2"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"orders/shared/dynamostore"
+	"orders/shared/order"
 	"orders/test/awstest"
 )
 
 func TestMain(m *testing.M) {
-	// What the developer's own environment says of AWS is not for tests.
+	// Tests must not use the developer's own AWS settings.
 	for _, name := range []string{
 		"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL",
 		"ORDERS_TABLE", "ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "PROCESSING_TIME",
@@ -31,8 +44,7 @@ func invoke(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// readJSON reads a result as a machine does: without a member that the type T does
-// not have.
+// readJSON reads a result as a machine does: without a member that the type T does not have.
 func readJSON[T any](t *testing.T, stdout string) (result T) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(stdout), &result, json.RejectUnknownMembers(true)); err != nil {
@@ -48,7 +60,7 @@ func TestCommandLine(t *testing.T) {
 		code           int
 		stdout, stderr string // what it begins with
 	}{
-		{"asks which command", "", 2, "", `ordersctl: expected one of "bridge", "redrive", "reconcile", "cost"`},
+		{"asks which command", "", 2, "", `ordersctl: expected one of "redrive", "reconcile", "cost"`},
 		{"knows no other command", "repair", 2, "", "ordersctl: unexpected argument repair"},
 		{"knows no other flag", "cost --price 1", 2, "", "ordersctl: unknown flag --price"},
 		{"takes no further argument", "cost now", 2, "", "ordersctl: unexpected argument now"},
@@ -97,8 +109,6 @@ func TestBadFlagsAreRefusedByNameAndRule(t *testing.T) {
 		{"reconcile --segments 0", "--segments must be from 1 to 1000, not 0"},
 		{"reconcile --read-units 0", "--read-units must be from 1 to 1000000, not 0"},
 		{"reconcile --processing-time 16m", `--processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not "16m"`},
-		{"bridge --processor=", "--processor must be the name of a function"},
-		{"bridge --lambda-endpoint 127.0.0.1:3001", `--lambda-endpoint must be a URL, such as http://127.0.0.1:3001, not "127.0.0.1:3001"`},
 	}
 	for _, test := range tests {
 		t.Run(test.args, func(t *testing.T) {
@@ -112,7 +122,6 @@ func TestBadFlagsAreRefusedByNameAndRule(t *testing.T) {
 
 func TestVariablesAreInTheHelpAndDoTheSameAsFlags(t *testing.T) {
 	for command, variables := range map[string][]string{
-		"bridge":    {"ORDERS_TABLE", "ORDERS_QUEUE_URL", "AWS_PROFILE", "AWS_REGION"},
 		"redrive":   {"ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "AWS_PROFILE", "AWS_REGION"},
 		"reconcile": {"ORDERS_TABLE", "ORDERS_QUEUE_URL", "PROCESSING_TIME", "AWS_PROFILE", "AWS_REGION"},
 	} {
@@ -132,4 +141,152 @@ func TestVariablesAreInTheHelpAndDoTheSameAsFlags(t *testing.T) {
 	if code, _, stderr := invoke(t, "cost"); code != exitOK {
 		t.Errorf("a variable that cost does not have stopped it: %s", stderr)
 	}
+}
+
+// inAWS lets the command find the engines the way an operator's finds AWS.
+func inAWS(t *testing.T) {
+	t.Helper()
+	t.Setenv("AWS_REGION", awstest.Region)
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", awstest.DynamoDBEndpoint(t))
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", awstest.DynamoDBEndpoint(t))
+}
+
+// A shop is a table with orders, and nothing that works them off.
+type shop struct {
+	*testing.T
+	db    *dynamodb.Client
+	table string
+}
+
+func openShop(t *testing.T) shop {
+	t.Helper()
+	inAWS(t)
+	s := shop{t, awstest.DynamoDB(t), awstest.Table(t)}
+	t.Setenv("ORDERS_TABLE", s.table)
+	return s
+}
+
+// create takes over an order in a status, as it was so long ago.
+func (s shop) create(status order.Status, ago time.Duration) order.Order {
+	s.Helper()
+	store := awstest.Must(dynamostore.New(dynamostore.Config{
+		Client: s.db, Table: s.table, Random: rand.Reader,
+		Now: func() time.Time { return time.Now().Add(-ago) },
+	}))
+	d := order.Draft{Details: order.Details{UserID: "645", ItemIDs: []string{"890"}, TotalAmount: 100}, InitialStatus: status}
+	d.SetFingerprint()
+	o, _, err := store.Create(s.Context(), d)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return o
+}
+
+// count does what the tally function does with an order, but for its checkpoint.
+func (s shop) count(orders ...order.Order) {
+	s.Helper()
+	var sum order.Tally
+	for _, o := range orders {
+		sum.Add(order.Change{New: &o}.Tally())
+	}
+	if err := (dynamostore.Audit{Client: s.db, Table: s.table}).AddTally(s.Context(), sum); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// checkpoint moves the tally's checkpoints to the end of the stream.
+func (s shop) checkpoint() {
+	s.Helper()
+	streams := awstest.Streams(s)
+	arn := awstest.StreamARN(s, s.table)
+	described, err := streams.DescribeStream(s.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: &arn})
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, shard := range described.StreamDescription.Shards {
+		s.put(map[string]string{
+			"pk": "CHECKPOINT", "sk": *shard.ShardId,
+			"sequence": fmt.Sprintf("%064s", lastSequence(s, streams, arn, *shard.ShardId)),
+		})
+	}
+}
+
+// shard is a shard of the table's stream.
+func (s shop) shard() string {
+	s.Helper()
+	arn := awstest.StreamARN(s, s.table)
+	described, err := awstest.Streams(s).DescribeStream(s.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: &arn})
+	if err != nil || len(described.StreamDescription.Shards) == 0 {
+		s.Fatalf("the stream has no shard: %v", err)
+	}
+	return *described.StreamDescription.Shards[0].ShardId
+}
+
+func lastSequence(t testing.TB, streams *dynamodbstreams.Client, arn, shard string) (last string) {
+	t.Helper()
+	begun, err := streams.GetShardIterator(t.Context(), &dynamodbstreams.GetShardIteratorInput{
+		StreamArn: &arn, ShardId: &shard, ShardIteratorType: streamtypes.ShardIteratorTypeTrimHorizon,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for iterator := begun.ShardIterator; iterator != nil; {
+		read, err := streams.GetRecords(t.Context(), &dynamodbstreams.GetRecordsInput{ShardIterator: iterator})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(read.Records) == 0 {
+			break
+		}
+		last = *read.Records[len(read.Records)-1].Dynamodb.SequenceNumber
+		iterator = read.NextShardIterator
+	}
+	return last
+}
+
+func (s shop) put(attributes map[string]string) {
+	s.Helper()
+	item := map[string]types.AttributeValue{}
+	for name, value := range attributes {
+		item[name] = &types.AttributeValueMemberS{Value: value}
+	}
+	if _, err := s.db.PutItem(s.Context(), &dynamodb.PutItemInput{TableName: &s.table, Item: item}); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// openQueues makes queues and lets the command find them.
+func openQueues(t *testing.T) (client *sqs.Client, url, deadLetterURL string) {
+	t.Helper()
+	inAWS(t)
+	t.Setenv("AWS_ENDPOINT_URL_SQS", awstest.SQSEndpoint(t))
+	url, deadLetterURL = awstest.Queues(t)
+	t.Setenv("ORDERS_QUEUE_URL", url)
+	t.Setenv("DEAD_LETTER_QUEUE_URL", deadLetterURL)
+	return awstest.SQS(t), url, deadLetterURL
+}
+
+// received takes n messages off a queue and returns their bodies, sorted. It gives up when the
+// queue is empty.
+func received(t *testing.T, client *sqs.Client, url string, n int) []string {
+	t.Helper()
+	var bodies []string
+	for len(bodies) < n {
+		got, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+			QueueUrl: &url, MaxNumberOfMessages: 10, WaitTimeSeconds: 1,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Messages) == 0 {
+			break
+		}
+		for _, m := range got.Messages {
+			bodies = append(bodies, aws.ToString(m.Body))
+		}
+	}
+	slices.Sort(bodies)
+	return bodies
 }

@@ -5,50 +5,70 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/dynamostore"
 	"orders/shared/order"
+	"orders/shared/sqsqueue"
 )
 
 type reconcileCommand struct {
 	account
 	Table    string `env:"ORDERS_TABLE" placeholder:"NAME" help:"The orders' table."`
 	QueueURL string `name:"queue-url" env:"ORDERS_QUEUE_URL" placeholder:"URL" help:"The queue, for --send."`
-	processing
-	Send      bool          `help:"Send the messages of overdue orders again. One that is still in the queue does no harm twice."`
-	Repair    bool          `help:"Add the difference to the metrics, if it is sure: the table must be at rest."`
-	Grace     time.Duration `default:"10m" help:"How late a message may be before its order is overdue."`
-	Limit     int           `default:"100000" help:"Overdue orders to list or send for at most."`
-	Segments  int           `default:"4" help:"Parts of the table to read side by side."`
-	ReadUnits int           `default:"500" help:"Read units to use a second; one reads 4 KB."`
-	Settle    time.Duration `default:"10s" help:"How long an open part of the stream must have nothing new to count as read to its end."`
-	JSON      bool          `name:"json" help:"Write JSON."`
+	// ProcessingTime is a text, because kong reads the variables of all commands, and a malformed
+	// one must not stop the commands that do not use it.
+	ProcessingTime string        `env:"PROCESSING_TIME" default:"50s" placeholder:"TIME" help:"How long an order stays in Processing, 1ms to 15m; 50s unless given."`
+	Send           bool          `help:"Send the messages of overdue orders again. One that is still in the queue does no harm twice."`
+	Repair         bool          `help:"Add the difference to the metrics, if it is sure: the table must be at rest."`
+	Grace          time.Duration `default:"10m" help:"How late a message may be before its order is overdue."`
+	Limit          int           `default:"100000" help:"Overdue orders to list or send for at most."`
+	Segments       int           `default:"4" help:"Parts of the table to read side by side."`
+	ReadUnits      int           `default:"500" help:"Read units to use a second; one reads 4 KB."`
+	QuietPeriod    time.Duration `name:"settle" default:"10s" help:"How long an open part of the stream must have nothing new to count as read to its end."`
+	JSON           bool          `name:"json" help:"Write JSON."`
+
+	processing time.Duration // the parsed ProcessingTime
 }
 
 // Help is the part of the help that is longer than a line.
 func (*reconcileCommand) Help() string {
-	return `Without --send and --repair nothing is changed. Orders are overdue when the message that they wait for should have come long ago; this happens when messages were lost, for example with a deleted queue.
+	return `Without --send and --repair nothing is changed. An order is overdue when the message that it waits for was due long ago. This happens when messages were lost, for example with a deleted queue.
 
-The metrics can only be compared with a table at rest: when orders change meanwhile, or changes have not been counted yet, that is what the answer says. A difference is read twice before it counts.
+The metrics can only be compared with a table at rest. When orders change meanwhile, or changes are not counted yet, the verdict says so. A difference counts when a second reading finds the same.
 
-One thing cannot be proved: a stream does not say where an open shard ends, and may give empty answers before its end. What has had nothing new for --settle counts as read. A tally that stands still behind such a gap would count later what --repair has added. So before --repair see that the alarm TallyBehind is off, and that the metric IteratorAge of the tally function was small when it last counted; if in doubt, give a longer --settle.
+One thing cannot be proved. A stream does not say where an open shard ends, and may return no records before its end. A shard that has returned none for --settle counts as read. A tally that has stopped before such a gap would later count again what --repair has added. So before --repair see that the alarm TallyBehind is off, and that the metric IteratorAge of the tally function was small when it last counted. If in doubt, give a longer --settle.
 
-It is a third reader of a stream that serves two, the relay and the tally, so it asks slowly. When the stream is too busy, the verdict is the same as for changes that are not counted yet.
+The stream serves two readers, the relay and the tally, and this is a third. So it reads slowly. When the stream is too busy, the verdict is the same as for changes that are not counted yet.
 
-Exit status 1 means that there are findings which were not mended, or that mending was not possible.`
+Exit status 1 means that there are findings that were not mended, or that mending failed.`
 }
 
-// minSettle is the shortest time in which quiet means anything.
-const minSettle = 100 * time.Millisecond
+// Bounds of two settings: the longest that a queue can delay a message, and the shortest time in
+// which quiet means anything.
+const (
+	minProcessingTime = time.Millisecond
+	maxProcessingTime = 15 * time.Minute
+	minQuietPeriod    = 100 * time.Millisecond
+)
 
-// Validate names every flag that makes no sense.
+// Validate names every flag whose value is invalid.
 func (c *reconcileCommand) Validate() error {
+	var err error
+	c.processing, err = time.ParseDuration(c.ProcessingTime)
 	problems := []error{
 		given("--table", "ORDERS_TABLE", c.Table),
-		c.valid(),
+		rule(err == nil && minProcessingTime <= c.processing && c.processing <= maxProcessingTime,
+			"--processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not %q", c.ProcessingTime),
 		rule(c.Grace >= 0, "--grace must be 0 or more, not %v", c.Grace),
-		rule(c.Settle >= minSettle, "--settle must be %v or more, not %v", minSettle, c.Settle),
+		rule(c.QuietPeriod >= minQuietPeriod, "--settle must be %v or more, not %v", minQuietPeriod, c.QuietPeriod),
 		between("--limit", c.Limit, 1, 10_000_000),
 		between("--segments", c.Segments, 1, 1000),
 		between("--read-units", c.ReadUnits, 1, 1_000_000),
@@ -59,13 +79,13 @@ func (c *reconcileCommand) Validate() error {
 	return errors.Join(problems...)
 }
 
-// Run reads, reports, and then mends what it was asked to.
+// Run reads, reports, and then repairs and sends if the flags say so.
 func (c *reconcileCommand) Run(ctx context.Context, out *console) error {
-	home, err := c.open(ctx)
+	r, err := c.open(ctx, out)
 	if err != nil {
 		return err
 	}
-	found, err := twice(func() (recount, error) { return c.read(ctx, home, out) }, out)
+	found, err := confirm(func() (recount, error) { return r.read(ctx) }, out)
 	if err != nil {
 		return fmt.Errorf("stopped after %d orders; nothing was changed: %w", found.Orders.Total(), err)
 	}
@@ -75,16 +95,47 @@ func (c *reconcileCommand) Run(ctx context.Context, out *console) error {
 			return err
 		}
 	}
-	err = errors.Join(c.repair(ctx, home, out, &report), c.send(ctx, home, out, &report))
+	err = errors.Join(r.repair(ctx, &report), r.send(ctx, &report))
 	if c.JSON {
 		err = errors.Join(err, out.writeJSON(report))
 	}
 	return cmp.Or(err, report.findings())
 }
 
-// twice reads all orders, and a second time when the metrics seem to be wrong: a
-// difference counts when it stays the same.
-func twice(read func() (recount, error), out *console) (recount, error) {
+// A reconciler is a reconcileCommand with the parts of the deployment that it works with.
+type reconciler struct {
+	*reconcileCommand
+	out   *console
+	store *dynamostore.Store
+	audit dynamostore.Audit
+	lag   streamLag
+	queue order.Queue // for --send
+}
+
+func (c *reconcileCommand) open(ctx context.Context, out *console) (*reconciler, error) {
+	cfg, err := c.config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	db := dynamodb.NewFromConfig(cfg)
+	store, err := dynamostore.New(dynamostore.Config{Client: db, Table: c.Table})
+	if err != nil {
+		return nil, err
+	}
+	audit := dynamostore.Audit{Client: db, Table: c.Table, Segments: c.Segments, ReadUnits: float64(c.ReadUnits)}
+	r := &reconciler{reconcileCommand: c, out: out, store: store, audit: audit, lag: streamLag{
+		table: c.Table, tables: db, streams: dynamodbstreams.NewFromConfig(cfg),
+		checkpoint: audit.Checkpoint, quietPeriod: c.QuietPeriod,
+	}}
+	if c.Send {
+		r.queue, err = sqsqueue.New(sqsqueue.Config{Client: sqs.NewFromConfig(cfg), URL: c.QueueURL, Now: time.Now})
+	}
+	return r, err
+}
+
+// confirm reads all orders, and a second time when the metrics differ from them: a difference
+// counts only when it stays the same.
+func confirm(read func() (recount, error), out *console) (recount, error) {
 	first, err := read()
 	if err != nil || first.Verdict != differ {
 		return first, err
@@ -97,59 +148,59 @@ func twice(read func() (recount, error), out *console) (recount, error) {
 	return second, err
 }
 
-func (c *reconcileCommand) read(ctx context.Context, home *reconciler, out *console) (recount, error) {
-	tally, err := home.store.Metrics(ctx) // a guess of how many orders there are
+func (r *reconciler) read(ctx context.Context) (recount, error) {
+	tally, err := r.store.Metrics(ctx) // its total is a guess of how many orders there are
 	if err != nil && !errors.Is(err, dynamostore.ErrDamaged) {
 		return recount{}, err
 	}
-	bar := out.progress("orders read", tally.Total())
+	bar := r.out.progress("orders read", tally.Total())
 	defer bar.end()
 	return recounter{
-		orders: home.audit.Orders, metrics: home.store.Metrics, uncounted: home.tail.uncounted,
-		processing: c.duration(), grace: c.Grace, now: time.Now(), limit: c.Limit,
-		read: func() { bar.add(1) },
+		orders: r.audit.Orders, metrics: r.store.Metrics, lags: r.lag.lags,
+		processing: r.processing, grace: r.Grace, now: time.Now(), limit: r.Limit,
+		progress: func() { bar.add(1) },
 	}.recount(ctx)
 }
 
 // repair adds the difference to the metrics.
-func (c *reconcileCommand) repair(ctx context.Context, home *reconciler, out *console, report *reconcileReport) error {
+func (r *reconciler) repair(ctx context.Context, report *reconcileReport) error {
 	switch {
-	case !c.Repair || report.Verdict == agree:
+	case !r.Repair || report.Verdict == agree:
 		return nil
 	case report.Verdict != differ:
 		return fmt.Errorf("the metrics were not repaired: %s", report.Verdict.explain())
 	}
-	out.say("adding to the metrics: %s", change(report.found.difference()))
-	if err := home.audit.AddTally(ctx, report.found.difference()); err != nil {
+	difference := report.found.difference()
+	r.out.say("adding to the metrics: %s", formatDifference(difference))
+	if err := r.audit.AddTally(ctx, difference); err != nil {
 		return fmt.Errorf("repair the metrics: %w", err)
 	}
 	report.Repaired = true
-	out.say("the metrics are repaired")
+	r.out.say("the metrics are repaired")
 	return nil
 }
 
-// sendAtOnce is how many messages are handed to the queue together.
-const sendAtOnce = 500
+// sendBatch is how many messages are given to the queue in one call.
+const sendBatch = 500
 
 // send sends the messages of overdue orders again.
-func (c *reconcileCommand) send(ctx context.Context, home *reconciler, out *console, report *reconcileReport) error {
+func (r *reconciler) send(ctx context.Context, report *reconcileReport) error {
 	waiting := report.found.Overdue
-	if !c.Send || len(waiting) == 0 {
+	if !r.Send || len(waiting) == 0 {
 		return nil
 	}
-	out.say("sending the messages of %d overdue orders", len(waiting))
-	bar := out.progress("messages sent", int64(len(waiting)))
+	r.out.say("sending the messages of %d overdue orders", len(waiting))
+	bar := r.out.progress("messages sent", int64(len(waiting)))
 	defer func() {
 		bar.end()
-		out.say("%d messages sent", report.Sent)
+		r.out.say("%d messages sent", report.Sent)
 	}()
-	for len(waiting) > 0 {
-		batch := waiting[:min(sendAtOnce, len(waiting))]
+	for batch := range slices.Chunk(waiting, sendBatch) {
 		messages := make([]order.Message, len(batch))
 		for i, o := range batch {
 			messages[i] = o.Message
 		}
-		if err := home.queue.Send(ctx, messages...); err != nil {
+		if err := r.queue.Send(ctx, messages...); err != nil {
 			if unsent, ok := errors.AsType[*order.UnsentError](err); ok {
 				report.Sent += unsent.First
 			}
@@ -157,7 +208,122 @@ func (c *reconcileCommand) send(ctx context.Context, home *reconciler, out *cons
 		}
 		report.Sent += len(batch)
 		bar.add(int64(len(batch)))
-		waiting = waiting[len(batch):]
 	}
 	return nil
+}
+
+// errFindings: the command has succeeded, and there are findings.
+var errFindings = errors.New("the orders do not fit together, see the findings")
+
+// A reconcileReport is what reconcile found and did.
+type reconcileReport struct {
+	Orders     counts  `json:"orders"`
+	Metrics    counts  `json:"metrics"`
+	Verdict    verdict `json:"verdict"`
+	Difference counts  `json:"difference"` // orders - metrics
+	Repaired   bool    `json:"repaired"`
+
+	Overdue       int             `json:"overdue"`
+	OverdueOrders []overdueReport `json:"overdue_orders"` // up to --limit
+	Sent          int             `json:"sent"`
+
+	Unread []string `json:"unread"`
+
+	found recount
+}
+
+// counts is a tally as the report has it.
+type counts struct {
+	Total             int64            `json:"total"`
+	ByStatus          map[string]int64 `json:"by_status"`
+	CompletedCount    int64            `json:"completed_count"`
+	DurationSumMillis int64            `json:"duration_sum_ms"`
+}
+
+type overdueReport struct {
+	OrderID order.ID  `json:"order_id"`
+	Status  string    `json:"status"`
+	Due     time.Time `json:"due"`
+}
+
+func newReconcileReport(found recount) reconcileReport {
+	r := reconcileReport{
+		Orders: newCounts(found.Orders), Metrics: newCounts(found.Metrics), Verdict: found.Verdict,
+		Difference: newCounts(found.difference()),
+		Overdue:    found.OverdueOrders, OverdueOrders: make([]overdueReport, len(found.Overdue)),
+		Unread: make([]string, len(found.Unread)), found: found,
+	}
+	for i, err := range found.Unread {
+		r.Unread[i] = err.Error()
+	}
+	for i, o := range found.Overdue {
+		r.OverdueOrders[i] = overdueReport{o.Message.OrderID, o.Status.String(), o.Message.NotBefore}
+	}
+	return r
+}
+
+func newCounts(t order.Tally) counts {
+	c := counts{Total: t.Total(), ByStatus: map[string]int64{}, CompletedCount: t.CompletedCount, DurationSumMillis: t.DurationSumMillis}
+	for _, s := range order.Statuses {
+		c.ByStatus[s.String()] = t.ByStatus[s]
+	}
+	return c
+}
+
+// findings returns errFindings while there are findings that were not mended.
+func (r reconcileReport) findings() error {
+	if r.Verdict == differ && !r.Repaired || r.Overdue > r.Sent || len(r.Unread) > 0 {
+		return errFindings
+	}
+	return nil
+}
+
+// maxListed is how many findings of each kind are listed for a person.
+const maxListed = 10
+
+// write writes the report for a person.
+func (r reconcileReport) write(w io.Writer) error {
+	metrics := r.Metrics.String()
+	if r.Verdict == damaged {
+		metrics = "unknown"
+	}
+	fmt.Fprintf(w, "orders   %s\nmetrics  %s\nverdict  %s\n", r.Orders, metrics, r.Verdict.explain())
+	if r.Verdict == differ {
+		fmt.Fprintf(w, "missing  %s\n", formatDifference(r.found.difference()))
+	}
+	fmt.Fprintf(w, "overdue  %d\n", r.Overdue)
+	for _, o := range r.OverdueOrders[:min(maxListed, len(r.OverdueOrders))] {
+		fmt.Fprintf(w, "         %s is %s, due %s\n", o.OrderID, o.Status, o.Due.Format(time.RFC3339))
+	}
+	if r.Overdue > maxListed {
+		fmt.Fprintf(w, "         and %d more\n", r.Overdue-maxListed)
+	}
+	_, err := fmt.Fprintf(w, "unread   %d\n", len(r.Unread))
+	for _, reason := range r.Unread[:min(maxListed, len(r.Unread))] {
+		fmt.Fprintf(w, "         %s\n", reason)
+	}
+	return err
+}
+
+// String is the counts for a person.
+func (c counts) String() string {
+	mean := float64(c.DurationSumMillis) / float64(max(c.CompletedCount, 1)) / 1000
+	return fmt.Sprintf("%d (%d Pending, %d Processing, %d Completed), %d timed, on average %.3f s",
+		c.Total, c.ByStatus["Pending"], c.ByStatus["Processing"], c.ByStatus["Completed"], c.CompletedCount, mean)
+}
+
+// formatDifference lists the counts that a difference changes, such as "+1 Pending, -50 ms".
+func formatDifference(t order.Tally) string {
+	var parts []string
+	add := func(n int64, unit string) {
+		if n != 0 {
+			parts = append(parts, fmt.Sprintf("%+d %s", n, unit))
+		}
+	}
+	for _, s := range order.Statuses {
+		add(t.ByStatus[s], s.String())
+	}
+	add(t.CompletedCount, "timed")
+	add(t.DurationSumMillis, "ms")
+	return strings.Join(parts, ", ")
 }

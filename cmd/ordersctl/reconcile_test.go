@@ -15,11 +15,23 @@ import (
 	"orders/shared/order"
 )
 
+// reconcile runs the command with a quiet period that is short.
+func reconcile(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return invoke(t, append([]string{"reconcile", "--settle", "100ms"}, args...)...)
+}
+
+func reconcileJSON(t *testing.T, args ...string) (code int, report reconcileReport, stderr string) {
+	t.Helper()
+	code, stdout, stderr := reconcile(t, append(args, "--json")...)
+	return code, readJSON[reconcileReport](t, stdout), stderr
+}
+
 func TestReconcileFindsThatAllIsWell(t *testing.T) {
 	s := openShop(t)
 	s.count(s.create(order.Pending, 0), s.create(order.Processing, 0), s.create(order.Completed, time.Hour))
 	s.checkpoint()
-	code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms")
+	code, stdout, stderr := reconcile(t)
 	const want = `orders   3 (1 Pending, 1 Processing, 1 Completed), 0 timed, on average 0.000 s
 metrics  3 (1 Pending, 1 Processing, 1 Completed), 0 timed, on average 0.000 s
 verdict  the metrics equal the orders
@@ -39,7 +51,7 @@ func TestReconcileRepairsMetricsThatAreWrong(t *testing.T) {
 	s.count(order.Order{Status: order.Completed, CreatedAt: time.UnixMilli(0), CompletedAt: time.UnixMilli(50_000)})
 	s.checkpoint()
 
-	code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms")
+	code, stdout, stderr := reconcile(t)
 	const missing = "+1 Processing, -1 timed, -50000 ms"
 	if code != exitFailed || !strings.Contains(stdout, "verdict  the metrics differ from the orders\nmissing  "+missing+"\n") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
@@ -48,16 +60,15 @@ func TestReconcileRepairsMetricsThatAreWrong(t *testing.T) {
 		t.Errorf("stderr %q, want %q", stderr, want)
 	}
 
-	code, stdout, stderr = invoke(t, "reconcile", "--settle", "100ms", "--repair", "--json")
-	report := readJSON[reconcileReport](t, stdout)
+	code, report, stderr := reconcileJSON(t, "--repair")
 	if code != exitOK || !report.Repaired || report.Verdict != differ || report.Difference.Total != 1 || report.Orders.Total != 4 {
 		t.Errorf("exit code %d, %s, %+v", code, stderr, report)
 	}
 	if before, done := strings.Index(stderr, "adding to the metrics: "+missing), strings.Index(stderr, "the metrics are repaired"); before < 0 || done < before {
 		t.Errorf("stderr does not say it before it does it: %s", stderr)
 	}
-	code, stdout, _ = invoke(t, "reconcile", "--settle", "100ms", "--repair", "--json")
-	if report := readJSON[reconcileReport](t, stdout); code != exitOK || report.Repaired || report.Verdict != agree {
+	code, report, _ = reconcileJSON(t, "--repair")
+	if code != exitOK || report.Repaired || report.Verdict != agree {
 		t.Errorf("after the repair: exit code %d, %+v", code, report)
 	}
 }
@@ -67,15 +78,14 @@ func TestReconcileRefusesToRepairWhatTheTallyWillStillCount(t *testing.T) {
 	s.count(s.create(order.Pending, 0))
 	s.checkpoint()
 	s.create(order.Pending, 0) // the stream holds it, and the tally has not come to it
-	code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms", "--repair", "--json")
-	report := readJSON[reconcileReport](t, stdout)
+	code, report, stderr := reconcileJSON(t, "--repair")
 	if code != exitFailed || report.Verdict != lagging || report.Repaired {
 		t.Errorf("exit code %d, %+v", code, report)
 	}
 	if want := "ordersctl: the metrics were not repaired: the stream holds changes that are not counted yet"; !strings.HasPrefix(stderr, want) {
 		t.Errorf("stderr %q, want %q", stderr, want)
 	}
-	if code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms"); code != exitOK {
+	if code, stdout, stderr := reconcile(t); code != exitOK {
 		t.Errorf("a tally that lags is a finding: exit code %d\n%s%s", code, stdout, stderr)
 	}
 }
@@ -88,7 +98,7 @@ func TestReconcileSendsTheMessagesOfOverdueOrders(t *testing.T) {
 	s.create(order.Processing, 9*time.Minute) // late, but within the grace
 	s.create(order.Completed, time.Hour)
 
-	code, stdout, _ := invoke(t, "reconcile", "--settle", "100ms")
+	code, stdout, _ := reconcile(t)
 	want := regexp.MustCompile(`overdue  2\n(         ORD\w{26} is (Pending|Processing), due \S+Z\n){2}unread`)
 	if code != exitFailed || !want.MatchString(stdout) {
 		t.Errorf("exit code %d\n%s", code, stdout)
@@ -97,8 +107,7 @@ func TestReconcileSendsTheMessagesOfOverdueOrders(t *testing.T) {
 		t.Errorf("without --send it sent %s", got)
 	}
 
-	code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms", "--send", "--json")
-	report := readJSON[reconcileReport](t, stdout)
+	code, report, stderr := reconcileJSON(t, "--send")
 	if code != exitOK || report.Overdue != 2 || report.Sent != 2 || len(report.OverdueOrders) != 2 {
 		t.Errorf("exit code %d, %+v", code, report)
 	}
@@ -121,8 +130,7 @@ func TestReconcileSendsNoMoreThanTheLimitAndSaysSo(t *testing.T) {
 	for range 3 {
 		s.create(order.Pending, time.Hour)
 	}
-	code, stdout, _ := invoke(t, "reconcile", "--settle", "100ms", "--send", "--json", "--limit", "2")
-	report := readJSON[reconcileReport](t, stdout)
+	code, report, _ := reconcileJSON(t, "--send", "--limit", "2")
 	if code != exitFailed || report.Overdue != 3 || report.Sent != 2 || len(report.OverdueOrders) != 2 {
 		t.Errorf("exit code %d, %+v", code, report)
 	}
@@ -133,7 +141,7 @@ func TestReconcileTellsOfOrdersThatCannotBeRead(t *testing.T) {
 	s.count(s.create(order.Pending, 0))
 	s.put(map[string]string{"pk": "ORDER#ORD00000000000000000000000000", "sk": "ORDER", "status": "Lost"})
 	s.checkpoint()
-	code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms", "--repair")
+	code, stdout, stderr := reconcile(t, "--repair")
 	if code != exitFailed || !strings.Contains(stdout, "verdict  not all orders could be read\n") || !strings.Contains(stdout, "unread   1\n") {
 		t.Errorf("exit code %d\n%s", code, stdout)
 	}
@@ -151,8 +159,7 @@ func TestReconcileSendsForTheOrdersBesideOneThatCannotBeRead(t *testing.T) {
 	}
 	overdue := s.create(order.Pending, time.Hour)
 	s.put(map[string]string{"pk": "ORDER#none", "sk": "ORDER"})
-	code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms", "--send", "--json")
-	report := readJSON[reconcileReport](t, stdout)
+	code, report, stderr := reconcileJSON(t, "--send")
 	if code != exitFailed || report.Overdue != 1 || report.Sent != 1 || len(report.Unread) != 4 || report.Orders.Total != 1 {
 		t.Errorf("exit code %d, %+v, %s", code, report, stderr)
 	}
@@ -176,7 +183,7 @@ func TestReconcileGoesOnBesideADamagedTally(t *testing.T) {
 			overdue := s.create(order.Pending, time.Hour)
 			s.create(order.Completed, 0)
 			damage(s)
-			code, stdout, stderr := invoke(t, "reconcile", "--settle", "100ms", "--send", "--repair")
+			code, stdout, stderr := reconcile(t, "--send", "--repair")
 			want := regexp.MustCompile(`^orders   2 .*
 metrics  unknown
 verdict  what the tally keeps in the table is damaged; see what is unread
@@ -206,22 +213,22 @@ func TestReconcileOfATableThatIsNotThereFails(t *testing.T) {
 	}
 }
 
-// A quiet home has one pending order, which is counted.
-func quietHome() recounter {
+// newQuietRecounter reads one pending order, which is counted.
+func newQuietRecounter() recounter {
 	o := order.Order{ID: "ORD00000000000000000000000000", CreatedAt: time.UnixMilli(1000)}
 	return recounter{
 		orders: func(context.Context) iter.Seq2[order.Order, error] {
 			return func(yield func(order.Order, error) bool) { yield(o, nil) }
 		},
-		metrics:   func(context.Context) (order.Tally, error) { return order.Change{New: &o}.Tally(), nil },
-		uncounted: func(context.Context) (bool, error) { return false, nil },
-		now:       time.UnixMilli(1000), grace: time.Second, limit: 10,
-		read: func() {},
+		metrics: func(context.Context) (order.Tally, error) { return order.Change{New: &o}.Tally(), nil },
+		lags:    func(context.Context) (bool, error) { return false, nil },
+		now:     time.UnixMilli(1000), grace: time.Second, limit: 10,
+		progress: func() {},
 	}
 }
 
 func TestVerdicts(t *testing.T) {
-	failure := errors.New("no answer")
+	failure := errors.New("no response")
 	calls := 0
 	tests := []struct {
 		name   string
@@ -240,7 +247,7 @@ func TestVerdicts(t *testing.T) {
 			}
 		}, moving, nil},
 		{"a change is not counted yet, and the metrics are equal by chance", func(r *recounter) {
-			r.uncounted = func(context.Context) (bool, error) { return true, nil }
+			r.lags = func(context.Context) (bool, error) { return true, nil }
 		}, lagging, nil},
 		{"the metrics cannot be read", func(r *recounter) {
 			r.metrics = func(context.Context) (order.Tally, error) { return order.Tally{}, failure }
@@ -260,10 +267,10 @@ func TestVerdicts(t *testing.T) {
 			calls = 0
 		}, damaged, nil},
 		{"a checkpoint is damaged", func(r *recounter) {
-			r.uncounted = func(context.Context) (bool, error) { return false, dynamostore.ErrDamaged }
+			r.lags = func(context.Context) (bool, error) { return false, dynamostore.ErrDamaged }
 		}, damaged, nil},
 		{"the stream cannot be read", func(r *recounter) {
-			r.uncounted = func(context.Context) (bool, error) { return false, failure }
+			r.lags = func(context.Context) (bool, error) { return false, failure }
 		}, "", failure},
 		{"the table cannot be read", func(r *recounter) {
 			r.orders = func(context.Context) iter.Seq2[order.Order, error] {
@@ -273,7 +280,7 @@ func TestVerdicts(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := quietHome()
+			r := newQuietRecounter()
 			test.change(&r)
 			got, err := r.recount(t.Context())
 			if got.Verdict != test.want || !errors.Is(err, test.err) {
@@ -290,15 +297,15 @@ func TestADifferenceThatDoesNotStayIsNone(t *testing.T) {
 		return recount{Verdict: differ, Orders: order.Tally{CompletedCount: int64(reads)}}, nil
 	}
 	out := &console{stderr: &strings.Builder{}}
-	if got, err := twice(changing, out); got.Verdict != moving || err != nil || reads != 2 {
+	if got, err := confirm(changing, out); got.Verdict != moving || err != nil || reads != 2 {
 		t.Errorf("got %q, %v after %d readings; want moving", got.Verdict, err, reads)
 	}
 }
 
 func TestReconcileStopsWhenItIsToldTo(t *testing.T) {
-	r := quietHome()
+	r := newQuietRecounter()
 	ctx, cancel := context.WithCancel(t.Context())
-	r.read = cancel
+	r.progress = cancel
 	if _, err := r.recount(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -309,7 +316,7 @@ func TestAnOrderIsOverdueWhenItsMessageIsLaterThanTheGrace(t *testing.T) {
 		now  int64
 		want int
 	}{{1999, 0}, {2000, 1}, {3000, 1}} {
-		r := quietHome() // of an order that is due at 1000, with a second of grace
+		r := newQuietRecounter() // of an order that is due at 1000, with a second of grace
 		r.now = time.UnixMilli(test.now)
 		got, err := r.recount(t.Context())
 		if err != nil || got.OverdueOrders != test.want || len(got.Overdue) != test.want {

@@ -13,24 +13,23 @@ import (
 
 // A recounter reads all orders and compares them with the metrics.
 //
-// Reading takes its time, while orders go on, and the metrics follow the table with
-// some delay. So a recount holds only for a table that nothing has changed in
-// between. That is so when the metrics are the same before and after, and the
-// stream holds no change that they do not have: whatever is written meanwhile moves
-// the metrics, or waits in the stream.
+// Reading takes time. Meanwhile orders change, and the metrics follow the table with a delay. So a
+// recount holds only for a table that did not change while it was read. The recounter is sure of
+// that when the metrics are the same before and after, and the stream holds no change that the
+// metrics do not have: each write moves the metrics, or waits in the stream.
 type recounter struct {
-	orders    func(context.Context) iter.Seq2[order.Order, error]
-	metrics   func(context.Context) (order.Tally, error)
-	uncounted func(context.Context) (bool, error)
+	orders  func(context.Context) iter.Seq2[order.Order, error]
+	metrics func(context.Context) (order.Tally, error)
+	lags    func(context.Context) (bool, error) // whether the metrics lag behind the stream
 
-	processing time.Duration // what an order spends in Processing
+	processing time.Duration // how long an order stays in Processing
 	grace      time.Duration // how late a message may be
 	now        time.Time     // when reading began
 	limit      int           // of the messages that are kept
-	read       func()        // called for each order
+	progress   func()        // called for each order
 }
 
-// A recount is what reading all orders has shown.
+// A recount is the result of reading all orders.
 type recount struct {
 	Orders  order.Tally
 	Metrics order.Tally
@@ -39,8 +38,8 @@ type recount struct {
 	Overdue []overdue
 	// OverdueOrders counts all of them.
 	OverdueOrders int
-	// Unread says what could not be read: an order, the rest of the table, or what the
-	// tally keeps there.
+	// Unread has the errors of what could not be read: an order, the rest of the table, or the
+	// tally and its checkpoints.
 	Unread []error
 }
 
@@ -50,21 +49,38 @@ type verdict string
 const (
 	agree      verdict = "agree"      // they are equal
 	differ     verdict = "differ"     // they are not, and nothing explains it
-	moving     verdict = "moving"     // orders have changed meanwhile: nothing can be said
-	lagging    verdict = "lagging"    // changes wait in the stream, or it is too busy: nothing can be said
-	incomplete verdict = "incomplete" // not all could be read: nothing can be said
-	damaged    verdict = "damaged"    // the tally or a checkpoint is damaged: nothing can be said
+	moving     verdict = "moving"     // unknown: orders have changed meanwhile
+	lagging    verdict = "lagging"    // unknown: changes wait in the stream, or it is too busy
+	incomplete verdict = "incomplete" // unknown: not all orders could be read
+	damaged    verdict = "damaged"    // unknown: the tally or a checkpoint is damaged
 )
 
-// An overdue is an order that waits for longer than it should, for a message that
-// was due long ago.
+// explain is the verdict for a person.
+func (v verdict) explain() string {
+	switch v {
+	case agree:
+		return "the metrics equal the orders"
+	case differ:
+		return "the metrics differ from the orders"
+	case moving:
+		return "orders have changed while they were read; try again when the table is at rest"
+	case lagging:
+		return "the stream holds changes that are not counted yet, or is too busy to tell; see to the tally function, then try again"
+	case damaged:
+		return "what the tally keeps in the table is damaged; see what is unread"
+	default:
+		return "not all orders could be read"
+	}
+}
+
+// An overdue is an order whose next message was due long ago.
 type overdue struct {
 	Status  order.Status
 	Message order.Message
 }
 
-// recount reads all orders once. A damaged item is a finding, and the rest is read. When
-// it returns an error, the recount is as far as it got.
+// recount reads all orders once. A damaged item is a finding, and the rest is read. With an error,
+// the recount has what was read before it.
 func (r recounter) recount(ctx context.Context) (found recount, err error) {
 	before, err := r.metrics(ctx)
 	if err != nil && !errors.Is(err, dynamostore.ErrDamaged) {
@@ -75,7 +91,7 @@ func (r recounter) recount(ctx context.Context) (found recount, err error) {
 			found.Unread = append(found.Unread, err)
 			continue
 		}
-		r.take(&found, o)
+		r.add(&found, o)
 	}
 	if err := ctx.Err(); err != nil {
 		return found, err
@@ -89,9 +105,25 @@ func (r recounter) recount(ctx context.Context) (found recount, err error) {
 	return found, err
 }
 
-// compare gives the verdict on the metrics, which were as before when reading began.
+// add adds an order to the recount.
+func (r recounter) add(found *recount, o order.Order) {
+	r.progress()
+	created := order.Change{New: &o}
+	found.Orders.Add(created.Tally())
+	for _, m := range created.FollowUps(r.processing) {
+		if m.NotBefore.Add(r.grace).After(r.now) {
+			continue
+		}
+		found.OverdueOrders++
+		if len(found.Overdue) < r.limit {
+			found.Overdue = append(found.Overdue, overdue{o.Status, m})
+		}
+	}
+}
+
+// compare sets the verdict. before are the metrics when reading began.
 func (r recounter) compare(ctx context.Context, found *recount, before order.Tally) error {
-	uncounted, err := r.uncounted(ctx)
+	lags, err := r.lags(ctx)
 	if err != nil {
 		return fmt.Errorf("see whether the metrics are up to date: %w", err)
 	}
@@ -101,7 +133,7 @@ func (r recounter) compare(ctx context.Context, found *recount, before order.Tal
 	switch {
 	case len(found.Unread) > 0:
 		found.Verdict = incomplete
-	case uncounted:
+	case lags:
 		found.Verdict = lagging
 	case found.Metrics != before:
 		found.Verdict = moving
@@ -113,28 +145,13 @@ func (r recounter) compare(ctx context.Context, found *recount, before order.Tal
 	return nil
 }
 
-func (r recounter) take(found *recount, o order.Order) {
-	r.read()
-	found.Orders.Add(order.Change{New: &o}.Tally())
-	for _, m := range (order.Change{New: &o}).FollowUps(r.processing) {
-		if m.NotBefore.Add(r.grace).After(r.now) {
-			continue
-		}
-		found.OverdueOrders++
-		if len(found.Overdue) < r.limit {
-			found.Overdue = append(found.Overdue, overdue{o.Status, m})
-		}
+// difference repairs the metrics when it is added to them.
+func (r recount) difference() order.Tally {
+	d := r.Orders
+	for s, n := range r.Metrics.ByStatus {
+		d.ByStatus[s] -= n
 	}
-}
-
-// difference is what repairs the metrics when it is added to them.
-func (r recount) difference() order.Tally { return minus(r.Orders, r.Metrics) }
-
-func minus(a, b order.Tally) order.Tally {
-	for s := range b.ByStatus {
-		a.ByStatus[s] -= b.ByStatus[s]
-	}
-	a.CompletedCount -= b.CompletedCount
-	a.DurationSumMillis -= b.DurationSumMillis
-	return a
+	d.CompletedCount -= r.Metrics.CompletedCount
+	d.DurationSumMillis -= r.Metrics.DurationSumMillis
+	return d
 }

@@ -31,7 +31,7 @@ func (*redriveCommand) Help() string {
 A dry run hides the messages from others for a moment, and puts them back. SQS hides about 120,000 at a time, so it shows no more than that.`
 }
 
-// Validate names every flag that makes no sense.
+// Validate names every flag whose value is invalid.
 func (c *redriveCommand) Validate() error {
 	return errors.Join(
 		given("--queue-url", "ORDERS_QUEUE_URL", c.QueueURL),
@@ -41,22 +41,21 @@ func (c *redriveCommand) Validate() error {
 	)
 }
 
-// A redriveReport is what redrive did.
+// A redriveReport is what redrive did, or would do in a dry run.
 type redriveReport struct {
-	DryRun   bool         `json:"dry_run"`
-	Moved    int          `json:"moved"`    // would be, in a dry run
-	Messages []deadLetter `json:"messages"` // the first of them
+	DryRun   bool            `json:"dry_run"`
+	Moved    int             `json:"moved"`
+	Messages []reportedEntry `json:"messages"` // the first maxReported of them
 }
 
-// Of the messages that are moved the report has the first thousand, each with the
-// beginning of its body: a dead-letter queue can hold more than memory does. The
-// redrive itself keeps nothing of a message that it has moved.
+// The report has the first thousand messages, each with the beginning of its body: a dead-letter
+// queue can hold more than fits into memory.
 const (
-	reportedMessages = 1000
-	reportedBody     = 200
+	maxReported     = 1000
+	maxReportedBody = 200
 )
 
-type deadLetter struct {
+type reportedEntry struct {
 	MessageID string    `json:"message_id"`
 	SentAt    time.Time `json:"sent_at"`
 	Reason    string    `json:"reason"`
@@ -69,9 +68,9 @@ func (c *redriveCommand) Run(ctx context.Context, out *console) error {
 	if err != nil {
 		return err
 	}
-	report := redriveReport{DryRun: c.DryRun, Messages: []deadLetter{}}
+	report := redriveReport{DryRun: c.DryRun, Messages: []reportedEntry{}}
 	client := sqs.NewFromConfig(cfg)
-	expected, began, err := c.look(ctx, client)
+	expected, began, err := c.inspect(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -79,23 +78,23 @@ func (c *redriveCommand) Run(ctx context.Context, out *console) error {
 	report.Moved, err = sqsqueue.Redrive{
 		Client: client, URL: c.QueueURL, DeadLetterURL: c.DeadLetterQueueURL,
 		Began: began, Limit: c.Limit, DryRun: c.DryRun, Now: time.Now,
-		Step: func(l sqsqueue.DeadLetter) {
+		Step: func(e sqsqueue.Entry) {
 			bar.add(1)
-			report.add(l)
+			report.add(e)
 		},
 	}.Run(ctx)
 	bar.end()
 	return errors.Join(err, c.write(out, report))
 }
 
-func (r *redriveReport) add(l sqsqueue.DeadLetter) {
-	if len(r.Messages) < reportedMessages {
-		body := strings.ToValidUTF8(l.Body[:min(len(l.Body), reportedBody)], "")
-		r.Messages = append(r.Messages, deadLetter{l.MessageID, l.SentAt, l.Reason, body})
+func (r *redriveReport) add(e sqsqueue.Entry) {
+	if len(r.Messages) < maxReported {
+		body := strings.ToValidUTF8(e.Body[:min(len(e.Body), maxReportedBody)], "")
+		r.Messages = append(r.Messages, reportedEntry{e.MessageID, e.SentAt, e.Reason, body})
 	}
 }
 
-// write reports what was done, also when that was not all.
+// write writes the report, also after an error.
 func (c *redriveCommand) write(out *console, report redriveReport) error {
 	if c.JSON {
 		return out.writeJSON(report)
@@ -106,22 +105,22 @@ func (c *redriveCommand) write(out *console, report redriveReport) error {
 	if more := report.Moved - len(report.Messages); more > 0 {
 		fmt.Fprintf(out.stdout, "and %d more\n", more)
 	}
-	did := "moved"
+	verb := "moved"
 	if report.DryRun {
-		did = "would move"
+		verb = "would move"
 	}
-	_, err := fmt.Fprintf(out.stdout, "%s %d messages to the queue\n", did, report.Moved)
+	_, err := fmt.Fprintf(out.stdout, "%s %d messages to the queue\n", verb, report.Moved)
 	return err
 }
 
-// clockSlack is by how much the date of an answer may be behind: it has whole
-// seconds, and may be a moment old. A message that fails again within this time
-// goes round once more.
+// clockSlack is how far the date of a response may be behind: it has whole seconds, and is the time
+// at which the response was written. A message that fails again within this time is moved once
+// more.
 const clockSlack = 2 * time.Second
 
-// look tells about how many messages there are to move, for the bar, and when it was:
-// by the service's clock, which dates the messages, not by the one of this machine.
-func (c *redriveCommand) look(ctx context.Context, client *sqs.Client) (expected int64, began time.Time, err error) {
+// inspect returns about how many messages there are to move, and the present time. The time is that
+// of SQS, which dates the messages, not that of this machine.
+func (c *redriveCommand) inspect(ctx context.Context, client *sqs.Client) (expected int64, began time.Time, err error) {
 	const count = types.QueueAttributeNameApproximateNumberOfMessages
 	found, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &c.DeadLetterQueueURL, AttributeNames: []types.QueueAttributeName{count},
@@ -131,7 +130,7 @@ func (c *redriveCommand) look(ctx context.Context, client *sqs.Client) (expected
 	}
 	began, ok := awsmiddleware.GetServerTime(found.ResultMetadata)
 	if !ok {
-		return 0, began, errors.New("look at the dead-letter queue: the answer has no date")
+		return 0, began, errors.New("look at the dead-letter queue: the response has no date")
 	}
 	expected, _ = strconv.ParseInt(found.Attributes[string(count)], 10, 64)
 	if c.Limit > 0 {

@@ -17,8 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// bury puts messages into a dead-letter queue, each with a reason.
-func bury(t *testing.T, client *sqs.Client, url string, bodies ...string) {
+// deadLetter puts messages into a dead-letter queue, each with a reason.
+func deadLetter(t *testing.T, client *sqs.Client, url string, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
 		_, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{
@@ -33,10 +33,10 @@ func bury(t *testing.T, client *sqs.Client, url string, bodies ...string) {
 	}
 }
 
-func TestRedriveMovesTheDeadLettersBack(t *testing.T) {
+func TestRedriveMovesTheEntriesBack(t *testing.T) {
 	client, url, dead := openQueues(t)
 	bodies := []string{"a", "b\n", "c"}
-	bury(t, client, dead, bodies...)
+	deadLetter(t, client, dead, bodies...)
 
 	code, stdout, stderr := invoke(t, "redrive", "--dry-run")
 	line := `\S+Z  [-0-9a-f]+  "order not found"  "(a|b\\n|c)"\n`
@@ -65,7 +65,7 @@ func TestRedriveMovesTheDeadLettersBack(t *testing.T) {
 
 func TestRedriveKeepsToTheLimit(t *testing.T) {
 	client, url, dead := openQueues(t)
-	bury(t, client, dead, "a", "b", "c")
+	deadLetter(t, client, dead, "a", "b", "c")
 	code, stdout, _ := invoke(t, "redrive", "--limit", "2")
 	if code != exitOK || !strings.HasSuffix(stdout, "moved 2 messages to the queue\n") {
 		t.Errorf("exit code %d\n%s", code, stdout)
@@ -100,30 +100,30 @@ func TestRedriveWithoutTheClockOfSQSMovesNothing(t *testing.T) {
 	inAWS(t)
 	t.Setenv("AWS_ENDPOINT_URL_SQS", datedQueue(t, time.Time{}))
 	code, stdout, stderr := invoke(t, "redrive", "--queue-url", "http://sqs/1/orders", "--dead-letter-queue-url", "http://sqs/1/dead")
-	if code != exitFailed || stdout != "" || stderr != "ordersctl: look at the dead-letter queue: the answer has no date\n" {
+	if code != exitFailed || stdout != "" || stderr != "ordersctl: look at the dead-letter queue: the response has no date\n" {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 }
 
-// datedQueue is a dead-letter queue at that time, or without any, with a letter of
-// a minute before and one of a minute later.
+// datedQueue is a dead-letter queue at that time, or without any, with an entry of a minute before
+// and one of a minute later.
 func datedQueue(t *testing.T, now time.Time) (endpoint string) {
 	t.Helper()
-	letter := func(body string, sent time.Time) string {
+	newEntry := func(body string, sent time.Time) string {
 		return fmt.Sprintf(`{"MessageId":%[1]q,"ReceiptHandle":%[1]q,"Body":%[1]q,"MD5OfBody":"%x","Attributes":{"SentTimestamp":"%d"}}`,
 			body, md5.Sum([]byte(body)), sent.UnixMilli())
 	}
-	letters := `{"Messages":[` + letter("before", now.Add(-time.Minute)) + `,` + letter("later", now.Add(time.Minute)) + `]}`
+	entries := `{"Messages":[` + newEntry("before", now.Add(-time.Minute)) + `,` + newEntry("later", now.Add(time.Minute)) + `]}`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Date"] = nil
 		if !now.IsZero() {
 			w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
 		}
-		answer := "{}"
+		response := "{}"
 		if r.Header.Get("X-Amz-Target") == "AmazonSQS.ReceiveMessage" {
-			answer, letters = letters, answer
+			response, entries = entries, response
 		}
-		_, _ = io.WriteString(w, answer)
+		_, _ = io.WriteString(w, response)
 	}))
 	t.Cleanup(server.Close)
 	return server.URL

@@ -1,40 +1,28 @@
-// Command create is the Lambda function behind POST /api/orders/create/: it takes
-// an order, with one write to the table.
+// Command create is the Lambda function behind POST /api/orders/create/: it creates an order with
+// one write to the table.
 //
-// Like all functions of the API it serves the whole of it: what reaches one is up
-// to the routes of template.yaml, and what it may do to its role.
+// Like each function of the API it serves the whole API. The routes of template.yaml say which
+// requests reach it, and its role says which calls it may make.
 package main
 
 import (
-	"cmp"
-	"context"
 	"crypto/rand"
-	"os"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"orders/functions/internal/function"
 	"orders/shared/api"
-	"orders/shared/awsclient"
 	"orders/shared/dynamostore"
 	"orders/shared/lambdahttp"
 )
 
 func main() {
-	log := lambdacontext.NewLogger()
-	env := awsclient.NewEnv(os.Getenv)
-	table, aws := env.Text("ORDERS_TABLE"), env.AWS("AWS_ENDPOINT_URL")
+	f := function.New()
 	store, err := dynamostore.New(dynamostore.Config{
-		Client: dynamodb.NewFromConfig(aws), Table: table, Now: time.Now, Random: rand.Reader,
+		Client: dynamodb.NewFromConfig(f.AWS), Table: f.Table(), Now: time.Now, Random: rand.Reader,
 	})
-	if err := cmp.Or(env.Err(), err); err != nil {
-		log.Error("the function cannot start", "err", err)
-		os.Exit(1)
-	}
-	awsclient.Prewarm(context.Background(), aws, "dynamodb", log)
-	lambda.Start(lambdahttp.New(api.New(api.Config{
-		Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: log,
-	}), log))
+	f.Start("dynamodb", lambdahttp.New(api.New(api.Config{
+		Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: f.Log,
+	}), f.Log), err)
 }

@@ -1,35 +1,21 @@
-// Command relay is the Lambda function that reads the table's stream and puts on the
-// queue what follows from each change of an order.
+// Command relay is the Lambda function that reads the table's stream and puts the messages that
+// follow from each change of an order on the queue.
 package main
 
 import (
-	"cmp"
-	"context"
-	"os"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"orders/shared/awsclient"
+	"orders/functions/internal/function"
 	"orders/shared/dynamostore"
 	"orders/shared/sqsqueue"
 )
 
 func main() {
-	log := lambdacontext.NewLogger()
-	env := awsclient.NewEnv(os.Getenv)
-	queueURL, deadLetterURL := env.URL("ORDERS_QUEUE_URL"), env.URL("DEAD_LETTER_QUEUE_URL")
-	processing := env.Duration("PROCESSING_TIME", time.Millisecond, 15*time.Minute)
-	aws := env.AWS("AWS_ENDPOINT_URL")
+	f := function.New()
 	queue, err := sqsqueue.New(sqsqueue.Config{
-		Client: sqs.NewFromConfig(aws), URL: queueURL, DeadLetterURL: deadLetterURL, Now: time.Now, Log: log,
+		Client: sqs.NewFromConfig(f.AWS), URL: f.QueueURL(), DeadLetterURL: f.DeadLetterQueueURL(), Now: time.Now, Log: f.Log,
 	})
-	if err := cmp.Or(env.Err(), err); err != nil {
-		log.Error("the function cannot start", "err", err)
-		os.Exit(1)
-	}
-	awsclient.Prewarm(context.Background(), aws, "sqs", log)
-	lambda.Start(dynamostore.Relay{Queue: queue, ProcessingTime: processing, Log: log}.Handle)
+	f.Start("sqs", dynamostore.Relay{Queue: queue, ProcessingTime: f.ProcessingTime(), Log: f.Log}.Handle, err)
 }

@@ -29,7 +29,8 @@ import (
 func variables(changes map[string]string) func(string) string {
 	all := map[string]string{
 		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token",
-		"ORDERS_TABLE": "orders", "ORDERS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/orders", "PROCESSING_TIME": "50s",
+		"ORDERS_TABLE": "orders", "ORDERS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/orders",
+		"DEAD_LETTER_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/dead", "PROCESSING_TIME": "50s",
 	}
 	maps.Copy(all, changes)
 	return func(name string) string { return all[name] }
@@ -44,25 +45,27 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 		{"nothing", nil, nil},
 		{"an emulator", map[string]string{"AWS_ENDPOINT_URL": "http://localstack:4566", "AWS_SESSION_TOKEN": ""}, nil},
 		{"all is missing", map[string]string{
-			"AWS_REGION": "", "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "ORDERS_TABLE": "", "ORDERS_QUEUE_URL": "", "PROCESSING_TIME": "",
+			"AWS_REGION": "", "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "ORDERS_TABLE": "", "ORDERS_QUEUE_URL": "",
+			"DEAD_LETTER_QUEUE_URL": "", "PROCESSING_TIME": "",
 		}, []string{
 			"AWS_REGION is not set", "AWS_ACCESS_KEY_ID is not set", "AWS_SECRET_ACCESS_KEY is not set",
-			"ORDERS_TABLE is not set", "ORDERS_QUEUE_URL is not set", "PROCESSING_TIME is not set",
+			"ORDERS_TABLE is not set", "ORDERS_QUEUE_URL is not set", "DEAD_LETTER_QUEUE_URL is not set", "PROCESSING_TIME is not set",
 		}},
 		{"no URLs", map[string]string{"ORDERS_QUEUE_URL": "orders", "AWS_ENDPOINT_URL": "localhost:4566"}, []string{
 			`ORDERS_QUEUE_URL must be a URL such as https://host/path, not "orders"`,
 			`AWS_ENDPOINT_URL must be a URL such as https://host/path, not "localhost:4566"`,
 		}},
-		{"a bare number", map[string]string{"PROCESSING_TIME": "50"}, []string{`PROCESSING_TIME must be from 1ms to 15m0s, such as 15m0s, not "50"`}},
+		{"a bare number", map[string]string{"PROCESSING_TIME": "50"}, []string{`PROCESSING_TIME must be from 1ms to 15m0s, such as 50s, not "50"`}},
 		{"too short", map[string]string{"PROCESSING_TIME": "0s"}, []string{"PROCESSING_TIME must be"}},
 		{"too long", map[string]string{"PROCESSING_TIME": "901s"}, []string{"PROCESSING_TIME must be"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			env := awsclient.NewEnv(variables(tt.changes))
-			env.Text("ORDERS_TABLE")
-			env.URL("ORDERS_QUEUE_URL")
-			env.Duration("PROCESSING_TIME", time.Millisecond, 15*time.Minute)
-			env.AWS("AWS_ENDPOINT_URL")
+			env.Table()
+			env.QueueURL()
+			env.DeadLetterQueueURL()
+			env.ProcessingTime()
+			env.AWS()
 			err := env.Err()
 			if (err == nil) != (tt.want == nil) {
 				t.Fatalf("error %v", err)
@@ -79,8 +82,8 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 	}
 }
 
-// emulator is an endpoint that answers every call with the same, and tells how
-// often it was called and over how many connections.
+// emulator is an endpoint that responds to every call alike, and tells how often it was called and
+// over how many connections.
 type emulator struct {
 	*httptest.Server
 	connections, calls atomic.Int64
@@ -88,7 +91,7 @@ type emulator struct {
 	asked              []string // what came before the first call
 }
 
-func start(t *testing.T, answer http.HandlerFunc) *emulator {
+func start(t *testing.T, respond http.HandlerFunc) *emulator {
 	t.Helper()
 	e := &emulator{}
 	e.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -100,7 +103,7 @@ func start(t *testing.T, answer http.HandlerFunc) *emulator {
 			return
 		}
 		e.calls.Add(1)
-		answer(w, r)
+		respond(w, r)
 	}))
 	e.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
@@ -113,7 +116,7 @@ func start(t *testing.T, answer http.HandlerFunc) *emulator {
 }
 
 func (e *emulator) aws() aws.Config {
-	return awsclient.NewEnv(variables(map[string]string{"AWS_ENDPOINT_URL": e.URL})).AWS("AWS_ENDPOINT_URL")
+	return awsclient.NewEnv(variables(map[string]string{"AWS_ENDPOINT_URL": e.URL})).AWS()
 }
 
 func ok(w http.ResponseWriter, _ *http.Request) {
@@ -124,31 +127,17 @@ func ok(w http.ResponseWriter, _ *http.Request) {
 var discard = slog.New(slog.DiscardHandler)
 
 func TestTheFirstCallFindsAConnectionOpen(t *testing.T) {
-	t.Run("DynamoDB", func(t *testing.T) {
-		e := start(t, ok)
-		cfg := e.aws()
-		cfg.DefaultsMode = aws.DefaultsModeStandard // in which the SDK copies a client that is not frozen
-		awsclient.Prewarm(t.Context(), cfg, "dynamodb", discard)
-		client := dynamodb.NewFromConfig(cfg)
-		e.checkOpened(t)
-		getItem(t.Context(), t, client, true)
-		e.checkOpened(t)
-	})
-	t.Run("SQS", func(t *testing.T) {
-		e := start(t, ok)
-		cfg := e.aws()
-		awsclient.Prewarm(t.Context(), cfg, "sqs", discard)
-		client := sqs.NewFromConfig(cfg)
-		e.checkOpened(t)
-		if _, err := client.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: aws.String(e.URL)}); err != nil {
-			t.Error(err)
-		}
-		e.checkOpened(t)
-	})
+	e := start(t, ok)
+	cfg := e.aws()
+	cfg.DefaultsMode = aws.DefaultsModeStandard // in which the SDK copies a client that is not frozen
+	awsclient.Prewarm(t.Context(), cfg, "dynamodb", discard)
+	e.checkOpened(t)
+	getItem(t.Context(), t, dynamodb.NewFromConfig(cfg), true)
+	e.checkOpened(t)
 }
 
-// checkOpened makes sure that there is one connection, opened by a request that
-// needs no permission.
+// checkOpened makes sure that there is one connection, opened by a request that needs no
+// permission.
 func (e *emulator) checkOpened(t *testing.T) {
 	t.Helper()
 	if n := e.connections.Load(); n != 1 {
@@ -174,18 +163,18 @@ func TestThatNoConnectionCanBeOpenedIsSaidInTheDebugLog(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	refused := httptest.NewServer(nil)
 	refused.Close()
-	cfg := awsclient.NewEnv(variables(map[string]string{"AWS_ENDPOINT_URL": refused.URL})).AWS("AWS_ENDPOINT_URL")
+	cfg := awsclient.NewEnv(variables(map[string]string{"AWS_ENDPOINT_URL": refused.URL})).AWS()
 	awsclient.Prewarm(t.Context(), cfg, "dynamodb", log)
 	if !strings.Contains(logs.String(), "level=DEBUG") || !strings.Contains(logs.String(), "connection refused") {
 		t.Errorf("logged %s", logs.String())
 	}
 }
 
-// A black hole answers nothing, or stops in its answer (F24, I16).
+// A black hole does not respond, or stops within its response (F24, I16).
 func TestACallToABlackHoleEndsInBoundedTime(t *testing.T) {
 	for name, begin := range map[string]func(http.ResponseWriter){
 		"from the beginning": func(http.ResponseWriter) {},
-		"in its answer": func(w http.ResponseWriter) {
+		"in its response": func(w http.ResponseWriter) {
 			w.Header().Set("Content-Length", "2")
 			_, _ = io.WriteString(w, "{")
 			_ = http.NewResponseController(w).Flush()
@@ -243,7 +232,7 @@ func TestACallIsSignedWithTheCredentialsThatLambdaGives(t *testing.T) {
 // The connection is opened to where the SDK's clients then go.
 func TestWithoutAnEndpointConnectionsAreToAWS(t *testing.T) {
 	for _, region := range []string{"eu-west-1", "us-east-1", "cn-north-1", "us-gov-west-1"} {
-		cfg := awsclient.NewEnv(variables(map[string]string{"AWS_REGION": region, "AWS_ENDPOINT_URL": ""})).AWS("AWS_ENDPOINT_URL")
+		cfg := awsclient.NewEnv(variables(map[string]string{"AWS_REGION": region, "AWS_ENDPOINT_URL": ""})).AWS()
 		var asked []string
 		cfg.HTTPClient = clientFunc(func(r *http.Request) (*http.Response, error) {
 			asked = append(asked, r.URL.Scheme+" "+r.URL.Host)

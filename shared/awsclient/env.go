@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// An Env reads what a function is told by environment variables. It does not stop
-// at the first that is missing or makes no sense: Err tells all of them.
+// An Env reads the environment variables of a function, each by its own method. A method whose
+// variable is missing or invalid returns a zero value, and Err reports all such variables together.
 type Env struct {
 	getenv   func(string) string
 	problems []string
@@ -21,8 +21,51 @@ type Env struct {
 // NewEnv returns an Env that reads by getenv: in main, os.Getenv.
 func NewEnv(getenv func(string) string) *Env { return &Env{getenv: getenv} }
 
-// Text returns a variable that must be set.
-func (e *Env) Text(name string) string {
+// Table is ORDERS_TABLE, the name of the DynamoDB table. It must be set.
+func (e *Env) Table() string { return e.text("ORDERS_TABLE") }
+
+// QueueURL is ORDERS_QUEUE_URL. It must be set to a URL.
+func (e *Env) QueueURL() string { return e.url("ORDERS_QUEUE_URL") }
+
+// DeadLetterQueueURL is DEAD_LETTER_QUEUE_URL. It must be set to a URL.
+func (e *Env) DeadLetterQueueURL() string { return e.url("DEAD_LETTER_QUEUE_URL") }
+
+// Bounds of the processing time. A queue can delay a message no longer.
+const (
+	minProcessingTime = time.Millisecond
+	maxProcessingTime = 15 * time.Minute
+)
+
+// ProcessingTime is PROCESSING_TIME, how long an order stays in Processing. It must be set to a
+// duration such as 50s, from 1ms to 15m.
+func (e *Env) ProcessingTime() time.Duration {
+	const name = "PROCESSING_TIME"
+	value := e.text(name)
+	d, err := time.ParseDuration(value)
+	if value != "" && (err != nil || d < minProcessingTime || d > maxProcessingTime) {
+		e.problem("%s must be from %s to %s, such as 50s, not %q", name, minProcessingTime, maxProcessingTime, value)
+	}
+	return d
+}
+
+// AWS is the configuration of the SDK's clients, from the variables that Lambda sets itself:
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime.
+// AWS_ENDPOINT_URL, if it is set, must be the URL of an emulator.
+func (e *Env) AWS() aws.Config {
+	cfg := aws.Config{
+		Region: e.text("AWS_REGION"),
+		Credentials: credentials.NewStaticCredentialsProvider(
+			e.text("AWS_ACCESS_KEY_ID"), e.text("AWS_SECRET_ACCESS_KEY"), e.getenv("AWS_SESSION_TOKEN")),
+		HTTPClient: newHTTPClient(),
+		Retryer:    newRetryer,
+	}
+	if e.getenv("AWS_ENDPOINT_URL") != "" {
+		cfg.BaseEndpoint = aws.String(e.url("AWS_ENDPOINT_URL"))
+	}
+	return cfg
+}
+
+func (e *Env) text(name string) string {
 	value := e.getenv(name)
 	if value == "" {
 		e.problem("%s is not set", name)
@@ -30,53 +73,20 @@ func (e *Env) Text(name string) string {
 	return value
 }
 
-// URL returns a variable that must be set to the URL of something on the network.
-func (e *Env) URL(name string) string {
-	value := e.Text(name)
-	if value != "" && !isURL(value) {
+func (e *Env) url(name string) string {
+	value := e.text(name)
+	u, err := url.Parse(value)
+	if value != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "") {
 		e.problem("%s must be a URL such as https://host/path, not %q", name, value)
 	}
 	return value
-}
-
-func isURL(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != ""
-}
-
-// Duration returns a variable that must be set to a duration within these bounds.
-func (e *Env) Duration(name string, shortest, longest time.Duration) time.Duration {
-	value := e.Text(name)
-	d, err := time.ParseDuration(value)
-	if value != "" && (err != nil || d < shortest || d > longest) {
-		e.problem("%s must be from %s to %s, such as %s, not %q", name, shortest, longest, longest, value)
-	}
-	return d
-}
-
-// AWS returns how to reach AWS: as Lambda says in variables that it sets itself,
-// https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime,
-// and at the URL in the variable called endpoint, if that is set: an emulator's.
-func (e *Env) AWS(endpoint string) aws.Config {
-	cfg := aws.Config{
-		Region: e.Text("AWS_REGION"),
-		Credentials: credentials.NewStaticCredentialsProvider(
-			e.Text("AWS_ACCESS_KEY_ID"), e.Text("AWS_SECRET_ACCESS_KEY"), e.getenv("AWS_SESSION_TOKEN")),
-		HTTPClient: newHTTPClient(),
-		Retryer:    newRetryer,
-	}
-	if e.getenv(endpoint) != "" {
-		cfg.BaseEndpoint = aws.String(e.URL(endpoint))
-	}
-	return cfg
 }
 
 func (e *Env) problem(format string, args ...any) {
 	e.problems = append(e.problems, fmt.Sprintf(format, args...))
 }
 
-// Err says all that is wrong with the variables read so far, in one line, nil if
-// nothing is.
+// Err returns all problems with the variables read so far as one line, or nil.
 func (e *Env) Err() error {
 	if len(e.problems) == 0 {
 		return nil

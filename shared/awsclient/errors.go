@@ -13,49 +13,49 @@ import (
 	"orders/shared/order"
 )
 
-// WrapError wraps an error of the SDK with what was being done; no error stays none. One
-// that may be gone the next time becomes order.ErrUnavailable; the cause, such as
-// the end of the context, stays to be matched. An error that a retry cannot mend (a wrong
-// request, a missing permission, a configuration of which no request can be made) does not.
-func WrapError(doing string, err error) error {
+// WrapError wraps an error of the SDK with the action that failed; nil stays nil. A transient error
+// also matches order.ErrUnavailable. Errors that a retry cannot fix (invalid request, missing
+// permission, invalid configuration) do not. The cause, such as context.DeadlineExceeded, still
+// matches.
+func WrapError(action string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case passing(err):
-		return fmt.Errorf("%s: %w: %w", doing, order.ErrUnavailable, err)
+	case isTransient(err):
+		return fmt.Errorf("%s: %w: %w", action, order.ErrUnavailable, err)
 	default:
-		return fmt.Errorf("%s: %w", doing, err)
+		return fmt.Errorf("%s: %w", action, err)
 	}
 }
 
-// passing goes by the SDK's own list of what is worth a retry (throttling, 5xx). An
-// error that is not an answer of the service may pass (connection, timeout, credentials
-// that could not be had), unless the SDK could make no request.
+// isTransient reports whether a retry may succeed. Of the errors that a service responds with,
+// these are the ones on the SDK's own list (throttling, 5xx) and expired credentials. All other
+// errors are transient (connection, timeout, credentials that cannot be loaded now), unless the SDK
+// could not build the request.
 //
-// So may an answer that cannot be read: it says nothing of the request, which may have
-// taken effect, and to ask again finds that out, since every write is conditional.
-func passing(err error) bool {
-	answer, ok := errors.AsType[smithy.APIError](err)
+// A response that cannot be parsed is transient, too. The request may have taken effect, and a
+// retry finds that out, because every write is conditional.
+func isTransient(err error) bool {
+	response, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
 		return !isRequestError(err)
 	}
-	return expired[answer.ErrorCode()] ||
+	return expiredCodes[response.ErrorCode()] ||
 		retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
 }
 
-// isRequestError reports whether the SDK could make no request of what it was given: a
-// parameter is missing, or has no form on the wire; the region or the endpoint is none;
-// there are no credentials at all.
+// isRequestError reports whether the SDK could not build the request: a parameter is missing or
+// cannot be serialized, the region or the endpoint is invalid, or no credentials are configured.
 func isRequestError(err error) bool {
 	_, invalid := errors.AsType[smithy.InvalidParamsError](err)
 	_, unserializable := errors.AsType[*smithy.SerializationError](err)
-	_, bare := errors.AsType[*credentials.StaticCredentialsEmptyError](err)
-	// The SDK gives the errors of its endpoints no type.
+	_, anonymous := errors.AsType[*credentials.StaticCredentialsEmptyError](err)
+	// The SDK's errors about endpoints have no type of their own.
 	text := err.Error()
-	nowhere := strings.Contains(text, "failed to resolve service endpoint") || strings.Contains(text, "failed to bind endpoint params")
-	return invalid || unserializable || bare || nowhere
+	badEndpoint := strings.Contains(text, "failed to resolve service endpoint") || strings.Contains(text, "failed to bind endpoint params")
+	return invalid || unserializable || anonymous || badEndpoint
 }
 
-// expired are the codes of credentials whose time is over: others will come. See
+// expiredCodes are the error codes for expired credentials, which are renewed soon. See
 // https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html.
-var expired = map[string]bool{"ExpiredToken": true, "ExpiredTokenException": true, "RequestExpired": true}
+var expiredCodes = map[string]bool{"ExpiredToken": true, "ExpiredTokenException": true, "RequestExpired": true}

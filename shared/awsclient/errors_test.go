@@ -19,7 +19,7 @@ import (
 )
 
 // F1, F24, I16.
-func TestWhatMayPassIsUnavailableAndNothingElse(t *testing.T) {
+func TestOnlyTransientErrorsAreUnavailable(t *testing.T) {
 	for _, tt := range []struct {
 		err         error
 		unavailable bool
@@ -45,9 +45,9 @@ func TestWhatMayPassIsUnavailableAndNothingElse(t *testing.T) {
 	}
 }
 
-// What the SDK itself refuses is a fault of ours or of the configuration: it makes no
-// request of it, and a retry would be refused as well.
-func TestWhatTheSDKCannotAskIsNotUnavailable(t *testing.T) {
+// The SDK itself refuses what is wrong in the code or the configuration. It makes no request, and
+// would refuse a retry as well.
+func TestARequestThatTheSDKCannotBuildIsNotUnavailable(t *testing.T) {
 	key := map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "x"}}
 	sound := &dynamodb.GetItemInput{TableName: aws.String("orders"), Key: key}
 	get := func(region, endpoint, key string, in *dynamodb.GetItemInput) error {
@@ -88,6 +88,6 @@ func TestWhatTheSDKCannotAskIsNotUnavailable(t *testing.T) {
 		}
 	}
 	if err := get("eu-west-1", "", "a", sound); !errors.Is(awsclient.WrapError("do it", err), order.ErrUnavailable) {
-		t.Errorf("a sound request that nobody answers: %v", err)
+		t.Errorf("a sound request without a response: %v", err)
 	}
 }

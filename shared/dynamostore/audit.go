@@ -24,23 +24,22 @@ type AuditClient interface {
 	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 }
 
-// An Audit reads every order and repairs the tally. It is for an operator: it
-// costs a read unit for each 4 KB of the table, and no request of a client's needs it.
+// An Audit reads every order and repairs the tally. It is for an operator: reading costs a read
+// unit for each 4 KB of the table.
 type Audit struct {
 	Client AuditClient
 	Table  string
-	// Segments is how many parts of the table are read side by side; at least 1.
+	// Segments is how many parts of the table are read concurrently; at least 1.
 	Segments int
-	// PageSize is how many items a request reads at most; 0 is as many as are in 1 MB.
+	// PageSize is how many items a request reads at most; with 0 it reads 1 MB.
 	PageSize int
-	// ReadUnits is how many read units are consumed a second, about; 0 is no limit.
+	// ReadUnits is about how many read units are consumed a second; 0 is no limit.
 	ReadUnits float64
 }
 
-// Orders reads all orders, in no order, each as it is when its page is read. One that
-// cannot be read comes as an error, and the rest follows. So does the end of the
-// context, or an error of the table's, and nothing follows. It keeps one page of each
-// segment in memory.
+// Orders reads all orders, unsorted, each as it is when its page is read. For an order that cannot
+// be read it yields an error, and goes on. When the context ends or DynamoDB fails, it yields an
+// error last. It keeps one page of each segment in memory.
 func (a Audit) Orders(ctx context.Context) iter.Seq2[order.Order, error] {
 	return func(yield func(order.Order, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -51,12 +50,12 @@ func (a Audit) Orders(ctx context.Context) iter.Seq2[order.Order, error] {
 		}()
 		defer func() {
 			cancel()
-			for range pages { // the scan ends before the loop over it does
+			for range pages { // wait for the end of the scan
 			}
 		}()
 		for page := range pages {
 			for _, it := range page {
-				if !yield(orderOf(it)) {
+				if !yield(decodeOrder(it)) {
 					return
 				}
 			}
@@ -67,21 +66,21 @@ func (a Audit) Orders(ctx context.Context) iter.Seq2[order.Order, error] {
 	}
 }
 
-// scan reads all segments side by side, at their common pace.
+// scan reads all segments concurrently, under one rate limit.
 func (a Audit) scan(ctx context.Context, pages chan<- []item) error {
 	limit, burst := rate.Inf, 1
 	if a.ReadUnits > 0 {
 		limit, burst = rate.Limit(a.ReadUnits), int(math.Ceil(a.ReadUnits))
 	}
-	pace := rate.NewLimiter(limit, burst)
+	limiter := rate.NewLimiter(limit, burst)
 	g, ctx := errgroup.WithContext(ctx)
 	for segment := range max(1, a.Segments) {
-		g.Go(func() error { return a.scanSegment(ctx, segment, pace, pages) })
+		g.Go(func() error { return a.scanSegment(ctx, segment, limiter, pages) })
 	}
 	return g.Wait()
 }
 
-func (a Audit) scanSegment(ctx context.Context, segment int, pace *rate.Limiter, pages chan<- []item) error {
+func (a Audit) scanSegment(ctx context.Context, segment int, limiter *rate.Limiter, pages chan<- []item) error {
 	input := dynamodb.ScanInput{
 		TableName:                 aws.String(a.Table),
 		Segment:                   aws.Int32(int32(segment)),
@@ -108,40 +107,40 @@ func (a Audit) scanSegment(ctx context.Context, segment int, pace *rate.Limiter,
 		if input.ExclusiveStartKey = found.LastEvaluatedKey; len(input.ExclusiveStartKey) == 0 {
 			return nil
 		}
-		if err := pay(ctx, pace, found.ConsumedCapacity); err != nil {
+		if err := waitForUnits(ctx, limiter, found.ConsumedCapacity); err != nil {
 			return err
 		}
 	}
 }
 
-// pay waits as long as what a page has cost takes at that pace.
-func pay(ctx context.Context, pace *rate.Limiter, cost *types.ConsumedCapacity) error {
-	if cost == nil {
+// waitForUnits waits until the limiter allows the units that a page has consumed.
+func waitForUnits(ctx context.Context, limiter *rate.Limiter, consumed *types.ConsumedCapacity) error {
+	if consumed == nil {
 		return nil
 	}
-	for units := int(math.Ceil(aws.ToFloat64(cost.CapacityUnits))); units > 0; units -= pace.Burst() {
-		if err := pace.WaitN(ctx, min(units, pace.Burst())); err != nil {
+	for units := int(math.Ceil(aws.ToFloat64(consumed.CapacityUnits))); units > 0; units -= limiter.Burst() {
+		if err := limiter.WaitN(ctx, min(units, limiter.Burst())); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// AddTally adds a difference to the tally, once: to what Tallier counts meanwhile, and
-// also if the SDK has to repeat the request. An error leaves open whether it was added;
-// so find out the difference again before trying again.
+// AddTally adds a difference to the tally, once, also when a Tallier counts meanwhile or the SDK
+// repeats the request. After an error it may have been added: compute the difference again before a
+// retry.
 func (a Audit) AddTally(ctx context.Context, difference order.Tally) error {
-	items := []types.TransactWriteItem{addition(a.Table, tallySort("audit"), difference)}
+	items := []types.TransactWriteItem{newTallyUpdate(a.Table, tallySort("audit"), difference)}
 	return awsclient.WrapError("correct the tally", transact(ctx, a.Client, "audit", items))
 }
 
-// sequenceLength is how long a sequence number is at least, as the stream writes it; see
+// sequenceLength is the least length of a sequence number in the stream; see
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_GetShardIterator.html.
 const sequenceLength = 21
 
-// Checkpoint is the sequence number of the last record of a shard that is in the
-// tally, as the stream writes it; "" when there is none, or none any more. One that is
-// no sequence number is ErrDamaged.
+// Checkpoint is the sequence number of the last record of a shard that is in the tally, as the
+// stream writes it; "" when there is no checkpoint, or it has expired. The error of a checkpoint
+// that is not a sequence number is ErrDamaged.
 func (a Audit) Checkpoint(ctx context.Context, shard string) (string, error) {
 	found, err := a.Client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: aws.String(a.Table), Key: key(checkpoints, shard), ConsistentRead: aws.Bool(true),
@@ -149,11 +148,11 @@ func (a Audit) Checkpoint(ctx context.Context, shard string) (string, error) {
 	if err != nil {
 		return "", awsclient.WrapError("read the checkpoint of "+shard, err)
 	}
-	sequence, ok := textsOf(found.Item)("sequence")
+	sequence, ok := newItemLookup(found.Item)("sequence")
 	if !ok {
 		return "", nil
 	}
-	if _, err := padded(sequence); err != nil {
+	if _, err := padSequence(sequence); err != nil {
 		return "", fmt.Errorf("read the checkpoint of %s: %w: %w", shard, ErrDamaged, err)
 	}
 	return fmt.Sprintf("%0*s", sequenceLength, strings.TrimLeft(sequence, "0")), nil

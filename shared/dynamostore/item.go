@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -12,12 +13,11 @@ import (
 	"orders/shared/order"
 )
 
-// OrderPrefix is what the pk of every order begins with, and of nothing else: what
-// readers of the stream filter by.
+// OrderPrefix begins the pk of every order and of no other item. Filters of the stream go by it.
 const OrderPrefix = "ORDER#"
 
-// ErrDamaged says that an item of the table is not as the service writes it. No retry
-// mends that, and items that do not need it are not concerned.
+// ErrDamaged says that an item is not as the service writes it. A retry does not help. Other
+// items are not affected.
 var ErrDamaged = errors.New("damaged item")
 
 // Keys of the items; see the package comment.
@@ -28,18 +28,17 @@ const (
 	bucketPrefix = "ORDERS#"
 )
 
-// buckets is how many partitions the index by_creation is spread over: each takes
-// 1,000 creates a second. The number may grow, once every reader knows the greater
-// one; if it shrank, the orders in the last buckets would not be listed any more.
+// buckets is how many partitions the index by_creation is spread over. Each takes 1,000 creates a
+// second. A greater number is possible, once every reader knows it. With a smaller number, the
+// orders in the last buckets would not be listed.
 const buckets = 16
 
-// timeLayout is how times are stored: as text that sorts like the times it stands
-// for, and that an operator can read.
+// timeLayout is how times are stored: as text that sorts like times, and that an operator can read.
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
 type item = map[string]types.AttributeValue
 
-func timeText(t time.Time) string { return t.UTC().Format(timeLayout) }
+func formatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
@@ -51,10 +50,7 @@ func key(pk, sk string) item { return item{"pk": text(pk), "sk": text(sk)} }
 
 func orderKey(id order.ID) item { return key(OrderPrefix+string(id), orderSort) }
 
-// bucketOf spreads orders evenly over the buckets of the index.
-func bucketOf(id order.ID) string { return bucket(int(hash(string(id)) % buckets)) }
-
-func bucket(n int) string { return fmt.Sprintf("%s%02d", bucketPrefix, n) }
+func bucketName(n int) string { return fmt.Sprintf("%s%02d", bucketPrefix, n) }
 
 func hash(s string) uint32 {
 	h := fnv.New32a()
@@ -62,21 +58,20 @@ func hash(s string) uint32 {
 	return h.Sum32()
 }
 
-// createdKey sorts orders by their creation. It is also the position in the list
-// after that order.
-func createdKey(created time.Time, id order.ID) string { return timeText(created) + "#" + string(id) }
+// createdKey sorts orders by their creation. It is also the position in the list after that order.
+func createdKey(created time.Time, id order.ID) string { return formatTime(created) + "#" + string(id) }
 
-// itemOf is the order as an item. What is not set is absent.
-func itemOf(o order.Order) item {
+// encodeOrder returns the order as an item. A field that is not set has no attribute.
+func encodeOrder(o order.Order) item {
 	items := make([]types.AttributeValue, len(o.ItemIDs))
 	for i, id := range o.ItemIDs {
 		items[i] = text(id)
 	}
 	it := orderKey(o.ID)
-	it["bucket"] = text(bucketOf(o.ID))
+	it["bucket"] = text(bucketName(int(hash(string(o.ID)) % buckets)))
 	it["created_key"] = text(createdKey(o.CreatedAt, o.ID))
 	it["status"] = text(o.Status.String())
-	it["created_at"] = text(timeText(o.CreatedAt))
+	it["created_at"] = text(formatTime(o.CreatedAt))
 	it["user_id"] = text(o.UserID)
 	it["item_ids"] = &types.AttributeValueMemberL{Value: items}
 	it["total_amount"] = number(int64(o.TotalAmount))
@@ -85,16 +80,16 @@ func itemOf(o order.Order) item {
 		it["client_reference"] = text(o.ClientReference)
 	}
 	if !o.StartedAt.IsZero() {
-		it["started_at"] = text(timeText(o.StartedAt))
+		it["started_at"] = text(formatTime(o.StartedAt))
 	}
 	if !o.CompletedAt.IsZero() {
-		it["completed_at"] = text(timeText(o.CompletedAt))
+		it["completed_at"] = text(formatTime(o.CompletedAt))
 	}
 	return it
 }
 
-// names maps each attribute's placeholder to its name. Expressions use no name as it
-// is, because many are words that DynamoDB reserves; see
+// names maps each attribute's placeholder to its name. Expressions use only placeholders, because
+// many names are words that DynamoDB reserves; see
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html.
 func names(attributes ...string) map[string]string {
 	placeholders := make(map[string]string, len(attributes))
@@ -102,4 +97,145 @@ func names(attributes ...string) map[string]string {
 		placeholders["#"+name] = name
 	}
 	return placeholders
+}
+
+// A lookup returns the string attribute of a name, and whether there is an attribute. Of an
+// attribute of another type the value is "", which no string that is read here may be.
+type lookup func(name string) (value string, ok bool)
+
+func newItemLookup(it item) lookup {
+	return func(name string) (string, bool) {
+		value, ok := it[name]
+		s, _ := value.(*types.AttributeValueMemberS)
+		if s == nil {
+			return "", ok
+		}
+		return s.Value, true
+	}
+}
+
+// decodeOrder reads a whole order from its item, and returns an error for an item that encodeOrder
+// does not write. Errors have the names of attributes and no values, which may be a client's.
+func decodeOrder(it item) (order.Order, error) {
+	o, err := decodeLifecycle(newItemLookup(it))
+	if err != nil {
+		return order.Order{}, err
+	}
+	if o.Details, err = decodeDetails(it); err != nil {
+		return order.Order{}, fmt.Errorf("order %s: %w", o.ID, err)
+	}
+	return o, nil
+}
+
+// decodeLifecycle reads the id, the status and the times: the attributes that the service sets
+// itself, and on which all that follows from a change depends.
+func decodeLifecycle(get lookup) (order.Order, error) {
+	id, err := decodeID(get)
+	if err != nil {
+		return order.Order{}, err
+	}
+	o := order.Order{ID: id}
+	status, _ := get("status")
+	var ok bool
+	if o.Status, ok = order.ParseStatus(status); !ok {
+		return order.Order{}, fmt.Errorf("order %s: invalid status", id)
+	}
+	for name, t := range map[string]*time.Time{
+		"created_at": &o.CreatedAt, "started_at": &o.StartedAt, "completed_at": &o.CompletedAt,
+	} {
+		if *t, err = decodeTime(get, name); err != nil {
+			return order.Order{}, fmt.Errorf("order %s: %w", id, err)
+		}
+	}
+	if !hasValidTimes(o) {
+		return order.Order{}, fmt.Errorf("order %s: the times do not fit the status", id)
+	}
+	return o, nil
+}
+
+func decodeID(get lookup) (order.ID, error) {
+	pk, _ := get("pk")
+	sk, _ := get("sk")
+	s, ok := strings.CutPrefix(pk, OrderPrefix)
+	id, err := order.ParseID(s)
+	if !ok || err != nil || sk != orderSort {
+		return "", errors.New("the key is not an order's")
+	}
+	return id, nil
+}
+
+// decodeTime returns the zero time when there is no such attribute.
+func decodeTime(get lookup, name string) (time.Time, error) {
+	s, ok := get(name)
+	if !ok {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(timeLayout, s)
+	if err != nil || formatTime(t) != s {
+		return time.Time{}, fmt.Errorf("%s is not a time", name)
+	}
+	return t, nil
+}
+
+// hasValidTimes reports whether an order has the times that its status requires, in their order. An
+// order that was imported as Completed has only its time of creation.
+func hasValidTimes(o order.Order) bool {
+	started, completed := !o.StartedAt.IsZero(), !o.CompletedAt.IsZero()
+	var fit bool
+	switch o.Status {
+	case order.Pending:
+		fit = !started && !completed
+	case order.Processing:
+		fit = started && !completed
+	default:
+		fit = started == completed
+	}
+	return fit && !o.CreatedAt.IsZero() &&
+		(!started || !o.StartedAt.Before(o.CreatedAt)) &&
+		(!completed || !o.CompletedAt.Before(o.StartedAt))
+}
+
+// decodeDetails reads the attributes that the client has set.
+func decodeDetails(it item) (order.Details, error) {
+	get := newItemLookup(it)
+	var d order.Details
+	var ok bool
+	if d.UserID, ok = get("user_id"); !ok || d.UserID == "" {
+		return d, errors.New("user_id is not a text")
+	}
+	if d.ClientReference, ok = get("client_reference"); ok && d.ClientReference == "" {
+		return d, errors.New("client_reference is not a text")
+	}
+	list, ok := it["item_ids"].(*types.AttributeValueMemberL)
+	if !ok {
+		return d, errors.New("item_ids is not a list")
+	}
+	d.ItemIDs = make([]string, len(list.Value))
+	for i, value := range list.Value {
+		id, ok := value.(*types.AttributeValueMemberS)
+		if !ok {
+			return d, errors.New("item_ids is not a list of texts")
+		}
+		d.ItemIDs[i] = id.Value
+	}
+	cents, err := decodeInteger(it, "total_amount")
+	if err != nil {
+		return d, err
+	}
+	d.TotalAmount = order.Amount(cents)
+	sum, ok := it["fingerprint"].(*types.AttributeValueMemberB)
+	if !ok || len(sum.Value) != len(d.Fingerprint) {
+		return d, errors.New("fingerprint is not a SHA-256")
+	}
+	copy(d.Fingerprint[:], sum.Value)
+	return d, nil
+}
+
+func decodeInteger(it item, name string) (int64, error) {
+	if value, ok := it[name].(*types.AttributeValueMemberN); ok {
+		if n, err := strconv.ParseInt(value.Value, 10, 64); err == nil {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("%s is not an integer", name)
 }

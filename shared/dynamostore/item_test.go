@@ -20,7 +20,7 @@ func TestAnOrderIsStoredAsDocumented(t *testing.T) {
 	const created = "2026-11-22T12:00:00.007Z"
 	for _, s := range order.Statuses {
 		t.Run(s.String(), func(t *testing.T) {
-			o := h.create(t, takenOver(s))
+			o := h.create(t, importedAs(s))
 			hash := fnv.New32a()
 			hash.Write([]byte(o.ID))
 			want := item{
@@ -48,22 +48,10 @@ func TestAnOrderIsStoredAsDocumented(t *testing.T) {
 	}
 }
 
-func TestAnOrderWithoutAReferenceHasNoSuchAttribute(t *testing.T) {
-	h := open(t)
-	o := h.create(t, func(d *order.Draft) { d.ClientReference = "" })
-	if value, there := h.item(t, "ORDER#"+string(o.ID), "ORDER")["client_reference"]; there {
-		t.Errorf("client_reference is %v", value)
-	}
-	if got := h.get(t, o.ID); !reflect.DeepEqual(got, o) {
-		t.Errorf("read %+v, created %+v", got, o)
-	}
-}
-
-// An item that somebody has damaged is an error, never another order, and one that
-// says nothing of what the client wrote.
+// A damaged item is an error, never another order. The error has no text of the client.
 func TestADamagedItemIsNotReadAsAnOrder(t *testing.T) {
 	h := open(t)
-	o := h.create(t, takenOver(order.Processing), func(d *order.Draft) { d.UserID = "secret" })
+	o := h.create(t, importedAs(order.Processing), func(d *order.Draft) { d.UserID = "secret" })
 	good := h.item(t, "ORDER#"+string(o.ID), "ORDER")
 	later, earlier := text("2026-11-22T12:00:00.001Z"), text("2026-11-22T11:59:59.999Z")
 	for name, damage := range map[string]item{

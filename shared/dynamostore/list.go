@@ -14,35 +14,35 @@ import (
 	"orders/shared/order"
 )
 
-// List implements order.Store. It reads the buckets of the index side by side, each
-// for its share of the page, and merges them. A position is the created_key of the
-// last id given, and means the same in every bucket.
+// List implements order.Store: a k-way merge of the buckets of the index, which are read
+// concurrently, each for its share of the page. A position is the created_key of the last id on a
+// page, and means the same in every bucket.
 //
-// The index follows the table within moments: the newest orders may be missing,
-// but none is shown that is not there. See
+// The index lags behind the table by moments: the newest orders may be missing, but no order is
+// listed that does not exist. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html.
 //
-// An entry of the index whose created_key is damaged has no place in the list. It is
-// left out, and the others are listed.
+// An entry of the index with a damaged created_key has no place in the order of the list. List
+// leaves it out.
 func (s *Store) List(ctx context.Context, limit int, after string) (order.Page, error) {
 	if after == "" {
 		after = beforeAll
 	} else if !isPosition(after) {
 		return order.Page{}, order.ErrInvalidCursor
 	}
-	lanes := make([]lane, buckets)
-	for n := range lanes {
-		lanes[n] = lane{bucket: bucket(n), after: after, more: true, fetch: share(limit)}
+	cursors := make([]bucketCursor, buckets)
+	for n := range cursors {
+		cursors[n] = bucketCursor{bucket: bucketName(n), after: after, more: true, fetchSize: perBucketLimit(limit)}
 	}
 	// One key beyond the limit tells whether there is another page.
 	keys := make([]string, 0, limit+1)
-	for dry := true; dry && len(keys) <= limit; {
-		if err := s.refill(ctx, lanes, limit+1-len(keys)); err != nil {
+	for complete := false; !complete; {
+		if err := s.fetchMore(ctx, cursors, limit+1-len(keys)); err != nil {
 			return order.Page{}, awsclient.WrapError("list orders", err)
 		}
-		keys, dry = merge(keys, limit+1, lanes)
+		keys, complete = merge(keys, limit+1, cursors)
 	}
-	return pageOf(keys, limit), nil
+	return newPage(keys, limit), nil
 }
 
 // beforeAll is a position before the newest order: greater than any time.
@@ -52,18 +52,18 @@ func isPosition(s string) bool {
 	created, id, _ := strings.Cut(s, "#")
 	t, err := time.Parse(timeLayout, created)
 	_, idErr := order.ParseID(id)
-	return err == nil && idErr == nil && timeText(t) == created
+	return err == nil && idErr == nil && formatTime(t) == created
 }
 
-// share is how many keys of a page to expect in one bucket at most. Ids are spread by
-// a hash, so a bucket has more than three standard deviations above its mean for
-// one page in fifty. The least that DynamoDB charges for, 4 KB, are thirty keys.
-func share(limit int) int {
+// perBucketLimit is the most keys of a page to expect in one bucket. A hash spreads the ids, so a
+// bucket has more than the mean and three standard deviations for one page in fifty. 30 keys are 4
+// KB, the least that DynamoDB charges for.
+func perBucketLimit(limit int) int {
 	mean := float64(limit+1) / buckets
 	return max(30, int(math.Ceil(mean+3*math.Sqrt(mean))))
 }
 
-func pageOf(keys []string, limit int) order.Page {
+func newPage(keys []string, limit int) order.Page {
 	var page order.Page
 	if len(keys) > limit {
 		keys = keys[:limit]
@@ -77,32 +77,33 @@ func pageOf(keys []string, limit int) order.Page {
 	return page
 }
 
-// A lane is what is left to read of one bucket, newest first.
-type lane struct {
-	bucket string
-	keys   []string // read, and not yet on the page
-	after  string   // the last key read
-	more   bool     // whether there may be keys after it
-	fetch  int      // how many keys to ask for
+// A bucketCursor reads the keys of one bucket, newest first.
+type bucketCursor struct {
+	bucket    string
+	keys      []string // fetched, and not yet on the page
+	after     string   // the last key fetched
+	more      bool     // whether there may be keys after it
+	fetchSize int      // how many keys to fetch next
 }
 
-func (l *lane) dry() bool { return len(l.keys) == 0 && l.more }
+// exhausted reports whether the fetched keys are used up, and more may follow.
+func (c *bucketCursor) exhausted() bool { return len(c.keys) == 0 && c.more }
 
-// refill reads on in all lanes that have run dry, at the same time. No more than
-// missing keys of one can get on the page.
-func (s *Store) refill(ctx context.Context, lanes []lane, missing int) error {
+// fetchMore fetches the next keys of all exhausted cursors concurrently. missing is how many keys
+// the page lacks.
+func (s *Store) fetchMore(ctx context.Context, cursors []bucketCursor, missing int) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for n := range lanes {
-		if l := &lanes[n]; l.dry() {
-			g.Go(func() error { return s.readOn(ctx, l, missing) })
+	for n := range cursors {
+		if c := &cursors[n]; c.exhausted() {
+			g.Go(func() error { return s.fetch(ctx, c, missing) })
 		}
 	}
 	return g.Wait()
 }
 
-// readOn asks for twice as many keys each time, so that a page that lies in few
-// buckets takes few rounds.
-func (s *Store) readOn(ctx context.Context, l *lane, missing int) error {
+// fetch fetches twice as many keys each time, so that a page whose keys are in few buckets takes
+// few rounds.
+func (s *Store) fetch(ctx context.Context, c *bucketCursor, missing int) error {
 	found, err := s.cfg.Client.Query(ctx, &dynamodb.QueryInput{
 		TableName:                aws.String(s.cfg.Table),
 		IndexName:                aws.String("by_creation"),
@@ -110,36 +111,37 @@ func (s *Store) readOn(ctx context.Context, l *lane, missing int) error {
 		ProjectionExpression:     aws.String("#created_key"),
 		ExpressionAttributeNames: names("bucket", "created_key"),
 		ExpressionAttributeValues: item{
-			":bucket": text(l.bucket), ":after": text(l.after),
+			":bucket": text(c.bucket), ":after": text(c.after),
 		},
 		ScanIndexForward: aws.Bool(false),
-		Limit:            aws.Int32(int32(min(l.fetch, missing))),
+		Limit:            aws.Int32(int32(min(c.fetchSize, missing))),
 	})
 	if err != nil {
 		return err
 	}
 	for _, it := range found.Items {
-		if key, _ := textsOf(it)("created_key"); isPosition(key) {
-			l.keys = append(l.keys, key)
+		if key, _ := newItemLookup(it)("created_key"); isPosition(key) {
+			c.keys = append(c.keys, key)
 		}
 	}
-	l.after, l.more = textsOf(found.LastEvaluatedKey)("created_key")
-	l.fetch *= 2
+	c.after, c.more = newItemLookup(found.LastEvaluatedKey)("created_key")
+	c.fetchSize *= 2
 	return nil
 }
 
-// merge moves the newest keys to the page until it has enough, or a lane has run
-// dry: its next key might be newer than all that are left.
-func merge(page []string, enough int, lanes []lane) (_ []string, dry bool) {
+// merge moves the newest keys to the page. It stops when the page has enough keys or no cursor has
+// more: then the page is complete. It also stops at an exhausted cursor, because the next key of
+// that bucket may be newer than all others.
+func merge(page []string, enough int, cursors []bucketCursor) (_ []string, complete bool) {
 	for len(page) < enough {
-		newest := &lanes[0]
-		for n := range lanes {
-			l := &lanes[n]
-			if l.dry() {
-				return page, true
+		newest := &cursors[0]
+		for n := range cursors {
+			c := &cursors[n]
+			if c.exhausted() {
+				return page, false
 			}
-			if len(newest.keys) == 0 || len(l.keys) > 0 && l.keys[0] > newest.keys[0] {
-				newest = l
+			if len(newest.keys) == 0 || len(c.keys) > 0 && c.keys[0] > newest.keys[0] {
+				newest = c
 			}
 		}
 		if len(newest.keys) == 0 {
@@ -147,5 +149,5 @@ func merge(page []string, enough int, lanes []lane) (_ []string, dry bool) {
 		}
 		page, newest.keys = append(page, newest.keys[0]), newest.keys[1:]
 	}
-	return page, false
+	return page, true
 }

@@ -4,17 +4,20 @@ import (
 	"context"
 	"encoding/json/v2"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"orders/shared/awsclient"
 	"orders/shared/order"
 )
 
-// A Relay puts on the queue what follows from each change in the stream. The stream
-// is the outbox: nothing is sent for a write that did not happen, and nothing is
-// forgotten for one that did. A message may be sent twice; processing is idempotent.
+// A Relay puts the messages that follow from each change in the stream on the queue. The stream is
+// the outbox: no message is sent for a write that did not happen, and none is forgotten for a write
+// that did. A message may be sent twice; processing is idempotent.
 type Relay struct {
 	Queue order.Queue
 	// ProcessingTime is how long an order stays in Processing.
@@ -22,34 +25,31 @@ type Relay struct {
 	Log            *slog.Logger
 }
 
-// answerReserve is how long before its deadline the relay stops, to answer how far it
-// got: a batch that runs into the deadline is repeated whole.
-const answerReserve = time.Second
+// deadlineMargin is how long before its deadline the relay stops, to report its progress: Lambda
+// repeats the whole batch of a function that runs into its deadline.
+const deadlineMargin = time.Second
 
-// Handle sends the messages of one batch. It answers the sequence number of the
-// first record whose message is not on the queue, from which on Lambda repeats the
-// batch; see https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html.
+// Handle sends the messages of one batch. The response has the sequence number of the first record
+// whose message is not on the queue. Lambda repeats the batch from this record on; see
+// https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html.
 //
-// A record that cannot be read would hold up its shard until it expires. It goes to
-// the dead-letter queue, by its number and key and without its images, and the shard goes on.
+// A record that cannot be read would block its shard until it expires. Its number and key go to the
+// dead-letter queue, without its images, and the shard goes on.
 func (r Relay) Handle(ctx context.Context, e events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-answerReserve))
-		defer cancel()
-	}
-	// An empty list, unlike null, says that all went well.
-	answer := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}
+	ctx, cancel := awsclient.BeforeDeadline(ctx, deadlineMargin)
+	defer cancel()
+	// An empty list says that no record has failed. Null would not.
+	response := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}
 	done, err := r.relay(ctx, e.Records)
 	if err != nil {
 		sequence := e.Records[done].Change.SequenceNumber
-		r.Log.ErrorContext(ctx, "the relay stops; the rest of the batch comes again", "sequence_number", sequence, "err", err)
-		answer.BatchItemFailures = append(answer.BatchItemFailures, events.DynamoDBBatchItemFailure{ItemIdentifier: sequence})
+		r.Log.ErrorContext(ctx, "the relay stops; Lambda repeats the rest of the batch", "sequence_number", sequence, "err", err)
+		response.BatchItemFailures = append(response.BatchItemFailures, events.DynamoDBBatchItemFailure{ItemIdentifier: sequence})
 	}
-	return answer, nil
+	return response, nil
 }
 
-// relay works off records and returns how many of them are done with, and why no more.
+// relay returns how many records are done, and the error that stopped it.
 func (r Relay) relay(ctx context.Context, records []events.DynamoDBEventRecord) (done int, err error) {
 	var messages []order.Message
 	var from []int                // the record that each message follows from
@@ -58,7 +58,7 @@ func (r Relay) relay(ctx context.Context, records []events.DynamoDBEventRecord) 
 		if !isOrder(record) {
 			continue
 		}
-		change, err := changeOf(record)
+		change, err := decodeChange(record)
 		if err != nil {
 			unreadable[i] = err
 		}
@@ -72,10 +72,10 @@ func (r Relay) relay(ctx context.Context, records []events.DynamoDBEventRecord) 
 			done = from[firstUnsent(err)]
 		}
 	}
-	// Those behind the first unsent message come again, and are buried then.
+	// Unreadable records after the first unsent message come again, and are dead-lettered then.
 	for i := range done {
 		if reason, ok := unreadable[i]; ok {
-			if err := r.bury(ctx, records[i], reason); err != nil {
+			if err := r.deadLetter(ctx, records[i], reason); err != nil {
 				return i, err
 			}
 		}
@@ -83,8 +83,8 @@ func (r Relay) relay(ctx context.Context, records []events.DynamoDBEventRecord) 
 	return done, err
 }
 
-// firstUnsent is the first message that may not be on the queue. A queue that does
-// not say leaves open all of them.
+// firstUnsent is the first message that may not be on the queue. An error that does not name it may
+// be about all messages.
 func firstUnsent(err error) int {
 	if unsent, ok := errors.AsType[*order.UnsentError](err); ok {
 		return unsent.First
@@ -92,22 +92,73 @@ func firstUnsent(err error) int {
 	return 0
 }
 
-// A deadRecord is what the dead-letter queue keeps of a record that cannot be read:
-// enough to find its item, and nothing that a client wrote.
+// A deadRecord is what the dead-letter queue keeps of a record that cannot be read: enough to find
+// its item, and no text of a client.
 type deadRecord struct {
 	EventID        string            `json:"event_id"`
 	SequenceNumber string            `json:"sequence_number"`
 	Keys           map[string]string `json:"keys"`
 }
 
-func (r Relay) bury(ctx context.Context, record events.DynamoDBEventRecord, reason error) error {
+func (r Relay) deadLetter(ctx context.Context, record events.DynamoDBEventRecord, reason error) error {
 	dead := deadRecord{EventID: record.EventID, SequenceNumber: record.Change.SequenceNumber, Keys: map[string]string{}}
 	for _, name := range []string{"pk", "sk"} {
-		dead.Keys[name], _ = textsOfImage(record.Change.Keys)(name)
+		dead.Keys[name], _ = newImageLookup(record.Change.Keys)(name)
 	}
 	body, err := json.Marshal(dead, json.Deterministic(true))
 	if err != nil {
 		return err
 	}
 	return r.Queue.DeadLetter(ctx, body, reason)
+}
+
+// isOrder reports whether the key of a record of the stream is an order's. The filters of
+// template.yaml let no other record through, but the handlers do not depend on them.
+func isOrder(r events.DynamoDBEventRecord) bool {
+	get := newImageLookup(r.Change.Keys)
+	pk, _ := get("pk")
+	sk, _ := get("sk")
+	return strings.HasPrefix(pk, OrderPrefix) && sk == orderSort
+}
+
+// decodeChange reads the change of an order from a record. Its orders have an id, a status and
+// times, which order.Change.FollowUps and order.Change.Tally go by, and no details.
+func decodeChange(r events.DynamoDBEventRecord) (c order.Change, err error) {
+	switch events.DynamoDBOperationType(r.EventName) {
+	case events.DynamoDBOperationTypeInsert:
+		c.New, err = decodeImage(r, r.Change.NewImage)
+	case events.DynamoDBOperationTypeModify:
+		if c.Old, err = decodeImage(r, r.Change.OldImage); err == nil {
+			c.New, err = decodeImage(r, r.Change.NewImage)
+		}
+	case events.DynamoDBOperationTypeRemove:
+		c.Old, err = decodeImage(r, r.Change.OldImage)
+	default:
+		err = errors.New("the event is not INSERT, MODIFY or REMOVE")
+	}
+	if err != nil {
+		return order.Change{}, fmt.Errorf("read stream record %s: %w", r.Change.SequenceNumber, err)
+	}
+	return c, nil
+}
+
+func decodeImage(r events.DynamoDBEventRecord, image map[string]events.DynamoDBAttributeValue) (*order.Order, error) {
+	o, err := decodeLifecycle(newImageLookup(image))
+	if err != nil {
+		return nil, err
+	}
+	if pk, _ := newImageLookup(r.Change.Keys)("pk"); pk != OrderPrefix+string(o.ID) {
+		return nil, fmt.Errorf("the image is of order %s, the key is not", o.ID)
+	}
+	return &o, nil
+}
+
+func newImageLookup(image map[string]events.DynamoDBAttributeValue) lookup {
+	return func(name string) (string, bool) {
+		value, ok := image[name]
+		if !ok || value.DataType() != events.DataTypeString {
+			return "", ok
+		}
+		return value.String(), true
+	}
 }

@@ -19,15 +19,15 @@ import (
 
 // The orders that the records of these tests are about.
 var (
-	pending    = order.Order{ID: id(1), Status: order.Pending, CreatedAt: noon}
-	processed  = order.Order{ID: id(1), Status: order.Processing, CreatedAt: noon, StartedAt: noon.Add(time.Second)}
-	completed  = order.Order{ID: id(1), Status: order.Completed, CreatedAt: noon, StartedAt: noon.Add(time.Second), CompletedAt: noon.Add(time.Minute)}
-	takenAsEnd = order.Order{ID: id(1), Status: order.Completed, CreatedAt: noon}
+	pending           = order.Order{ID: id(1), Status: order.Pending, CreatedAt: noon}
+	processed         = order.Order{ID: id(1), Status: order.Processing, CreatedAt: noon, StartedAt: noon.Add(time.Second)}
+	completed         = order.Order{ID: id(1), Status: order.Completed, CreatedAt: noon, StartedAt: noon.Add(time.Second), CompletedAt: noon.Add(time.Minute)}
+	importedCompleted = order.Order{ID: id(1), Status: order.Completed, CreatedAt: noon}
 )
 
 type image = map[string]events.DynamoDBAttributeValue
 
-func imageOf(o *order.Order) image {
+func newImage(o *order.Order) image {
 	if o == nil {
 		return nil
 	}
@@ -46,10 +46,10 @@ func imageOf(o *order.Order) image {
 	return i
 }
 
-// recordOf is the record that the stream has of a change.
-func recordOf(sequence string, c order.Change) events.DynamoDBEventRecord {
+// newRecord is the record that the stream has of a change.
+func newRecord(sequence string, c order.Change) events.DynamoDBEventRecord {
 	r := events.DynamoDBEventRecord{EventID: "event-" + sequence, Change: events.DynamoDBStreamRecord{
-		SequenceNumber: sequence, OldImage: imageOf(c.Old), NewImage: imageOf(c.New), StreamViewType: "NEW_AND_OLD_IMAGES",
+		SequenceNumber: sequence, OldImage: newImage(c.Old), NewImage: newImage(c.New), StreamViewType: "NEW_AND_OLD_IMAGES",
 	}}
 	images := r.Change.NewImage
 	switch {
@@ -68,7 +68,7 @@ func recordOf(sequence string, c order.Change) events.DynamoDBEventRecord {
 func created(sequence string, n int) events.DynamoDBEventRecord {
 	o := pending
 	o.ID = id(n)
-	return recordOf(sequence, order.Change{New: &o})
+	return newRecord(sequence, order.Change{New: &o})
 }
 
 // damaged is a record with other attributes in its new image; the zero value removes one.
@@ -105,10 +105,10 @@ func foreign() []events.DynamoDBEventRecord {
 
 // queue is an order.Queue that keeps what it is given, and fails if told to.
 type queue struct {
-	sendErr, buryErr error
-	sent             []order.Message
-	buried           []string
-	reasons          []error
+	sendErr, deadLetterErr error
+	sent                   []order.Message
+	deadLettered           []string
+	reasons                []error
 }
 
 func (q *queue) Send(_ context.Context, messages ...order.Message) error {
@@ -117,22 +117,22 @@ func (q *queue) Send(_ context.Context, messages ...order.Message) error {
 }
 
 func (q *queue) DeadLetter(_ context.Context, body []byte, reason error) error {
-	if q.buryErr != nil {
-		return q.buryErr
+	if q.deadLetterErr != nil {
+		return q.deadLetterErr
 	}
-	q.buried, q.reasons = append(q.buried, string(body)), append(q.reasons, reason)
+	q.deadLettered, q.reasons = append(q.deadLettered, string(body)), append(q.reasons, reason)
 	return nil
 }
 
-// relayed hands records to a relay and returns the answer as Lambda gets it.
+// relayed hands records to a relay and returns the response as Lambda gets it.
 func relayed(t *testing.T, q order.Queue, records ...events.DynamoDBEventRecord) string {
 	t.Helper()
 	r := dynamostore.Relay{Queue: q, ProcessingTime: processing, Log: slog.New(slog.DiscardHandler)}
-	answer, err := r.Handle(t.Context(), events.DynamoDBEvent{Records: records})
+	response, err := r.Handle(t.Context(), events.DynamoDBEvent{Records: records})
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := json.Marshal(answer)
+	body, err := json.Marshal(response)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,21 +150,21 @@ func TestTheRelaySendsWhatFollowsFromAChange(t *testing.T) {
 		change order.Change
 		want   []order.Message
 	}{
-		"created":                 {order.Change{New: &pending}, []order.Message{{OrderID: id(1), To: order.Processing, NotBefore: noon}}},
-		"taken over as begun":     {order.Change{New: &processed}, []order.Message{{OrderID: id(1), To: order.Completed, NotBefore: noon.Add(time.Second + processing)}}},
-		"taken over as Completed": {order.Change{New: &takenAsEnd}, nil},
-		"started":                 {order.Change{Old: &pending, New: &processed}, []order.Message{{OrderID: id(1), To: order.Completed, NotBefore: noon.Add(time.Second + processing)}}},
-		"completed":               {order.Change{Old: &processed, New: &completed}, nil},
-		"touched by an operator":  {order.Change{Old: &pending, New: &pending}, nil},
-		"deleted":                 {order.Change{Old: &pending}, nil},
+		"created":                {order.Change{New: &pending}, []order.Message{{OrderID: id(1), To: order.Processing, NotBefore: noon}}},
+		"imported as Processing": {order.Change{New: &processed}, []order.Message{{OrderID: id(1), To: order.Completed, NotBefore: noon.Add(time.Second + processing)}}},
+		"imported as Completed":  {order.Change{New: &importedCompleted}, nil},
+		"started":                {order.Change{Old: &pending, New: &processed}, []order.Message{{OrderID: id(1), To: order.Completed, NotBefore: noon.Add(time.Second + processing)}}},
+		"completed":              {order.Change{Old: &processed, New: &completed}, nil},
+		"touched by an operator": {order.Change{Old: &pending, New: &pending}, nil},
+		"deleted":                {order.Change{Old: &pending}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var q queue
-			if answer := relayed(t, &q, recordOf("1", tt.change)); answer != allWell {
-				t.Errorf("answer %s", answer)
+			if response := relayed(t, &q, newRecord("1", tt.change)); response != allWell {
+				t.Errorf("response %s", response)
 			}
-			if !reflect.DeepEqual(q.sent, tt.want) || q.buried != nil {
-				t.Errorf("sent %+v, want %+v; buried %s", q.sent, tt.want, q.buried)
+			if !reflect.DeepEqual(q.sent, tt.want) || q.deadLettered != nil {
+				t.Errorf("sent %+v, want %+v; dead-lettered %s", q.sent, tt.want, q.deadLettered)
 			}
 		})
 	}
@@ -173,50 +173,50 @@ func TestTheRelaySendsWhatFollowsFromAChange(t *testing.T) {
 func TestTheRelayLeavesOtherRecordsAlone(t *testing.T) {
 	for name, records := range map[string][]events.DynamoDBEventRecord{"none": nil, "an empty list": {}, "other items'": foreign()} {
 		var q queue
-		if answer := relayed(t, &q, records...); answer != allWell || q.sent != nil || q.buried != nil {
-			t.Errorf("%s: answer %s, sent %v, buried %v", name, answer, q.sent, q.buried)
+		if response := relayed(t, &q, records...); response != allWell || q.sent != nil || q.deadLettered != nil {
+			t.Errorf("%s: response %s, sent %v, dead-lettered %v", name, response, q.sent, q.deadLettered)
 		}
 	}
 }
 
-// F7, I4: Lambda repeats the batch from the record that the answer names.
-func TestTheRelayAnswersTheFirstRecordWhoseMessageIsUnsent(t *testing.T) {
+// F7, I4: Lambda repeats the batch from the record that the response names.
+func TestTheRelayNamesTheFirstRecordWhoseMessageIsUnsent(t *testing.T) {
 	down := errors.New("the queue is down")
 	batch := func() []events.DynamoDBEventRecord {
 		return []events.DynamoDBEventRecord{
-			recordOf("10", order.Change{Old: &processed, New: &completed}), // no message
+			newRecord("10", order.Change{Old: &processed, New: &completed}), // no message
 			created("20", 2), unreadable("25", 9), created("30", 3), unreadable("35", 9), created("40", 4),
 		}
 	}
 	for name, tt := range map[string]struct {
-		queue  queue
-		want   string
-		buried int
+		queue        queue
+		want         string
+		deadLettered int
 	}{
 		"all sent":                        {queue{}, allWell, 2},
 		"the second is not":               {queue{sendErr: &order.UnsentError{First: 1, Err: down}}, failedFrom("30"), 1},
 		"the last is not":                 {queue{sendErr: &order.UnsentError{First: 2, Err: down}}, failedFrom("40"), 2},
 		"the queue does not say how many": {queue{sendErr: down}, failedFrom("20"), 0},
-		"the dead-letter queue is down":   {queue{buryErr: down}, failedFrom("25"), 0},
-		"both are down":                   {queue{sendErr: &order.UnsentError{First: 1, Err: down}, buryErr: down}, failedFrom("25"), 0},
+		"the dead-letter queue is down":   {queue{deadLetterErr: down}, failedFrom("25"), 0},
+		"both are down":                   {queue{sendErr: &order.UnsentError{First: 1, Err: down}, deadLetterErr: down}, failedFrom("25"), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := tt.queue
-			if answer := relayed(t, &q, batch()...); answer != tt.want {
-				t.Errorf("answer %s, want %s", answer, tt.want)
+			if response := relayed(t, &q, batch()...); response != tt.want {
+				t.Errorf("response %s, want %s", response, tt.want)
 			}
-			if len(q.sent) != 3 || len(q.buried) != tt.buried {
-				t.Errorf("sent %v, buried %v", q.sent, q.buried)
+			if len(q.sent) != 3 || len(q.deadLettered) != tt.deadLettered {
+				t.Errorf("sent %v, dead-lettered %v", q.sent, q.deadLettered)
 			}
 		})
 	}
 }
 
 // Bad input 54, I14.
-func TestARecordThatCannotBeReadIsBuriedAndItsMatesAreSent(t *testing.T) {
-	removed := recordOf("1", order.Change{Old: &pending})
+func TestARecordThatCannotBeReadIsDeadLetteredAndTheOthersAreSent(t *testing.T) {
+	removed := newRecord("1", order.Change{Old: &pending})
 	removed.Change.OldImage = nil
-	half := recordOf("1", order.Change{Old: &pending, New: &processed})
+	half := newRecord("1", order.Change{Old: &pending, New: &processed})
 	half.Change.OldImage = nil
 	imageless := created("1", 1)
 	imageless.Change.NewImage = nil
@@ -242,15 +242,15 @@ func TestARecordThatCannotBeReadIsBuriedAndItsMatesAreSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var q queue
-			if answer := relayed(t, &q, record, created("2", 2)); answer != allWell {
-				t.Errorf("answer %s", answer)
+			if response := relayed(t, &q, record, created("2", 2)); response != allWell {
+				t.Errorf("response %s", response)
 			}
 			if len(q.sent) != 1 || q.sent[0].OrderID != id(2) {
 				t.Errorf("sent %v", q.sent)
 			}
 			want := `{"event_id":"event-1","sequence_number":"1","keys":{"pk":"` + record.Change.Keys["pk"].String() + `","sk":"ORDER"}}`
-			if len(q.buried) != 1 || q.buried[0] != want {
-				t.Fatalf("buried %s, want %s", q.buried, want)
+			if len(q.deadLettered) != 1 || q.deadLettered[0] != want {
+				t.Fatalf("dead-lettered %s, want %s", q.deadLettered, want)
 			}
 			if reason := q.reasons[0].Error(); strings.Contains(reason, "secret") || strings.Contains(reason, "Shipped") {
 				t.Errorf("the reason %q tells a value", reason)
@@ -267,18 +267,18 @@ func (s *slow) Send(ctx context.Context, _ ...order.Message) error {
 	return &order.UnsentError{First: 1, Err: ctx.Err()}
 }
 
-func TestTheRelayAnswersBeforeItsDeadline(t *testing.T) {
+func TestTheRelayRespondsBeforeItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		began := time.Now()
 		r := dynamostore.Relay{Queue: &slow{}, ProcessingTime: processing, Log: slog.New(slog.DiscardHandler)}
-		answer, err := r.Handle(ctx, events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{created("1", 1), created("2", 2)}})
-		if err != nil || len(answer.BatchItemFailures) != 1 || answer.BatchItemFailures[0].ItemIdentifier != "2" {
-			t.Errorf("answer %+v, error %v", answer, err)
+		response, err := r.Handle(ctx, events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{created("1", 1), created("2", 2)}})
+		if err != nil || len(response.BatchItemFailures) != 1 || response.BatchItemFailures[0].ItemIdentifier != "2" {
+			t.Errorf("response %+v, error %v", response, err)
 		}
 		if took := time.Since(began); took != 9*time.Second {
-			t.Errorf("answered after %s of 10 s", took)
+			t.Errorf("responded after %s of 10 s", took)
 		}
 	})
 }

@@ -1,5 +1,4 @@
-// Package dynamostore keeps orders in one DynamoDB table and turns the table's
-// stream into what follows from every write.
+// Package dynamostore keeps orders in one DynamoDB table, and handles the table's stream.
 //
 // # Table
 //
@@ -9,35 +8,39 @@
 //	checkpoint  CHECKPOINT  <shard id>  sequence, expires_at
 //
 // The index by_creation has bucket (ORDERS#00..15, a hash of the id) and created_key
-// (<created_at>#<id>), and the keys alone. Nothing in it changes after the creation,
-// so a transition does not write to it. template.yaml defines table, index and stream.
+// (<created_at>#<id>), and the keys alone. Nothing in it changes after the creation, so a
+// transition does not write to it. template.yaml defines table, index and stream.
 //
 // # Promises
 //
-// Store makes each write of an order one conditional request, and nothing beside
-// it: a crash leaves all of a write or none. What follows from a write comes from the
-// stream, at least once: Relay puts the next message on the queue, which is harmless
-// twice, and Tallier counts each change once, whatever Lambda repeats. Reads
-// of an order and of the metrics are strongly consistent; the list may lag, because
-// an index can.
+// Store makes each write of an order one conditional request that writes nothing else, so that a
+// crash leaves either the whole write or none of it. The rest follows from the stream, which
+// delivers at least once: Relay puts the next message on the queue, which is harmless when it
+// happens twice; Tallier counts each change once, also when Lambda repeats a batch. Reads of an
+// order and of the metrics are strongly consistent. The list may lag, because an index may.
 //
-// Audit, for an operator, reads every order and repairs the metrics.
+// Audit is for an operator: it reads every order and repairs the metrics.
 //
 // # Left to others
 //
-// The client decides about timeouts and retries, the queue is order.Queue, and what
-// calls the handlers, and when, is the template's.
+// The client has the timeouts and retries, an order.Queue has the messages, and template.yaml says
+// when Lambda calls the handlers.
 package dynamostore
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/oklog/ulid/v2"
 
+	"orders/shared/awsclient"
 	"orders/shared/order"
 )
 
@@ -49,27 +52,26 @@ type Client interface {
 	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
 }
 
-// Config is what a Store needs. Each function has a part of it: a method that needs
-// more than Client and Table says so at the field, and refuses to work without.
+// Config configures a Store. Client and Table are required. A Lambda function gives only the other
+// fields that its methods need; a method whose field is missing returns an error.
 type Config struct {
-	// Client and Table, the table's name, are needed always.
 	Client Client
-	Table  string
-	// ProcessingTime is how long an order stays in Processing. For Advance, which
-	// without one would complete orders at once.
+	// Table is the table's name.
+	Table string
+	// ProcessingTime is how long an order stays in Processing. Advance needs it: with 0 it would
+	// complete orders at once.
 	ProcessingTime time.Duration
-	// Now is the clock that tells the time of creation. For Create.
+	// Now is the clock for the time of creation. Create needs it.
 	Now func() time.Time
-	// Random makes ids impossible to guess. For Create, which never reads it
-	// twice at the same time, so it need not be safe for that.
+	// Random makes ids impossible to guess. Create needs it, and never reads it concurrently.
 	Random io.Reader
 }
 
-// validate returns all that is wrong with a configuration.
+// validate returns all problems of a configuration.
 func (c Config) validate() error {
 	var problems []error
-	check := func(holds bool, problem string) {
-		if !holds {
+	check := func(ok bool, problem string) {
+		if !ok {
 			problems = append(problems, errors.New("dynamostore: "+problem))
 		}
 	}
@@ -80,13 +82,7 @@ func (c Config) validate() error {
 	return errors.Join(problems...)
 }
 
-// Errors of a method that the configuration has nothing for.
-var (
-	errNoProcessingTime = errors.New("this store has no ProcessingTime, and so advances no order")
-	errNoRandom         = errors.New("this store has no Now and Random, and so creates no order")
-)
-
-// A Store keeps orders in the table. All methods may be called at the same time.
+// A Store keeps orders in the table. It is safe for concurrent use.
 type Store struct {
 	cfg    Config
 	random sync.Mutex // held while Config.Random is read
@@ -98,10 +94,143 @@ var (
 	_ order.Advancer      = (*Store)(nil)
 )
 
-// New returns the store in that table, or all that is wrong with cfg. It makes no request.
+// New returns the store in a table, or all problems of cfg. It makes no request.
 func New(cfg Config) (*Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	return &Store{cfg: cfg}, nil
+}
+
+// Create implements order.Store: one PutItem that never overwrites. When the item exists, DynamoDB
+// returns it with the refusal, so that a retry needs no second request.
+func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, error) {
+	o, err := s.newOrder(d)
+	if err != nil {
+		return order.Order{}, false, err
+	}
+	_, err = s.cfg.Client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName:                           aws.String(s.cfg.Table),
+		Item:                                encodeOrder(o),
+		ConditionExpression:                 aws.String("attribute_not_exists(#pk)"),
+		ExpressionAttributeNames:            names("pk"),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	if refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		return existing(d, refusal.Item)
+	}
+	if err != nil {
+		return order.Order{}, false, awsclient.WrapError("store order "+string(o.ID), err)
+	}
+	return o, false, nil
+}
+
+// newOrder makes the order of a draft. A new id is a ULID of the same time as the creation.
+func (s *Store) newOrder(d order.Draft) (order.Order, error) {
+	if s.cfg.Random == nil {
+		return order.Order{}, errors.New("create an order: the store has no Now and Random")
+	}
+	now := s.cfg.Now()
+	if d.Key != "" {
+		return order.New(d, d.Key, now), nil
+	}
+	s.random.Lock()
+	u, err := ulid.New(ulid.Timestamp(now), s.cfg.Random)
+	s.random.Unlock()
+	if err != nil {
+		return order.Order{}, fmt.Errorf("make an id: %w", err)
+	}
+	return order.New(d, order.NewID(u), now), nil
+}
+
+// existing is the result of a create whose id exists. With a key, an earlier request created the
+// order. Without a key, this request did: the SDK has repeated it after its response was lost.
+func existing(d order.Draft, it item) (order.Order, bool, error) {
+	o, err := decodeOrder(it)
+	switch {
+	case err != nil:
+		return order.Order{}, false, fmt.Errorf("read the existing order: %w", err)
+	case o.Fingerprint == d.Fingerprint:
+		return o, d.Key != "", nil
+	case d.Key != "":
+		return order.Order{}, false, order.ErrKeyReused
+	default:
+		return order.Order{}, false, fmt.Errorf("%w: the new id %s is taken", order.ErrUnavailable, o.ID)
+	}
+}
+
+// Get implements order.Store: one strongly consistent GetItem, so that no reader sees a status go
+// backwards.
+func (s *Store) Get(ctx context.Context, id order.ID) (order.Order, error) {
+	found, err := s.cfg.Client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName:      aws.String(s.cfg.Table),
+		Key:            orderKey(id),
+		ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return order.Order{}, awsclient.WrapError("read order "+string(id), err)
+	}
+	if len(found.Item) == 0 {
+		return order.Order{}, order.ErrNotFound
+	}
+	return decodeOrder(found.Item)
+}
+
+// Advance implements order.Advancer: one UpdateItem, on condition that the order is in the previous
+// status and that its time has come. When DynamoDB refuses, it returns the order, and
+// order.Order.Advance says why.
+//
+// When the SDK repeats a request whose response was lost, the result is order.ErrAlreadyDone,
+// although this call made the transition. To a caller both mean the same.
+func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now time.Time) error {
+	if s.cfg.ProcessingTime == 0 {
+		return errors.New("advance an order: the store has no ProcessingTime")
+	}
+	now = order.Timestamp(now)
+	// A start by a clock behind the time of creation is refused. The second attempt starts the
+	// order at its creation.
+	for range 2 {
+		_, err := s.cfg.Client.UpdateItem(ctx, s.transition(id, to, now))
+		refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
+		if !ok {
+			return awsclient.WrapError(fmt.Sprintf("advance order %s to %s", id, to), err)
+		}
+		if len(refusal.Item) == 0 {
+			return order.ErrNotFound
+		}
+		o, err := decodeLifecycle(newItemLookup(refusal.Item))
+		if err != nil {
+			return fmt.Errorf("read the order to advance: %w", err)
+		}
+		if o, err = o.Advance(to, now, s.cfg.ProcessingTime); err != nil {
+			return err
+		}
+		if now.Before(o.StartedAt) {
+			now = o.StartedAt
+		}
+	}
+	return fmt.Errorf("%w: order %s is refused twice", order.ErrUnavailable, id)
+}
+
+// transition is the write of one transition with its two conditions. Times are compared as the
+// texts that they are stored as, which sort like times.
+func (s *Store) transition(id order.ID, to order.Status, now time.Time) *dynamodb.UpdateItemInput {
+	set, since, due := "started_at", "created_at", now
+	if to == order.Completed {
+		set, since, due = "completed_at", "started_at", now.Add(-s.cfg.ProcessingTime)
+	}
+	placeholders := names("status", since)
+	placeholders["#set"] = set
+	return &dynamodb.UpdateItemInput{
+		TableName:                aws.String(s.cfg.Table),
+		Key:                      orderKey(id),
+		UpdateExpression:         aws.String("SET #status = :to, #set = :now"),
+		ConditionExpression:      aws.String("#status = :from AND #" + since + " <= :due"),
+		ExpressionAttributeNames: placeholders,
+		ExpressionAttributeValues: item{
+			":to": text(to.String()), ":from": text((to - 1).String()),
+			":now": text(formatTime(now)), ":due": text(formatTime(due)),
+		},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,13 +19,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+	"pgregory.net/rapid"
 
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 	"orders/test/awstest"
 )
 
-func (h *home) tallier() dynamostore.Tallier {
+func (h *testStore) tallier() dynamostore.Tallier {
 	return dynamostore.Tallier{
 		Client: h.client, Table: h.table, Now: func() time.Time { return h.now }, Log: slog.New(slog.DiscardHandler),
 	}
@@ -36,19 +40,19 @@ func window(shard string, records ...events.DynamoDBEventRecord) (e events.Dynam
 	return e
 }
 
-// tally counts one batch and holds the answer to its one form.
-func (h *home) tally(t *testing.T, shard string, records ...events.DynamoDBEventRecord) {
+// tally counts one batch and holds the response to its one form.
+func (h *testStore) tally(t *testing.T, shard string, records ...events.DynamoDBEventRecord) {
 	t.Helper()
-	answer, err := h.tallier().Handle(t.Context(), window(shard, records...))
+	response, err := h.tallier().Handle(t.Context(), window(shard, records...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	holdsAnswer(t, answer)
+	checkResponse(t, response)
 }
 
-// tallyAtLast counts one batch as Lambda has it counted: it repeats one that fails,
-// with another token. DynamoDB Local fails on a busy machine, too.
-func (h *home) tallyAtLast(t *testing.T, shard string, records ...events.DynamoDBEventRecord) {
+// tallyAtLast counts one batch as Lambda has it counted: it repeats one that fails, with another
+// token. DynamoDB Local fails on a busy machine, too.
+func (h *testStore) tallyAtLast(t *testing.T, shard string, records ...events.DynamoDBEventRecord) {
 	t.Helper()
 	var err error
 	for range 20 {
@@ -61,22 +65,22 @@ func (h *home) tallyAtLast(t *testing.T, shard string, records ...events.DynamoD
 	}
 }
 
-func holdsAnswer(t *testing.T, answer dynamostore.WindowResponse) {
+func checkResponse(t *testing.T, response dynamostore.WindowResponse) {
 	t.Helper()
-	body, err := json.Marshal(answer)
+	body, err := json.Marshal(response)
 	if want := `{"state":{},"batchItemFailures":[]}`; err != nil || string(body) != want {
-		t.Errorf("answer %s, error %v, want %s", body, err, want)
+		t.Errorf("response %s, error %v, want %s", body, err, want)
 	}
 }
 
-// lives are the records of n orders, each created, started and completed, and
-// numbered from 1; the sequence numbers grow from 9 to 10 and from 99 to 100 digits' worth.
+// lives are the records of n orders, each created, started and completed, and numbered from 1; the
+// sequence numbers grow from 9 to 10 and from 99 to 100 digits' worth.
 func lives(n int) (records []events.DynamoDBEventRecord) {
 	for i := range n {
 		a, b, c := pending, processed, completed
 		a.ID, b.ID, c.ID = id(i), id(i), id(i)
 		for _, change := range []order.Change{{New: &a}, {Old: &a, New: &b}, {Old: &b, New: &c}} {
-			records = append(records, recordOf(fmt.Sprint(len(records)+1), change))
+			records = append(records, newRecord(fmt.Sprint(len(records)+1), change))
 		}
 	}
 	return records
@@ -90,19 +94,19 @@ func TestTheTallyIsTheSumOfAllChanges(t *testing.T) {
 		changes []order.Change
 		want    order.Tally
 	}{
-		"created":                 {[]order.Change{{New: &pending}}, counted(1, 0, 0, 0, 0)},
-		"started":                 {[]order.Change{{New: &pending}, {Old: &pending, New: &processed}}, counted(0, 1, 0, 0, 0)},
-		"completed":               {[]order.Change{{New: &processed}, {Old: &processed, New: &completed}}, counted(0, 0, 1, 1, 60_000)},
-		"taken over as begun":     {[]order.Change{{New: &processed}}, counted(0, 1, 0, 0, 0)},
-		"taken over as Completed": {[]order.Change{{New: &takenAsEnd}}, counted(0, 0, 1, 0, 0)},
-		"deleted":                 {[]order.Change{{New: &completed}, {New: &pending}, {Old: &completed}}, counted(1, 0, 0, 0, 0)},
-		"touched by an operator":  {[]order.Change{{New: &pending}, {Old: &pending, New: &pending}}, counted(1, 0, 0, 0, 0)},
+		"created":                {[]order.Change{{New: &pending}}, counted(1, 0, 0, 0, 0)},
+		"started":                {[]order.Change{{New: &pending}, {Old: &pending, New: &processed}}, counted(0, 1, 0, 0, 0)},
+		"completed":              {[]order.Change{{New: &processed}, {Old: &processed, New: &completed}}, counted(0, 0, 1, 1, 60_000)},
+		"imported as Processing": {[]order.Change{{New: &processed}}, counted(0, 1, 0, 0, 0)},
+		"imported as Completed":  {[]order.Change{{New: &importedCompleted}}, counted(0, 0, 1, 0, 0)},
+		"deleted":                {[]order.Change{{New: &completed}, {New: &pending}, {Old: &completed}}, counted(1, 0, 0, 0, 0)},
+		"touched by an operator": {[]order.Change{{New: &pending}, {Old: &pending, New: &pending}}, counted(1, 0, 0, 0, 0)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)
 			var records []events.DynamoDBEventRecord
 			for i, c := range tt.changes {
-				records = append(records, recordOf(fmt.Sprint(i+1), c))
+				records = append(records, newRecord(fmt.Sprint(i+1), c))
 			}
 			h.tally(t, "shard", records...)
 			if got := h.metrics(t); got != tt.want {
@@ -152,11 +156,11 @@ func TestABatchWithoutOrdersWritesNothing(t *testing.T) {
 		"the end of a window":     final,
 		"the tally's own records": window("shard", foreign()...),
 	} {
-		answer, err := h.tallier().Handle(t.Context(), e)
+		response, err := h.tallier().Handle(t.Context(), e)
 		if err != nil {
 			t.Errorf("%s: error %v", name, err)
 		}
-		holdsAnswer(t, answer)
+		checkResponse(t, response)
 	}
 	h.used(t, "TransactWriteItems", 0, 0)
 }
@@ -184,18 +188,18 @@ func TestABatchThatCannotBeCountedIsAnErrorAndNotTried(t *testing.T) {
 	}
 }
 
-// F18: what the transaction meets on its way leaves its mark once.
+// F18: whatever happens to the request, its batch is counted once.
 func TestATransactionThatFailsOnItsWayIsCountedOnce(t *testing.T) {
 	conflict := []awstest.Fault{awstest.Canceled("None", "TransactionConflict")}
 	for name, calls := range map[string][][]awstest.Fault{
-		"it never arrives":                     {{awstest.NeverArrives}},
-		"its answer is lost":                   {{awstest.AnswerLost}},
-		"it arrives twice":                     {{awstest.Twice}},
-		"it conflicts on the tally":            {{awstest.Canceled("TransactionConflict", "None")}},
-		"it conflicts again and again":         {conflict, conflict, conflict},
-		"it conflicts, then its answer's lost": {conflict, {awstest.AnswerLost}},
-		"it is throttled":                      {{awstest.Canceled("ThrottlingError", "None")}, {awstest.Canceled("ProvisionedThroughputExceeded", "None")}},
-		"no answer comes, for a whole call":    {{awstest.AnswerLost, awstest.AnswerLost, awstest.AnswerLost}},
+		"it never arrives":                       {{awstest.NeverArrives}},
+		"its response is lost":                   {{awstest.AnswerLost}},
+		"it arrives twice":                       {{awstest.Twice}},
+		"it conflicts on the tally":              {{awstest.Canceled("TransactionConflict", "None")}},
+		"it conflicts again and again":           {conflict, conflict, conflict},
+		"it conflicts, then its response's lost": {conflict, {awstest.AnswerLost}},
+		"it is throttled":                        {{awstest.Canceled("ThrottlingError", "None")}, {awstest.Canceled("ProvisionedThroughputExceeded", "None")}},
+		"no response comes, for a whole call":    {{awstest.AnswerLost, awstest.AnswerLost, awstest.AnswerLost}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)
@@ -225,7 +229,7 @@ func (f transactions) TransactWriteItems(context.Context, *dynamodb.TransactWrit
 	return &dynamodb.TransactWriteItemsOutput{}, f()
 }
 
-// I16: no conflict is met for ever, and what is no conflict is not tried again.
+// I16: conflicts are retried a bounded number of times, and other refusals are not retried.
 func TestTheAttemptsAtATransactionAreBounded(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reasons  []string
@@ -273,7 +277,7 @@ func TestTheEndOfTheContextEndsTheAttemptsAtATransaction(t *testing.T) {
 	})
 }
 
-// F19: two hundred shards at once, all of which share one tally item.
+// F19: two hundred shards that share one tally item write concurrently.
 func TestManyShardsAtOnceShareATallyItem(t *testing.T) {
 	h := open(t)
 	var shards []string
@@ -302,4 +306,135 @@ func TestRecordsOutOfOrderOrTwiceInABatchCountOnce(t *testing.T) {
 	if got := h.metrics(t); got.ByStatus != [3]int64{0, 0, 5} || got.CompletedCount != 5 {
 		t.Errorf("metrics %+v", got)
 	}
+}
+
+// F17, I9: Lambda may repeat a shard's batches: whole, in part, cut differently, concurrently.
+// After each of them, every record that was delivered is counted once.
+func TestEachRecordCountsOnceHoweverBatchesAreRepeated(t *testing.T) {
+	h := open(t)
+	records := lives(8)
+	var shards atomic.Int64
+	before := h.metrics(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		shard := fmt.Sprint("shard ", shards.Add(1))
+		delivered, until := 0, 0
+		for range rapid.IntRange(1, 6).Draw(rt, "deliveries") {
+			var batches [][]events.DynamoDBEventRecord
+			for range rapid.IntRange(1, 2).Draw(rt, "concurrently") {
+				// A reader starts again anywhere, but it never skips.
+				from := rapid.IntRange(0, delivered).Draw(rt, "from")
+				to := rapid.IntRange(from, len(records)).Draw(rt, "to")
+				batches, until = append(batches, records[from:to]), max(until, to)
+			}
+			if rapid.IntRange(0, 3).Draw(rt, "lost") == 0 && slices.ContainsFunc(batches, func(b []events.DynamoDBEventRecord) bool { return len(b) > 0 }) {
+				h.faults.Play("TransactWriteItems", awstest.AnswerLost)
+			}
+			concurrently(len(batches), func(i int) {
+				h.tallyAtLast(t, shard, batches[i]...)
+			})
+			delivered = until
+			if got, want := h.metrics(t), sum(before, records[:delivered]); got != want {
+				rt.Fatalf("metrics %+v after %d records, want %+v", got, delivered, want)
+			}
+		}
+		before = sum(before, records[:delivered])
+	})
+}
+
+// sum adds to a tally what records 1 to n of lives count.
+func sum(t order.Tally, records []events.DynamoDBEventRecord) order.Tally {
+	t.ByStatus[order.Pending] += int64(len(records)+2)/3 - int64(len(records)+1)/3
+	t.ByStatus[order.Processing] += int64(len(records)+1)/3 - int64(len(records))/3
+	t.ByStatus[order.Completed] += int64(len(records)) / 3
+	t.CompletedCount += int64(len(records)) / 3
+	t.DurationSumMillis += int64(len(records)) / 3 * 60_000
+	return t
+}
+
+// The stream also has the tally's own writes. Without a filter, its orders are counted and relayed,
+// and the tally's writes are not counted.
+func TestTheRealStreamIsCountedAndRelayed(t *testing.T) {
+	h := open(t)
+	first, second := h.create(t), h.create(t, importedAs(order.Processing))
+	h.create(t, importedAs(order.Completed))
+	for id, to := range map[order.ID]order.Status{first.ID: order.Processing, second.ID: order.Completed} {
+		if err := h.Advance(t.Context(), id, to, noon.Add(processing)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shard, records := h.stream(t)
+	h.tally(t, shard, records...)
+	want := order.Tally{ByStatus: [3]int64{0, 1, 2}, CompletedCount: 1, DurationSumMillis: processing.Milliseconds()}
+	if got := h.metrics(t); got != want {
+		t.Errorf("metrics %+v, want %+v", got, want)
+	}
+
+	_, all := h.stream(t)
+	if len(records) != 5 || len(all) != 7 {
+		t.Fatalf("%d records, then %d; want 5 of orders, and 2 of the tally", len(records), len(all))
+	}
+	h.calls.Take()
+	h.tally(t, shard, all[5:]...)
+	h.used(t, "TransactWriteItems", 0, 0)
+
+	var q queue
+	if response := relayed(t, &q, all...); response != allWell || q.deadLettered != nil {
+		t.Errorf("response %s, deadLettered %s", response, q.deadLettered)
+	}
+	var sent []string
+	for _, m := range q.sent {
+		sent = append(sent, string(m.OrderID)+" "+m.To.String())
+	}
+	slices.Sort(sent)
+	expected := []string{string(first.ID) + " Completed", string(first.ID) + " Processing", string(second.ID) + " Completed"}
+	slices.Sort(expected)
+	if !slices.Equal(sent, expected) {
+		t.Errorf("sent %v, want %v", sent, expected)
+	}
+}
+
+// stream reads all records of the table's stream, which has one shard, as Lambda would give them to
+// a function.
+func (h *testStore) stream(t *testing.T) (shard string, records []events.DynamoDBEventRecord) {
+	t.Helper()
+	client, arn := awstest.Streams(t), awstest.StreamARN(t, h.table)
+	described, err := client.DescribeStream(t.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: &arn})
+	if err != nil || len(described.StreamDescription.Shards) != 1 {
+		t.Fatalf("stream %+v, error %v", described, err)
+	}
+	shard = *described.StreamDescription.Shards[0].ShardId
+	iterator, err := client.GetShardIterator(t.Context(), &dynamodbstreams.GetShardIteratorInput{
+		StreamArn: &arn, ShardId: &shard, ShardIteratorType: streamtypes.ShardIteratorTypeTrimHorizon,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := client.GetRecords(t.Context(), &dynamodbstreams.GetRecordsInput{ShardIterator: iterator.ShardIterator})
+	if err != nil || len(found.Records) == 0 {
+		t.Fatalf("records %+v, error %v", found, err)
+	}
+	for _, r := range found.Records {
+		records = append(records, events.DynamoDBEventRecord{
+			EventID: aws.ToString(r.EventID), EventName: string(r.EventName),
+			Change: events.DynamoDBStreamRecord{
+				SequenceNumber: aws.ToString(r.Dynamodb.SequenceNumber), Keys: eventImage(r.Dynamodb.Keys),
+				OldImage: eventImage(r.Dynamodb.OldImage), NewImage: eventImage(r.Dynamodb.NewImage),
+			},
+		})
+	}
+	return shard, records
+}
+
+// eventImage has the texts and numbers of a stream's image, which are all that the handlers read.
+func eventImage(from map[string]streamtypes.AttributeValue) image {
+	to := image{}
+	for name, value := range from {
+		switch v := value.(type) {
+		case *streamtypes.AttributeValueMemberS:
+			to[name] = events.NewStringAttribute(v.Value)
+		case *streamtypes.AttributeValueMemberN:
+			to[name] = events.NewNumberAttribute(v.Value)
+		}
+	}
+	return to
 }

@@ -17,8 +17,8 @@ import (
 	"orders/shared/order"
 )
 
-// These tests hold the readers to what the first version has written, which stays in
-// tables, streams and queues, and to what a later one may add to it.
+// The readers must read what the first version has written, which stays in tables, streams and
+// queues, and ignore what a later version may add.
 
 // cart is an order of the first version, taken under the key "cart-1138".
 const cart = order.ID("ORDXPNXAYDVDHVEBNEVVWXMQTVVE8")
@@ -67,7 +67,7 @@ func versions(it item) map[string]item {
 	return map[string]item{"the first": it, "a later": with(it, added())}
 }
 
-// Code that is rolled back reads what the newer one has written.
+// After a rollback, the older version reads what the newer one has written.
 func TestAnOrderIsWrittenAsTheFirstVersionWroteIt(t *testing.T) {
 	h := open(t)
 	h.now = cartOrder().CreatedAt
@@ -141,8 +141,8 @@ const addedJSON = `,"added_s":{"S":""},"added_n":{"N":"1E+3"},"added_b":{"B":""}
 	`"added_ss":{"SS":["a"]},"added_ns":{"NS":["1","2"]},"added_bs":{"BS":["AA==",""]},"added_l":{"L":[]},"added_m":{"M":{}},` +
 	`"Status":{"N":"1"},"nested":{"M":{"status":{"S":"Shipped"},"l":{"L":[{"M":{"pk":{"NULL":true}}},{"BS":[]},{"NS":["1"]},{"B":"AA=="}]}}}`
 
-// streams are the records as the first version's table and today's Lambda write them, and
-// as later ones may.
+// streams are the records as the first version's table and today's Lambda write them, and as later
+// ones may.
 func streams(t *testing.T) map[string][]events.DynamoDBEventRecord {
 	t.Helper()
 	laterLambda := strings.NewReplacer(`{"eventID"`, `{"added":{"a":[1]},"eventID"`, `"Keys":`, `"Added":[{"S":1}],"Keys":`,
@@ -166,8 +166,8 @@ func TestAStreamOfAnyVersionIsRelayedAndCounted(t *testing.T) {
 	for version, records := range streams(t) {
 		t.Run(version, func(t *testing.T) {
 			var q queue
-			if answer := relayed(t, &q, records...); answer != allWell || q.buried != nil {
-				t.Errorf("the relay answers %s, and buries %v", answer, q.buried)
+			if response := relayed(t, &q, records...); response != allWell || q.deadLettered != nil {
+				t.Errorf("the relay returns %s, and dead-letters %v", response, q.deadLettered)
 			}
 			want := []order.Message{
 				{OrderID: cart, To: order.Processing, NotBefore: noon.Add(7 * time.Millisecond)},
@@ -190,8 +190,7 @@ func TestAStreamOfAnyVersionIsRelayedAndCounted(t *testing.T) {
 	}
 }
 
-// I9, I10: a counter that a version does not have yet is 0, and one that it does not know
-// is none of its business.
+// I9, I10: a missing counter is 0, and an unknown one is ignored.
 func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 	first := item{"pk": text("TALLY"), "sk": text("03"), "total": number("12"), "pending": number("3"), "processing": number("4"),
 		"completed": number("5"), "timed_orders": number("2"), "timed_ms": number("100000")}
@@ -228,7 +227,7 @@ func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 	}
 }
 
-// I9: a counter of another type is damage, and metrics that leave it out would be wrong.
+// I9: a counter of another type is damaged, and metrics without it would be wrong.
 func TestADamagedCounterIsNotTakenForNothing(t *testing.T) {
 	for name, damage := range map[string]item{
 		"a text": {"pending": text("3")}, "a fraction": {"timed_ms": number("0.5")}, "beyond 64 bits": {"completed": number("9223372036854775808")},

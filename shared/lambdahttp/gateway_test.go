@@ -18,22 +18,22 @@ import (
 	"orders/shared/lambdahttp"
 )
 
-// A gateway makes of requests the events that API Gateway sends, and of their
-// answers what a client gets. It keeps to what is documented of payload format 2.0,
+// A gateway turns requests into the events that API Gateway sends, and responses into the results
+// that a client gets. It follows the documentation of payload format 2.0,
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html:
 // names of headers in lower case, those of a name joined by commas, cookies apart.
 //
-// The page does not say how rawPath is escaped. An HTTP API hands it over
-// unescaped, as captures of real events show (github.com/honojs/hono/issues/2156,
-// github.com/fastify/aws-lambda-fastify/issues/169), and so does SAM's local one; a
-// function URL does not unescape. So there are both kinds of gateway.
+// The page does not say how rawPath is escaped. An HTTP API hands it over unescaped, as captures of
+// real events show (github.com/honojs/hono/issues/2156,
+// github.com/fastify/aws-lambda-fastify/issues/169), and so does SAM's local one; a function URL
+// does not unescape. So there are both kinds of gateway.
 type gateway struct {
 	function  func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
 	unescapes bool
 }
 
-// do answers a request through the function, as Lambda would run it.
-func (g gateway) do(t testing.TB, r *http.Request) answer {
+// do sends a request through the function, as Lambda would run it.
+func (g gateway) do(t testing.TB, r *http.Request) result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
@@ -42,9 +42,9 @@ func (g gateway) do(t testing.TB, r *http.Request) answer {
 		t.Fatalf("%s %s: the function failed: %v", r.Method, r.URL, err)
 	}
 	if res.IsBase64Encoded {
-		t.Errorf("%s %s: the answer is in base64", r.Method, r.URL)
+		t.Errorf("%s %s: the response is in base64", r.Method, r.URL)
 	}
-	return answerOf(travelled(t, res))
+	return newResult(travelled(t, res))
 }
 
 func (g gateway) event(t testing.TB, r *http.Request) events.APIGatewayV2HTTPRequest {
@@ -92,28 +92,28 @@ func travelled[T any](t testing.TB, v T) (arrived T) {
 	return arrived
 }
 
-// An answer is what a client gets, of either host.
-type answer struct {
+// A result is what a client gets, from Lambda or from a net/http server.
+type result struct {
 	status int
 	header http.Header
 	body   string
 }
 
-func answerOf(e events.APIGatewayV2HTTPResponse) answer {
-	a := answer{e.StatusCode, http.Header{}, e.Body}
+func newResult(e events.APIGatewayV2HTTPResponse) result {
+	r := result{e.StatusCode, http.Header{}, e.Body}
 	for name, value := range e.Headers {
-		a.header.Set(name, value)
+		r.header.Set(name, value)
 	}
-	return a
+	return r
 }
 
-// response is the answer as the conformance suite takes it.
-func (a answer) response() *http.Response {
+// response is the result as the conformance suite takes it.
+func (r result) response() *http.Response {
 	return &http.Response{
-		StatusCode: a.status, Status: strconv.Itoa(a.status) + " " + http.StatusText(a.status),
-		Header: a.header, Body: io.NopCloser(strings.NewReader(a.body)),
+		StatusCode: r.status, Status: strconv.Itoa(r.status) + " " + http.StatusText(r.status),
+		Header: r.header, Body: io.NopCloser(strings.NewReader(r.body)),
 	}
 }
 
-// through serves a handler as Lambda would, behind a gateway that leaves paths as they are.
-func through(h http.Handler) gateway { return gateway{function: lambdahttp.New(h, discard)} }
+// newGateway serves a handler as Lambda would, behind a gateway that leaves paths as they are.
+func newGateway(h http.Handler) gateway { return gateway{function: lambdahttp.New(h, discard)} }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,13 +20,13 @@ import (
 	"orders/shared/api"
 	"orders/shared/lambdahttp"
 	"orders/shared/sqlite"
+	"orders/test/awstest"
 	"orders/test/conformance"
 )
 
-// Bad input 1 to 49, and all that clients are promised, through Lambda's handler.
-// The store is the embedded one, because it is quick; every request that does not
-// store anything is asked of a net/http server over the same store, too, and both
-// answers are the same.
+// Bad input 1 to 49, and all that clients are promised, through Lambda's handler. The store is the
+// embedded one, because it is quick; every request that does not store anything is asked of a
+// net/http server over the same store, too, and both responses are the same.
 func TestHTTPOverTheEmbeddedStore(t *testing.T) {
 	conformance.RunHTTP(t, func(t *testing.T) conformance.Service {
 		s := embedded(t)
@@ -33,7 +34,7 @@ func TestHTTPOverTheEmbeddedStore(t *testing.T) {
 		t.Cleanup(server.Close)
 		lambda := gateway{function: lambdahttp.New(s.handler, s.log)}
 		return conformance.Service{
-			Harness: s.home, Logs: s.logs.Bytes,
+			Harness: s.harness, Logs: s.logs.Bytes,
 			Do: func(r *http.Request) *http.Response {
 				elsewhere, again := cloned(t, r), cloned(t, r)
 				once := lambda.do(t, r)
@@ -42,7 +43,7 @@ func TestHTTPOverTheEmbeddedStore(t *testing.T) {
 				}
 				want, taken := asked(t, server, elsewhere)
 				got := lambda.do(t, again)
-				if taken && lasting(once.body) == lasting(got.body) { // else an order has gone on meanwhile
+				if taken && constant(once.body) == constant(got.body) { // else an order has gone on meanwhile
 					compare(t, got, want)
 				}
 				return once.response()
@@ -51,8 +52,8 @@ func TestHTTPOverTheEmbeddedStore(t *testing.T) {
 	})
 }
 
-// Where the gateway has unescaped the path, an id may be seen as several segments
-// or none. That is a 404, too, of the one kind or the other.
+// Where the gateway has unescaped the path, an id may be seen as several segments or none. That is
+// a 404, too, of the one kind or the other.
 func TestAnUnescapedPathGetsTheSameAnswer(t *testing.T) {
 	s := embedded(t)
 	function := lambdahttp.New(s.handler, s.log)
@@ -97,7 +98,7 @@ func TestACreateIsAnsweredAlikeByBothHosts(t *testing.T) {
 
 type service struct {
 	handler http.Handler
-	home    conformance.Harness
+	harness conformance.Harness
 	log     *slog.Logger
 	logs    *conformance.LogBuffer
 }
@@ -121,14 +122,14 @@ func embedded(t *testing.T) service {
 	})
 	return service{
 		handler: api.New(api.Config{Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: log}),
-		home:    conformance.Harness{Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime},
+		harness: conformance.Harness{Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime},
 		log:     log, logs: logs,
 	}
 }
 
-// asked sends a request to a server, as it is. One with a header that Go's client
-// does not send, and its server does not take, is not taken.
-func asked(t testing.TB, server *httptest.Server, r *http.Request) (a answer, taken bool) {
+// asked sends a request to a server, as it is. One with a header that Go's client does not send,
+// and its server does not take, is not taken.
+func asked(t testing.TB, server *httptest.Server, r *http.Request) (a result, taken bool) {
 	t.Helper()
 	sent := r.Clone(r.Context())
 	sent.RequestURI = ""
@@ -138,7 +139,7 @@ func asked(t testing.TB, server *httptest.Server, r *http.Request) (a answer, ta
 	}
 	res, err := server.Client().Transport.RoundTrip(sent)
 	if err != nil && strings.Contains(err.Error(), "invalid header field value") {
-		return answer{}, false
+		return result{}, false
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +149,7 @@ func asked(t testing.TB, server *httptest.Server, r *http.Request) (a answer, ta
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{res.StatusCode, res.Header, string(body)}, true
+	return result{res.StatusCode, res.Header, string(body)}, true
 }
 
 // cloned is a copy of a request that has a body of its own.
@@ -167,23 +168,42 @@ func cloned(t testing.TB, r *http.Request) *http.Request {
 // hostsOwn are the headers that a host sets by itself.
 var hostsOwn = []string{"Connection", "Date", "Content-Length", "X-Request-Id"}
 
-// passing are parts of an answer that differ from one request to the next.
-var passing = regexp.MustCompile(`urn:orders:request:[!-~]*?"|ORD[0-9A-HJKMNP-TV-Z]{26}`)
+// varying are parts of a response that differ from one request to the next.
+var varying = regexp.MustCompile(`urn:orders:request:[!-~]*?"|ORD[0-9A-HJKMNP-TV-Z]{26}`)
 
-// lasting is a text without them.
-func lasting(text string) string { return passing.ReplaceAllString(text, "") }
+// constant is a text without them.
+func constant(text string) string { return varying.ReplaceAllString(text, "") }
 
-// compare holds one host's answer to another's.
-func compare(t testing.TB, got, want answer) {
+// compare compares the results of two hosts.
+func compare(t testing.TB, got, want result) {
 	t.Helper()
-	if got.status != want.status || lasting(got.body) != lasting(want.body) {
+	if got.status != want.status || constant(got.body) != constant(want.body) {
 		t.Errorf("%d %q, want %d %q", got.status, got.body, want.status, want.body)
 	}
 	names := slices.Concat(slices.Collect(maps.Keys(got.header)), slices.Collect(maps.Keys(want.header)))
 	for _, name := range names {
 		g, w := got.header.Get(name), want.header.Get(name)
-		if !slices.Contains(hostsOwn, name) && lasting(g) != lasting(w) {
+		if !slices.Contains(hostsOwn, name) && constant(g) != constant(w) {
 			t.Errorf("status %d: %s is %q, want %q", got.status, name, g, w)
 		}
 	}
+}
+
+func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
+
+// The same through the whole deployment on AWS.
+func TestHTTPOnAWS(t *testing.T) {
+	conformance.RunHTTP(t, func(t *testing.T) conformance.Service {
+		t.Parallel()
+		deployment := awstest.OpenDeployment(t)
+		logs := &conformance.LogBuffer{}
+		log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		lambda := gateway{function: lambdahttp.New(api.New(api.Config{
+			Orders: deployment.Store, Metrics: deployment.Metrics, RequestID: rand.Text, Now: time.Now, Log: log,
+		}), log)}
+		return conformance.Service{
+			Harness: deployment.Harness, Logs: logs.Bytes,
+			Do: func(r *http.Request) *http.Response { return lambda.do(t, r).response() },
+		}
+	})
 }

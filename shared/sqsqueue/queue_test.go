@@ -1,15 +1,19 @@
 package sqsqueue_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -31,7 +35,7 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 		want   []string
 	}{
 		"nothing":                     {func(*sqsqueue.Config) {}, nil},
-		"no dead letters, and no log": {func(c *sqsqueue.Config) { c.DeadLetterURL, c.Log = "", nil }, nil},
+		"no dead entries, and no log": {func(c *sqsqueue.Config) { c.DeadLetterURL, c.Log = "", nil }, nil},
 		"all is missing": {func(c *sqsqueue.Config) { *c = sqsqueue.Config{} },
 			[]string{"Client is missing", "URL is missing", "Now is missing"}},
 		"one queue for both": {func(c *sqsqueue.Config) { c.DeadLetterURL = c.URL }, []string{"URL and DeadLetterURL must be two queues"}},
@@ -54,7 +58,7 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 	}
 }
 
-func TestAQueueWithoutDeadLettersBuriesNothing(t *testing.T) {
+func TestAQueueWithoutADeadLetterQueueRefuses(t *testing.T) {
 	queue := awstest.Must(sqsqueue.New(sqsqueue.Config{Client: &recorder{Client: nowhere{}}, URL: "url", Now: time.Now}))
 	if err := queue.DeadLetter(t.Context(), []byte("x"), order.ErrMalformed); err == nil || errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("error %v", err)
@@ -63,10 +67,9 @@ func TestAQueueWithoutDeadLettersBuriesNothing(t *testing.T) {
 
 func TestSendPutsEveryMessageOnTheQueueOnce(t *testing.T) {
 	for _, n := range []int{0, 1, 10, 11, 123} {
-		client := awstest.SQS(t)
-		url, dead := awstest.Queues(t)
+		queue, client, url, _ := open(t)
 		sent := messages(n)
-		if err := newQueue(client, url, dead, t).Send(t.Context(), sent...); err != nil {
+		if err := queue.Send(t.Context(), sent...); err != nil {
 			t.Fatalf("%d messages: %v", n, err)
 		}
 		var want []string
@@ -108,23 +111,8 @@ func TestAMessageIsDelayedForWhatIsLeftOfItsWaitRoundedUp(t *testing.T) {
 	}
 }
 
-func TestAQueueKeepsAMessageBackUntilItIsDue(t *testing.T) {
-	client := awstest.SQS(t)
-	url, dead := awstest.Queues(t)
-	queue := newQueue(client, url, dead, t)
-	due := order.Message{OrderID: id, To: order.Processing, NotBefore: now.Add(1500 * time.Millisecond)}
-	begin := time.Now()
-	if err := queue.Send(t.Context(), due); err != nil {
-		t.Fatal(err)
-	}
-	receive(t, client, url, 1)
-	if waited := time.Since(begin); waited < 1500*time.Millisecond {
-		t.Errorf("it came after %s", waited)
-	}
-}
-
-// F7: SQS answers 200 and takes only a part.
-func TestWhatSQSRefusesIsSentOnceMore(t *testing.T) {
+// F7: SQS responds 200 and takes only some of the messages.
+func TestAMessageThatSQSRefusesIsSentOnceMore(t *testing.T) {
 	client := &recorder{Client: awstest.SQS(t)}
 	url, dead := awstest.Queues(t)
 	refuse := func(entry types.SendMessageBatchRequestEntry, call int) bool { return call == 1 && *entry.Id != "0" }
@@ -162,7 +150,7 @@ func TestAnErrorNamesTheFirstMessageThatMayNotBeOnTheQueue(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatDoesNotNameAMessageHasNotTakenIt(t *testing.T) {
+func TestAMessageThatTheResponseDoesNotNameIsUnsent(t *testing.T) {
 	client := &recorder{Client: nowhere{}, forget: "2"}
 	err := newQueue(client, "url", "dead", t).Send(t.Context(), messages(5)...)
 	if unsent, ok := errors.AsType[*order.UnsentError](err); !ok || unsent.First != 2 {
@@ -174,11 +162,11 @@ func TestErrorsSayWhetherToTryAgain(t *testing.T) {
 	client := awstest.SQS(t, func(o *sqs.Options) { o.BaseEndpoint = aws.String("http://127.0.0.1:1"); o.RetryMaxAttempts = 1 })
 	queue := newQueue(client, "http://127.0.0.1:1/q", "http://127.0.0.1:1/d", t)
 	for doing, err := range map[string]error{
-		"send": queue.Send(t.Context(), messages(1)...),
-		"bury": queue.DeadLetter(t.Context(), []byte("x"), order.ErrMalformed),
+		"send":        queue.Send(t.Context(), messages(1)...),
+		"dead-letter": queue.DeadLetter(t.Context(), []byte("x"), order.ErrMalformed),
 	} {
 		if !errors.Is(err, order.ErrUnavailable) {
-			t.Errorf("nobody answers: %s: %v", doing, err)
+			t.Errorf("no response: %s: %v", doing, err)
 		}
 	}
 	gone := newQueue(awstest.SQS(t), awstest.SQSEndpoint(t)+"/"+awstest.Account+"/none", "dead", t)
@@ -202,6 +190,14 @@ func messages(n int) []order.Message {
 		list[i] = order.Message{OrderID: order.ID(fmt.Sprintf("ORD%026d", i)), To: order.Processing}
 	}
 	return list
+}
+
+// open returns a queue, and a client of its engine.
+func open(t *testing.T) (queue *sqsqueue.Queue, client *sqs.Client, url, dead string) {
+	t.Helper()
+	client = awstest.SQS(t)
+	url, dead = awstest.Queues(t)
+	return newQueue(client, url, dead, t), client, url, dead
 }
 
 func newQueue(client sqsqueue.Client, url, dead string, t *testing.T) *sqsqueue.Queue {
@@ -262,7 +258,7 @@ func bodies(messages []types.Message) (list []string) {
 type recorder struct {
 	sqsqueue.Client
 	refuse func(entry types.SendMessageBatchRequestEntry, call int) bool
-	forget string // the id of an entry to leave out of the answer
+	forget string // the id of an entry to leave out of the response
 	sizes  []int
 }
 
@@ -308,4 +304,84 @@ func attributes(m types.Message) map[string]string {
 		texts[name] = aws.ToString(a.StringValue)
 	}
 	return texts
+}
+
+func TestADeadLetteredMessageIsKeptWithItsReasonInAFormThatSQSTakes(t *testing.T) {
+	const limit = 255 << 10
+	long := strings.Repeat("é", 1<<19)
+	for name, tt := range map[string]struct{ body, kept, form string }{
+		"as it is":      {`{"x":"é 🚀` + "\t\r\n" + `"}`, `{"x":"é 🚀` + "\t\r\n" + `"}`, ""},
+		"empty":         {"", " ", "empty"},
+		"control":       {"a\x00b", `"a\x00b"`, "quoted"},
+		"non-character": {"a\uffff", `"a\uffff"`, "quoted"},
+		"not UTF-8":     {"é\xff", `"\u00e9\xff"`, "quoted"},
+		"too long":      {"x" + long, ("x" + long)[:limit-1], "cut from 1048577 bytes"},
+		"both":          {"\x01" + strings.Repeat("x", 1<<20), `"\x01` + strings.Repeat("x", limit-5), "quoted, cut from 1048582 bytes"},
+	} {
+		queue, client, _, dead := open(t)
+		reason := errors.New("bad\x00reason " + strings.Repeat("é", 400))
+		if err := queue.DeadLetter(t.Context(), []byte(tt.body), reason); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		entries := receive(t, client, dead, 1)
+		if len(entries) != 1 || aws.ToString(entries[0].Body) != tt.kept {
+			t.Errorf("%s: kept %.100q", name, bodies(entries))
+			continue
+		}
+		got := attributes(entries[0])
+		if got["form"] != tt.form || !strings.HasPrefix(got["reason"], "bad\ufffdreason") || utf8.RuneCountInString(got["reason"]) != 256 {
+			t.Errorf("%s: attributes are %q", name, got)
+		}
+	}
+}
+
+func TestAReasonWithoutWordsIsNoObstacle(t *testing.T) {
+	queue, _, _, _ := open(t)
+	if err := queue.DeadLetter(t.Context(), []byte("x"), errors.New("")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestADeadLetterIsLoggedOnceAsAMetricAndNeverRaw(t *testing.T) {
+	var log bytes.Buffer
+	url, dead := awstest.Queues(t)
+	queue := awstest.Must(sqsqueue.New(sqsqueue.Config{
+		Client: awstest.SQS(t), URL: url, DeadLetterURL: dead, Now: func() time.Time { return now },
+		Log: slog.New(slog.NewJSONHandler(&log, nil)),
+	}))
+	body := `{"order_id":"` + string(id) + `","to":"secret"}`
+	if err := queue.DeadLetter(t.Context(), []byte(body), order.ErrNotFound); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(log.String(), "secret") || strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("log: %s", log.String())
+	}
+	var line struct {
+		AWS struct {
+			Timestamp         int64
+			CloudWatchMetrics []struct {
+				Namespace  string
+				Dimensions [][]string
+				Metrics    []struct{ Name, Unit string }
+			}
+		} `json:"_aws"`
+		DeadLetteredMessages int
+		QueueName            string
+		OrderID              string `json:"order_id"`
+		Level, Reason        string
+	}
+	if err := json.Unmarshal(log.Bytes(), &line, json.MatchCaseInsensitiveNames(true)); err != nil {
+		t.Fatal(err)
+	}
+	if line.AWS.Timestamp != now.UnixMilli() || len(line.AWS.CloudWatchMetrics) != 1 || line.DeadLetteredMessages != 1 {
+		t.Fatalf("log: %s", log.String())
+	}
+	m := line.AWS.CloudWatchMetrics[0]
+	if m.Namespace != "Orders" || m.Metrics[0].Name != "DeadLetteredMessages" || m.Dimensions[0][0] != "QueueName" || !strings.HasSuffix(dead, "/"+line.QueueName) {
+		t.Errorf("metric %+v of queue %q", m, line.QueueName)
+	}
+	if line.OrderID != string(id) || line.Reason != "order not found" || line.Level != "WARN" {
+		t.Errorf("log: %s", log.String())
+	}
 }

@@ -21,28 +21,22 @@ import (
 )
 
 // F16.
-func TestRedriveMovesWhatLiesInTheDeadLetterQueue(t *testing.T) {
-	for name, tt := range map[string]struct{ letters, limit, moved int }{
+func TestRedriveMovesTheEntriesOfTheDeadLetterQueue(t *testing.T) {
+	for name, tt := range map[string]struct{ entries, limit, moved int }{
 		"none": {0, 0, 0}, "all": {23, 0, 23}, "as many as asked for": {23, 12, 12}, "fewer than asked for": {3, 12, 3},
 	} {
-		r := newRedrive(t, tt.letters)
+		r := newRedrive(t, tt.entries)
 		r.Limit = tt.limit
 		var told []string
-		r.Step = func(l sqsqueue.DeadLetter) { told = append(told, l.Body+" "+l.Reason) }
+		r.Step = func(l sqsqueue.Entry) { told = append(told, l.Body+" "+l.Reason) }
 		moved, err := r.Run(t.Context())
 		if err != nil || moved != tt.moved || len(told) != tt.moved {
 			t.Errorf("%s: moved %d, told of %d, error %v", name, moved, len(told), err)
 		}
-		if tt.limit == 0 && tt.letters > 0 && !slices.Contains(told, "0 malformed message") {
+		if tt.limit == 0 && tt.entries > 0 && !slices.Contains(told, "0 malformed message") {
 			t.Errorf("%s: told %q", name, told)
 		}
-		client := awstest.SQS(t)
-		if got := len(receive(t, client, r.URL, moved)); got != moved {
-			t.Errorf("%s: %d on the queue", name, got)
-		}
-		if got, want := len(receive(t, client, r.DeadLetterURL, tt.letters-moved)), tt.letters-moved; got != want {
-			t.Errorf("%s: %d in the dead-letter queue, not %d", name, got, want)
-		}
+		checkQueues(t, name, r, moved, tt.entries-moved)
 	}
 }
 
@@ -54,111 +48,111 @@ func TestADryRunPutsEverythingBackAtOnce(t *testing.T) {
 			t.Errorf("would move %d, error %v", n, err)
 		}
 	}
-	if got := receive(t, awstest.SQS(t), r.DeadLetterURL, 13); len(got) != 13 {
-		t.Errorf("%d in the dead-letter queue", len(got))
-	}
+	checkQueues(t, "after two dry runs", r, 0, 13)
 }
 
-func TestWhatIsBuriedAfterTheBeginningStays(t *testing.T) {
+func TestAnEntryThatIsNewerThanTheBeginningStays(t *testing.T) {
 	r := newRedrive(t, 3)
 	r.Began = time.Now().Add(-time.Hour)
 	if n, err := r.Run(t.Context()); n != 0 || err != nil {
 		t.Errorf("moved %d, error %v", n, err)
 	}
-	if got := receive(t, awstest.SQS(t), r.DeadLetterURL, 3); len(got) != 3 {
-		t.Errorf("%d in the dead-letter queue", len(got))
-	}
+	checkQueues(t, "newer entries", r, 0, 3)
 }
 
-func TestWhateverFailsDuringARedriveLosesNoMessage(t *testing.T) {
+// In each case 5 messages are in the dead-letter queue.
+func TestNoFailureDuringARedriveLosesAMessage(t *testing.T) {
 	for name, tt := range map[string]struct {
-		broken                    broken
-		moved, onQueue, inLetters int
+		faulty                        faulty
+		moved, onQueue, inDeadLetters int
 	}{
-		"a message is not taken":         {broken{refuseSend: true}, 4, 4, 1},
-		"a message is not deleted":       {broken{refuseDelete: true}, 4, 5, 1}, // it is in both
-		"nothing is taken":               {broken{send: errBroken}, 0, 0, 5},
-		"nothing is deleted":             {broken{delete: errBroken}, 0, 5, 5},
-		"it is ended before messages go": {broken{cancelBefore: true}, 0, 0, 5},
-		"it is ended when they are sent": {broken{cancelAfter: true}, 5, 5, 0},
+		"a message is not taken":         {faulty{refuseSend: []string{"0"}, transient: true}, 4, 4, 1},
+		"a message is not deleted":       {faulty{refuseDelete: []string{"0"}, transient: true}, 4, 5, 1}, // it is in both
+		"nothing is taken":               {faulty{sendErr: errBroken}, 0, 0, 5},
+		"nothing is deleted":             {faulty{deleteErr: errBroken}, 0, 5, 5},
+		"it is ended before messages go": {faulty{cancelBefore: true}, 0, 0, 5},
+		"it is ended when they are sent": {faulty{cancelAfter: true}, 5, 5, 0},
 	} {
 		r := newRedrive(t, 5)
 		ctx, cancel := context.WithCancel(t.Context())
-		tt.broken.RedriveClient, tt.broken.cancel = awstest.SQS(t), cancel
-		r.Client = tt.broken
+		tt.faulty.RedriveClient, tt.faulty.bodies, tt.faulty.cancel = r.Client, map[string]string{}, cancel
+		r.Client = tt.faulty
 		if moved, err := r.Run(ctx); moved != tt.moved || !errors.Is(err, order.ErrUnavailable) {
 			t.Errorf("%s: moved %d, error %v", name, moved, err)
 		}
-		client := awstest.SQS(t)
-		if got := len(receive(t, client, r.URL, tt.onQueue)); got != tt.onQueue {
-			t.Errorf("%s: %d on the queue, not %d", name, got, tt.onQueue)
-		}
-		if got := len(receive(t, client, r.DeadLetterURL, tt.inLetters)); got != tt.inLetters {
-			t.Errorf("%s: %d in the dead-letter queue, not %d", name, got, tt.inLetters)
-		}
+		checkQueues(t, name, r, tt.onQueue, tt.inDeadLetters)
 		cancel()
 	}
 }
 
-// F16, I14: those that SQS will not have are left and told of, and all others are moved.
+// checkQueues fails the test unless so many messages are on the queue and in the dead-letter queue.
+func checkQueues(t *testing.T, name string, r sqsqueue.Redrive, onQueue, inDeadLetters int) {
+	t.Helper()
+	client := awstest.SQS(t)
+	if got := len(receive(t, client, r.URL, onQueue)); got != onQueue {
+		t.Errorf("%s: %d on the queue, not %d", name, got, onQueue)
+	}
+	if got := len(receive(t, client, r.DeadLetterURL, inDeadLetters)); got != inDeadLetters {
+		t.Errorf("%s: %d in the dead-letter queue, not %d", name, got, inDeadLetters)
+	}
+}
+
+// F16, I14: of 24 messages, those that SQS refuses stay and are reported; the others are moved.
 func TestAMessageThatSQSRefusesEndsNoRedrive(t *testing.T) {
 	for name, tt := range map[string]struct {
-		refusing                  refusing
-		moved, onQueue, inLetters int
-		want                      string
+		faulty                        faulty
+		moved, onQueue, inDeadLetters int
+		want                          string
 	}{
-		"to take": {refusing{send: []string{"0", "7", "23"}}, 21, 21, 3,
+		"to take": {faulty{refuseSend: []string{"0", "7", "23"}}, 21, 21, 3,
 			"3 messages are left in the dead-letter queue: send messages to the queue: InvalidMessageContents: not taken"},
-		"to take any": {refusing{send: []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}}, 14, 14, 10,
+		"to take any": {faulty{refuseSend: []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}}, 14, 14, 10,
 			"10 messages are left in the dead-letter queue: send messages to the queue: InvalidMessageContents: not taken"},
-		"to delete": {refusing{delete: []string{"4", "11"}}, 22, 24, 2,
+		"to delete": {faulty{refuseDelete: []string{"4", "11"}}, 22, 24, 2,
 			"2 messages are left in the dead-letter queue: delete messages, which are in both queues now: ReceiptHandleIsInvalid: not taken"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			r := newRedrive(t, 24)
-			client := awstest.SQS(t)
-			tt.refusing.RedriveClient, tt.refusing.bodies = client, map[string]string{}
-			r.Client = tt.refusing
-			var told []string
-			r.Step = func(l sqsqueue.DeadLetter) { told = append(told, l.Body) }
-			moved, err := r.Run(t.Context())
-			if moved != tt.moved || len(told) != tt.moved || err == nil || err.Error() != tt.want || errors.Is(err, order.ErrUnavailable) {
-				t.Errorf("moved %d, told of %d, error %v", moved, len(told), err)
+		r := newRedrive(t, 24)
+		tt.faulty.RedriveClient, tt.faulty.bodies = r.Client, map[string]string{}
+		r.Client = tt.faulty
+		var moved []string
+		r.Step = func(e sqsqueue.Entry) { moved = append(moved, e.Body) }
+		n, err := r.Run(t.Context())
+		if n != tt.moved || len(moved) != tt.moved || err == nil || err.Error() != tt.want || errors.Is(err, order.ErrUnavailable) {
+			t.Errorf("%s: moved %d, reported %d, error %v", name, n, len(moved), err)
+		}
+		for _, body := range append(tt.faulty.refuseSend, tt.faulty.refuseDelete...) {
+			if slices.Contains(moved, body) {
+				t.Errorf("%s: reported %s as moved", name, body)
 			}
-			for _, body := range append(tt.refusing.send, tt.refusing.delete...) {
-				if slices.Contains(told, body) {
-					t.Errorf("told that %s was moved", body)
-				}
-			}
-			if got := len(receive(t, client, r.URL, tt.onQueue)); got != tt.onQueue {
-				t.Errorf("%d on the queue, not %d", got, tt.onQueue)
-			}
-			if got := len(receive(t, client, r.DeadLetterURL, tt.inLetters)); got != tt.inLetters {
-				t.Errorf("%d in the dead-letter queue, not %d", got, tt.inLetters)
-			}
-		})
+		}
+		checkQueues(t, name, r, tt.onQueue, tt.inDeadLetters)
 	}
 }
 
-// A refused message that shows again is not tried again, which might go on forever, and is
-// put back in the end.
+// A refused message that comes again is not retried, which might go on forever, and is put back in
+// the end.
 func TestAMessageThatSQSRefusesIsTriedOnce(t *testing.T) {
-	letters := &shelf{shown: strings.Fields("1x 2x x 3"), refused: "x"}
-	r := sqsqueue.Redrive{Client: letters, Began: time.UnixMilli(1000), Now: func() time.Time { return now }}
+	entries := &shelf{shown: strings.Fields("1x 2x x 3"), refused: "x"}
+	r := entries.redrive()
 	moved, err := r.Run(t.Context())
-	if moved != 3 || err == nil || letters.tried != 1 || !slices.Equal(letters.putBack, []string{"x"}) {
-		t.Errorf("moved %d, error %v, tried %d times, put back %q", moved, err, letters.tried, letters.putBack)
+	if moved != 3 || err == nil || entries.tried != 1 || !slices.Equal(entries.putBack, []string{"x"}) {
+		t.Errorf("moved %d, error %v, tried %d times, put back %q", moved, err, entries.tried, entries.putBack)
 	}
 }
 
-// refusing is SQS that takes some messages by no means, by the fault of who sends them.
-type refusing struct {
+// A faulty client does what SQS or the network may do.
+type faulty struct {
 	sqsqueue.RedriveClient
-	send, delete []string          // the bodies
-	bodies       map[string]string // of messages received, by receipt
+	refuseSend, refuseDelete []string // the bodies of messages
+	transient                bool     // whether these refusals are the fault of SQS
+	sendErr, deleteErr       error    // of every call
+	cancelBefore             bool     // the context, before a call that sends
+	cancelAfter              bool
+	cancel                   context.CancelFunc
+	bodies                   map[string]string // of messages received, by receipt
 }
 
-func (f refusing) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, options ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+func (f faulty) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, options ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
 	out, err := f.RedriveClient.ReceiveMessage(ctx, in, options...)
 	if err == nil {
 		for _, m := range out.Messages {
@@ -168,31 +162,44 @@ func (f refusing) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInpu
 	return out, err
 }
 
-func (f refusing) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, options ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
+func (f faulty) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, options ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
+	if f.sendErr != nil {
+		return nil, f.sendErr
+	}
+	if f.cancelBefore {
+		f.cancel()
+	}
+	if f.cancelAfter {
+		defer f.cancel()
+	}
 	var refused []types.BatchResultErrorEntry
 	in.Entries = slices.DeleteFunc(in.Entries, func(e types.SendMessageBatchRequestEntry) bool {
-		bad := slices.Contains(f.send, *e.MessageBody)
+		bad := slices.Contains(f.refuseSend, *e.MessageBody)
 		if bad {
-			refused = append(refused, refusalOf(e.Id, "InvalidMessageContents"))
+			refused = append(refused, newRefusal(e.Id, "InvalidMessageContents", !f.transient))
 		}
 		return bad
 	})
-	if len(in.Entries) == 0 {
-		return &sqs.SendMessageBatchOutput{Failed: refused}, nil
+	out := &sqs.SendMessageBatchOutput{}
+	var err error
+	if len(in.Entries) > 0 {
+		out, err = f.RedriveClient.SendMessageBatch(ctx, in, options...)
 	}
-	out, err := f.RedriveClient.SendMessageBatch(ctx, in, options...)
 	if err == nil {
 		out.Failed = append(out.Failed, refused...)
 	}
 	return out, err
 }
 
-func (f refusing) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, options ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+func (f faulty) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, options ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+	if f.deleteErr != nil {
+		return nil, f.deleteErr
+	}
 	var refused []types.BatchResultErrorEntry
 	in.Entries = slices.DeleteFunc(in.Entries, func(e types.DeleteMessageBatchRequestEntry) bool {
-		bad := slices.Contains(f.delete, f.bodies[*e.ReceiptHandle])
+		bad := slices.Contains(f.refuseDelete, f.bodies[*e.ReceiptHandle])
 		if bad {
-			refused = append(refused, refusalOf(e.Id, "ReceiptHandleIsInvalid"))
+			refused = append(refused, newRefusal(e.Id, "ReceiptHandleIsInvalid", !f.transient))
 		}
 		return bad
 	})
@@ -203,20 +210,19 @@ func (f refusing) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageB
 	return out, err
 }
 
-func refusalOf(id *string, code string) types.BatchResultErrorEntry {
-	return types.BatchResultErrorEntry{Id: id, SenderFault: true, Code: &code, Message: aws.String("not taken")}
+func newRefusal(id *string, code string, senderFault bool) types.BatchResultErrorEntry {
+	return types.BatchResultErrorEntry{Id: id, SenderFault: senderFault, Code: &code, Message: aws.String("not taken")}
 }
 
 func TestMessagesThatAreTooLongForOneCallAreMovedInSeveral(t *testing.T) {
-	letters := &shelf{shown: []string{"12345"}, body: strings.Repeat("x", 100<<10)}
-	r := sqsqueue.Redrive{Client: letters, Began: time.UnixMilli(1000), Now: func() time.Time { return now }}
+	entries := &shelf{shown: []string{"12345"}, body: strings.Repeat("x", 100<<10)}
+	r := entries.redrive()
 	if moved, err := r.Run(t.Context()); moved != 5 || err != nil {
 		t.Errorf("moved %d, error %v", moved, err)
 	}
 }
 
-// What SQS may show: a message again, because it was hidden for its time, or for no
-// reason at all.
+// SQS may return a message again, after its visibility timeout or without a reason.
 func TestAMessageThatShowsAgainEndsNoRedrive(t *testing.T) {
 	for name, tt := range map[string]struct {
 		dry    bool
@@ -228,21 +234,22 @@ func TestAMessageThatShowsAgainEndsNoRedrive(t *testing.T) {
 		"one that was moved":       {false, "12 1 3", 4, ""}, // again: a message twice has one effect
 		"in a dry run, one of all": {true, "12L 1 L 23", 3, "123L"},
 	} {
-		letters := &shelf{shown: strings.Fields(tt.shown)}
-		r := sqsqueue.Redrive{Client: letters, Began: time.UnixMilli(1000), DryRun: tt.dry, Now: func() time.Time { return now }}
+		entries := &shelf{shown: strings.Fields(tt.shown)}
+		r := entries.redrive()
+		r.DryRun = tt.dry
 		moved, err := r.Run(t.Context())
-		slices.Sort(letters.putBack)
-		if putBack := strings.Join(letters.putBack, ""); moved != tt.moved || err != nil || putBack != tt.hidden {
+		slices.Sort(entries.putBack)
+		if putBack := strings.Join(entries.putBack, ""); moved != tt.moved || err != nil || putBack != tt.hidden {
 			t.Errorf("%s: moved %d, error %v, %q put back; want %d and %q", name, moved, err, putBack, tt.moved, tt.hidden)
 		}
 	}
 }
 
 func TestARedriveEndsWhileNewMessagesKeepFailing(t *testing.T) {
-	letters := &shelf{shown: strings.Fields("1L " + strings.Repeat("L ", 1000))}
-	r := sqsqueue.Redrive{Client: letters, Began: time.UnixMilli(1000), Now: func() time.Time { return now.Add(time.Duration(letters.calls) * time.Minute) }}
-	if moved, err := r.Run(t.Context()); moved != 1 || err != nil || letters.calls < 10 || letters.calls > 13 {
-		t.Errorf("moved %d, error %v after %d minutes; want 10 without a message to move", moved, err, letters.calls)
+	entries := &shelf{shown: strings.Fields("1L " + strings.Repeat("L ", 1000))}
+	r := sqsqueue.Redrive{Client: entries, Began: time.UnixMilli(1000), Now: func() time.Time { return now.Add(time.Duration(entries.calls) * time.Minute) }}
+	if moved, err := r.Run(t.Context()); moved != 1 || err != nil || entries.calls < 10 || entries.calls > 13 {
+		t.Errorf("moved %d, error %v after %d minutes; want 10 without a message to move", moved, err, entries.calls)
 	}
 }
 
@@ -255,24 +262,22 @@ func TestAllThatIsHiddenIsPutBackTenACall(t *testing.T) {
 		"all":              {&shelf{}, 3, ""},
 		"visible already":  {&shelf{code: "MessageNotInflight"}, 3, ""},
 		"some are refused": {&shelf{code: "InternalError"}, 3, "3 messages could not be put back; they show again within 10m0s"},
-		"no answer":        {&shelf{err: errBroken}, 0, "connection reset"},
+		"no response":      {&shelf{err: errBroken}, 0, "connection reset"},
 	} {
 		tt.shelf.shown = []string{"abcdefghi", "jklmnopqr", "stuvw"}
-		moved, err := sqsqueue.Redrive{
-			Client: tt.shelf, Began: time.UnixMilli(1000), DryRun: true, Now: func() time.Time { return now },
-		}.Run(t.Context())
+		r := tt.shelf.redrive()
+		r.DryRun = true
+		moved, err := r.Run(t.Context())
 		if moved != 23 || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) || tt.calls > 0 && tt.shelf.changes != tt.calls {
 			t.Errorf("%s: moved %d, error %v, %d calls", name, moved, err, tt.shelf.changes)
 		}
 	}
 }
 
-// newRedrive has n letters to move.
+// newRedrive has n entries to move.
 func newRedrive(t *testing.T, n int) sqsqueue.Redrive {
 	t.Helper()
-	client := awstest.SQS(t)
-	url, dead := awstest.Queues(t)
-	queue := newQueue(client, url, dead, t)
+	queue, client, url, dead := open(t)
 	for i := range n {
 		if err := queue.DeadLetter(t.Context(), []byte(strconv.Itoa(i)), order.ErrMalformed); err != nil {
 			t.Fatal(err)
@@ -281,55 +286,10 @@ func newRedrive(t *testing.T, n int) sqsqueue.Redrive {
 	return sqsqueue.Redrive{Client: client, URL: url, DeadLetterURL: dead, Began: time.Now().Add(time.Second), Now: time.Now}
 }
 
-// broken does once what SQS or the network may do.
-type broken struct {
-	sqsqueue.RedriveClient
-	refuseSend, refuseDelete  bool // the first of the messages
-	send, delete              error
-	cancelBefore, cancelAfter bool // the context, of a call that sends
-	cancel                    context.CancelFunc
-}
-
 var errBroken = errors.New("connection reset")
 
-func (b broken) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, options ...func(*sqs.Options)) (out *sqs.SendMessageBatchOutput, err error) {
-	if b.send != nil {
-		return nil, b.send
-	}
-	if b.cancelBefore {
-		b.cancel()
-	}
-	refused := []types.BatchResultErrorEntry{}
-	if b.refuseSend {
-		refused = append(refused, types.BatchResultErrorEntry{Id: in.Entries[0].Id, Code: aws.String("InternalError")})
-		in.Entries = in.Entries[1:]
-	}
-	if out, err = b.RedriveClient.SendMessageBatch(ctx, in, options...); err == nil {
-		out.Failed = refused
-	}
-	if b.cancelAfter {
-		b.cancel()
-	}
-	return out, err
-}
-
-func (b broken) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, options ...func(*sqs.Options)) (out *sqs.DeleteMessageBatchOutput, err error) {
-	if b.delete != nil {
-		return nil, b.delete
-	}
-	refused := []types.BatchResultErrorEntry{}
-	if b.refuseDelete {
-		refused = append(refused, types.BatchResultErrorEntry{Id: in.Entries[0].Id, Code: aws.String("InternalError")})
-		in.Entries = in.Entries[1:]
-	}
-	if out, err = b.RedriveClient.DeleteMessageBatch(ctx, in, options...); err == nil {
-		out.Failed = refused
-	}
-	return out, err
-}
-
-// A shelf is a dead-letter queue that shows what it is told to: a word for each
-// call, a letter for each message, L for one that came late.
+// A shelf is a dead-letter queue that shows what it is told to: a word for each call, a character
+// for each message, L for one that came late.
 type shelf struct {
 	shown   []string
 	body    string // of each message, if not its id
@@ -341,6 +301,10 @@ type shelf struct {
 	mu      sync.Mutex
 	changes int
 	putBack []string
+}
+
+func (s *shelf) redrive() sqsqueue.Redrive {
+	return sqsqueue.Redrive{Client: s, Began: time.UnixMilli(1000), Now: func() time.Time { return now }}
 }
 
 func (s *shelf) ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
@@ -375,7 +339,7 @@ func (s *shelf) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchIn
 		if s.refused != "" && *e.MessageBody == s.refused {
 			s.tried++
 			out.Successful = slices.Delete(out.Successful, i, i+1)
-			out.Failed = append(out.Failed, refusalOf(e.Id, "InvalidMessageContents"))
+			out.Failed = append(out.Failed, newRefusal(e.Id, "InvalidMessageContents", true))
 		}
 	}
 	return out, err

@@ -69,10 +69,10 @@ func (e *engines) next() {
 // functionConfig is what functions reach AWS by, but that nobody waits between attempts.
 func functionConfig(t *testing.T, endpoint string) aws.Config {
 	variables := map[string]string{
-		"AWS_REGION": awstest.Region, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "ENDPOINT": endpoint,
+		"AWS_REGION": awstest.Region, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint,
 	}
 	env := awsclient.NewEnv(func(name string) string { return variables[name] })
-	cfg := env.AWS("ENDPOINT")
+	cfg := env.AWS()
 	if err := env.Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -140,7 +140,7 @@ func (h Home) deadLetters(client *sqs.Client) func(context.Context) ([][]byte, e
 	return func(ctx context.Context) (bodies [][]byte, err error) {
 		_, err = sqsqueue.Redrive{
 			Client: client, DeadLetterURL: h.DeadLetterURL, Began: time.Now().Add(time.Minute), DryRun: true, Now: time.Now,
-			Step: func(l sqsqueue.DeadLetter) { bodies = append(bodies, []byte(l.Body)) },
+			Step: func(l sqsqueue.Entry) { bodies = append(bodies, []byte(l.Body)) },
 		}.Run(ctx)
 		return bodies, err
 	}

@@ -33,7 +33,7 @@ var chaosMutants = []mutant{
 	{
 		name:  "of many workers, one makes the transition (random histories)",
 		holds: "F8 F9 F10 F11 F12 I5",
-		file:  "shared/dynamostore/advance.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `"#status = :from AND #" + since`,
 		new:   `"(#status = :from OR #status <> :from) AND #" + since`,
 		pkg:   "test/awstest",

@@ -1,12 +1,12 @@
 package main
 
-// storeMutants are the conditions of the writes to an order, and what is made of their
+// storeMutants are the conditions of the writes to an order, and the handling of their
 // refusal.
 var storeMutants = []mutant{
 	{
 		name:  "a create never overwrites",
 		holds: "F2 F3 F4 I1 I3",
-		file:  "shared/dynamostore/create.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `aws.String("attribute_not_exists(#pk)")`,
 		new:   `aws.String("attribute_not_exists(#pk) OR attribute_exists(#pk)")`,
 		test:  "TestACreateThatTheSDKRepeatsMakesOneOrder",
@@ -14,15 +14,15 @@ var storeMutants = []mutant{
 	{
 		name:  "a create that is refused learns of the order that is there",
 		holds: "F2 F4 I3",
-		file:  "shared/dynamostore/create.go",
-		old:   `types.ReturnValuesOnConditionCheckFailureAllOld`,
-		new:   `types.ReturnValuesOnConditionCheckFailureNone`,
+		file:  "shared/dynamostore/store.go",
+		old:   "names(\"pk\"),\n\t\tReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld",
+		new:   "names(\"pk\"),\n\t\tReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureNone",
 		test:  "TestAReplayIsOneCall",
 	},
 	{
 		name:  "a create that the SDK has repeated is no replay",
 		holds: "F2",
-		file:  "shared/dynamostore/create.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `return o, d.Key != "", nil`,
 		new:   `return o, true, nil`,
 		test:  "TestACreateThatTheSDKRepeatsMakesOneOrder",
@@ -30,7 +30,7 @@ var storeMutants = []mutant{
 	{
 		name:  "a key does not give out the item of another request",
 		holds: "F3 I2 I3",
-		file:  "shared/dynamostore/create.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `case o.Fingerprint == d.Fingerprint:`,
 		new:   `case err == nil:`,
 		test:  "TestAKeyThatNamesAnotherRequestIsRefused",
@@ -38,7 +38,7 @@ var storeMutants = []mutant{
 	{
 		name:  "an order that was read is the latest",
 		holds: "F21 I6",
-		file:  "shared/dynamostore/get.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `ConsistentRead: aws.Bool(true),`,
 		new:   `ConsistentRead: aws.Bool(false),`,
 		test:  "TestAReadIsOneCallAndStronglyConsistent",
@@ -46,7 +46,7 @@ var storeMutants = []mutant{
 	{
 		name:  "of many workers, one makes the transition",
 		holds: "F8 F9 F10 F11 F12 F16 I5 I6",
-		file:  "shared/dynamostore/advance.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `aws.String("#status = :from AND #"`,
 		new:   `aws.String("(#status = :from OR #status <> :from) AND #"`,
 		test:  "TestOneOfManyAtOnceAdvances",
@@ -54,7 +54,7 @@ var storeMutants = []mutant{
 	{
 		name:  "a transition waits for its time, to the millisecond",
 		holds: "F9 F20 I7",
-		file:  "shared/dynamostore/advance.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `" <= :due"`,
 		new:   `" <= :due OR #status = :from"`,
 		test:  "TestAFractionOfAMillisecondIsWaitedFor",
@@ -62,29 +62,29 @@ var storeMutants = []mutant{
 	{
 		name:  "a start by a clock that lies behind starts at the creation",
 		holds: "F20 I4 I8",
-		file:  "shared/dynamostore/advance.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `if now.Before(o.StartedAt) {`,
 		new:   `if false {`,
 		test:  "TestAStartBeforeTheCreationStartsAtTheCreation",
 	},
 	{
-		name:  "a transition whose answer was lost is known to be done",
+		name:  "a transition whose response was lost is known to be done",
 		holds: "F11 I4 I5",
-		file:  "shared/dynamostore/advance.go",
-		old:   `types.ReturnValuesOnConditionCheckFailureAllOld`,
-		new:   `types.ReturnValuesOnConditionCheckFailureNone`,
-		test:  "TestATransitionWhoseAnswerIsLostIsDone",
+		file:  "shared/dynamostore/store.go",
+		old:   "},\n\t\tReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld",
+		new:   "},\n\t\tReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureNone",
+		test:  "TestATransitionWhoseResponseIsLostIsDone",
 	},
 	{
 		name:  "a store that knows no processing time completes no order",
 		holds: "I7",
-		file:  "shared/dynamostore/advance.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `if s.cfg.ProcessingTime == 0 {`,
 		new:   `if false {`,
 		test:  "TestAStoreWithoutAProcessingTimeAdvancesNothing",
 	},
 	{
-		name:  "a store is not made of what cannot hold",
+		name:  "a store is not made of an invalid configuration",
 		holds: "I4 I7",
 		file:  "shared/dynamostore/store.go",
 		old:   `if err := cfg.validate(); err != nil {`,
@@ -94,7 +94,7 @@ var storeMutants = []mutant{
 	{
 		name:  "a transition makes no order out of nothing",
 		holds: "F15 I13",
-		file:  "shared/dynamostore/advance.go",
+		file:  "shared/dynamostore/store.go",
 		old:   `if len(refusal.Item) == 0 {`,
 		new:   `if false {`,
 		test:  "TestAnUnknownOrderIsNotFound",
@@ -115,24 +115,24 @@ var listMutants = []mutant{
 		name:  "a page waits for the bucket that may hold a newer order",
 		holds: "F21 I12",
 		file:  "shared/dynamostore/list.go",
-		old:   `if l.dry() {`,
+		old:   `if c.exhausted() {`,
 		new:   `if false {`,
 		test:  "TestPagesJoinedAreAllIdsNewestFirst",
 	},
 	{
-		name:  "a damaged entry of the index ends no list",
+		name:  "a damaged entry of the index does not end the list",
 		holds: "I12 I14",
 		file:  "shared/dynamostore/list.go",
-		old:   `key, _ := textsOf(it)("created_key"); isPosition(key) {`,
-		new:   `key, _ := textsOf(it)("created_key"); key != "" {`,
+		old:   `key, _ := newItemLookup(it)("created_key"); isPosition(key) {`,
+		new:   `key, _ := newItemLookup(it)("created_key"); key != "" {`,
 		test:  "TestADamagedEntryOfTheIndexEndsNoList",
 	},
 	{
 		name:  "a position that no page of the table gave out is refused",
 		holds: "I12 I15",
 		file:  "shared/dynamostore/list.go",
-		old:   `return err == nil && idErr == nil && timeText(t) == created`,
-		new:   `return err == nil || idErr == nil || timeText(t) == created`,
+		old:   `return err == nil && idErr == nil && formatTime(t) == created`,
+		new:   `return err == nil || idErr == nil || formatTime(t) == created`,
 		test:  "TestAPositionThatNoPageGaveOutIsRefused",
 	},
 }

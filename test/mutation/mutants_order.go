@@ -60,7 +60,7 @@ var orderMutants = []mutant{
 		old:   `if !o.CompletedAt.IsZero() {`,
 		new:   `if o.Status == Completed {`,
 		pkg:   "shared/dynamostore",
-		test:  "TestTheTallyIsTheSumOfAllChanges/taken_over_as_Completed",
+		test:  "TestTheTallyIsTheSumOfAllChanges/imported_as_Completed",
 	},
 	{
 		name:  "the mean is the sum over the count, in full",

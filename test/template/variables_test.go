@@ -8,7 +8,6 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -29,6 +28,12 @@ var variableRules = []rule{
 var variables = map[string]any{
 	"ORDERS_TABLE": "${OrdersTable}", "ORDERS_QUEUE_URL": "${OrdersQueue}", "DEAD_LETTER_QUEUE_URL": "${DeadLetterQueue}",
 	"PROCESSING_TIME": "${ProcessingTimeSeconds}s", "AWS_ENDPOINT_URL": "${EndpointUrl}",
+}
+
+// readers are the methods of awsclient.Env that read a variable. A test of awsclient holds that they do.
+var readers = map[string]string{
+	"Table": "ORDERS_TABLE", "QueueURL": "ORDERS_QUEUE_URL", "DeadLetterQueueURL": "DEAD_LETTER_QUEUE_URL",
+	"ProcessingTime": "PROCESSING_TIME", "New": "AWS_ENDPOINT_URL",
 }
 
 func checkVariables(s *stack) {
@@ -68,65 +73,42 @@ func (f function) reads(s *stack) []string {
 	return names
 }
 
-// variablesOf returns the names that a source asks its env for, an awsclient.Env. By
-// any other way a variable would go unseen, so that is an error. Variables that
-// Lambda sets by itself are named in awsclient.
+// variablesOf returns the names of the variables that a source reads: by the methods of
+// f := function.New(). A variable that it reads in another way would not be found, so that is an
+// error. Variables that Lambda sets itself are not among them.
 func variablesOf(source string) (names []string, err error) {
 	file, err := parser.ParseFile(token.NewFileSet(), "", source, 0)
 	if err != nil {
 		return nil, err
 	}
-	getenvs := 0
 	ast.Inspect(file, func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.SelectorExpr:
-			switch n.Sel.Name {
-			case "Getenv", "LookupEnv", "Environ", "ExpandEnv":
-				getenvs++
-			}
-		case *ast.CallExpr:
-			name, asks, problem := asked(n)
-			if asks {
-				names = append(names, name)
-			}
-			err = errors.Join(err, problem)
+		s, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		switch of, _ := s.X.(*ast.Ident); {
+		case of != nil && (of.Name == "f" || of.Name == "function") && readers[s.Sel.Name] != "":
+			names = append(names, readers[s.Sel.Name])
+		case of != nil && (of.Name == "os" || of.Name == "awsclient"):
+			err = fmt.Errorf("it may read the environment by %s.%s, and not by f := function.New()", of.Name, s.Sel.Name)
 		}
 		return true
 	})
-	if getenvs != strings.Count(source, "env := awsclient.NewEnv(os.Getenv)\n") {
-		err = errors.Join(err, errors.New("it reads the environment, and not by env := awsclient.NewEnv(os.Getenv)"))
+	if strings.Count(source, "f := function.New()\n") != 1 {
+		err = errors.Join(err, errors.New("it does not begin with f := function.New()"))
 	}
 	return names, err
 }
 
-// asked tells which variable a call like env.Text("NAME") asks for.
-func asked(call *ast.CallExpr) (name string, asks bool, err error) {
-	method, ok := call.Fun.(*ast.SelectorExpr)
-	if !ok || len(call.Args) == 0 {
-		return "", false, nil
-	}
-	if env, ok := method.X.(*ast.Ident); !ok || env.Name != "env" {
-		return "", false, nil
-	}
-	literal, ok := call.Args[0].(*ast.BasicLit)
-	if !ok {
-		return "", false, fmt.Errorf("%s is asked for a name that is no literal", method.Sel.Name)
-	}
-	name, err = strconv.Unquote(literal.Value)
-	return name, err == nil, err
-}
-
-func TestVariablesAreFoundByWhatAsksForThem(t *testing.T) {
-	const source = "package main\nfunc main() {\n"
+func TestVariablesAreFoundByTheMethodsThatReadThem(t *testing.T) {
 	for _, tt := range []struct{ line, want, problem string }{
-		{`env.Text("REGION"); env.URL("QUEUE2"); env.Duration("a", 1, 2); env.AWS("URL"); slog.Duration("b", 1); env.Err()`, "[REGION QUEUE2 a URL]", ""},
-		{`env := awsclient.NewEnv(os.Getenv)`, "[]", ""},
-		{`env.Text(name)`, "[]", "no literal"},
-		{`region := os.Getenv("REGION")`, "[]", "not by env"},
-		{`e := awsclient.NewEnv(os.Getenv); e.Text("REGION")`, "[]", "not by env"},
-		{`get := os.LookupEnv`, "[]", "not by env"},
+		{"f := function.New()", "[AWS_ENDPOINT_URL]", ""},
+		{"f := function.New()\nf.Table(); f.Start(); f.ProcessingTime()", "[AWS_ENDPOINT_URL ORDERS_TABLE PROCESSING_TIME]", ""},
+		{"f := function.New()\nregion := os.Getenv(\"REGION\")", "[AWS_ENDPOINT_URL]", "os.Getenv"},
+		{"f := function.New()\ne := awsclient.NewEnv(nil)", "[AWS_ENDPOINT_URL]", "awsclient.NewEnv"},
+		{"g := function.New()\ng.Table()", "[AWS_ENDPOINT_URL]", "not begin"},
 	} {
-		names, err := variablesOf(source + tt.line + "\n}\n")
+		names, err := variablesOf("package main\nfunc main() {\n" + tt.line + "\n}\n")
 		if got := fmt.Sprint(names); got != tt.want {
 			t.Errorf("%s: found %s, want %s", tt.line, got, tt.want)
 		}

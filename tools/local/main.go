@@ -5,6 +5,8 @@
 //	                   acceptance test and the sample events
 //	local deploy-test  deploys template.yaml to ministack, an emulator that enforces the functions'
 //	                   roles, and runs the acceptance test; ministack.go says what it cannot emulate
+//	local eventsource  polls a stream and a queue and invokes functions that another process serves,
+//	                   as Lambda does on AWS, until Ctrl-C
 //
 // Table and queues come from template.yaml. Everything that the command starts is stopped when it
 // ends, and when a part ends by itself, the command says why. A second Ctrl-C kills. The processes do
@@ -65,9 +67,14 @@ func run(args []string) error {
 	if len(args) > 0 {
 		name = args[0]
 	}
+	if name == "eventsource" {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return runEventSource(ctx, args[1:], os.Stderr)
+	}
 	mode, ok := modes[name]
 	if !ok {
-		return errors.New("usage: local up|test|deploy-test [flags]")
+		return errors.New("usage: local up|test|deploy-test|eventsource [flags]")
 	}
 	s, err := parseSettings(name, args[1:])
 	if err != nil {

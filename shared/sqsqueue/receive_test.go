@@ -19,25 +19,25 @@ import (
 	"orders/shared/sqsqueue"
 )
 
-// What counts is the JSON that the runtime makes of the answer.
-func TestABatchThatIsDoneAnswersAnEmptyListNeverNull(t *testing.T) {
+// Lambda reads the JSON that the runtime makes of the response.
+func TestASuccessfulBatchReturnsAnEmptyListNeverNull(t *testing.T) {
 	function := lambda.NewHandler(receiver(func(string) error { return nil }).Handle)
 	for _, event := range []string{`{"Records":[{"messageId":"a","body":"x"}]}`, `{"Records":[]}`, `{"Records":null}`, `{}`} {
-		answer, err := function.Invoke(t.Context(), []byte(event))
-		if err != nil || string(answer) != `{"batchItemFailures":[]}` {
-			t.Errorf("%s: %s, error %v", event, answer, err)
+		response, err := function.Invoke(t.Context(), []byte(event))
+		if err != nil || string(response) != `{"batchItemFailures":[]}` {
+			t.Errorf("%s: %s, error %v", event, response, err)
 		}
 	}
 }
 
 // F14, I14.
-func TestWhatFailsOrPanicsComesAgainAndItsMatesAreDone(t *testing.T) {
+func TestAMessageThatFailsOrPanicsComesAgainAndTheOthersAreDone(t *testing.T) {
 	var mu sync.Mutex
 	var done []string
 	var log bytes.Buffer
 	r := receiver(func(body string) error {
 		switch {
-		case strings.HasPrefix(body, "fails"):
+		case body == "fails", strings.Contains(body, "order_id"):
 			return errors.New("store is unavailable")
 		case body == "panics":
 			panic("out of range")
@@ -48,7 +48,7 @@ func TestWhatFailsOrPanicsComesAgainAndItsMatesAreDone(t *testing.T) {
 		return nil
 	})
 	r.Log = slog.New(slog.NewTextHandler(&log, nil))
-	bad := fmt.Sprintf(`fails {"order_id":%q}`, id)
+	bad := fmt.Sprintf(`{"order_id":%q,"to":"Processing"}`, id)
 	got := failures(handle(t, r, batch("a", "fails", "b", "panics", "c", bad)))
 	if want := []string{"id-1", "id-3", "id-5"}; !slices.Equal(got, want) {
 		t.Errorf("failures %v, not %v", got, want)
@@ -62,19 +62,12 @@ func TestWhatFailsOrPanicsComesAgainAndItsMatesAreDone(t *testing.T) {
 			t.Errorf("%d lines about %s: %s", n, id, log.String())
 		}
 	}
-}
-
-func TestAFailureIsLoggedWithItsOrder(t *testing.T) {
-	var log bytes.Buffer
-	r := receiver(func(string) error { return errors.New("no") })
-	r.Log = slog.New(slog.NewTextHandler(&log, nil))
-	handle(t, r, batch(fmt.Sprintf(`{"order_id":%q,"to":"Processing"}`, id)))
-	if !strings.Contains(log.String(), "order_id="+string(id)) || !strings.Contains(log.String(), "message_id=id-0") {
-		t.Errorf("log: %s", log.String())
+	if strings.Count(log.String(), "message_id=id-5 order_id="+string(id)+" ") != 1 {
+		t.Errorf("the log does not name the order: %s", log.String())
 	}
 }
 
-func TestMessagesOfABatchAreWorkedOffSideBySide(t *testing.T) {
+func TestMessagesOfABatchAreProcessedConcurrently(t *testing.T) {
 	var all sync.WaitGroup
 	all.Add(10)
 	r := receiver(func(string) error {
@@ -87,9 +80,9 @@ func TestMessagesOfABatchAreWorkedOffSideBySide(t *testing.T) {
 	}
 }
 
-// F13: what does not end in time comes again, and what has ended stays done,
-// also when the work does not listen to its context.
-func TestNearTheDeadlineWhatIsNotDoneIsReturned(t *testing.T) {
+// F13: unfinished messages come again, and finished ones stay done, also when the processing
+// ignores its context.
+func TestUnfinishedMessagesAreReturnedBeforeTheDeadline(t *testing.T) {
 	for name, wait := range map[string]func(context.Context){
 		"listens":         func(ctx context.Context) { <-ctx.Done() },
 		"does not":        func(context.Context) { time.Sleep(20 * time.Second) },
@@ -119,7 +112,7 @@ func TestNearTheDeadlineWhatIsNotDoneIsReturned(t *testing.T) {
 	}
 }
 
-func TestEachMessageIsWorkedOffAtTheTimeOfItsTurn(t *testing.T) {
+func TestEachMessageIsProcessedAtThePresentTime(t *testing.T) {
 	r := receiver(nil)
 	r.Process = func(_ context.Context, _ []byte, at time.Time) error {
 		if !at.Equal(now) {

@@ -22,8 +22,8 @@ import (
 
 var discard = slog.New(slog.DiscardHandler)
 
-// What Go's server does with what a handler does, Lambda does, too: all but the
-// sniffed date and the length, which each host sets by itself.
+// The responses are those of Go's server, but for the headers that each host sets itself, such as
+// the date and the length.
 func TestAHandlerIsAnsweredForAsByANetHTTPServer(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"writes nothing":             func(http.ResponseWriter, *http.Request) {},
@@ -46,13 +46,13 @@ func TestAHandlerIsAnsweredForAsByANetHTTPServer(t *testing.T) {
 					t.Fatal(err)
 				}
 				req.Header.Set("X-List", "a, b,c")
-				event := through(handler).event(t, cloned(t, req))
+				event := newGateway(handler).event(t, cloned(t, req))
 				got, err := lambdahttp.New(handler, discard)(t.Context(), event)
 				if err != nil {
 					t.Fatal(err)
 				}
 				want, _ := asked(t, server, req)
-				compare(t, answerOf(got), want)
+				compare(t, newResult(got), want)
 			})
 		}
 	}
@@ -63,31 +63,31 @@ func TestAPanicIsAProblemOfStatus500WhateverWasWrittenBefore(t *testing.T) {
 	var logs strings.Builder
 	log := slog.New(slog.NewJSONHandler(&logs, nil))
 	for name, handler := range map[string]http.HandlerFunc{
-		"at once":       func(http.ResponseWriter, *http.Request) { panic("a secret") },
-		"in its answer": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "half a sec"); panic("a secret") },
-		"to abort":      func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"at once":         func(http.ResponseWriter, *http.Request) { panic("a secret") },
+		"in its response": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "half a sec"); panic("a secret") },
+		"to abort":        func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
 		logs.Reset()
-		var e events.APIGatewayV2HTTPRequest
-		e.RequestContext.RequestID, e.RequestContext.HTTP.Method = "the-request", "GET"
+		e := newEvent("GET", "/")
+		e.RequestContext.RequestID = "the-request"
 		got, err := lambdahttp.New(handler, log)(t.Context(), e)
 		if err != nil || got.StatusCode != 500 || got.Headers["Content-Type"] != "application/problem+json" ||
 			!strings.Contains(got.Body, `"instance":"urn:orders:request:the-request"`) || strings.Contains(got.Body, "sec") {
 			t.Errorf("panic %s: %+v, %v", name, got, err)
 		}
-		if !strings.Contains(logs.String(), "lambdahttp_test.go") || !strings.Contains(logs.String(), `"request_id":"the-request"`) {
+		if !strings.Contains(logs.String(), "handler_test.go") || !strings.Contains(logs.String(), `"request_id":"the-request"`) {
 			t.Errorf("panic %s: logged %s", name, logs.String())
 		}
 	}
 }
 
-// F24, I16: a deadline that Lambda enforces kills the request; one that the handler
-// sees leaves time to answer.
+// F24, I16: Lambda kills a request at its deadline. The context of the handler ends earlier, so
+// that it can respond.
 func TestASlowStoreIsA503BeforeLambdasDeadline(t *testing.T) {
 	handler := api.New(api.Config{Orders: hanging{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard})
 	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 	defer cancel()
-	e := through(handler).event(t, httptest.NewRequest("GET", "/api/orders/ORD00000000000000000000000000/", nil))
+	e := newGateway(handler).event(t, httptest.NewRequest("GET", "/api/orders/ORD00000000000000000000000000/", nil))
 	got, err := lambdahttp.New(handler, discard)(ctx, e)
 	if err != nil || got.StatusCode != 503 || got.Headers["Retry-After"] != "1" {
 		t.Errorf("answered %+v, %v", got, err)
@@ -97,7 +97,7 @@ func TestASlowStoreIsA503BeforeLambdasDeadline(t *testing.T) {
 	}
 }
 
-// hanging is a store that never answers by itself.
+// hanging is a store that responds only when the context ends.
 type hanging struct{ order.Store }
 
 func (hanging) Get(ctx context.Context, _ order.ID) (order.Order, error) {
@@ -112,15 +112,14 @@ func TestARequestHasTheIDThatItBringsOrElseTheGateways(t *testing.T) {
 		if brought != "" {
 			r.Header.Set("X-Request-Id", brought)
 		}
-		if got := through(handler).do(t, r).header.Get("X-Request-Id"); got != want {
+		if got := newGateway(handler).do(t, r).header.Get("X-Request-Id"); got != want {
 			t.Errorf("brought %q: %q, want %q", brought, got, want)
 		}
 	}
 }
 
-// I15.
-// The path reaches the handler as the client meant it, whether the gateway has
-// unescaped it or not, as far as that can be known.
+// I15. The path reaches the handler as the client meant it, whether the gateway has unescaped it or
+// not, as far as that can be known.
 func TestEveryRawPathIsAPathOfTheHandler(t *testing.T) {
 	for raw, want := range map[string]string{
 		"":                 "/",
@@ -148,18 +147,18 @@ func TestEveryRawPathIsAPathOfTheHandler(t *testing.T) {
 		"*":                "/*",
 	} {
 		var got, query string
-		var e events.APIGatewayV2HTTPRequest
-		e.RawPath, e.RawQueryString, e.RequestContext.HTTP.Method = raw, "limit=1", "GET"
-		answer, err := lambdahttp.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		e := newEvent("GET", raw)
+		e.RawQueryString = "limit=1"
+		response, err := lambdahttp.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			got, query = r.URL.Path, r.URL.RawQuery
 		}), discard)(t.Context(), e)
-		if err != nil || answer.StatusCode != 200 || got != want || query != "limit=1" {
-			t.Errorf("%q: answered %d, %v with the path %q and the query %q", raw, answer.StatusCode, err, got, query)
+		if err != nil || response.StatusCode != 200 || got != want || query != "limit=1" {
+			t.Errorf("%q: answered %d, %v with the path %q and the query %q", raw, response.StatusCode, err, got, query)
 		}
 	}
 }
 
-// A function is permitted what its route takes, so it must not serve another.
+// A function has the permissions for its own route, so it must not serve another one.
 func TestTheRouteThatTheGatewayHasChosenIsServed(t *testing.T) {
 	for _, tt := range []struct {
 		routeKey, rawPath, parameter string
@@ -174,13 +173,11 @@ func TestTheRouteThatTheGatewayHasChosenIsServed(t *testing.T) {
 		{"ANY /api/orders/{proxy+}", "/api/orders//ids/", "/ids/", "/api/orders//ids/"},
 		{"ANY /api/orders/{proxy+}", "/api/orders//../metrics", "/../metrics", "/api/orders//../metrics"},
 	} {
-		e := events.APIGatewayV2HTTPRequest{
-			RouteKey: tt.routeKey, RawPath: tt.rawPath, PathParameters: map[string]string{"order_id": tt.parameter, "proxy": tt.parameter},
-		}
+		e := newEvent("GET", tt.rawPath)
+		e.RouteKey, e.PathParameters = tt.routeKey, map[string]string{"order_id": tt.parameter, "proxy": tt.parameter}
 		if tt.parameter == "" {
 			delete(e.PathParameters, "proxy")
 		}
-		e.RequestContext.HTTP.Method = "GET"
 		var path, segments string
 		if _, err := lambdahttp.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			path, segments = r.URL.Path, r.URL.EscapedPath()
@@ -196,9 +193,7 @@ func TestTheRouteThatTheGatewayHasChosenIsServed(t *testing.T) {
 
 // API Gateway puts a stage's or a domain's prefix before the path, which no handler sees.
 func TestReferencesLeadOnUnderThePrefixOfAStage(t *testing.T) {
-	function := lambdahttp.New(api.New(api.Config{
-		Orders: empty{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard,
-	}), discard)
+	function := lambdahttp.New(newAPI(), discard)
 	for _, route := range [][2]string{
 		{"ANY /api/orders", "/v1/api/orders"},
 		{"ANY /api/orders/{proxy+}", "/v1/api/orders/"},
@@ -209,11 +204,9 @@ func TestReferencesLeadOnUnderThePrefixOfAStage(t *testing.T) {
 		{"ANY /api/orders/create/", "/v1/api/orders/create/"}, // as an emulator has it that knows no empty rest
 	} {
 		routeKey, rawPath := route[0], route[1]
-		e := events.APIGatewayV2HTTPRequest{
-			RouteKey: routeKey, RawPath: rawPath, PathParameters: map[string]string{"proxy": ""},
-			Headers: map[string]string{"content-type": "application/json"}, Body: `{"user_id":1,"item_ids":[1],"total_amount":1}`,
-		}
-		e.RequestContext.HTTP.Method = "POST"
+		e := newEvent("POST", rawPath)
+		e.RouteKey, e.PathParameters = routeKey, map[string]string{"proxy": ""}
+		e.Headers, e.Body = map[string]string{"content-type": "application/json"}, `{"user_id":1,"item_ids":[1],"total_amount":1}`
 		got, err := function(t.Context(), e)
 		if err != nil || got.StatusCode != 201 {
 			t.Fatalf("%s: %+v, %v", routeKey, got, err)
@@ -231,14 +224,11 @@ func FuzzEveryEventIsAnswered(f *testing.F) {
 	f.Add("/%zz/", "limit=%zz", "GET", "accept", "text/html", "", true)
 	f.Add("/api/orders/\x00\r\n", "a b\x00#\n", "BREW IT", "X-\r\n", "\x00", "!", true)
 	f.Add("//", "?", "", "", "", "{}", false)
-	handler := api.New(api.Config{
-		Orders: empty{}, Metrics: empty{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard,
-	})
+	handler := newAPI()
 	f.Fuzz(func(t *testing.T, path, query, method, header, value, body string, isBase64 bool) {
-		e := events.APIGatewayV2HTTPRequest{
-			RawPath: path, RawQueryString: query, Headers: map[string]string{header: value}, Body: body, IsBase64Encoded: isBase64,
-		}
-		e.RequestContext.HTTP.Method, e.RequestContext.DomainName = method, value
+		e := newEvent(method, path)
+		e.RawQueryString, e.Headers, e.RequestContext.DomainName = query, map[string]string{header: value}, value
+		e.Body, e.IsBase64Encoded = body, isBase64
 		got, err := lambdahttp.New(handler, discard)(t.Context(), e)
 		if err != nil || got.StatusCode < 200 || got.StatusCode >= 500 || got.Headers["X-Request-Id"] == "" {
 			t.Errorf("%+v, %v", got, err)
@@ -247,6 +237,16 @@ func FuzzEveryEventIsAnswered(f *testing.F) {
 			t.Errorf("body %q", got.Body)
 		}
 	})
+}
+
+func newEvent(method, rawPath string) (e events.APIGatewayV2HTTPRequest) {
+	e.RawPath, e.RequestContext.HTTP.Method = rawPath, method
+	return e
+}
+
+// newAPI is the API over an empty store.
+func newAPI() http.Handler {
+	return api.New(api.Config{Orders: empty{}, Metrics: empty{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard})
 }
 
 // empty is a store that takes every order and finds none.
@@ -265,9 +265,7 @@ func (empty) Metrics(context.Context) (order.Tally, error) { return order.Tally{
 
 // I15.
 func TestABodyInBase64IsDecodedOr400(t *testing.T) {
-	function := lambdahttp.New(api.New(api.Config{
-		Orders: empty{}, RequestID: func() string { return "r" }, Now: time.Now, Log: discard,
-	}), discard)
+	function := lambdahttp.New(newAPI(), discard)
 	for _, tt := range []struct {
 		name, body, mediaType string
 		status                int
@@ -281,10 +279,8 @@ func TestABodyInBase64IsDecodedOr400(t *testing.T) {
 		{"1 an empty one", "", "application/json", 400, `"code":"empty_body"`},
 		{"2 a bad one of another type", "!", "image/png", 415, `"code":"unsupported_media_type"`},
 	} {
-		e := events.APIGatewayV2HTTPRequest{
-			RawPath: "/api/orders/", Headers: map[string]string{"content-type": tt.mediaType}, Body: tt.body, IsBase64Encoded: true,
-		}
-		e.RequestContext.HTTP.Method = "POST"
+		e := newEvent("POST", "/api/orders/")
+		e.Headers, e.Body, e.IsBase64Encoded = map[string]string{"content-type": tt.mediaType}, tt.body, true
 		got, err := function(t.Context(), e)
 		if err != nil || got.StatusCode != tt.status || !strings.Contains(got.Body, tt.want) {
 			t.Errorf("%s: %d %s, %v", tt.name, got.StatusCode, got.Body, err)

@@ -18,22 +18,22 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// A tape is a stream whose shards answer as they are told, a letter for each
-// call of GetRecords:
+// A tape is a stream whose shards give the responses of a script, a character for each call of
+// GetRecords:
 //
 //	.  nothing                        X  the iterator's place is trimmed
 //	t  a record of the tally          B  too busy
 //	o  a record of an order           F  another failure
 //	|  the end of the shard
 //
-// Behind the last letter there is nothing, for ever. A shard whose letters end
-// in | is closed, unless it begins with *: that it closes shows only there, and only
-// then the shard behind it in the list comes.
+// After the last character there is nothing, forever. A shard whose script ends in | is closed,
+// unless it begins with *: that it closes shows only there, and only then the shard behind it in
+// the list comes.
 type tape struct {
 	shards []string
 	begin  error // of an iterator that begins at a checkpoint
 
-	mu    sync.Mutex // several shards are read side by side
+	mu    sync.Mutex // several shards are read concurrently
 	reads []time.Time
 }
 
@@ -43,10 +43,10 @@ func (s *tape) DescribeTable(context.Context, *dynamodb.DescribeTableInput, ...f
 
 func (s *tape) DescribeStream(context.Context, *dynamodbstreams.DescribeStreamInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
 	out := &dynamodbstreams.DescribeStreamOutput{StreamDescription: &types.StreamDescription{}}
-	for i, letters := range s.shards {
+	for i, script := range s.shards {
 		shard := types.Shard{ShardId: aws.String(strconv.Itoa(i)), SequenceNumberRange: &types.SequenceNumberRange{}}
-		closes := strings.HasPrefix(letters, "*")
-		if strings.HasSuffix(letters, "|") && !closes {
+		closes := strings.HasPrefix(script, "*")
+		if strings.HasSuffix(script, "|") && !closes {
 			shard.SequenceNumberRange.EndingSequenceNumber = aws.String("9")
 		}
 		out.StreamDescription.Shards = append(out.StreamDescription.Shards, shard)
@@ -57,7 +57,7 @@ func (s *tape) DescribeStream(context.Context, *dynamodbstreams.DescribeStreamIn
 	return out, nil
 }
 
-// GetShardIterator begins behind the first letter if there is a checkpoint.
+// GetShardIterator begins behind the first character if there is a checkpoint.
 func (s *tape) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
 	if in.ShardIteratorType == types.ShardIteratorTypeTrimHorizon {
 		return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: aws.String(*in.ShardId + " 0")}, nil
@@ -74,10 +74,10 @@ func (s *tape) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput
 	shard, place, _ := strings.Cut(*in.ShardIterator, " ")
 	n, _ := strconv.Atoi(place)
 	i, _ := strconv.Atoi(shard)
-	letters := strings.TrimPrefix(s.shards[i], "*") + "."
-	n = min(n, len(letters)-1)
+	script := strings.TrimPrefix(s.shards[i], "*") + "."
+	n = min(n, len(script)-1)
 	out := &dynamodbstreams.GetRecordsOutput{NextShardIterator: aws.String(shard + " " + strconv.Itoa(n+1))}
-	switch letters[n] {
+	switch script[n] {
 	case 't':
 		out.Records = []types.Record{record("TALLY")}
 	case 'o':
@@ -128,7 +128,7 @@ func TestWhatTheTallyHasNotCountedIsFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				got, err := tailOf(tt.tape).uncounted(t.Context())
+				got, err := newStreamLag(tt.tape).lags(t.Context())
 				if got != tt.want || !errors.Is(err, tt.err) {
 					t.Errorf("got %v, %v", got, err)
 				}
@@ -139,23 +139,23 @@ func TestWhatTheTallyHasNotCountedIsFound(t *testing.T) {
 
 // A shard serves the relay and the tally, and this is a third.
 func TestAShardIsAskedTwiceASecondAtMost(t *testing.T) {
-	for _, letters := range []string{"o", "o" + strings.Repeat("t", 50), "o" + strings.Repeat(".", 50) + "|"} {
+	for _, script := range []string{"o", "o" + strings.Repeat("t", 50), "o" + strings.Repeat(".", 50) + "|"} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &tape{shards: []string{letters}}
-			if _, err := tailOf(s).uncounted(t.Context()); err != nil {
+			s := &tape{shards: []string{script}}
+			if _, err := newStreamLag(s).lags(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			took := s.reads[len(s.reads)-1].Sub(s.reads[0])
 			if took < 10*time.Second || len(s.reads)-1 > int(took/(500*time.Millisecond)) {
-				t.Errorf("%s: %d reads in %s", letters, len(s.reads), took)
+				t.Errorf("%s: %d reads in %s", script, len(s.reads), took)
 			}
 		})
 	}
 }
 
-func tailOf(s *tape) tail {
-	return tail{
-		table: "orders", db: s, streams: s, quiet: 10 * time.Second,
+func newStreamLag(s *tape) streamLag {
+	return streamLag{
+		table: "orders", tables: s, streams: s, quietPeriod: 10 * time.Second,
 		checkpoint: func(context.Context, string) (string, error) { return "1", nil },
 	}
 }
