@@ -18,7 +18,7 @@ import (
 // what happens in batches of a chosen size.
 type meteredHome struct {
 	*testing.T
-	awstest.Home
+	awstest.Deployment
 	calls   awstest.Calls
 	capture awstest.Capture
 }
@@ -26,7 +26,7 @@ type meteredHome struct {
 func openMeteredHome(t *testing.T) *meteredHome {
 	t.Helper()
 	h := &meteredHome{T: t}
-	h.Home = awstest.OpenDeployment(t, func(s *awstest.Setup) {
+	h.Deployment = awstest.OpenDeployment(t, func(s *awstest.Setup) {
 		s.DynamoDB = []func(*dynamodb.Options){dynamodb.WithAPIOptions(h.calls.Middleware)}
 		s.SQS = []func(*sqs.Options){sqs.WithAPIOptions(h.calls.Middleware)}
 		s.Between = h.capture.Between

@@ -59,7 +59,7 @@ func TestAStartBeforeTheCreationStartsAtTheCreation(t *testing.T) {
 func TestATransitionWhoseAnswerIsLostIsDone(t *testing.T) {
 	h := open(t)
 	o := h.create(t)
-	h.faults.Play("UpdateItem", awstest.AnswerLost)
+	h.faults.Play("UpdateItem", awstest.ResponseLost)
 	if err := h.Advance(t.Context(), o.ID, order.Processing, noon.Add(time.Second)); !errors.Is(err, order.ErrAlreadyDone) {
 		t.Errorf("error %v", err)
 	}

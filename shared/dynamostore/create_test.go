@@ -90,8 +90,8 @@ func TestACreateThatTheSDKRepeatsMakesOneOrder(t *testing.T) {
 		change   func(*order.Draft)
 		replayed bool
 	}{
-		"the answer is lost":               {awstest.AnswerLost, func(*order.Draft) {}, false},
-		"the answer is lost, under a key":  {awstest.AnswerLost, keyed, true},
+		"the answer is lost":               {awstest.ResponseLost, func(*order.Draft) {}, false},
+		"the answer is lost, under a key":  {awstest.ResponseLost, keyed, true},
 		"the request is lost":              {awstest.NeverArrives, func(*order.Draft) {}, false},
 		"the request is lost, under a key": {awstest.NeverArrives, keyed, false},
 	} {

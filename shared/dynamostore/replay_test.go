@@ -35,7 +35,7 @@ func TestEachRecordCountsOnceHoweverBatchesAreRepeated(t *testing.T) {
 				batches, until = append(batches, records[from:to]), max(until, to)
 			}
 			if rapid.IntRange(0, 3).Draw(rt, "lost") == 0 && slices.ContainsFunc(batches, func(b []events.DynamoDBEventRecord) bool { return len(b) > 0 }) {
-				h.faults.Play("TransactWriteItems", awstest.AnswerLost)
+				h.faults.Play("TransactWriteItems", awstest.ResponseLost)
 			}
 			concurrently(len(batches), func(i int) {
 				h.tallyAtLast(t, shard, batches[i]...)

@@ -189,13 +189,13 @@ func TestATransactionThatFailsOnItsWayIsCountedOnce(t *testing.T) {
 	conflict := []awstest.Fault{awstest.Canceled("None", "TransactionConflict")}
 	for name, calls := range map[string][][]awstest.Fault{
 		"it never arrives":                     {{awstest.NeverArrives}},
-		"its answer is lost":                   {{awstest.AnswerLost}},
+		"its answer is lost":                   {{awstest.ResponseLost}},
 		"it arrives twice":                     {{awstest.Twice}},
 		"it conflicts on the tally":            {{awstest.Canceled("TransactionConflict", "None")}},
 		"it conflicts again and again":         {conflict, conflict, conflict},
-		"it conflicts, then its answer's lost": {conflict, {awstest.AnswerLost}},
+		"it conflicts, then its answer's lost": {conflict, {awstest.ResponseLost}},
 		"it is throttled":                      {{awstest.Canceled("ThrottlingError", "None")}, {awstest.Canceled("ProvisionedThroughputExceeded", "None")}},
-		"no answer comes, for a whole call":    {{awstest.AnswerLost, awstest.AnswerLost, awstest.AnswerLost}},
+		"no answer comes, for a whole call":    {{awstest.ResponseLost, awstest.ResponseLost, awstest.ResponseLost}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)
