@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
@@ -73,7 +74,7 @@ func (e *engines) next() {
 }
 
 // functionConfig is the configuration of the functions' clients, without the delays between
-// attempts.
+// attempts, and without timeouts: a slow machine must not look like a fault.
 func functionConfig(t *testing.T, endpoint string) aws.Config {
 	variables := map[string]string{
 		"AWS_REGION": awstest.Region, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "ENDPOINT": endpoint,
@@ -83,6 +84,7 @@ func functionConfig(t *testing.T, endpoint string) aws.Config {
 	if err := env.Err(); err != nil {
 		t.Fatal(err)
 	}
+	cfg.HTTPClient = awshttp.NewBuildableClient()
 	retryer := cfg.Retryer
 	cfg.Retryer = func() aws.Retryer {
 		return unmetered{retry.AddWithMaxBackoffDelay(retryer(), time.Millisecond).(aws.RetryerV2)}

@@ -62,7 +62,7 @@ var createTests = []test{
 			}
 		}
 	}},
-	{"I3 the same key and request answer with the order there is", func(t *tester) {
+	{"I3 the same key and request return the order that exists", func(t *tester) {
 		first := t.create(keyed("k"))
 		for range 3 {
 			again, replayed, err := t.store(t.draft(keyed("k")))
