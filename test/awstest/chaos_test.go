@@ -184,8 +184,8 @@ func (h *chaosDeployment) create(store *dynamostore.Store, draft order.Draft, d 
 	return c
 }
 
-// reads reads by the project's own store, without faults. A history reads everything after every
-// step, so reads caches what no write has touched.
+// The type reads uses the project's own store, without faults. A history reads everything after every
+// step, so it caches what no write has touched.
 type reads struct {
 	store   *dynamostore.Store
 	network *network

@@ -56,7 +56,7 @@ func TestTwoWorkersOnOneMessageHaveOneEffect(t *testing.T) {
 			}
 		}
 	}
-	d := openFaulty(t, queueAttribute("VisibilityTimeout", "1"), between(func(invoke eventsource.Invoke) eventsource.Invoke {
+	d := openFaulty(t, visibilityTimeout("1"), between(func(invoke eventsource.Invoke) eventsource.Invoke {
 		return func(ctx context.Context, function string, event []byte) ([]byte, error) {
 			var batch events.SQSEvent
 			if function == awstest.ProcessorFunction {
@@ -86,7 +86,7 @@ func TestTwoWorkersOnOneMessageHaveOneEffect(t *testing.T) {
 // F15, I13, I14: messages that can never succeed are among good ones.
 func TestPoisonIsDeadLetteredAtOnceAndTheMessagesBesideItSucceed(t *testing.T) {
 	back := make(gate)
-	d := openFaulty(t, back.before(awstest.ProcessorFunction), queueAttribute("VisibilityTimeout", "3"))
+	d := openFaulty(t, back.before(awstest.ProcessorFunction), visibilityTimeout("3"))
 	d.create(6)
 	poison := []string{
 		"not JSON", `{"order_id":"ORD00000000000000000000000000","to":"Shipped"}`, `{"to":"Processing"}`, `[]`,
@@ -112,7 +112,7 @@ func TestPoisonIsDeadLetteredAtOnceAndTheMessagesBesideItSucceed(t *testing.T) {
 func TestDeadLettersThatAreRedrivenTwiceHaveOneEffect(t *testing.T) {
 	const poison = "not JSON"
 	back := make(gate)
-	d := openFaulty(t, back.before(awstest.ProcessorFunction), queueAttribute("VisibilityTimeout", "5"), givesUpAtOnce)
+	d := openFaulty(t, back.before(awstest.ProcessorFunction), visibilityTimeout("5"), givesUpAtOnce)
 	d.create(6)
 	d.put(poison)
 	d.awaitMessages(d.DeadLetterURL, 7)
@@ -161,7 +161,7 @@ func openFaulty(t *testing.T, change ...func(*awstest.Setup)) *faultyDeployment 
 	d.Deployment = awstest.OpenDeployment(t, func(s *awstest.Setup) {
 		s.DynamoDB = []func(*dynamodb.Options){dynamodb.WithAPIOptions(d.faults.Middleware), soon}
 		s.SQS = []func(*sqs.Options){sqs.WithAPIOptions(d.faults.Middleware), soonSQS}
-		queueAttribute("VisibilityTimeout", "10")(s)
+		visibilityTimeout("10")(s)
 		for _, c := range change {
 			c(s)
 		}
@@ -171,9 +171,9 @@ func openFaulty(t *testing.T, change ...func(*awstest.Setup)) *faultyDeployment 
 	return d
 }
 
-func queueAttribute(name, value string) func(*awstest.Setup) {
+func visibilityTimeout(seconds string) func(*awstest.Setup) {
 	return func(s *awstest.Setup) {
-		s.Queue = func(attributes map[string]string) { attributes[name] = value }
+		s.Queue = func(attributes map[string]string) { attributes["VisibilityTimeout"] = seconds }
 	}
 }
 
@@ -315,8 +315,11 @@ func (d *faultyDeployment) unfinished() error {
 	var recount order.Tally
 	for _, created := range d.orders {
 		o, err := d.Store.Get(d.Context(), created.ID)
-		if err != nil || o.Status != order.Completed || !slices.Equal(o.ItemIDs, created.ItemIDs) {
-			return fmt.Errorf("order %+v is now %+v, %v", created, o, err)
+		if err != nil {
+			return err
+		}
+		if o.Status != order.Completed || !slices.Equal(o.ItemIDs, created.ItemIDs) {
+			return fmt.Errorf("order %+v is now %+v", created, o)
 		}
 		if took := o.CompletedAt.Sub(o.StartedAt); took < time.Second {
 			d.Errorf("order %s was processed for %s", o.ID, took)
@@ -324,10 +327,10 @@ func (d *faultyDeployment) unfinished() error {
 		recount.Add(order.Change{New: &o}.Tally())
 	}
 	page, err := d.Store.List(d.Context(), 1000, "")
-	if err != nil || len(page.IDs) != len(d.orders) || metrics != recount {
-		return fmt.Errorf("%d orders are listed, %v; the metrics are %+v, a recount gives %+v", len(page.IDs), err, metrics, recount)
+	if err == nil && (len(page.IDs) != len(d.orders) || metrics != recount) {
+		err = fmt.Errorf("%d orders are listed, the metrics are %+v, a recount gives %+v", len(page.IDs), metrics, recount)
 	}
-	return nil
+	return err
 }
 
 // soon and soonSQS make the SDK retry without a delay.

@@ -23,8 +23,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
 		os.Exit(max(failed.ExitCode(), 1))
 	}
