@@ -36,19 +36,22 @@ run: build ## Run the service until Ctrl-C; ARGS="--addr 127.0.0.1:9000" adds fl
 build: ## Build bin/orders
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/orders ./cmd/orders
 
+# It prints what go test prints, and at the end which tests were skipped, and why.
+GOTEST = go run ./tools/gotest
+
 .PHONY: test
-test: emulators ## Run all tests; needs Go alone, and Java 17 and Maven for those of the AWS deployment
-	go test -timeout 20m ./...
+test: emulators ## Run all tests and list those that were skipped; needs Go alone, and Java 17 and Maven for the tests on AWS
+	$(GOTEST) -timeout 20m ./...
 
 .PHONY: race
 race: emulators ## Run all tests with the race detector; needs a C compiler
 	@if command -v "$$(go env CC)" >/dev/null; then \
-		set -x; CGO_ENABLED=1 go test -race -timeout 20m ./...; \
+		set -x; CGO_ENABLED=1 $(GOTEST) -race -timeout 20m ./...; \
 	elif [ -n "$$CI" ]; then \
 		echo "There is no C compiler, so races cannot be looked for." >&2; exit 1; \
 	else \
 		echo "*** There is no C compiler: the tests run WITHOUT the race detector. ***" >&2; \
-		go test -timeout 20m ./...; \
+		$(GOTEST) -timeout 20m ./...; \
 	fi
 
 # The emulators have a folder each, because their libraries do not agree.

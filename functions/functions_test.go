@@ -3,6 +3,8 @@ package functions_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -58,7 +60,10 @@ func proxyTo(t *testing.T, endpoint string) *httputil.ReverseProxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	return &httputil.ReverseProxy{
+		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ErrorLog: log.New(io.Discard, "", 0), // tests break connections on purpose
+	}
 }
 
 // start starts a function as template.yaml would configure it.

@@ -77,7 +77,7 @@ func TestEmptyBatchesCostMore(t *testing.T) {
 // happens in batches of a chosen size.
 type meteredDeployment struct {
 	*testing.T
-	awstest.Home
+	awstest.Deployment
 	calls   awstest.Calls
 	capture awstest.Capture
 }
@@ -85,7 +85,7 @@ type meteredDeployment struct {
 func openMeteredDeployment(t *testing.T) *meteredDeployment {
 	t.Helper()
 	h := &meteredDeployment{T: t}
-	h.Home = awstest.OpenDeployment(t, func(s *awstest.Setup) {
+	h.Deployment = awstest.OpenDeployment(t, func(s *awstest.Setup) {
 		s.DynamoDB = []func(*dynamodb.Options){dynamodb.WithAPIOptions(h.calls.Middleware)}
 		s.SQS = []func(*sqs.Options){sqs.WithAPIOptions(h.calls.Middleware)}
 		s.Between = h.capture.Between

@@ -134,11 +134,11 @@ func TestACorrectionIsAddedOnce(t *testing.T) {
 	conflict := []awstest.Fault{awstest.Canceled("TransactionConflict")}
 	for name, calls := range map[string][][]awstest.Fault{
 		"all goes well":        nil,
-		"its response is lost": {{awstest.AnswerLost, awstest.AnswerLost}},
+		"its response is lost": {{awstest.ResponseLost, awstest.ResponseLost}},
 		"it never arrives":     {{awstest.NeverArrives}},
 		"it arrives twice":     {{awstest.Twice}},
 		"it conflicts":         {conflict, conflict},
-		"all of it, together":  {conflict, {awstest.NeverArrives, awstest.AnswerLost}},
+		"all of it, together":  {conflict, {awstest.NeverArrives, awstest.ResponseLost}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)

@@ -333,8 +333,8 @@ func TestACreateThatTheSDKRepeatsMakesOneOrder(t *testing.T) {
 		change   func(*order.Draft)
 		replayed bool
 	}{
-		"the response is lost":              {awstest.AnswerLost, func(*order.Draft) {}, false},
-		"the response is lost, under a key": {awstest.AnswerLost, keyed, true},
+		"the response is lost":              {awstest.ResponseLost, func(*order.Draft) {}, false},
+		"the response is lost, under a key": {awstest.ResponseLost, keyed, true},
 		"the request is lost":               {awstest.NeverArrives, func(*order.Draft) {}, false},
 		"the request is lost, under a key":  {awstest.NeverArrives, keyed, false},
 	} {
@@ -458,7 +458,7 @@ func TestAStartBeforeTheCreationStartsAtTheCreation(t *testing.T) {
 func TestATransitionWhoseResponseIsLostIsDone(t *testing.T) {
 	h := open(t)
 	o := h.create(t)
-	h.faults.Play("UpdateItem", awstest.AnswerLost)
+	h.faults.Play("UpdateItem", awstest.ResponseLost)
 	if err := h.Advance(t.Context(), o.ID, order.Processing, noon.Add(time.Second)); !errors.Is(err, order.ErrAlreadyDone) {
 		t.Errorf("error %v", err)
 	}

@@ -193,13 +193,13 @@ func TestATransactionThatFailsOnItsWayIsCountedOnce(t *testing.T) {
 	conflict := []awstest.Fault{awstest.Canceled("None", "TransactionConflict")}
 	for name, calls := range map[string][][]awstest.Fault{
 		"it never arrives":                       {{awstest.NeverArrives}},
-		"its response is lost":                   {{awstest.AnswerLost}},
+		"its response is lost":                   {{awstest.ResponseLost}},
 		"it arrives twice":                       {{awstest.Twice}},
 		"it conflicts on the tally":              {{awstest.Canceled("TransactionConflict", "None")}},
 		"it conflicts again and again":           {conflict, conflict, conflict},
-		"it conflicts, then its response's lost": {conflict, {awstest.AnswerLost}},
+		"it conflicts, then its response's lost": {conflict, {awstest.ResponseLost}},
 		"it is throttled":                        {{awstest.Canceled("ThrottlingError", "None")}, {awstest.Canceled("ProvisionedThroughputExceeded", "None")}},
-		"no response comes, for a whole call":    {{awstest.AnswerLost, awstest.AnswerLost, awstest.AnswerLost}},
+		"no response comes, for a whole call":    {{awstest.ResponseLost, awstest.ResponseLost, awstest.ResponseLost}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)
@@ -327,7 +327,7 @@ func TestEachRecordCountsOnceHoweverBatchesAreRepeated(t *testing.T) {
 				batches, until = append(batches, records[from:to]), max(until, to)
 			}
 			if rapid.IntRange(0, 3).Draw(rt, "lost") == 0 && slices.ContainsFunc(batches, func(b []events.DynamoDBEventRecord) bool { return len(b) > 0 }) {
-				h.faults.Play("TransactWriteItems", awstest.AnswerLost)
+				h.faults.Play("TransactWriteItems", awstest.ResponseLost)
 			}
 			concurrently(len(batches), func(i int) {
 				h.tallyAtLast(t, shard, batches[i]...)

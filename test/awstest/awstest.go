@@ -1,17 +1,19 @@
-// Package awstest gives tests the services of AWS that they need: DynamoDB with
-// its streams (DynamoDB Local) and SQS (ElasticMQ), each a Java process that
-// starts when the first test asks for it and ends with the test binary. Table
-// and queues are made from template.yaml, as AWS makes them.
+// Package awstest runs the services of AWS that tests need: DynamoDB with its streams (DynamoDB
+// Local) and SQS (ElasticMQ). Each is a Java process that starts for the first test that needs it
+// and ends with the test binary. Tables and queues are created from template.yaml.
+//
+// OpenDeployment connects the project's functions with them. Faults and Calls are middleware for
+// clients: they inject faults into calls and count calls.
 //
 // A package that uses it has
 //
 //	func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
 //
-// Without Java, or before `make emulators` has fetched the engines, tests that
-// need one are skipped; where CI is set they fail instead.
+// Without Java, or before `make emulators` has fetched the engines, tests that need one are
+// skipped; where the variable CI is set, they fail instead.
 //
-// The engines check no permissions, throttle nothing and have no Lambda. What
-// invokes functions there is tools/eventsource.
+// The engines check no permissions, throttle nothing and have no Lambda. In its place,
+// tools/eventsource invokes functions.
 package awstest
 
 import (
@@ -27,7 +29,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// Region and Account are those that the engines believe to be in.
+// Region and Account are those of the engines.
 const (
 	Region  = "eu-west-1"
 	Account = "000000000000"
@@ -40,10 +42,10 @@ func Run(m *testing.M) int {
 	return m.Run()
 }
 
-// DynamoDBEndpoint is the URL at which DynamoDB and its streams answer.
+// DynamoDBEndpoint is the URL of DynamoDB and its streams.
 func DynamoDBEndpoint(t testing.TB) string { return dynamoDB.start(t) }
 
-// SQSEndpoint is the URL at which SQS answers.
+// SQSEndpoint is the URL of SQS.
 func SQSEndpoint(t testing.TB) string { return elasticMQ.start(t) }
 
 // DynamoDB returns a client of the engine.
@@ -63,7 +65,7 @@ func SQS(t testing.TB, options ...func(*sqs.Options)) *sqs.Client {
 	return sqs.NewFromConfig(config(SQSEndpoint(t)), options...)
 }
 
-// connections are kept for as many callers as a test has side by side.
+// connections are kept for as many concurrent callers as a test has.
 var connections = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 	t.MaxIdleConnsPerHost = 200
 })
@@ -78,7 +80,7 @@ func config(endpoint string) aws.Config {
 	}
 }
 
-// Must is the value of a constructor that is called with what cannot be wrong.
+// Must is the value of a constructor that cannot fail with these arguments.
 func Must[T any](value T, err error) T {
 	if err != nil {
 		panic(err)

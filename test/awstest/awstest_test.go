@@ -1,9 +1,12 @@
 package awstest_test
 
 import (
+	"encoding/json/v2"
 	"errors"
 	"flag"
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,8 +19,8 @@ import (
 	"orders/test/awstest"
 )
 
-// Most of a test's time is waiting, so more of them run side by side than there are
-// processors; -parallel says otherwise.
+// Most of a test's time is waiting, so more tests run concurrently than there are processors.
+// The flag -parallel overrides it.
 func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
@@ -25,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(awstest.Run(m))
 }
 
-func TestATableIsFreshAndHasItsStreamAndGoesWithItsTest(t *testing.T) {
+func TestATableIsFreshHasItsStreamAndIsDeletedAfterItsTest(t *testing.T) {
 	client := awstest.DynamoDB(t)
 	var table string
 	t.Run("test", func(t *testing.T) {
@@ -48,18 +51,40 @@ func TestATableIsFreshAndHasItsStreamAndGoesWithItsTest(t *testing.T) {
 	}
 }
 
-func TestQueuesAreFreshAndLeadToEachOther(t *testing.T) {
-	queue, dead := awstest.Queues(t, func(attributes map[string]string) { attributes["VisibilityTimeout"] = "7" })
-	client := awstest.SQS(t)
-	output, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
-		QueueUrl: &queue, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
-	})
-	if err != nil || output.Attributes["RedrivePolicy"] == "" || output.Attributes["VisibilityTimeout"] != "7" {
-		t.Errorf("attributes %v, error %v", output.Attributes, err)
+func TestQueuesAreFreshAndTheFirstHasTheSecondAsItsDeadLetterQueue(t *testing.T) {
+	url, deadLetterURL := awstest.Queues(t, func(attributes map[string]string) { attributes["VisibilityTimeout"] = "7" })
+	attributes := queueAttributes(t, url)
+	if attributes["VisibilityTimeout"] != "7" {
+		t.Errorf("attributes %v", attributes)
 	}
-	for _, url := range []string{queue, dead} {
-		if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x")}); err != nil {
-			t.Errorf("send to %s: %v", url, err)
+	var policy struct {
+		Target string `json:"deadLetterTargetArn"`
+	}
+	err := json.Unmarshal([]byte(attributes["RedrivePolicy"]), &policy)
+	if want := queueAttributes(t, deadLetterURL)["QueueArn"]; err != nil || policy.Target != want || want == attributes["QueueArn"] {
+		t.Errorf("messages go from %s to %q, not to %s: %v", attributes["QueueArn"], policy.Target, want, err)
+	}
+}
+
+func queueAttributes(t *testing.T, url string) map[string]string {
+	t.Helper()
+	output, err := awstest.SQS(t).GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return output.Attributes
+}
+
+// A machine without Java runs the other tests. CI must not skip any.
+func TestWithoutJavaTestsAreSkippedAndInCITheyFail(t *testing.T) {
+	for ci, passes := range map[string]bool{"": true, "true": false} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^TestQueuesAreFresh")
+		cmd.Env = []string{"PATH=", "CI=" + ci}
+		output, err := cmd.CombinedOutput()
+		if (err == nil) != passes || strings.Contains(string(output), "--- SKIP: TestQueuesAreFresh") != passes {
+			t.Errorf("CI=%s: error %v\n%s", ci, err, output)
 		}
 	}
 }

@@ -11,27 +11,26 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// Calls counts what clients ask of AWS. It counts below the SDK's retries, so an
-// attempt counts as AWS bills it: by itself.
+// Calls counts the calls of clients. It counts each attempt of the SDK, as AWS bills it.
 //
 // Its Middleware goes into any client: dynamodb.WithAPIOptions(calls.Middleware),
-// sqs.WithAPIOptions(calls.Middleware). The zero value is ready, for any number of
-// clients and goroutines.
+// sqs.WithAPIOptions(calls.Middleware). The zero value is ready for any number of clients and
+// goroutines.
 type Calls struct {
 	mu    sync.Mutex
 	usage Usage
 }
 
-// Usage is what was asked of AWS, by operation, such as "PutItem".
+// Usage is the number of calls and their cost, by operation, such as "PutItem".
 type Usage struct {
 	Calls map[string]int
-	// Units are the read or write units that DynamoDB says it took. A call that
-	// fails, also by its condition, tells none. DynamoDB Local tells one unit for
-	// an item that a transaction writes, where AWS takes two.
+	// Units are the read or write units in the responses of DynamoDB. A call that fails,
+	// also by its condition, reports none. DynamoDB Local reports one unit for an item that a
+	// transaction writes; AWS bills two.
 	Units map[string]float64
 }
 
-// Take returns what was counted since it was last called.
+// Take returns what was counted since the last call of Take.
 func (c *Calls) Take() Usage {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -40,8 +39,8 @@ func (c *Calls) Take() Usage {
 	return taken
 }
 
-// Middleware makes a client's calls count, and its calls of DynamoDB tell the
-// capacity that they consume.
+// Middleware counts a client's calls, and makes its calls of DynamoDB return the capacity that they
+// consume.
 func (c *Calls) Middleware(stack *middleware.Stack) error {
 	ask := middleware.InitializeMiddlewareFunc("AskForCapacity", askForCapacity)
 	if err := stack.Initialize.Add(ask, middleware.After); err != nil {
@@ -88,7 +87,7 @@ func askForCapacity(ctx context.Context, in middleware.InitializeInput, next mid
 	return next.HandleInitialize(ctx, in)
 }
 
-// consumed is what an answer tells of the capacity that the call took.
+// consumed is the capacity in a response.
 func consumed(result any) []types.ConsumedCapacity {
 	var c *types.ConsumedCapacity
 	switch out := result.(type) {

@@ -3,19 +3,20 @@ package awstest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"orders/test/conformance"
 	"orders/tools/eventsource"
 )
 
-// A Capture takes what the bridge brings and acknowledges it in the functions'
-// place, so that a test hands it on when, in what batches and how often it likes.
-// Setup.Between takes its Between.
+// A Capture records the events that the event source sends to functions. With Between, it
+// acknowledges them in place of the functions, so that a test can pass them on when it likes, as
+// often as it likes and in other batches. Setup.Between takes Between or Tee.
 type Capture struct {
 	mu       sync.Mutex
 	shard    string
@@ -23,24 +24,24 @@ type Capture struct {
 	messages []events.SQSMessage
 }
 
-// Between keeps what the functions would get, and gives them nothing.
+// Between records the events and does not invoke the functions.
 func (c *Capture) Between(eventsource.Invoke) eventsource.Invoke {
 	return func(_ context.Context, function string, event []byte) ([]byte, error) {
-		return []byte(`{"state":{},"batchItemFailures":[]}`), c.keep(function, event)
+		return []byte(`{"state":{},"batchItemFailures":[]}`), c.record(function, event)
 	}
 }
 
-// Tee keeps what the functions get, and what they answer is what counts.
+// Tee records the events and invokes the functions.
 func (c *Capture) Tee(invoke eventsource.Invoke) eventsource.Invoke {
 	return func(ctx context.Context, function string, event []byte) ([]byte, error) {
-		if err := c.keep(function, event); err != nil {
+		if err := c.record(function, event); err != nil {
 			return nil, err
 		}
 		return invoke(ctx, function, event)
 	}
 }
 
-func (c *Capture) keep(function string, event []byte) error {
+func (c *Capture) record(function string, event []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if function == ProcessorFunction {
@@ -49,7 +50,7 @@ func (c *Capture) keep(function string, event []byte) error {
 		c.messages = append(c.messages, e.Records...)
 		return err
 	}
-	var e events.DynamoDBTimeWindowEvent // what has no window is one without
+	var e events.DynamoDBTimeWindowEvent // the relay's event has the same fields but for the window
 	err := json.Unmarshal(event, &e)
 	if c.records == nil {
 		c.records = map[string][]events.DynamoDBEventRecord{}
@@ -67,7 +68,7 @@ func (c *Capture) keep(function string, event []byte) error {
 	return err
 }
 
-// Records waits until a function was brought n records or more, and returns them all.
+// Records waits until a function was sent n records or more, and returns them all.
 func (c *Capture) Records(t testing.TB, function string, n int) []events.DynamoDBEventRecord {
 	t.Helper()
 	return await(t, n, "records", func() []events.DynamoDBEventRecord {
@@ -77,7 +78,7 @@ func (c *Capture) Records(t testing.TB, function string, n int) []events.DynamoD
 	})
 }
 
-// Messages waits until the processor was brought n messages or more, and returns them all.
+// Messages waits until the processor was sent n messages or more, and returns them all.
 func (c *Capture) Messages(t testing.TB, n int) []events.SQSMessage {
 	t.Helper()
 	return await(t, n, "messages", func() []events.SQSMessage {
@@ -87,8 +88,19 @@ func (c *Capture) Messages(t testing.TB, n int) []events.SQSMessage {
 	})
 }
 
-// Event is the event for a stream function with those records. The shard is that
-// of the stream, of which the engine has one.
+func await[E any](t testing.TB, n int, noun string, get func() []E) (got []E) {
+	t.Helper()
+	conformance.Eventually(t, func() error {
+		if got = get(); len(got) < n {
+			return fmt.Errorf("%d %s have come, not %d", len(got), noun, n)
+		}
+		return nil
+	})
+	return got
+}
+
+// Event is the event for a stream function with those records. The engine's streams have one
+// shard.
 func (c *Capture) Event(t testing.TB, records []events.DynamoDBEventRecord) []byte {
 	t.Helper()
 	c.mu.Lock()
@@ -112,23 +124,4 @@ func marshal(t testing.TB, event any) []byte {
 		t.Fatal(err)
 	}
 	return text
-}
-
-// captureLimit bounds how long what is captured is waited for.
-const captureLimit = time.Minute
-
-func await[T any](t testing.TB, n int, what string, get func() []T) []T {
-	t.Helper()
-	timeout := time.After(captureLimit)
-	for {
-		got := get()
-		if len(got) >= n {
-			return got
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-timeout:
-			t.Fatalf("%d %s came within %s, not %d", len(got), what, captureLimit, n)
-		}
-	}
 }

@@ -3,34 +3,40 @@ package awstest_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
 	"orders/test/awstest"
 )
 
-// A network is between a home's functions and AWS. It plays faults, counts, and knows
-// what may have changed.
+// A network is between the functions and AWS. It injects faults, counts calls, and knows what may
+// have changed.
 type network struct {
 	// due turns a message's delay into its time on the queue's clock.
 	due    func(delay time.Duration) time.Duration
 	faults atomic.Pointer[awstest.Faults]
 	met    atomic.Bool
 	calls  awstest.Calls
-	// underWay is held by each call, shared, so that a step can wait for those of a
-	// function that has run out of time.
-	underWay sync.RWMutex
+	// inFlight is held by each call, shared, so that a step can wait for the calls of a function
+	// that has run out of time.
+	inFlight sync.RWMutex
 
 	mu      sync.Mutex
 	touched map[string]bool
-	wrong   string // the first thing that was
+	wrong   string // the first report
 }
 
-// report notes what is wrong, from any goroutine.
+// report keeps the first error, from any goroutine.
 func (n *network) report(format string, args ...any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -39,7 +45,7 @@ func (n *network) report(format string, args ...any) {
 	}
 }
 
-// begin has calls of operations meet a disturbance until end.
+// begin makes calls of operations meet a disturbance until end.
 func (n *network) begin(d disturbance, operations []string) {
 	var faults awstest.Faults
 	attempts := make([]awstest.Fault, len(d.attempts))
@@ -56,13 +62,13 @@ func (n *network) begin(d disturbance, operations []string) {
 	n.faults.Store(&faults)
 }
 
-// end reports whether a call has met the disturbance. A call has three attempts, a
-// draft or a message leads to two calls of a kind, and a transaction that others are in
-// the way of is tried ten times (I16).
+// end reports whether a call has met the disturbance. It checks the number of attempts (I16): a
+// call has three attempts, a draft or a message causes at most two calls of an operation, and a
+// transaction that conflicts is tried ten times.
 func (n *network) end(handed int) (met bool) {
-	n.underWay.Lock()
+	n.inFlight.Lock()
 	n.faults.Store(&awstest.Faults{})
-	n.underWay.Unlock()
+	n.inFlight.Unlock()
 	for operation, attempts := range n.calls.Take().Calls {
 		most := 3 * 2 * max(handed, 1)
 		if operation == "TransactWriteItems" {
@@ -90,8 +96,8 @@ func (n *network) Middleware(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("SeeThrough", seeThrough), middleware.After)
 }
 
-// seeThrough makes an attempt that is on its way arrive, and be answered, when the time
-// of its function is over: no step leaves anything under way.
+// seeThrough completes an attempt that has been sent, also when the time of its function is over: no
+// step leaves a call in flight.
 func seeThrough(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 	middleware.DeserializeOutput, middleware.Metadata, error,
 ) {
@@ -99,4 +105,94 @@ func seeThrough(ctx context.Context, in middleware.DeserializeInput, next middle
 		return middleware.DeserializeOutput{}, middleware.Metadata{}, &smithy.CanceledError{Err: err}
 	}
 	return next.HandleDeserialize(context.WithoutCancel(ctx), in)
+}
+
+// observe records what a call may change, and takes the delay off messages.
+func (n *network) observe(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+	middleware.InitializeOutput, middleware.Metadata, error,
+) {
+	n.inFlight.RLock()
+	defer n.inFlight.RUnlock()
+	switch input := in.Parameters.(type) {
+	case *dynamodb.PutItemInput:
+		n.touch("list", "stream", textOf(input.Item["pk"]))
+	case *dynamodb.UpdateItemInput:
+		n.touch("stream", textOf(input.Key["pk"]))
+		if changesIndex(input) {
+			n.touch("list")
+		}
+	case *dynamodb.TransactWriteItemsInput:
+		n.touch("tally", "stream")
+	case *sqs.SendMessageInput:
+		n.touch("dead letters")
+	case *sqs.ReceiveMessageInput: // of a redrive
+		input.WaitTimeSeconds = 0
+	case *sqs.SendMessageBatchInput:
+		n.touch("queue")
+		in.Parameters = n.undelayed(*input)
+	case *dynamodb.GetItemInput, *sqs.DeleteMessageBatchInput, *sqs.ChangeMessageVisibilityBatchInput:
+		// They change nothing that is read but dead letters, which show touches.
+	default:
+		n.report("a call with a %T: observe does not know what it changes", input)
+	}
+	return next.HandleInitialize(ctx, in)
+}
+
+// changesIndex reports whether an update names a key of the index by_creation. Only such an update
+// changes the list.
+func changesIndex(update *dynamodb.UpdateItemInput) bool {
+	for _, name := range update.ExpressionAttributeNames {
+		if name == "bucket" || name == "created_key" {
+			return true
+		}
+	}
+	return false
+}
+
+// dueAttribute is the message attribute with the time when the message is due.
+const dueAttribute = "due"
+
+// undelayed is the batch as the engine gets it: without delays, but with the time when each message
+// is due.
+func (n *network) undelayed(batch sqs.SendMessageBatchInput) *sqs.SendMessageBatchInput {
+	entries := make([]sqstypes.SendMessageBatchRequestEntry, len(batch.Entries))
+	for i, entry := range batch.Entries {
+		delay := time.Duration(entry.DelaySeconds) * time.Second
+		if delay < 0 || delay > 15*time.Minute {
+			n.report("a message is delayed by %s, which SQS refuses", delay)
+		}
+		entry.DelaySeconds = 0
+		entry.MessageAttributes = map[string]sqstypes.MessageAttributeValue{dueAttribute: {
+			DataType: aws.String("Number"), StringValue: aws.String(strconv.FormatInt(n.due(delay).Milliseconds(), 10)),
+		}}
+		entries[i] = entry
+	}
+	batch.Entries = entries
+	return &batch
+}
+
+func textOf(value types.AttributeValue) string {
+	s, ok := value.(*types.AttributeValueMemberS)
+	if !ok {
+		return ""
+	}
+	return s.Value
+}
+
+// touch records that things may have changed.
+func (n *network) touch(things ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, thing := range things {
+		n.touched[thing] = true
+	}
+}
+
+// fresh reports whether nothing has touched a thing since the last call of fresh for it.
+func (n *network) fresh(thing string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	touched := n.touched[thing]
+	delete(n.touched, thing)
+	return !touched
 }

@@ -2,9 +2,14 @@ package awstest_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,50 +19,48 @@ import (
 	"orders/test/chaos"
 )
 
-// F1 to F4, F6 to F14, F16 to F18, F20, I1 to I14, I16, I17: the home on AWS plays random
-// histories.
+// F1 to F4, F6 to F14, F16 to F18, F20, I1 to I14, I16, I17: random histories on AWS.
 func TestChaos(t *testing.T) {
 	engines := openEngines(t)
-	chaos.Play(t, "aws", func(t chaos.T) chaos.Deployment { return openChaosHome(t, engines) })
+	chaos.Play(t, "aws", func(t chaos.T) chaos.Deployment { return openChaosDeployment(t, engines) })
 }
 
-// A chaosHome is the home on AWS, standing still: the project's own store and functions
-// on real engines. What Lambda's mappings and time itself do there, it does when it is
-// told to, a step at a time.
-type chaosHome struct {
+// A chaosDeployment is the project's own store and functions on real engines. A step of a history
+// moves its clock, or invokes a function as Lambda's event source mappings do. Between steps
+// nothing happens.
+type chaosDeployment struct {
 	chaos.T
 	*reads
-	network *network
-	// deployment is what functions are made of, but for what is of one invocation.
-	deployment awstest.Deployment
-	stream     *stream
-	queue      *queue
-	dead       *deadLetters
-	relay      *reader
-	tally      *reader
+	network   *network
+	functions awstest.Functions // but for the clock and the timeout of an invocation
+	stream    *stream
+	queue     *queue
+	dead      *deadLetters
+	relay     *reader
+	tally     *reader
 
-	random *rand.ChaCha8 // of ids, so that a history played again has the same
+	random *rand.ChaCha8 // of ids, so that a history that is played again has the same
 	now    time.Time
 	met    map[string]int
 }
 
-// chaosProcessing is as long as the template's.
+// chaosProcessing is the template's processing time.
 const chaosProcessing = 50 * time.Second
 
-func openChaosHome(t chaos.T, e *engines) *chaosHome {
+func openChaosDeployment(t chaos.T, e *engines) *chaosDeployment {
 	e.next()
 	n := &network{touched: map[string]bool{}}
-	table, queues := e.table(t), e.queues(t)
-	h := &chaosHome{
+	table := awstest.TableAt(t, e.dynamoDB, e.template)
+	url, deadLetterURL := awstest.QueuesAt(t, e.sqs, e.template)
+	h := &chaosDeployment{
 		T: t, network: n, met: map[string]int{}, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
-		deployment: awstest.Deployment{
-			DynamoDB: e.tablesThrough(n), SQS: e.queuesThrough(n),
-			Table: table, QueueURL: queues.url, DeadLetterURL: queues.deadLetterURL,
-			ProcessingTime: chaosProcessing, Log: slog.New(slog.DiscardHandler),
+		functions: awstest.Functions{
+			DynamoDB: e.dynamoDBThrough(n), SQS: e.sqsThrough(n), Table: table, QueueURL: url, DeadLetterURL: deadLetterURL,
+			ProcessingTime: chaosProcessing, Logger: slog.New(slog.DiscardHandler),
 		},
 		stream: openStream(t, e, table, n),
-		queue:  &queue{client: e.sqs, url: queues.url, arn: queues.arn, network: n},
-		dead:   &deadLetters{client: e.sqs, url: queues.deadLetterURL, network: n},
+		queue:  &queue{client: e.sqs, url: url, network: n},
+		dead:   &deadLetters{client: e.sqs, url: deadLetterURL, network: n},
 		random: rand.NewChaCha8([32]byte{}),
 	}
 	n.due = h.queue.due
@@ -66,58 +69,60 @@ func openChaosHome(t chaos.T, e *engines) *chaosHome {
 	return h
 }
 
-// Now implements chaos.Home.
-func (h *chaosHome) Now() time.Time { return h.now }
+// Now implements chaos.Deployment.
+func (h *chaosDeployment) Now() time.Time { return h.now }
 
-// Tick implements chaos.Home. SQS has a clock of its own, which nobody turns back.
-func (h *chaosHome) Tick(d time.Duration) {
+// Tick implements chaos.Deployment. The clock of SQS never steps back.
+func (h *chaosDeployment) Tick(d time.Duration) {
 	h.now = h.now.Add(d)
 	h.queue.elapsed += max(d, 0)
 }
 
-// ProcessingTime implements chaos.Home.
-func (h *chaosHome) ProcessingTime() time.Duration { return chaosProcessing }
+// ProcessingTime implements chaos.Deployment.
+func (h *chaosDeployment) ProcessingTime() time.Duration { return chaosProcessing }
 
-// Met implements chaos.Home.
-func (h *chaosHome) Met() map[string]int { return h.met }
+// Met implements chaos.Deployment.
+func (h *chaosDeployment) Met() map[string]int { return h.met }
 
-// Counted implements chaos.Home: once the tally has acknowledged all that is in the stream.
-func (h *chaosHome) Counted() bool { return h.tally.done == len(h.stream.read(h)) }
+// Counted implements chaos.Deployment: the tally has acknowledged all records of the stream.
+func (h *chaosDeployment) Counted() bool { return h.tally.done == len(h.stream.read(h)) }
 
-// Waits implements chaos.Home: the relay has not read all of the order's changes, or the
+// Waits implements chaos.Deployment: the relay has not read all of the order's changes, or the
 // queue has a message for it.
-func (h *chaosHome) Waits(id order.ID) bool {
+func (h *chaosDeployment) Waits(id order.ID) bool {
 	return concerns(h.stream.read(h)[h.relay.done:], id) || h.queue.holds(h, id)
 }
 
-// DeadLetters implements chaos.Home.
-func (h *chaosHome) DeadLetters() (bodies [][]byte) {
+// DeadLetters implements chaos.Deployment.
+func (h *chaosDeployment) DeadLetters() (bodies [][]byte) {
 	for _, m := range h.dead.read(h) {
 		bodies = append(bodies, []byte(*m.Body))
 	}
 	return bodies
 }
 
-// Workers implements chaos.Home.
-func (h *chaosHome) Workers() []string { return []string{"relay", "processor", "tally", "redrive"} }
+// Workers implements chaos.Deployment.
+func (h *chaosDeployment) Workers() []string {
+	return []string{"relay", "processor", "tally", "redrive"}
+}
 
-// Work implements chaos.Home.
-func (h *chaosHome) Work(worker, fault string) {
+// Work implements chaos.Deployment.
+func (h *chaosDeployment) Work(worker, fault string) {
 	switch worker {
 	case "relay":
 		h.relay.work(fault)
 	case "tally":
 		h.tally.work(fault)
 	case "processor":
-		h.workOff(fault)
+		h.process(fault)
 	default:
 		h.redrive(fault)
 	}
 }
 
-// under does what a step asks for while a fault is in the way, and then holds the
-// functions to their bounds. do returns how many drafts, records or messages it handed over.
-func (h *chaosHome) under(doing, fault string, operations []string, do func(disturbance) (handed int)) {
+// under carries out a step under a fault, and checks what the functions did. do returns the number
+// of drafts, records or messages that it passed to them.
+func (h *chaosDeployment) under(doing, fault string, operations []string, do func(disturbance) (handed int)) {
 	h.Helper()
 	d := disturbances[strings.TrimPrefix(fault, onQueue)]
 	h.network.begin(d, operations)
@@ -131,14 +136,189 @@ func (h *chaosHome) under(doing, fault string, operations []string, do func(dist
 	}
 }
 
-// invoke runs a function as Lambda would, on a clock that is as wrong as the disturbance says.
-func (h *chaosHome) invoke(function string, event []byte, d disturbance) ([]byte, error) {
-	deployment := h.deployment
-	deployment.Now = func() time.Time { return h.now.Add(d.skew) }
-	deployment.Timeout = d.limit(function)
-	answered, err := awstest.Mortal(deployment.Invoke)(context.WithoutCancel(h.Context()), function, event)
-	if err == nil && !explicit.Match(answered) {
-		h.network.report("%s answers %s, without a list of what failed", function, answered)
+// invoke runs a function as Lambda does, under a disturbance of its clock and its time.
+func (h *chaosDeployment) invoke(function string, event []byte, d disturbance) ([]byte, error) {
+	functions := h.functions
+	functions.Now = func() time.Time { return h.now.Add(d.skew) }
+	functions.Timeout = d.timeout(function)
+	response, err := awstest.Mortal(functions.Invoke)(context.WithoutCancel(h.Context()), function, event)
+	if err == nil && !explicitFailures.Match(response) {
+		h.network.report("%s returns %s, without a list of failures", function, response)
 	}
-	return answered, err
+	return response, err
 }
+
+// Create implements chaos.Deployment.
+func (h *chaosDeployment) Create(drafts []order.Draft, fault string) []chaos.Created {
+	responses := make([]chaos.Created, len(drafts))
+	h.under(chaos.Create, fault, []string{"PutItem"}, func(d disturbance) int {
+		store := awstest.Must(dynamostore.New(dynamostore.Config{
+			Client: h.functions.DynamoDB, Table: h.functions.Table, Now: h.Now, Random: h.random,
+		}))
+		var all sync.WaitGroup
+		for i, draft := range drafts {
+			all.Go(func() { responses[i] = h.create(store, draft, d) })
+		}
+		all.Wait()
+		return len(drafts)
+	})
+	return responses
+}
+
+// create is one request. The client of a killed function gets no response, and does not know
+// whether the order is there.
+func (h *chaosDeployment) create(store *dynamostore.Store, draft order.Draft, d disturbance) (c chaos.Created) {
+	ctx := context.WithoutCancel(h.Context())
+	if d.hangs {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 20*time.Millisecond)
+		defer cancel()
+	}
+	_, killed := awstest.Mortal(func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
+		c.Order, c.Replayed, c.Err = store.Create(ctx, draft)
+		return nil, nil
+	})(ctx, "create", nil)
+	if killed != nil {
+		return chaos.Created{Err: fmt.Errorf("%w: %w", order.ErrUnavailable, killed)}
+	}
+	return c
+}
+
+// The type reads uses the project's own store, without faults. A history reads everything after every
+// step, so it caches what no write has touched.
+type reads struct {
+	store   *dynamostore.Store
+	network *network
+	orders  map[order.ID]readOrder
+	pages   map[string]order.Page
+	tally   *order.Tally
+}
+
+type readOrder struct {
+	order.Order
+	err error
+}
+
+// Get implements chaos.Deployment.
+func (r *reads) Get(ctx context.Context, id order.ID) (order.Order, error) {
+	known, there := r.orders[id]
+	if !r.network.fresh(dynamostore.OrderPrefix+string(id)) || !there {
+		known.Order, known.err = r.store.Get(ctx, id)
+		if r.orders == nil {
+			r.orders = map[order.ID]readOrder{}
+		}
+		r.orders[id] = known
+	}
+	return known.Order, known.err
+}
+
+// List implements chaos.Deployment.
+func (r *reads) List(ctx context.Context, limit int, after string) (page order.Page, err error) {
+	if !r.network.fresh("list") || r.pages == nil {
+		r.pages = map[string]order.Page{}
+	}
+	key := fmt.Sprint(limit, after)
+	page, there := r.pages[key]
+	if !there {
+		if page, err = r.store.List(ctx, limit, after); err == nil {
+			r.pages[key] = page
+		}
+	}
+	return page, err
+}
+
+// Metrics implements chaos.Deployment.
+func (r *reads) Metrics(ctx context.Context) (order.Tally, error) {
+	if !r.network.fresh("tally") || r.tally == nil {
+		tally, err := r.store.Metrics(ctx)
+		if err != nil {
+			return tally, err
+		}
+		r.tally = &tally
+	}
+	return *r.tally, nil
+}
+
+// A disturbance is a fault of the calls that a function makes, or of its clock.
+type disturbance struct {
+	// attempts are the faults of the attempts of a call: of the first call, the third and so
+	// on, so that some of the concurrent calls succeed.
+	attempts []awstest.Fault
+	// fails is set when the function need not succeed.
+	fails bool
+	// skew is by how much the function's clock is ahead.
+	skew time.Duration
+	// hangs is set when calls get no response before the function's time is over.
+	hangs bool
+}
+
+var disturbances = map[string]disturbance{
+	"never arrives":                {attempts: times(1, awstest.NeverArrives)},
+	"never arrives, any attempt":   {attempts: times(3, awstest.NeverArrives), fails: true},
+	"response lost":                {attempts: times(1, awstest.ResponseLost)},
+	"response lost, every attempt": {attempts: times(3, awstest.ResponseLost), fails: true},
+	"made twice":                   {attempts: times(1, awstest.Twice)},
+	"throttled":                    {attempts: times(2, awstest.Throttled)},
+	"throttled, every attempt":     {attempts: times(3, awstest.Throttled), fails: true},
+	"service down":                 {attempts: times(3, awstest.InternalError), fails: true},
+	"credentials expired":          {attempts: times(1, awstest.ExpiredCredentials), fails: true},
+	"killed before a call":         {attempts: times(1, awstest.KilledBefore), fails: true},
+	"killed after a call":          {attempts: times(1, awstest.KilledAfter), fails: true},
+	"out of time":                  {attempts: times(3, awstest.Slow(time.Hour)), fails: true, hangs: true},
+	"another transaction":          {attempts: times(1, awstest.Conflict)},
+	"partly failed":                {attempts: times(1, awstest.PartlyFailed(false, 0, 2))},
+	"partly failed, as its fault":  {attempts: times(1, awstest.PartlyFailed(true, 1))},
+	"clock 10 minutes ahead":       {skew: 10 * time.Minute},
+	"clock 10 minutes behind":      {skew: -10 * time.Minute},
+}
+
+func times(n int, fault awstest.Fault) []awstest.Fault {
+	return slices.Repeat([]awstest.Fault{fault}, n)
+}
+
+// ofCalls are the disturbances of any call, ofClocks those of a function's clock.
+var (
+	ofCalls = []string{
+		"never arrives", "never arrives, any attempt", "response lost", "response lost, every attempt", "made twice",
+		"throttled, every attempt", "credentials expired",
+		"killed before a call", "killed after a call", "out of time",
+	}
+	ofClocks = []string{"clock 10 minutes ahead", "clock 10 minutes behind"}
+)
+
+// timeout is how long a function may run. A function whose calls hang stops a second before, to
+// respond; the tally has no response then.
+func (d disturbance) timeout(function string) time.Duration {
+	const moment = 20 * time.Millisecond
+	switch {
+	case !d.hangs:
+		return time.Minute
+	case function == awstest.TallyFunction:
+		return moment
+	default:
+		return time.Second + moment
+	}
+}
+
+// explicitFailures matches a list of failures. To Lambda, null instead of a list means success.
+var explicitFailures = regexp.MustCompile(`"batchItemFailures":\[`)
+
+// Faults implements chaos.Deployment.
+func (h *chaosDeployment) Faults(doing string) []string {
+	switch doing {
+	case chaos.Create:
+		return append([]string{"throttled", "service down"}, ofCalls...)
+	case chaos.Deliver:
+		return slices.Concat(ofDelivery, ofClocks, []string{"delivered twice concurrently"})
+	case "processor":
+		return slices.Concat(ofCalls, ofClocks, names(delivered), []string{early})
+	case "relay":
+		return slices.Concat(ofCalls, ofClocks, names(read), []string{"partly failed", "partly failed, as its fault"})
+	case "tally":
+		return slices.Concat(ofCalls, names(read), []string{"another transaction"})
+	default:
+		return ofRedrive
+	}
+}
+
+func names[V any](table map[string]V) []string { return slices.Sorted(maps.Keys(table)) }

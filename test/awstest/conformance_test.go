@@ -15,8 +15,7 @@ import (
 	"orders/tools/eventsource"
 )
 
-// The home on AWS keeps what the embedded one keeps. Homes are open side by side,
-// because most of their time is waiting.
+// The tests run concurrently, because most of their time is waiting.
 func TestConformance(t *testing.T) {
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		t.Parallel()
@@ -24,15 +23,15 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// F6, F8, F11, F17, F18: it keeps all of it, too, while batches of the stream come again
-// whole and in part, messages come twice, and writes of the functions are lost on their
-// way or lose their answer, with nobody to try them again but the mappings.
+// F6, F8, F11, F17, F18: the suite also passes while batches of the stream come again whole and in
+// part, messages come twice, and writes of the functions never arrive or lose their response. The
+// SDK retries nothing; only the event source does.
 func TestConformanceUnderFaults(t *testing.T) {
 	net := unreliable{met: map[string]*atomic.Int64{}}
 	for operation := range faultEvery {
-		net.met[operation+" never arrives"], net.met[operation+" loses its answer"] = new(atomic.Int64), new(atomic.Int64)
+		net.met[operation+" never arrives"], net.met[operation+" loses its response"] = new(atomic.Int64), new(atomic.Int64)
 	}
-	t.Cleanup(func() { // when all homes are closed
+	t.Cleanup(func() { // after the parallel tests
 		for fault, times := range net.met {
 			t.Logf("%s: %d times", fault, times.Load())
 			if times.Load() == 0 {
@@ -42,31 +41,31 @@ func TestConformanceUnderFaults(t *testing.T) {
 	})
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		t.Parallel()
-		return awstest.OpenDeployment(t, net.unsettle).Harness
+		return awstest.OpenDeployment(t, net.disturb).Harness
 	})
 }
 
-// faultEvery is of how many calls of an operation one meets a fault. A batch of the
-// relay's is ten calls side by side, so fewer of them fail.
+// faultEvery says which share of the calls of an operation meets a fault: one in so many. A batch of
+// the relay is ten concurrent calls, so fewer of them fail.
 var faultEvery = map[string]int{"UpdateItem": 10, "TransactWriteItems": 5, "SendMessageBatch": 20}
 
-// An unreliable network counts what it has done to calls.
+// An unreliable network counts the faults that calls have met.
 type unreliable struct{ met map[string]*atomic.Int64 }
 
-// counted is a fault that is counted when a call meets it.
+// counted counts the attempts that meet a fault.
 func (u unreliable) counted(name string, fault awstest.Fault) awstest.Fault {
 	return fault.Told(func() { u.met[name].Add(1) })
 }
 
-func (u unreliable) unsettle(setup *awstest.Setup) {
+func (u unreliable) disturb(setup *awstest.Setup) {
 	var faults awstest.Faults
 	for operation, every := range faultEvery {
 		for call := range 5000 {
 			switch call % (2 * every) {
-			case 1: // the second one, so that small homes meet it, too
+			case 1: // the second one, so that tests with few orders meet it, too
 				faults.Play(operation, u.counted(operation+" never arrives", awstest.NeverArrives))
 			case every + 1:
-				faults.Play(operation, u.counted(operation+" loses its answer", awstest.AnswerLost))
+				faults.Play(operation, u.counted(operation+" loses its response", awstest.ResponseLost))
 			default:
 				faults.Play(operation)
 			}
@@ -78,17 +77,17 @@ func (u unreliable) unsettle(setup *awstest.Setup) {
 	setup.Between = repeating
 }
 
-// repeating hands over every third event that was worked off again, whole, and
-// then from its second record on.
+// repeating passes every third event to the function again after it succeeded: whole, and then from
+// its second record on.
 func repeating(invoke eventsource.Invoke) eventsource.Invoke {
 	var calls atomic.Int64
 	return func(ctx context.Context, function string, event []byte) ([]byte, error) {
-		answer, err := invoke(ctx, function, event)
+		response, err := invoke(ctx, function, event)
 		if calls.Add(1)%3 == 0 && err == nil {
-			_, _ = invoke(ctx, function, event) // what comes of it is for the suite to see
+			_, _ = invoke(ctx, function, event) // the suite checks the effect
 			_, _ = invoke(ctx, function, withoutFirst(event))
 		}
-		return answer, err
+		return response, err
 	}
 }
 

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -35,9 +39,9 @@ var dynamoDB = engine{name: "dynamodb", arguments: func(port string) []string {
 	}
 }}
 
-// FreshDynamoDB starts an engine beside the one that tests share, for a test that writes
-// so much that it gets slow: it keeps the streams of tables that are deleted. stop may be
-// called before the test ends, and more than once.
+// FreshDynamoDB starts an engine of its own for a test that creates hundreds of tables: DynamoDB
+// Local keeps the streams of deleted tables and slows down. stop may be called before the test
+// ends, and more than once.
 func FreshDynamoDB(t testing.TB) (endpoint string, stop func()) {
 	t.Helper()
 	fresh := &engine{name: dynamoDB.name, arguments: dynamoDB.arguments}
@@ -65,20 +69,20 @@ func (e *engine) start(t testing.TB) string {
 	e.once.Do(func() { e.err = e.launch() })
 	switch {
 	case errors.Is(e.err, errMissing) && os.Getenv("CI") == "":
-		t.Skipf("*** SKIPPED: %v ***", e.err)
+		t.Skip(e.err)
 	case e.err != nil:
 		t.Fatal(e.err)
 	}
 	return e.endpoint
 }
 
-// stop asks the engine to end, so that it removes its temporary files. It is not
-// waited for long: ElasticMQ would answer everybody first who waits for a message.
+// stop asks the engine to end, so that it removes its temporary files. It kills it after a
+// second, because ElasticMQ would first serve all clients that wait for a message.
 func (e *engine) stop() {
 	if e.process == nil {
 		return
 	}
-	_ = e.process.Signal(syscall.SIGTERM) // or it has ended, or it is killed:
+	_ = e.process.Signal(syscall.SIGTERM) // an error means that it has ended already
 	select {
 	case <-e.exited:
 	case <-time.After(time.Second):
@@ -87,8 +91,8 @@ func (e *engine) stop() {
 	}
 }
 
-// launch starts the engine and waits until it answers. Somebody else may take
-// the port between the moment it was found free and the engine's start.
+// launch starts the engine and waits until it responds. It tries three times, because another
+// process may take the port between the search for a free one and the engine's start.
 func (e *engine) launch() error {
 	root, err := moduleRoot()
 	if err != nil {
@@ -103,21 +107,21 @@ func (e *engine) launch() error {
 		return fmt.Errorf("%s: %w: it needs Java 17", e.name, errMissing)
 	}
 	for range 3 {
-		if err = e.try(java, jars); err == nil {
+		if err = e.launchOnce(java, jars); err == nil {
 			return nil
 		}
 	}
 	return err
 }
 
-func (e *engine) try(java, jars string) error {
+func (e *engine) launchOnce(java, jars string) error {
 	port, err := freePort()
 	if err != nil {
 		return err
 	}
-	var output tail
-	// The JVM's own settings are for a quick start on few processors, and for
-	// leaving nothing behind in the folder for temporary files.
+	var output endOfOutput
+	// The options of the JVM make it start quickly on few processors, and leave nothing behind
+	// in the folder for temporary files.
 	arguments := slices.Concat([]string{
 		"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
 		"-Djava.library.path=" + jars, "-cp", filepath.Join(jars, "*"),
@@ -125,11 +129,11 @@ func (e *engine) try(java, jars string) error {
 	cmd := exec.CommandContext(context.Background(), java, arguments...)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	dieWithParent(cmd)
-	if e.exited, err = run(cmd); err != nil {
+	if e.exited, err = startProcess(cmd); err != nil {
 		return fmt.Errorf("start %s: %w", e.name, err)
 	}
 	e.process, e.endpoint = cmd.Process, "http://127.0.0.1:"+port
-	if err := answers(e.endpoint, e.exited); err != nil {
+	if err := awaitResponse(e.endpoint, e.exited); err != nil {
 		e.stop()
 		e.process = nil
 		return fmt.Errorf("start %s: %w\n%s", e.name, err, output.bytes())
@@ -137,7 +141,7 @@ func (e *engine) try(java, jars string) error {
 	return nil
 }
 
-// moduleRoot is the folder of go.mod: a test runs in that of its package.
+// moduleRoot is the folder of go.mod. A test runs in the folder of its package.
 func moduleRoot() (string, error) {
 	folder, err := os.Getwd()
 	if err != nil {
@@ -152,4 +156,73 @@ func moduleRoot() (string, error) {
 		}
 		folder = filepath.Dir(folder)
 	}
+}
+
+// startProcess starts a command and closes exited when it ends. The thread that starts it lives
+// as long as the process: to Linux, the parent has died when this thread has.
+func startProcess(cmd *exec.Cmd) (exited chan struct{}, err error) {
+	started := make(chan error)
+	exited = make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		defer close(exited)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // its output says why
+		}
+	}()
+	return exited, <-started
+}
+
+// awaitResponse waits until the endpoint responds, with any status.
+func awaitResponse(endpoint string, exited <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, http.NoBody)
+		if err != nil {
+			return err
+		}
+		if response, err := http.DefaultClient.Do(request); err == nil {
+			return response.Body.Close()
+		}
+		select {
+		case <-exited:
+			return errors.New("it has ended")
+		case <-ctx.Done():
+			return errors.New("it does not respond")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func freePort() (string, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), listener.Close()
+}
+
+// An endOfOutput keeps the last 16 KiB that are written to it.
+type endOfOutput struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (o *endOfOutput) Write(p []byte) (int, error) {
+	const most = 16 << 10
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text = append(o.text, p...)
+	o.text = o.text[max(0, len(o.text)-most):]
+	return len(p), nil
+}
+
+func (o *endOfOutput) bytes() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.text)
 }

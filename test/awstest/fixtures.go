@@ -3,6 +3,7 @@ package awstest
 import (
 	"context"
 	"fmt"
+	"path"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -10,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"orders/tools/cfn"
 )
@@ -29,20 +29,33 @@ func Template(t testing.TB) *cfn.Template {
 	return read
 }
 
-// Table makes a table as the template defines it, for the time of the test, and
-// returns its name.
+// A T is the part of testing.TB that creates and deletes tables and queues.
+type T interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+	Context() context.Context
+}
+
+// Table creates a table as the template defines it, deletes it when the test ends, and returns
+// its name.
 func Table(t testing.TB) string {
 	t.Helper()
-	client := DynamoDB(t)
-	input, err := Template(t).Table()
+	return TableAt(t, DynamoDB(t), Template(t))
+}
+
+// TableAt is Table on the engine of a client.
+func TableAt(t T, client *dynamodb.Client, template *cfn.Template) string {
+	t.Helper()
+	input, err := template.Table()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
-	input.TableName = aws.String(name("table"))
-	if _, err := client.CreateTable(t.Context(), input); err != nil {
+	input.TableName = aws.String(uniqueName("table"))
+	if _, err := client.CreateTable(context.WithoutCancel(t.Context()), input); err != nil {
 		t.Fatalf("create table: %v", err)
 	}
-	afterwards(t, func(ctx context.Context) error {
+	cleanUp(t, func(ctx context.Context) error {
 		_, err := client.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: input.TableName})
 		return err
 	})
@@ -59,61 +72,63 @@ func StreamARN(t testing.TB, table string) string {
 	return aws.ToString(output.Table.LatestStreamArn)
 }
 
-// Queues makes the queue and its dead-letter queue as the template defines them,
-// for the time of the test, and returns their URLs. Each of change may alter an
-// attribute of the queue first.
+// Queues creates the queue and its dead-letter queue as the template defines them, deletes them
+// when the test ends, and returns their URLs. Each change may first alter the attributes of the
+// queue.
 func Queues(t testing.TB, change ...func(attributes map[string]string)) (url, deadLetterURL string) {
 	t.Helper()
-	dead, err := Template(t).DeadLetterQueue()
+	return QueuesAt(t, SQS(t), Template(t), change...)
+}
+
+// QueuesAt is Queues on the engine of a client.
+func QueuesAt(t T, client *sqs.Client, template *cfn.Template, change ...func(attributes map[string]string)) (url, deadLetterURL string) {
+	t.Helper()
+	dead, err := template.DeadLetterQueue()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
-	deadLetterURL, arn := createQueue(t, dead, "dead")
-	queue, err := Template(t).OrdersQueue(arn)
+	deadLetterURL = createQueue(t, client, dead, "dead")
+	queue, err := template.OrdersQueue(QueueARN(deadLetterURL))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
 	for _, c := range change {
 		c(queue.Attributes)
 	}
-	url, _ = createQueue(t, queue, "queue")
-	return url, deadLetterURL
+	return createQueue(t, client, queue, "queue"), deadLetterURL
 }
 
-func createQueue(t testing.TB, input *sqs.CreateQueueInput, kind string) (url, arn string) {
+// QueueARN returns the ARN of a queue of the engine.
+func QueueARN(url string) string {
+	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", Region, Account, path.Base(url))
+}
+
+func createQueue(t T, client *sqs.Client, input *sqs.CreateQueueInput, kind string) (url string) {
 	t.Helper()
-	client := SQS(t)
-	input.QueueName = aws.String(name(kind))
-	created, err := client.CreateQueue(t.Context(), input)
+	input.QueueName = aws.String(uniqueName(kind))
+	created, err := client.CreateQueue(context.WithoutCancel(t.Context()), input)
 	if err != nil {
 		t.Fatalf("create queue: %v", err)
 	}
-	afterwards(t, func(ctx context.Context) error {
+	cleanUp(t, func(ctx context.Context) error {
 		_, err := client.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: created.QueueUrl})
 		return err
 	})
-	attributes, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
-		QueueUrl: created.QueueUrl, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn},
-	})
-	if err != nil {
-		t.Fatalf("read the queue's ARN: %v", err)
-	}
-	return *created.QueueUrl, attributes.Attributes[string(types.QueueAttributeNameQueueArn)]
+	return *created.QueueUrl
 }
 
 var names atomic.Int64
 
-// name is one that nothing else in the engines of this test binary has.
-func name(kind string) string { return fmt.Sprintf("orders-%s-%d", kind, names.Add(1)) }
+// uniqueName is used once in the engines of this test binary.
+func uniqueName(kind string) string { return fmt.Sprintf("orders-%s-%d", kind, names.Add(1)) }
 
-// afterwards undoes something at the end of the test, whose own context has
-// ended by then.
-func afterwards(t testing.TB, undo func(context.Context) error) {
+// cleanUp undoes something at the end of the test, when the test's own context has ended.
+func cleanUp(t T, undo func(context.Context) error) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	t.Cleanup(func() {
 		if err := undo(ctx); err != nil {
-			t.Errorf("clean up: %v", err)
+			t.Fatalf("clean up: %v", err)
 		}
 	})
 }

@@ -2,17 +2,18 @@ package awstest_test
 
 import (
 	"bufio"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"orders/test/awstest"
+	"orders/test/conformance"
 )
 
-// hold makes the test below, in a process of its own, wait with an engine running.
+// hold is a variable that makes the test below start an engine and wait, in a process of its own.
 const hold = "AWSTEST_HOLD"
 
 func TestAnEngineEndsWithATestBinaryThatIsKilled(t *testing.T) {
@@ -37,21 +38,22 @@ func TestAnEngineEndsWithATestBinaryThatIsKilled(t *testing.T) {
 			endpoint = ""
 		}
 	}
-	if !answers(endpoint) {
+	if !responds(endpoint) {
 		t.Fatalf("no engine at %q", endpoint)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // killed
-	for deadline := time.Now().Add(20 * time.Second); answers(endpoint); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the engine goes on")
+	conformance.Eventually(t, func() error {
+		if responds(endpoint) {
+			return errors.New("the engine goes on")
 		}
-	}
+		return nil
+	})
 }
 
-func answers(endpoint string) bool {
+func responds(endpoint string) bool {
 	response, err := http.Get(endpoint)
 	if err != nil {
 		return false

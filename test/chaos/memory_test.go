@@ -13,10 +13,10 @@ import (
 	"orders/shared/order"
 )
 
-// A memory is a home in memory, which is right unless it is broken.
+// A memory is a deployment in memory, with at most one bug.
 type memory struct {
 	T
-	broken string
+	bug    string
 	now    time.Time
 	orders map[order.ID]order.Order
 	ids    []order.ID // oldest first
@@ -27,14 +27,14 @@ type memory struct {
 }
 
 const (
-	unfinished = "answer lost"
+	unfinished = "response lost"
 	failing    = "commit fails"
 	processing = 50 * time.Second
 )
 
-func openMemory(broken string) func(T) Deployment {
+func openMemory(bug string) func(T) Deployment {
 	return func(t T) Deployment {
-		return &memory{T: t, broken: broken, now: time.UnixMilli(1_800_000_000_000), orders: map[order.ID]order.Order{}, met: map[string]int{}}
+		return &memory{T: t, bug: bug, now: time.UnixMilli(1_800_000_000_000), orders: map[order.ID]order.Order{}, met: map[string]int{}}
 	}
 }
 
@@ -54,38 +54,44 @@ func (m *memory) List(_ context.Context, limit int, after string) (page order.Pa
 		}
 	}
 	ids := slices.Clone(m.ids)
-	if m.broken != "lists the oldest first" {
+	if m.bug != "lists the oldest first" {
 		slices.Reverse(ids)
 	}
 	last := min(first+limit, len(ids))
 	page.IDs = ids[first:last]
 	if last < len(ids) {
 		page.Next = strconv.Itoa(last)
-		if m.broken == "lists an order on two pages" {
+		if m.bug == "lists an order on two pages" {
 			page.Next = strconv.Itoa(last - 1)
 		}
 	}
 	return page, nil
 }
 
-func (m *memory) Metrics(context.Context) (order.Tally, error) { return m.tally, nil }
+func (m *memory) Metrics(context.Context) (order.Tally, error) {
+	tally := m.tally
+	if !m.Counted() {
+		tally.ByStatus[order.Pending]++
+	}
+	return tally, nil
+}
 
-func (m *memory) Create(drafts []order.Draft, fault string) (answers []Created) {
+func (m *memory) Create(drafts []order.Draft, fault string) (responses []Created) {
 	for _, d := range drafts {
-		a := m.create(d)
-		if fault != "" || m.broken == "is unavailable without a reason" && len(m.ids) == 5 {
-			a = Created{Err: order.ErrUnavailable}
+		r := m.create(d)
+		if fault != "" || m.bug == "is unavailable without a reason" && len(m.ids) == 5 {
+			r = Created{Err: order.ErrUnavailable}
 			m.met[Create+": "+unfinished]++
 		}
-		answers = append(answers, a)
+		responses = append(responses, r)
 	}
-	return answers
+	return responses
 }
 
 func (m *memory) create(d order.Draft) Created {
 	id := d.Key
 	if o, ok := m.orders[id]; ok {
-		return m.again(o, d)
+		return m.replay(o, d)
 	}
 	if id == "" {
 		id = order.NewID(ulid.ULID{15: byte(len(m.ids))})
@@ -95,26 +101,38 @@ func (m *memory) create(d order.Draft) Created {
 		now = later(now, m.orders[m.ids[len(m.ids)-1]].CreatedAt)
 	}
 	o := order.New(d, id, now)
-	if m.broken == "loses an order" && len(m.ids) == 5 {
+	switch {
+	case m.bug == "loses an order" && len(m.ids) == 5:
 		return Created{Order: o}
+	case m.bug == "makes an order without a request" && len(m.ids) == 2:
+		other := order.New(order.Draft{Details: order.Details{ClientReference: "no request"}}, order.NewID(ulid.ULID{0: 1}), now)
+		m.ids = append(m.ids, other.ID)
+		m.changed(order.Change{New: &other})
+	case m.bug == "dates an order into the past":
+		o.CreatedAt = o.CreatedAt.Add(-time.Hour)
+		if !o.StartedAt.IsZero() {
+			o.StartedAt = o.CreatedAt
+		}
+	case m.bug == "imports with a later start" && o.Status == order.Processing:
+		o.StartedAt = o.StartedAt.Add(time.Millisecond)
 	}
 	m.ids = append(m.ids, id)
 	m.changed(order.Change{New: &o})
 	return Created{Order: o}
 }
 
-// again answers a request whose key has an order.
-func (m *memory) again(o order.Order, d order.Draft) Created {
+// replay responds to a request whose key has an order.
+func (m *memory) replay(o order.Order, d order.Draft) Created {
 	same := o.Fingerprint == d.Fingerprint
 	switch {
-	case same && m.broken == "refuses a replay", !same && m.broken != "takes a clash for a replay":
-		if m.broken == "stores what it refuses" {
+	case same && m.bug == "refuses a replay", !same && m.bug != "takes a clash for a replay":
+		if m.bug == "stores what it refuses" {
 			o.Details = d.Details
 			m.orders[o.ID] = o
 		}
 		return Created{Err: order.ErrKeyReused}
 	default:
-		return Created{Order: o, Replayed: m.broken != "says that a replay is new"}
+		return Created{Order: o, Replayed: m.bug != "says that a replay is new"}
 	}
 }
 
@@ -129,10 +147,13 @@ func later(a, b time.Time) time.Time {
 func (m *memory) changed(c order.Change) {
 	m.orders[c.New.ID] = *c.New
 	m.tally.Add(c.Tally())
-	if m.broken == "counts a completion twice" && c.Old != nil && c.New.Status == order.Completed {
+	if m.bug == "counts no processing time" {
+		m.tally.DurationSumMillis = 0
+	}
+	if m.bug == "counts a completion twice" && c.Old != nil && c.New.Status == order.Completed {
 		m.tally.CompletedCount++
 	}
-	if m.broken == "forgets a message" && len(m.orders) > 3 && c.Old != nil {
+	if m.bug == "forgets a message" && len(m.orders) > 3 && c.Old != nil {
 		return
 	}
 	m.queue = append(m.queue, c.FollowUps(processing)...)
@@ -146,17 +167,24 @@ func (m *memory) Advance(_ context.Context, id order.ID, to order.Status, now ti
 	}
 	from := before
 	switch {
-	case m.broken == "starts again what is completed" && to == order.Processing && from.Status == order.Completed && !from.CompletedAt.IsZero():
+	case m.bug == "restarts a completed order" && to == order.Processing && from.Status == order.Completed && !from.CompletedAt.IsZero():
 		from.Status, from.StartedAt, from.CompletedAt = order.Pending, time.Time{}, time.Time{}
-	case m.broken == "waits for nothing" && to == order.Completed:
+	case m.bug == "does not wait" && to == order.Completed:
 		now = later(now, from.StartedAt.Add(processing))
 	}
 	after, err := from.Advance(to, now, processing)
 	if err != nil {
 		return err
 	}
-	if m.broken == "starts before the creation" && to == order.Processing {
+	switch {
+	case m.bug == "starts before the creation" && to == order.Processing:
 		after.StartedAt = order.Timestamp(now)
+	case m.bug == "changes an order":
+		after.UserID = "another"
+	case m.bug == "moves a start" && to == order.Completed:
+		after.StartedAt, after.CompletedAt = after.StartedAt.Add(time.Millisecond), after.CompletedAt.Add(time.Millisecond)
+	case m.bug == "completes too early" && to == order.Completed:
+		after.CompletedAt = after.StartedAt.Add(processing - time.Millisecond)
 	}
 	m.changed(order.Change{Old: &before, New: &after})
 	return nil
@@ -170,7 +198,7 @@ func (m *memory) Send(_ context.Context, messages ...order.Message) error {
 
 // DeadLetter implements order.Queue.
 func (m *memory) DeadLetter(_ context.Context, body []byte, _ error) error {
-	if m.broken != "drops what it cannot read" {
+	if m.bug != "drops an unreadable message" {
 		m.dead = append(m.dead, body)
 	}
 	return nil
@@ -178,7 +206,7 @@ func (m *memory) DeadLetter(_ context.Context, body []byte, _ error) error {
 
 func (m *memory) Deliver(bodies [][]byte, _ string) {
 	for _, body := range bodies {
-		if m.broken == "buries what says more than it knows" && bytes.Contains(body, []byte(`"trace"`)) {
+		if m.bug == "dead-letters unknown members" && bytes.Contains(body, []byte(`"trace"`)) {
 			m.dead = append(m.dead, body)
 			continue
 		}
@@ -191,13 +219,19 @@ func (m *memory) Deliver(bodies [][]byte, _ string) {
 func (m *memory) Work(_, fault string) {
 	waiting := m.queue
 	m.queue = nil
+	if m.bug == "loses dead letters" {
+		m.dead = nil
+	}
 	for _, message := range waiting {
 		switch {
 		case message.NotBefore.After(m.now):
 			m.queue = append(m.queue, message)
 		case fault != "":
 			m.met["worker: "+failing]++
-			if m.broken != "loses a message when a commit fails" {
+			if m.bug == "retries after a minute" {
+				message.NotBefore = m.now.Add(time.Minute)
+			}
+			if m.bug != "loses a message when a commit fails" {
 				m.queue = append(m.queue, message)
 			}
 		default:
@@ -207,10 +241,10 @@ func (m *memory) Work(_, fault string) {
 }
 
 func (m *memory) handle(message order.Message) {
-	if m.broken == "buries what it could do" && len(m.ids) > 3 {
+	if m.bug == "dead-letters a good message" && len(m.ids) > 3 {
 		m.dead = append(m.dead, message.Body())
 	}
-	if m.broken == "panics" && message.To == order.Completed {
+	if m.bug == "panics" && message.To == order.Completed {
 		panic(fmt.Sprint("on ", message))
 	}
 	if err := (order.Processor{Orders: m, Queue: m}).Handle(m.Context(), message, m.now); err != nil {
@@ -223,8 +257,10 @@ func (m *memory) Workers() []string             { return []string{"worker"} }
 func (m *memory) Met() map[string]int           { return m.met }
 func (m *memory) Now() time.Time                { return m.now }
 func (m *memory) ProcessingTime() time.Duration { return processing }
-func (m *memory) Counted() bool                 { return m.broken != "never counts" }
-func (m *memory) DeadLetters() [][]byte         { return m.dead }
+func (m *memory) Counted() bool {
+	return m.bug != "never counts" && (m.bug != "counts too early" || len(m.queue) == 0)
+}
+func (m *memory) DeadLetters() [][]byte { return m.dead }
 
 func (m *memory) Faults(doing string) []string {
 	return map[string][]string{Create: {unfinished}, "worker": {failing}}[doing]
@@ -232,5 +268,5 @@ func (m *memory) Faults(doing string) []string {
 
 func (m *memory) Waits(id order.ID) bool {
 	return slices.ContainsFunc(m.queue, func(q order.Message) bool { return q.OrderID == id }) ||
-		m.broken == "never lets go" && m.orders[id].Status == order.Completed
+		m.bug == "keeps its messages" && m.orders[id].Status == order.Completed
 }

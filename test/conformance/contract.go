@@ -2,9 +2,11 @@ package conformance
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"path"
@@ -29,27 +31,26 @@ import (
 	"orders/shared/api"
 )
 
-// checkContract holds one exchange to openapi.yaml, in both directions:
+// checkContract checks one exchange against openapi.yaml, in both directions:
 //
-//   - the answer's status, headers, type and body are as the contract says;
-//   - what was not refused is a request that the contract allows;
-//   - what was refused with 400 is a request that the contract forbids, but for the
-//     rules that a schema cannot express (see beyondSchema).
+//   - the response has a status, headers, a type and a body of the contract;
+//   - the contract allows a request that was not refused;
+//   - the contract forbids a request that was refused with 400, but for the rules that a
+//     schema cannot express (see beyondSchema).
 //
-// A path with or without its slash, or with superfluous ones, is the path that it
-// means. A path that the contract does not have must be answered like an unknown
-// order, and a method that the path does not have with 405.
+// A trailing slash may be missing from a path, and slashes may be doubled. The response to a path
+// that the contract does not have is that to an unknown order, and the response to a method that
+// the path does not have is 405.
 func checkContract(t testing.TB, req *http.Request, requestBody []byte, res *http.Response, responseBody []byte) {
 	t.Helper()
 	e := exchange{req, requestBody, res, responseBody}
 	for _, violation := range loadedContract().violations(e) {
-		t.Errorf("%s %s, answered %d, breaks the contract: %s\nrequest body: %.1000q\nanswer: %.1000q",
+		t.Errorf("%s %s: response %d breaks the contract: %s\nrequest body: %.1000q\nresponse: %.1000q",
 			req.Method, req.URL.EscapedPath(), res.StatusCode, violation, requestBody, responseBody)
 	}
 }
 
-// An exchange is a request and its answer. The bodies are apart, because those of
-// the two have been read.
+// An exchange is a request and its response, whose bodies have been read.
 type exchange struct {
 	req          *http.Request
 	requestBody  []byte
@@ -57,7 +58,7 @@ type exchange struct {
 	responseBody []byte
 }
 
-// A contract is openapi.yaml, ready for exchanges to be held to it.
+// A contract is openapi.yaml, ready to check exchanges.
 type contract struct {
 	model     *v3.Document
 	routes    router.Router
@@ -90,9 +91,8 @@ var loadedContract = sync.OnceValue(func() *contract {
 	return c
 })
 
-// compileDraft makes the schema of the body of a create ready to validate values. It is
-// what the service accepts, which is more than clients are told to send: where a schema
-// has x-also-accepted, that is the alternative to it.
+// compileDraft compiles the schema of the body of a create. The service accepts more than it tells
+// clients to send: x-also-accepted is an alternative to the schema that has it.
 func compileDraft() (*jsonschema.Schema, error) {
 	var document any
 	if err := yaml.Unmarshal(api.OpenAPI, &document); err != nil {
@@ -108,7 +108,7 @@ func compileDraft() (*jsonschema.Schema, error) {
 	return compiler.Compile(name + "#/components/schemas/OrderDraft")
 }
 
-// widened is a part of the contract with every x-also-accepted made an alternative.
+// widened makes every x-also-accepted in a part of the contract an alternative.
 func widened(part any) any {
 	switch part := part.(type) {
 	case []any:
@@ -130,8 +130,8 @@ func widened(part any) any {
 // A pattern is a compiled pattern of the contract.
 type pattern struct{ *regexp.Regexp }
 
-// compilePattern reads a pattern, which is in the dialect of JavaScript. Of what the
-// contract uses, Go's differs in one escape.
+// compilePattern compiles a pattern in the dialect of JavaScript. The contract's patterns differ
+// from Go's in one escape.
 func compilePattern(javaScript string) (jsonschema.Regexp, error) {
 	compiled, err := regexp.Compile(unicodeEscape.ReplaceAllString(javaScript, `\x{$1}`))
 	return pattern{compiled}, err
@@ -139,13 +139,12 @@ func compilePattern(javaScript string) (jsonschema.Regexp, error) {
 
 var unicodeEscape = regexp.MustCompile(`\\u([0-9a-f]{4})`)
 
-// schema is the contract's schema of that name.
+// schema returns the schema of that name.
 func (c *contract) schema(name string) *base.Schema {
 	return c.model.Components.Schemas.GetOrZero(name).Schema()
 }
 
-// compile makes a schema ready to validate values. Unlike the validator's own way
-// it takes numbers as they are written, and does not round them.
+// compile compiles a schema. Unlike those of the validator, it does not round numbers.
 func (c *contract) compile(schema *base.Schema) (*jsonschema.Schema, error) {
 	compiled, err := schema_validation.CompileSchemaForValidation(
 		schema, schema_validation.SchemaValidationPurposeGeneric, c.options, 3.0)
@@ -175,11 +174,11 @@ func (c *contract) violations(e exchange) []string {
 	return append(c.requestViolations(r, route, e), c.responseViolations(route.Operation, e)...)
 }
 
-// unknown lists what is wrong with the answer to a request that the contract does
-// not have. It must have that status, which all operations of the path describe.
+// unknown lists how the response to a request that the contract does not have is wrong. It must
+// have that status, which all operations of the path describe.
 func (c *contract) unknown(status int, described *v3.PathItem, e exchange) []string {
 	if e.res.StatusCode != status {
-		return []string{fmt.Sprintf("there is no such request, which makes it a %d", status)}
+		return []string{fmt.Sprintf("the contract has no such request: the response must be %d", status)}
 	}
 	return c.responseViolations(described.GetOperations().First().Value(), e)
 }
@@ -197,30 +196,30 @@ func contractURL(u *url.URL) *url.URL {
 	return &url.URL{Path: unescaped, RawPath: spelled, RawQuery: u.RawQuery}
 }
 
-// httpHeaders are HTTP's own, or told by the contract in another way.
+// httpHeaders belong to HTTP itself, or the contract states them elsewhere.
 var httpHeaders = []string{"Connection", "Content-Length", "Content-Type", "Date"}
 
-// responseViolations compares an answer with those that the operation describes.
+// responseViolations compares a response with those that the operation describes.
 func (c *contract) responseViolations(operation *v3.Operation, e exchange) []string {
 	asked := &http.Request{Method: http.MethodGet, URL: e.req.URL}
 	if e.req.Method == http.MethodHead {
 		asked.Method = http.MethodHead
 	}
-	answer := &http.Response{StatusCode: e.res.StatusCode, Header: e.res.Header, Body: http.NoBody}
+	response := &http.Response{StatusCode: e.res.StatusCode, Header: e.res.Header, Body: http.NoBody}
 	if len(e.responseBody) > 0 {
-		answer.Body = io.NopCloser(bytes.NewReader(e.responseBody))
+		response.Body = io.NopCloser(bytes.NewReader(e.responseBody))
 	}
 	_, broken := c.validator.GetResponseBodyValidator().ValidateResponseBodyWithPathItem(
-		asked, answer, &v3.PathItem{Get: operation}, e.req.URL.Path)
+		asked, response, &v3.PathItem{Get: operation}, e.req.URL.Path)
 	violations := texts(broken)
-	described := operation.Responses.Codes.GetOrZero(strconv.Itoa(answer.StatusCode))
+	described := operation.Responses.Codes.GetOrZero(strconv.Itoa(response.StatusCode))
 	if described == nil {
 		return violations
 	}
-	if _, listed := described.Content.Get(answer.Header.Get("Content-Type")); !listed {
+	if _, listed := described.Content.Get(response.Header.Get("Content-Type")); !listed {
 		violations = append(violations, "Content-Type is not one that the contract lists")
 	}
-	for name, values := range answer.Header {
+	for name, values := range response.Header {
 		_, declared := described.Headers.Get(name)
 		if !declared && !slices.Contains(httpHeaders, name) || len(values) != 1 {
 			violations = append(violations, fmt.Sprintf("the header %s: %q is not in the contract, or not once", name, values))
@@ -229,7 +228,7 @@ func (c *contract) responseViolations(operation *v3.Operation, e exchange) []str
 	return violations
 }
 
-// texts are the findings of the validator in a line each.
+// texts formats each finding of the validator in a line.
 func texts(broken []*contracterrors.ValidationError) []string {
 	lines := make([]string, len(broken))
 	for i, b := range broken {
@@ -239,4 +238,78 @@ func texts(broken []*contracterrors.ValidationError) []string {
 		}
 	}
 	return lines
+}
+
+// beyondSchema lists the codes whose rules the contract states in words only, because JSON Schema
+// describes values and not how they are written.
+var beyondSchema = []string{
+	"incomplete_body", "invalid_json", "invalid_utf8", "duplicate_field", // how JSON is written
+	"invalid_characters",                               // which characters are visible
+	"invalid_limit", "invalid_cursor", "invalid_query", // given twice, badly escaped, or invented
+	"invalid_idempotency_key", // empty, or given twice
+}
+
+// otherSpelling matches numbers that the contract allows in another spelling: 1e3 for the integer
+// of an id, -0 for an amount.
+var otherSpelling = regexp.MustCompile(`[0-9][eE]|-0`)
+
+// spellingCodes are the codes for such numbers.
+var spellingCodes = []string{"wrong_type", "out_of_range"}
+
+// requestViolations compares the decision of the service about a request with the contract's.
+func (c *contract) requestViolations(r *http.Request, route *router.Route, e exchange) []string {
+	status := e.res.StatusCode
+	if 400 < status && status < 500 {
+		return nil // a wrong path, method, size or encoding
+	}
+	codes := violationCodes(e.responseBody)
+	if status == http.StatusBadRequest && slices.ContainsFunc(codes, func(code string) bool {
+		return slices.Contains(beyondSchema, code) ||
+			slices.Contains(spellingCodes, code) && otherSpelling.Match(e.requestBody)
+	}) {
+		return nil
+	}
+	forbidden := c.forbids(r, route, e.requestBody)
+	switch {
+	case status == http.StatusBadRequest && len(forbidden) == 0:
+		return []string{fmt.Sprintf("it refuses with %q what the contract allows", codes)}
+	case status != http.StatusBadRequest && len(forbidden) > 0:
+		return []string{"it does not refuse what the contract forbids: " + strings.Join(forbidden, "; ")}
+	default:
+		return nil
+	}
+}
+
+// forbids lists why the contract forbids a request.
+func (c *contract) forbids(r *http.Request, route *router.Route, body []byte) []string {
+	_, broken := c.validator.ValidateHttpRequestSyncWithPathItem(r, route.PathItem, route.Path)
+	reasons := texts(broken)
+	if route.Operation.RequestBody == nil {
+		return reasons
+	}
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if _, listed := route.Operation.RequestBody.Content.Get(mediaType); !listed {
+		reasons = append(reasons, "Content-Type is not one of the contract's")
+	}
+	order, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err == nil {
+		err = c.draft.Validate(order)
+	}
+	if err != nil {
+		reasons = append(reasons, err.Error())
+	}
+	return reasons
+}
+
+// violationCodes are the codes in the errors of a problem, none for another body.
+func violationCodes(body []byte) []string {
+	var problem struct {
+		Errors []struct{ Code string }
+	}
+	_ = json.Unmarshal(body, &problem) // responseViolations checks other bodies
+	codes := make([]string, len(problem.Errors))
+	for i, e := range problem.Errors {
+		codes[i] = e.Code
+	}
+	return codes
 }

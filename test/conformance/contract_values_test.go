@@ -11,9 +11,9 @@ import (
 	"orders/shared/order"
 )
 
-// The contract and the service must agree on each of these values: both sides of
-// every limit, in every field. checkContract compares; accepted says how many of
-// them are to be taken, so that the comparison is not of two that refuse everything.
+// The contract and the service must agree on both sides of every limit, in every field.
+// checkContract compares them. The number of accepted values makes sure that they do not agree to
+// refuse everything.
 func TestTheContractAllowsWhatTheServiceTakes(t *testing.T) {
 	send := contractService(t)
 	text := []string{
@@ -48,14 +48,14 @@ func TestTheContractAllowsWhatTheServiceTakes(t *testing.T) {
 				}
 			}
 			if accepted != tt.accepted {
-				t.Errorf("%d of %d values were taken, want %d", accepted, len(tt.values), tt.accepted)
+				t.Errorf("%d of %d values were accepted, want %d", accepted, len(tt.values), tt.accepted)
 			}
 		})
 	}
 }
 
-// The pattern of a text is as strict as the service, for each character of Unicode
-// alone, between others and at either end.
+// The pattern of a text is as strict as the service for each character of Unicode: alone, between
+// others and at either end.
 func TestTheContractAllowsTheCharactersThatTheServiceTakes(t *testing.T) {
 	allowed, err := compilePattern(loadedContract().schema("Text").Pattern)
 	if err != nil {
@@ -82,7 +82,7 @@ func itemLists() []string {
 	}
 }
 
-// amounts are good ones and bad ones, each as a number and as a string.
+// amounts are valid and invalid amounts, each as a number and as a string.
 func amounts() []string {
 	values := []string{`null`, `true`, `[]`, `""`, `"abc"`, `" 5"`, `"1,5"`, `"+1"`, `"01"`, `".5"`, `"5."`, `"٣"`}
 	for _, number := range []string{
@@ -106,8 +106,7 @@ func fieldLists() []string {
 	}
 }
 
-// The pattern of a key is exact: what the service takes and what it refuses, the
-// contract allows and forbids.
+// The pattern of a key allows exactly the keys that the service accepts.
 func TestTheContractAllowsTheKeysThatTheServiceTakes(t *testing.T) {
 	send := contractService(t)
 	c := loadedContract()
@@ -122,9 +121,9 @@ func TestTheContractAllowsTheKeysThatTheServiceTakes(t *testing.T) {
 	} {
 		e := send("POST", "/api/orders/", http.Header{"Idempotency-Key": {key}}, `{"user_id":1,"item_ids":[1],"total_amount":1}`)
 		checkContract(t, e.req, e.requestBody, e.res, e.responseBody)
-		taken, broken := e.res.StatusCode == http.StatusCreated, allowed.Validate(key)
-		if taken != (broken == nil) {
-			t.Errorf("the key %q (%d bytes): taken %t, the contract says %v", key, len(key), taken, broken)
+		accepted, broken := e.res.StatusCode == http.StatusCreated, allowed.Validate(key)
+		if accepted != (broken == nil) {
+			t.Errorf("the key %q (%d bytes): accepted %t, the contract says %v", key, len(key), accepted, broken)
 		}
 	}
 }
@@ -143,7 +142,7 @@ func TestTheHeadersOfACreateKeepTheContract(t *testing.T) {
 		{"two keys", http.Header{"Idempotency-Key": {"k", "k"}}, plainOrder, 400},
 		{"an empty key", http.Header{"Idempotency-Key": {""}}, plainOrder, 400},
 		{"a request id", http.Header{"X-Request-Id": {"checkout-17"}}, plainOrder, 201},
-		{"a request id that is none", http.Header{"X-Request-Id": {"a b"}}, plainOrder, 201},
+		{"an invalid request id", http.Header{"X-Request-Id": {"a b"}}, plainOrder, 201},
 		{"a charset", http.Header{"Content-Type": {"Application/JSON; charset=UTF-8"}}, plainOrder, 201},
 		{"another charset", http.Header{"Content-Type": {"application/json; charset=utf-16"}}, plainOrder, 415},
 		{"another type", http.Header{"Content-Type": {"text/plain"}}, plainOrder, 415},

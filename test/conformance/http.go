@@ -11,28 +11,29 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
-// A Service is the HTTP interface of a home: the shared handler behind whatever
-// serves it.
+// A Service is the HTTP interface of a deployment: the shared handler behind the host that serves
+// it.
 type Service struct {
 	Harness
 
-	// Do answers a request as the host under test does.
+	// Do sends a request to the host under test.
 	Do func(*http.Request) *http.Response
 
-	// Logs returns all that the service has logged, a line an entry, at level debug.
+	// Logs returns all log lines of the service, at level debug.
 	Logs func() []byte
 }
 
-// RunHTTP holds a service to what clients are promised, and every exchange with it
-// to openapi.yaml. The numbers in the names are those of docs/bad-input.md.
+// RunHTTP tests a service against the promises to its clients, and every exchange with it against
+// openapi.yaml. The numbers in the names are those of docs/bad-input.md.
 func RunHTTP(t *testing.T, open func(t *testing.T) Service) {
 	for _, tt := range slices.Concat(httpTests, rejectTests()) {
 		t.Run(tt.sentence, func(t *testing.T) {
 			s := open(t)
-			tt.run(&client{tester: &tester{T: t, Harness: s.Harness}, service: s})
+			tt.run(&client{tester: &tester{TB: t, Harness: s.Harness}, service: s})
 			checkLogs(t, s.Logs())
 		})
 	}
@@ -50,16 +51,15 @@ type client struct {
 	service Service
 }
 
-// A request is what a test sends. With body a POST is of type application/json
-// unless its header says otherwise.
+// A request is one that a test sends.
 type request struct {
 	method, target, body string
 	header               http.Header
 	unknownLength        bool // sent in chunks
 }
 
-// An answer is what came back, with its body read.
-type answer struct {
+// A response is an HTTP response with its body read.
+type response struct {
 	*http.Response
 	body []byte
 }
@@ -87,8 +87,8 @@ func (r request) with(header ...string) request {
 	return r
 }
 
-// do sends a request and holds the answer to what holds for all of them.
-func (c *client) do(r request) answer {
+// do sends a request and checks what holds for all responses.
+func (c *client) do(r request) response {
 	c.Helper()
 	req := httptest.NewRequestWithContext(c.Context(), r.method, "/", strings.NewReader(r.body))
 	c.setTarget(req, r.target)
@@ -103,7 +103,7 @@ func (c *client) do(r request) answer {
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		c.Errorf("read the answer: %v", err)
+		c.Errorf("read the response: %v", err)
 	}
 	if res.StatusCode >= http.StatusInternalServerError { // I15
 		c.Errorf("%s %.200q: %s %s", r.method, r.target, res.Status, body)
@@ -112,10 +112,10 @@ func (c *client) do(r request) answer {
 		c.Errorf("%s %.200q: headers %v", r.method, r.target, res.Header)
 	}
 	checkContract(c, req, []byte(r.body), res, body)
-	return answer{res, body}
+	return response{res, body}
 }
 
-// setTarget asks for a path and query as a client writes them.
+// setTarget sets path and query as a client writes them.
 func (c *client) setTarget(req *http.Request, target string) {
 	c.Helper()
 	u, err := req.URL.Parse("http://example.com")
@@ -129,30 +129,30 @@ func (c *client) setTarget(req *http.Request, target string) {
 	req.URL.Scheme, req.URL.Host = "", ""
 }
 
-// decode reads an answer's body.
-func decode[T any](c *client, a answer) (v T) {
+// decode reads the body of a response.
+func decode[T any](c *client, res response) (v T) {
 	c.Helper()
-	if err := json.Unmarshal(a.body, &v, json.RejectUnknownMembers(true)); err != nil {
-		c.Fatalf("%s answered %q: %v", a.Status, a.body, err)
+	if err := json.Unmarshal(res.body, &v, json.RejectUnknownMembers(true)); err != nil {
+		c.Fatalf("response %s %q: %v", res.Status, res.body, err)
 	}
 	return v
 }
 
-// created is the answer to a create.
+// created is the body of the response to a create.
 type created struct {
 	OrderID string `json:"order_id"`
 	Status  string `json:"status"`
 }
 
-// mustCreate sends a create that is to be answered 201.
+// mustCreate sends a create whose response must be 201.
 func (c *client) mustCreate(r request) created {
 	c.Helper()
-	a := c.do(r)
-	if a.StatusCode != http.StatusCreated {
-		c.Fatalf("create %.200q: %s %s", r.body, a.Status, a.body)
+	res := c.do(r)
+	if res.StatusCode != http.StatusCreated {
+		c.Fatalf("create %.200q: %s %s", r.body, res.Status, res.body)
 	}
-	got := decode[created](c, a)
-	location := a.Header.Get("Location")
+	got := decode[created](c, res)
+	location := res.Header.Get("Location")
 	for _, prefix := range []string{"", "/v1", "/a/b"} { // which proxies put before the path
 		at := c.resolve("https://shop.example"+prefix+r.target, location)
 		if want := prefix + "/api/orders/" + got.OrderID; path.Clean(at.Path) != want {
@@ -162,7 +162,7 @@ func (c *client) mustCreate(r request) created {
 	return got
 }
 
-// resolve is what a client makes of a reference in the answer from base.
+// resolve resolves a reference in the response from base, as a client does.
 func (c *client) resolve(base, reference string) *url.URL {
 	c.Helper()
 	u, err := url.Parse(base)
@@ -175,7 +175,7 @@ func (c *client) resolve(base, reference string) *url.URL {
 	return u
 }
 
-// A fullOrder is the whole order on the wire.
+// A fullOrder is the JSON of an order.
 type fullOrder struct {
 	OrderID         string   `json:"order_id"`
 	ClientReference *string  `json:"client_reference"`
@@ -195,7 +195,7 @@ func (c *client) order(id string) fullOrder {
 
 var controlCharacter = regexp.MustCompile(`[\x00-\x08\x0b-\x1f\x7f\x{80}-\x{9f}\x{202e}]`)
 
-// checkLogs makes sure that nothing a client sent can forge a line of the log.
+// checkLogs checks that no request can forge a line of the log.
 func checkLogs(t *testing.T, logs []byte) {
 	t.Helper()
 	for line := range bytes.Lines(logs) {
@@ -203,4 +203,24 @@ func checkLogs(t *testing.T, logs []byte) {
 			t.Errorf("a log line has a control character: %q", line)
 		}
 	}
+}
+
+// A LogBuffer keeps log lines that come from many goroutines, for Service.Logs.
+type LogBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (b *LogBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+// Bytes returns all that was written so far.
+func (b *LogBuffer) Bytes() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Clone(b.buf.Bytes())
 }

@@ -12,7 +12,7 @@ import (
 )
 
 var httpTests = []httpTest{
-	{"the original order is taken as it stands, and completed", func(c *client) {
+	{"the original order is accepted unchanged, and completed", func(c *client) {
 		const original = `{"user_id": 645, "order_id": "userTest23", "item_ids": [890, 563], "total_amount": 1650.78, "status": "Processing"}`
 		for _, target := range []string{"/api/orders/create/", "/api/orders/create", "/api/orders/", "/api/orders", "//api/orders/", "/api//orders/./create", "/api/orders//", "/api/orders/create//./"} {
 			r := post(original)
@@ -28,7 +28,7 @@ var httpTests = []httpTest{
 			c.awaitStatus(order.ID(got.OrderID), order.Completed)
 		}
 	}},
-	{"status and order follow the order through its life", func(c *client) {
+	{"status and order show the order until it is completed", func(c *client) {
 		id := c.mustCreate(post(good)).OrderID
 		c.awaitStatus(order.ID(id), order.Completed)
 		for _, target := range []string{"/api/orders/" + id + "/status/", "/api/orders/" + id + "/status", "//api/orders/" + id + "/status//"} {
@@ -42,7 +42,7 @@ var httpTests = []httpTest{
 			c.Errorf("order %+v", o)
 		}
 	}},
-	{"a HEAD is answered as a GET without a body", func(c *client) {
+	{"the response to HEAD is that to GET without a body", func(c *client) {
 		full, head := c.do(get("/api/metrics/")), c.do(request{method: http.MethodHead, target: "/api/metrics/"})
 		if head.StatusCode != 200 || len(head.body) != 0 || head.Header.Get("Content-Length") != full.Header.Get("Content-Length") {
 			c.Errorf("HEAD: %s %v %q", head.Status, head.Header, head.body)
@@ -55,7 +55,7 @@ var httpTests = []httpTest{
 			}
 		}
 	}},
-	{"4, 7, 12, 44 harmless variants of a request are taken", func(c *client) {
+	{"4, 7, 12, 44 harmless variants of a request are accepted", func(c *client) {
 		for _, r := range []request{
 			post(good, "Content-Type", "Application/JSON; charset=UTF-8"),
 			post(good, "Content-Type", `application/json;charset="utf-8"`),
@@ -70,15 +70,15 @@ var httpTests = []httpTest{
 		} {
 			c.mustCreate(r)
 		}
-		if a := c.do(get("/api/orders/ids/?unknown=1&cursors=x")); a.StatusCode != 200 {
-			c.Errorf("unknown parameter: %s", a.Status)
+		if res := c.do(get("/api/orders/ids/?unknown=1&cursors=x")); res.StatusCode != 200 {
+			c.Errorf("unknown parameter: %s", res.Status)
 		}
 	}},
-	{"a request keeps the id that it brings, unless that is unfit", func(c *client) {
+	{"a request keeps the id that it has, unless the id is invalid", func(c *client) {
 		for id, kept := range map[string]bool{"my-request-1": true, strings.Repeat("x", 100): true, strings.Repeat("x", 101): false, "a b": false, "é": false} {
 			got := c.do(get("/api/metrics/").with("X-Request-Id", id)).Header.Get("X-Request-Id")
 			if (got == id) != kept || got == "" {
-				c.Errorf("brought %q, got %q", id, got)
+				c.Errorf("sent %q, got %q", id, got)
 			}
 		}
 	}},
@@ -97,7 +97,7 @@ var httpTests = []httpTest{
 			if o.UserID != want || !slices.Equal(o.ItemIDs, []string{want, want}) {
 				c.Errorf("sent %s, got %q and %q", sent, o.UserID, o.ItemIDs)
 			}
-			if reference := decodeReference(sent); reference != "" {
+			if strings.HasPrefix(sent, `"`) { // a reference must be a string
 				o := c.order(c.mustCreate(post(withField("order_id", sent))).OrderID)
 				if *o.ClientReference != want {
 					c.Errorf("sent %s, got reference %q", sent, *o.ClientReference)
@@ -122,7 +122,7 @@ var httpTests = []httpTest{
 			c.Errorf("%d items", len(got))
 		}
 	}},
-	{"I3 47 the same key and request, however written, answer the same order", func(c *client) {
+	{"I3 47 the same key and request, in any spelling, give the same order", func(c *client) {
 		first := c.mustCreate(post(good, "Idempotency-Key", "k-1"))
 		c.awaitStatus(order.ID(first.OrderID), order.Completed)
 		for _, r := range []request{
@@ -131,9 +131,9 @@ var httpTests = []httpTest{
 			post(`{"total_amount":"1650.780","item_ids":["890",563],"user_id":"645"}`, "Idempotency-Key", "k-1"),
 			post(` { "item_ids" : [ 890 , 563 ] , "total_amount" : 1650.78 , "user_id" : 645, "status": "Pending" } `, "Idempotency-Key", "k-1"),
 		} {
-			a := c.do(r)
-			if a.StatusCode != 201 || a.Header.Get("Idempotency-Replayed") != "true" || decode[created](c, a) != first {
-				c.Errorf("%s: %s %v %s", r.body, a.Status, a.Header, a.body)
+			res := c.do(r)
+			if res.StatusCode != 201 || res.Header.Get("Idempotency-Replayed") != "true" || decode[created](c, res) != first {
+				c.Errorf("%s: %s %v %s", r.body, res.Status, res.Header, res.body)
 			}
 		}
 		if other := c.mustCreate(post(good, "Idempotency-Key", "k-2")); other.OrderID == first.OrderID {
@@ -146,8 +146,8 @@ var httpTests = []httpTest{
 		}
 		first := c.mustCreate(millions("5", "10000000"))
 		for _, r := range []request{millions("5.0", "1.0E7"), millions(`"5"`, `"10000000.00"`), millions("5.00", "1e7"), millions("5", "10000000000e-3")} {
-			if a := c.do(r); a.StatusCode != 201 || a.Header.Get("Idempotency-Replayed") != "true" || decode[created](c, a) != first {
-				c.Errorf("%s: %s %v %s", r.body, a.Status, a.Header, a.body)
+			if res := c.do(r); res.StatusCode != 201 || res.Header.Get("Idempotency-Replayed") != "true" || decode[created](c, res) != first {
+				c.Errorf("%s: %s %v %s", r.body, res.Status, res.Header, res.body)
 			}
 		}
 	}},
@@ -162,17 +162,18 @@ var httpTests = []httpTest{
 	}},
 	{"I3 49 fifty requests at once with one key make one order", func(c *client) {
 		var ids sync.Map
-		concurrently(50, func(int) {
-			a := c.do(post(good, "Idempotency-Key", "k"))
-			if a.StatusCode != 201 {
-				c.Errorf("%s %s", a.Status, a.body)
+		c.concurrently(50, func(int) error {
+			res := c.do(post(good, "Idempotency-Key", "k"))
+			if res.StatusCode != 201 {
+				return fmt.Errorf("%s %s", res.Status, res.body)
 			}
-			ids.Store(string(a.body), true)
+			ids.Store(string(res.body), true)
+			return nil
 		})
 		n := 0
 		ids.Range(func(any, any) bool { n++; return true })
 		if n != 1 {
-			c.Errorf("%d different answers", n)
+			c.Errorf("%d different responses", n)
 		}
 		c.awaitCount(1)
 	}},
@@ -184,20 +185,20 @@ var httpTests = []httpTest{
 		for _, start := range []string{"/api/orders/ids/?limit=10", "/api/orders/ids?limit=10&colour=red", "//api/orders/ids//?limit=10"} {
 			var got []order.ID
 			for target := start; target != ""; {
-				a := c.do(get(target))
+				res := c.do(get(target))
 				for _, entry := range decode[[]struct {
 					OrderID order.ID `json:"order_id"`
-				}](c, a) {
+				}](c, res) {
 					got = append(got, entry.OrderID)
 				}
-				target = c.nextPage(target, a)
+				target = c.nextPage(target, res)
 			}
 			if want := c.all(1000); !slices.Equal(got, want) {
 				c.Errorf("links from %s give %v, not %v", start, got, want)
 			}
 		}
 	}},
-	{"45 a cursor that was damaged is refused, and each page has an end", func(c *client) {
+	{"45 a damaged cursor is refused", func(c *client) {
 		for range 3 {
 			c.mustCreate(post(good))
 		}
@@ -216,7 +217,7 @@ var httpTests = []httpTest{
 		}
 		c.mustCreate(post(good))
 		c.mustCreate(post(withField("status", `"Completed"`)))
-		c.awaitQuiet(2)
+		c.awaitCompleted(2)
 		got := decode[metrics](c, c.do(get("/api/metrics/")))
 		want := map[string]int64{"Pending": 0, "Processing": 0, "Completed": 2}
 		if got.TotalOrders != 2 || got.AvgProcessTime < c.ProcessingTime.Seconds() || fmt.Sprint(got.StatusCounts) != fmt.Sprint(want) {
@@ -225,7 +226,7 @@ var httpTests = []httpTest{
 	}},
 }
 
-// instant reads a time that is to be set, in RFC 3339 with milliseconds.
+// instant parses a time that must be set, in RFC 3339 with milliseconds.
 func (c *client) instant(s *string) time.Time {
 	c.Helper()
 	if s == nil {
@@ -238,19 +239,11 @@ func (c *client) instant(s *string) time.Time {
 	return t
 }
 
-// decodeReference is sent if it is a JSON string, which a reference must be.
-func decodeReference(sent string) string {
-	if strings.HasPrefix(sent, `"`) {
-		return sent
-	}
-	return ""
-}
-
-// nextPage returns the target of the page that follows on a, the answer to target, "" on the
-// last page. It is the same whatever prefix a proxy puts before the path.
-func (c *client) nextPage(target string, a answer) string {
+// nextPage returns the target of the page that follows the response to target, "" on the last
+// page. It checks that a prefix that a proxy puts before the path is kept.
+func (c *client) nextPage(target string, res response) string {
 	c.Helper()
-	link, rest, _ := strings.Cut(strings.TrimPrefix(a.Header.Get("Link"), "<"), ">")
+	link, rest, _ := strings.Cut(strings.TrimPrefix(res.Header.Get("Link"), "<"), ">")
 	if rest != `; rel="next"` {
 		return ""
 	}

@@ -1,7 +1,7 @@
 package main
 
-// chaosMutants are taken out to show what random histories find, and how soon: a condition
-// that is dropped, a counter that is bare, an acknowledgement that is lost, on each home.
+// chaosMutants show that random histories find a dropped condition, a counter without its
+// transaction, a lost acknowledgement and a late retry, and how soon.
 var chaosMutants = []mutant{
 	{
 		name:  "a run completes only orders that are Processing (random histories)",
@@ -27,6 +27,15 @@ var chaosMutants = []mutant{
 		file:  "shared/sqlite/writer.go",
 		old:   "for _, r := range runs {\n\t\tw.queue.retry(r, t.began)\n\t}\n\terr =",
 		new:   "_ = runs\n\terr =",
+		test:  "TestChaos",
+		chaos: true,
+	},
+	{
+		name:  "transitions whose commit failed come again soon (random histories)",
+		holds: "F11 F23 I16",
+		file:  "shared/sqlite/queue.go",
+		old:   `	retryDelay    = time.Second`,
+		new:   `	retryDelay    = time.Minute`,
 		test:  "TestChaos",
 		chaos: true,
 	},

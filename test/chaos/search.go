@@ -9,18 +9,18 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A hunt plays random histories until one fails or the time is over.
-type hunt struct {
+// A search plays random histories until one fails or the time is over.
+type search struct {
 	open    func(T) Deployment
 	over    func() bool
 	summary *Summary
 	found   *script // of the last history that failed: the shortest, once it is shrunk
 }
 
-// round lets rapid play histories. When one has failed, rapid shrinks it, and what
-// rapid says to reproduce it is returned.
-func (u *hunt) round(t rapid.TB) (advice string) {
-	q := &quiet{TB: t}
+// round lets rapid play histories. When one fails, rapid shrinks it, and round returns rapid's advice
+// how to reproduce it.
+func (u *search) round(t rapid.TB) (advice string) {
+	q := &silentTB{TB: t}
 	defer func() {
 		if r := recover(); r != nil && r != any(q) {
 			panic(r)
@@ -31,33 +31,33 @@ func (u *hunt) round(t rapid.TB) (advice string) {
 	return ""
 }
 
-// history draws and plays one.
-func (u *hunt) history(t *rapid.T) {
+// history draws and plays a history.
+func (u *search) history(t *rapid.T) {
 	if u.found == nil && u.over() {
 		return
 	}
 	h := begin(t.Context(), u.open)
 	t.Repeat(map[string]func(*rapid.T){"step": func(t *rapid.T) {
 		if h.failure == "" {
-			h.play(drawer{h.home}.step(t))
+			h.play(drawer{h.deployment}.step(t))
 		}
 	}})
-	h.settle()
+	h.finish()
 	h.close()
 	if u.found == nil {
 		u.summary.add(h)
 	}
 	if h.failure != "" {
 		u.found = &script{Why: h.failure, Steps: h.steps}
-		// Always in the same words, at the same place: rapid shrinks as long as
-		// it sees the same failure, and ids differ from one time to the next.
+		// rapid shrinks as long as it sees the same failure, and ids differ each time, so
+		// the text is constant.
 		t.Fatalf("a history failed")
 	}
 }
 
-// shorten leaves out of what was found all that it fails without. Where a step takes
-// long, rapid does not get that far: it knows nothing of steps.
-func (u *hunt) shorten(ctx context.Context) {
+// shorten removes all steps without which the history still fails. rapid, which knows no steps, does
+// not get that far where steps are slow.
+func (u *search) shorten(ctx context.Context) {
 	for size := 16; size > 0; size /= 2 {
 		for end := len(u.found.Steps); end > 0; end -= size {
 			rest := slices.Delete(slices.Clone(u.found.Steps), max(end-size, 0), end)
@@ -68,30 +68,30 @@ func (u *hunt) shorten(ctx context.Context) {
 	}
 }
 
-// perform plays a history that is given, and returns what did not hold.
+// perform plays the steps of a history and returns the failure, if any.
 func perform(ctx context.Context, open func(T) Deployment, steps []Step) (failure string) {
 	h := begin(ctx, open)
 	for _, step := range steps {
 		h.play(step)
 	}
-	h.settle()
+	h.finish()
 	h.close()
 	return h.failure
 }
 
-// quiet keeps what rapid has to say of a failure. A history is reported in our words.
-type quiet struct {
+// A silentTB keeps what rapid reports of a failure. Play reports it in other words.
+type silentTB struct {
 	rapid.TB
 	said string
 }
 
-func (q *quiet) Logf(string, ...any)               {}
-func (q *quiet) Log(...any)                        {}
-func (q *quiet) Errorf(format string, args ...any) { q.said += fmt.Sprintf(format, args...) }
-func (q *quiet) Failed() bool                      { return q.said != "" }
-func (q *quiet) FailNow()                          { panic(q) }
+func (q *silentTB) Logf(string, ...any)               {}
+func (q *silentTB) Log(...any)                        {}
+func (q *silentTB) Errorf(format string, args ...any) { q.said += fmt.Sprintf(format, args...) }
+func (q *silentTB) Failed() bool                      { return q.said != "" }
+func (q *silentTB) FailNow()                          { panic(q) }
 
-// after is the hunt's end, d from now.
+// after returns a function that reports whether d has passed.
 func after(d time.Duration) (over func() bool) {
 	end := time.Now().Add(d)
 	return func() bool { return !time.Now().Before(end) }

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,8 +21,88 @@ import (
 	"orders/shared/sqlite"
 )
 
-// contractService serves the API over a new store, and returns what makes a request
-// of it. A body is JSON unless the header says otherwise.
+// A check that finds nothing would let every test pass, so each row breaks one thing.
+func TestTheCheckFindsEachViolationOfTheContract(t *testing.T) {
+	send := contractService(t)
+	good := func() exchange { return send("POST", "/api/orders/create/", nil, plainOrder) }
+	refused := func() exchange { return send("POST", "/api/orders/create/", nil, `{}`) }
+	for _, tt := range []struct {
+		name     string
+		exchange func() exchange
+		spoil    func(*exchange)
+		want     string
+	}{
+		{"a status that is not described", good, func(e *exchange) { e.res.StatusCode = 202 }, "202"},
+		{"another type", good, func(e *exchange) { e.res.Header.Set("Content-Type", "text/json") }, "Content-Type"},
+		{"a type with a parameter", good, func(e *exchange) { e.res.Header.Set("Content-Type", "application/json; q=1") }, "Content-Type"},
+		{"a missing header", good, func(e *exchange) { e.res.Header.Del("Location") }, "Location"},
+		{"a header of another form", good, func(e *exchange) { e.res.Header.Set("Location", "/api/orders/ORD01KKNTQ2CN0TQ67EVPYAA5QG0D/") }, "location"},
+		{"a header that is not described", good, func(e *exchange) { e.res.Header.Set("Server", "orders") }, "Server"},
+		{"a header given twice", good, func(e *exchange) { e.res.Header.Add("X-Request-Id", "a") }, "X-Request-Id"},
+		{"a field that is not described", good, replaced(`{`, `{"eta":1,`), "eta"},
+		{"a missing field", good, replaced(`,"status":"Pending"`, ``), "missing property 'status'"},
+		{"a status that no order has", good, replaced(`Pending`, `Shipped`), "status"},
+		{"no body", good, func(e *exchange) { e.responseBody = nil }, "response object is missing"},
+		{"a code that is not described", refused, replaced(`"code":"required"`, `"code":"lacking"`), "code"},
+		{"a good request that is refused", refused, func(e *exchange) { e.requestBody = []byte(plainOrder) }, "refuses"},
+		{"a bad request that is not refused", good, func(e *exchange) { e.requestBody = []byte(`{}`) }, "does not refuse"},
+		{"a bad request that breaks the service", good, func(e *exchange) {
+			e.requestBody, e.res.StatusCode = []byte(`{}`), 500
+		}, "does not refuse"},
+		{"a request of another type that is not refused", good, func(e *exchange) {
+			e.req.Header.Set("Content-Type", "text/plain")
+		}, "does not refuse"},
+		{"a response where there is no path", good, func(e *exchange) { e.req.URL.Path = "/api/order/create/" }, "must be 404"},
+		{"a response where there is no method", good, func(e *exchange) { e.req.Method = "PUT" }, "must be 405"},
+		{"a method that is there and not allowed", good, func(e *exchange) { e.res.StatusCode = 405 }, "the path has the method"},
+		{"a body in the response to HEAD", func() exchange { return send("GET", "/api/metrics/", nil, "") },
+			func(e *exchange) { e.req.Method = "HEAD" }, "HEAD"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := tt.exchange()
+			tt.spoil(&e)
+			found := strings.Join(loadedContract().violations(e), "\n")
+			if !strings.Contains(found, tt.want) {
+				t.Errorf("found %q, want something about %q", found, tt.want)
+			}
+		})
+	}
+}
+
+// replaced changes the body of the response.
+func replaced(old, with string) func(*exchange) {
+	return func(e *exchange) {
+		e.responseBody = bytes.Replace(e.responseBody, []byte(old), []byte(with), 1)
+	}
+}
+
+func TestManyExchangesAreCheckedAtTheSameTime(t *testing.T) {
+	send := contractService(t)
+	exchanges := []exchange{
+		send("POST", "/api/orders/create/", http.Header{"Idempotency-Key": {"k"}}, plainOrder),
+		send("POST", "/api/orders/create/", nil, `{}`),
+		send("GET", "/api/orders/ids?limit=10", nil, ""),
+		send("GET", "/api/metrics", nil, ""),
+		send("PUT", "/api/metrics", nil, ""),
+	}
+	var all sync.WaitGroup
+	for _, e := range exchanges {
+		for range 20 {
+			all.Go(func() { checkContract(t, e.req, e.requestBody, e.res, e.responseBody) })
+		}
+	}
+	all.Wait()
+}
+
+func BenchmarkCheckContract(b *testing.B) {
+	e := contractService(b)("POST", "/api/orders/create/", http.Header{"Idempotency-Key": {"k"}}, plainOrder)
+	for b.Loop() {
+		checkContract(b, e.req, e.requestBody, e.res, e.responseBody)
+	}
+}
+
+// contractService serves the API over a new store. It returns a function that sends a request. A
+// body is JSON unless the header says otherwise.
 func contractService(t testing.TB) func(method, target string, header http.Header, body string) exchange {
 	t.Helper()
 	store, err := sqlite.Open(context.Background(), sqlite.Config{
@@ -55,15 +137,15 @@ func contractService(t testing.TB) func(method, target string, header http.Heade
 			t.Fatal(err)
 		}
 		defer res.Body.Close()
-		answer, err := io.ReadAll(res.Body)
+		received, err := io.ReadAll(res.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return exchange{req, []byte(body), res, answer}
+		return exchange{req, []byte(body), res, received}
 	}
 }
 
-// check holds the exchange to the contract, and to a status.
+// check checks the exchange against the contract, and the status of the response.
 func (e exchange) check(t *testing.T, status int) {
 	t.Helper()
 	checkContract(t, e.req, e.requestBody, e.res, e.responseBody)
@@ -73,7 +155,7 @@ func (e exchange) check(t *testing.T, status int) {
 	}
 }
 
-// refersTo is the target of the request for what the answer refers to.
+// refersTo resolves a reference in the response.
 func (e exchange) refersTo(t *testing.T, reference string) string {
 	t.Helper()
 	target, err := e.req.URL.Parse(reference)
@@ -161,7 +243,7 @@ func TestTheContractHasTheLimitsOfARequest(t *testing.T) {
 	send("POST", "/api/orders/", nil, padded+" ").check(t, 413)
 }
 
-func TestTheServiceTakesTheOrdersThatTheContractShows(t *testing.T) {
+func TestTheServiceAcceptsTheExamplesOfTheContract(t *testing.T) {
 	send := contractService(t)
 	media := loadedContract().model.Components.RequestBodies.GetOrZero("OrderDraft").Content.GetOrZero("application/json")
 	for name, shown := range media.Examples.FromOldest() {
@@ -180,7 +262,7 @@ func TestTheServiceTakesTheOrdersThatTheContractShows(t *testing.T) {
 			begun = `"status":"Processing"`
 		}
 		if !strings.Contains(string(e.responseBody), begun) {
-			t.Errorf("%s: answered %s, want %s", name, e.responseBody, begun)
+			t.Errorf("%s: response %s, want %s", name, e.responseBody, begun)
 		}
 	}
 }
