@@ -8,8 +8,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 )
 
 // sideFiles are what SQLite may have beside a database, by what their names add to its own.
@@ -162,4 +168,339 @@ func isSameFile(a, b string) bool {
 	}
 	second, err := os.Stat(b)
 	return err == nil && os.SameFile(first, second)
+}
+
+// A partialCopy is a copy of a database that is being made beside the file whose
+// place it will take. Until commit, that file is untouched; afterwards it is the
+// copy. A process that is killed leaves a partial file, which the next copy for the
+// same place removes.
+type partialCopy struct {
+	dest    place
+	path    string
+	file    *os.File // for fsync; SQLite has descriptors of its own
+	lock    owner    // shows that the process lives
+	now     func() time.Time
+	version int // of the schema, once it is filled
+}
+
+// A place is where a copy is to be.
+type place struct {
+	file  string
+	isNew bool // whether there is no file that the copy replaces: then it replaces none
+}
+
+// partialSuffix and a random number are what the name of a partial file adds to its place's.
+const partialSuffix = ".partial-"
+
+func newPartialCopy(dest place, now func() time.Time) (c *partialCopy, err error) {
+	if err := removeLeftOver(dest.file); err != nil {
+		return nil, err
+	}
+	c = &partialCopy{dest: dest, now: now}
+	c.file, err = os.CreateTemp(filepath.Dir(dest.file), filepath.Base(dest.file)+partialSuffix+"*") // with mode 0600
+	if err != nil {
+		return nil, err
+	}
+	c.path = c.file.Name()
+	c.lock.file = c.path
+	like := dest.file
+	if dest.isNew {
+		like = filepath.Dir(dest.file)
+	}
+	// A superuser's copy is to be readable for the user whose service it is.
+	if err := errors.Join(c.lock.lockFile(), giveTo(c.path, like)); err != nil {
+		return nil, errors.Join(err, c.discard())
+	}
+	return c, nil
+}
+
+// removeLeftOver removes the partial files for that place whose process has died.
+func removeLeftOver(dest string) error {
+	entries, err := os.ReadDir(filepath.Dir(dest))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		number, ok := strings.CutPrefix(entry.Name(), filepath.Base(dest)+partialSuffix)
+		if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil || !entry.Type().IsRegular() {
+			continue // somebody else's
+		}
+		o := owner{file: filepath.Join(filepath.Dir(dest), entry.Name())}
+		if err := o.lockFile(); err != nil {
+			continue // its process lives, or nobody can tell
+		}
+		if err := errors.Join(removeWithSideFiles(o.file), o.release()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeWithSideFiles removes a partial file last, because what lies beside it is found by its name.
+func removeWithSideFiles(file string) (err error) {
+	for _, suffix := range append(slices.Clone(sideFiles), "") {
+		if failed := os.Remove(file + suffix); !errors.Is(failed, fs.ErrNotExist) {
+			err = errors.Join(err, failed)
+		}
+	}
+	return err
+}
+
+// discard gives the copy up. After commit there is nothing left to give up.
+func (c *partialCopy) discard() error {
+	return errors.Join(c.file.Close(), c.lock.release(), removeWithSideFiles(c.path))
+}
+
+// commit puts the copy in the place of dest, for good.
+func (c *partialCopy) commit() error {
+	if err := c.keepMode(); err != nil {
+		return err
+	}
+	if err := c.file.Sync(); err != nil {
+		return err
+	}
+	if err := c.rename(); err != nil {
+		return err
+	}
+	return syncFolder(c.dest.file)
+}
+
+// keepMode gives the copy the permissions of the file that it replaces. A group that is not that
+// file's gets none.
+func (c *partialCopy) keepMode() error {
+	if c.dest.isNew {
+		return nil // it keeps those of a temporary file, 0600
+	}
+	before, err := os.Stat(c.dest.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	now, err := c.file.Stat()
+	if err != nil {
+		return err
+	}
+	mode := before.Mode().Perm()
+	if !sameGroup(before, now) {
+		mode &^= 0o070
+	}
+	return c.file.Chmod(mode)
+}
+
+// rename gives the copy its name. When there was no file of that name, one that is there now is
+// another program's, such as the database of a service that has started meanwhile.
+func (c *partialCopy) rename() error {
+	if !c.dest.isNew {
+		return os.Rename(c.path, c.dest.file)
+	}
+	// Unlike a rename, a link replaces nothing.
+	err := os.Link(c.path, c.dest.file)
+	if err == nil {
+		return os.Remove(c.path)
+	}
+	if _, missing := os.Lstat(c.dest.file); !errors.Is(missing, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", c.dest.file, errAppeared)
+	}
+	return os.Rename(c.path, c.dest.file) // on a disk without links
+}
+
+// errAppeared is about a file that was not there when the copy was begun.
+var errAppeared = errors.New("was made by another program while the copy was made, and is left as it is")
+
+// syncFolder makes what has become of the names in the file's folder last.
+func syncFolder(file string) error {
+	folder, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// maxCopying bounds how long the pace of a copy may hold its snapshot: meanwhile the
+// -wal of a running service only grows.
+const maxCopying = 2 * time.Minute
+
+const (
+	// pagesAtOnce are copied and written out between two rests: 256 KB, which keeps no commit of the
+	// service waiting for long.
+	pagesAtOnce = 64
+	// restFactor is how much longer a rest is than the work before it. Longer rests make a longer
+	// log, and the commit that brings it into the file after the copy lasts longer.
+	restFactor = 1
+)
+
+// fillChecked copies the database at path and reads the copy. It returns ErrFindings, with
+// the report, when that does not fit together. Beside a service that runs it is in no hurry.
+func (c *partialCopy) fillChecked(ctx context.Context, path string, served bool) (report Report, err error) {
+	if err := c.fill(ctx, path, served); err != nil {
+		return report, err
+	}
+	if served {
+		quietly(func() { report, err = c.check(ctx) })
+	} else {
+		report, err = c.check(ctx)
+	}
+	if err != nil {
+		return report, fmt.Errorf("the copy of %s: %w", path, explain(err))
+	}
+	if len(report.Findings) > 0 {
+		return report, fmt.Errorf("the copy of %s %w; nothing was replaced", path, ErrFindings)
+	}
+	return report, nil
+}
+
+// fill copies the database at path as it is at this moment, with what its log holds.
+func (c *partialCopy) fill(ctx context.Context, path string, served bool) error {
+	err := c.copy(ctx, path, served)
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*writeError](err); ok {
+		path = c.dest.file
+	}
+	return fmt.Errorf("%s: %w", path, explain(err))
+}
+
+// A writeError is about the copy, and not about the database that is copied.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return e.err.Error() }
+func (e *writeError) Unwrap() error { return e.err }
+
+// ofWriting makes an error one about the copy.
+func ofWriting(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &writeError{err}
+}
+
+// ofStep tells which of the two files an error of copying pages is about: the database is only read.
+func ofStep(err error) error {
+	switch code := sqlite.ErrCode(err); {
+	case code.ToPrimary() == sqlite.ResultFull,
+		code == sqlite.ResultIOErrWrite, code == sqlite.ResultIOErrFsync, code == sqlite.ResultIOErrTruncate:
+		return ofWriting(err)
+	}
+	return err
+}
+
+// copy reads all of the database inside one transaction: SQLite's online backup begins anew
+// whenever another process has committed, unless its own snapshot holds it. Its
+// connection may only read, so closing it neither checkpoints nor deletes a log.
+func (c *partialCopy) copy(ctx context.Context, path string, served bool) (err error) {
+	open := openToRead
+	if served {
+		open = openShared
+	}
+	from, err := open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	if err := sqlitex.ExecuteTransient(from, "BEGIN", nil); err != nil {
+		return err
+	}
+	c.version, err = schemaVersion(from) // the first read takes the snapshot
+	if err == nil && c.version == 0 {
+		err = errEmpty
+	}
+	if err != nil {
+		return err
+	}
+	return c.write(func(to *sqlite.Conn) error {
+		copying, err := sqlite.NewBackup(to, "", from, "")
+		if err != nil {
+			return err
+		}
+		defer copying.Close() //nolint:errcheck // it always returns nil
+		return c.copyPages(ctx, copying, served)
+	})
+}
+
+// errEmpty is about a file in which a service has never been.
+var errEmpty = errors.New("holds no orders and no schema yet: serve the file once")
+
+// write opens the partial file for do, without SQLite's protections against a crash:
+// nobody reads the copy before it is finished and synced. Afterwards it is one file, without
+// a log: journal_mode DELETE is in its header.
+func (c *partialCopy) write(do func(*sqlite.Conn) error) (err error) {
+	to, err := sqlite.OpenConn(c.path, sqlite.OpenReadWrite)
+	if err != nil {
+		return ofWriting(err)
+	}
+	defer func() { err = errors.Join(err, ofWriting(to.Close())) }()
+	for _, setting := range []string{"journal_mode = OFF", "synchronous = OFF"} {
+		if err := pragma(to, setting); err != nil {
+			return ofWriting(err)
+		}
+	}
+	if err := do(to); err != nil {
+		return err
+	}
+	return ofWriting(pragma(to, "journal_mode = DELETE"))
+}
+
+// copyPages copies all pages. Beside a service that runs it rests between, which leaves processor and
+// disk to the service, but not for so long that the whole would take longer than maxCopying.
+func (c *partialCopy) copyPages(ctx context.Context, copying *sqlite.Backup, served bool) error {
+	for began := c.now(); ; {
+		stepBegan := c.now()
+		more, err := copying.Step(pagesAtOnce)
+		if err = firstError(ofStep(err), ctx.Err()); err != nil || !more {
+			return err
+		}
+		if !served {
+			continue
+		}
+		// Little by little, because one fsync of the whole would hold up the service's.
+		if err := writeOut(c.file); err != nil {
+			return ofWriting(err)
+		}
+		ended := c.now()
+		steps := copying.Remaining()/pagesAtOnce + 1
+		left := (maxCopying-ended.Sub(began))/time.Duration(steps) - ended.Sub(stepBegan)
+		if err := rest(ctx, min(restFactor*ended.Sub(stepBegan), left)); err != nil {
+			return err
+		}
+	}
+}
+
+func rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(max(d, 0))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// check reads the copy as Check does.
+func (c *partialCopy) check(ctx context.Context) (report Report, err error) {
+	if c.version == len(migrations) {
+		return checkFile(ctx, c.path)
+	}
+	conn, err := sqlite.OpenConn(c.path, sqlite.OpenReadWrite)
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	conn.SetInterrupt(ctx.Done())
+	// What an older release has written is brought up to date for the check alone, so that it
+	// stays what that release can read.
+	if err := sqlitex.ExecuteTransient(conn, "BEGIN", nil); err != nil {
+		return report, err
+	}
+	for _, migration := range migrations[c.version:] {
+		if err := sqlitex.ExecScript(conn, migration); err != nil {
+			return report, fmt.Errorf("bring it to this program's schema: %w", err)
+		}
+	}
+	k := checker{conn: conn}
+	err = k.read()
+	return k.result(), errors.Join(err, sqlitex.ExecuteTransient(conn, "ROLLBACK", nil))
 }

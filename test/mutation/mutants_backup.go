@@ -5,7 +5,7 @@ var backupMutants = []mutant{
 	{
 		name:  "a backup is the state of one moment, and comes to an end",
 		holds: "F22 I1 I9",
-		file:  "shared/sqlite/copy.go",
+		file:  "shared/sqlite/backup.go",
 		old:   `sqlitex.ExecuteTransient(from, "BEGIN", nil)`,
 		new:   `sqlitex.ExecuteTransient(from, "SELECT 1", nil)`,
 		test:  "TestBackupsUnderLoadEndAndHoldEveryOrderAcknowledgedBefore",
@@ -13,7 +13,7 @@ var backupMutants = []mutant{
 	{
 		name:  "a copy with findings takes nobody's place",
 		holds: "F23 I1",
-		file:  "shared/sqlite/copy.go",
+		file:  "shared/sqlite/backup.go",
 		old:   `if len(report.Findings) > 0 {`,
 		new:   `if false {`,
 		test:  "TestABackupTakesThePlaceOfTheLastOneOnlyWhenItFitsTogether",
@@ -29,7 +29,7 @@ var backupMutants = []mutant{
 	{
 		name:  "a backup is one file, beside which no log is right",
 		holds: "F23 I1",
-		file:  "shared/sqlite/copy.go",
+		file:  "shared/sqlite/backup.go",
 		old:   `return ofWriting(pragma(to, "journal_mode = DELETE"))`,
 		new:   `return nil`,
 		test:  "TestABackupIsOneFileThatOnlyItsOwnerCanRead",
@@ -37,7 +37,7 @@ var backupMutants = []mutant{
 	{
 		name:  "what a killed backup has left is removed",
 		holds: "F22",
-		file:  "shared/sqlite/copy.go",
+		file:  "shared/sqlite/backup.go",
 		old:   `if err := removeLeftOver(dest.file); err != nil {`,
 		new:   `if err := error(nil); err != nil {`,
 		test:  "TestABackupTakesThePlaceOfTheLastOneOnlyWhenItFitsTogether",
@@ -45,7 +45,7 @@ var backupMutants = []mutant{
 	{
 		name:  "a backup that is under way is not removed",
 		holds: "I1",
-		file:  "shared/sqlite/copy.go",
+		file:  "shared/sqlite/backup.go",
 		old:   `if err := o.lockFile(); err != nil {`,
 		new:   `if err := o.lockFile(); err != nil && false {`,
 		test:  "TestABackupDoesNotRemoveWhatAnotherOneIsMaking",
@@ -77,7 +77,7 @@ var backupMutants = []mutant{
 	{
 		name:  "a backup to a new name replaces nothing that came there meanwhile",
 		holds: "F23 I1",
-		file:  "shared/sqlite/copy.go",
+		file:  "shared/sqlite/backup.go",
 		old:   `err := os.Link(c.path, c.dest.file)`,
 		new:   `err := os.Rename(c.path, c.dest.file)`,
 		test:  "TestABackupDoesNotReplaceADatabaseThatAServiceHasMadeMeanwhile",
@@ -111,7 +111,7 @@ var backupMutants = []mutant{
 	{
 		name:  "a backup removes no files of others",
 		holds: "I1",
-		file:  "shared/sqlite/copy.go",
+		file:  "shared/sqlite/backup.go",
 		old:   `!ok || err != nil || !entry.Type().IsRegular()`,
 		new:   `!ok || err != nil && false`,
 		test:  "TestABackupRemovesNothingThatItHasNotMade",
@@ -127,7 +127,7 @@ var backupMutants = []mutant{
 	{
 		name:  "a first start that was killed is no reason to refuse the file",
 		holds: "F22",
-		file:  "shared/sqlite/journal.go",
+		file:  "shared/sqlite/generation.go",
 		old:   `clear(page[journalOffset : journalOffset+2])`,
 		new:   ``,
 		test:  "TestAFileIsServedAfterAFirstStartThatWasKilled",

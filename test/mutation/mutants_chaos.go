@@ -6,7 +6,7 @@ var chaosMutants = []mutant{
 	{
 		name:  "a run completes only orders that are Processing (random histories)",
 		holds: "F8 F10 I5",
-		file:  "shared/sqlite/advance.go",
+		file:  "shared/sqlite/tx.go",
 		old:   `AND ?3 AND status = 1 AND started_at = ?4`,
 		new:   `AND ?3 AND ?4 > 0`,
 		test:  "TestChaos",

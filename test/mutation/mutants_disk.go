@@ -40,7 +40,7 @@ var diskMutants = []mutant{
 	{
 		name:  "a read that fails is a 503, not an order that is not there",
 		holds: "F23 I1 I15",
-		file:  "shared/sqlite/read.go",
+		file:  "shared/sqlite/store.go",
 		old:   "err = do(conn)\n\tif isSQLite(err) {",
 		new:   "err = do(conn)\n\tif false {",
 		test:  "TestAReadThatFailsIsUnavailable",
@@ -66,7 +66,7 @@ var diskMutants = []mutant{
 	{
 		name:  "a damaged file takes no more orders",
 		holds: "F23 I1",
-		file:  "shared/sqlite/broken.go",
+		file:  "shared/sqlite/health.go",
 		old:   `if !ok && isDamage(sqlite.ErrCode(err)) {`,
 		new:   `if false && isDamage(sqlite.ErrCode(err)) {`,
 		pkg:   "cmd/orders",
@@ -93,7 +93,7 @@ var diskMutants = []mutant{
 	{
 		name:  "an idle service stops when its file has gone",
 		holds: "F23 I1",
-		file:  "shared/sqlite/owner.go",
+		file:  "shared/sqlite/watch.go",
 		old:   `s.stopIf(s.files.check(buffer))`,
 		new:   ``,
 		test:  "TestAnIdleStoreStopsWhenAFileIsNotInItsPlace",
@@ -101,7 +101,7 @@ var diskMutants = []mutant{
 	{
 		name:  "the log's index and the lock are watched, too",
 		holds: "F23 I1",
-		file:  "shared/sqlite/owner.go",
+		file:  "shared/sqlite/watch.go",
 		old:   `var companions = []string{"-wal", "-shm", lockSuffix}`,
 		new:   `var companions = []string{"-wal"}`,
 		test:  "TestAnIdleStoreStopsWhenAFileIsNotInItsPlace",
@@ -109,7 +109,7 @@ var diskMutants = []mutant{
 	{
 		name:  "a file that has got a second name is served no longer",
 		holds: "F23 I5",
-		file:  "shared/sqlite/owner.go",
+		file:  "shared/sqlite/watch.go",
 		old:   `if i == 0 && links(info) != 1 {`,
 		new:   `if i < 0 && links(info) != 1 {`,
 		test:  "TestAnIdleStoreStopsWhenAFileIsNotInItsPlace/a_second_name_of_it",
@@ -117,7 +117,7 @@ var diskMutants = []mutant{
 	{
 		name:  "a store whose commits fail says so",
 		holds: "F23",
-		file:  "shared/sqlite/read.go",
+		file:  "shared/sqlite/store.go",
 		old:   `if err := s.health.check(s.cfg.Now()); err != nil {`,
 		new:   `if err := s.health.check(s.cfg.Now()); false {`,
 		test:  "TestAStoreThatTakesNoOrdersSaysSo",
@@ -125,7 +125,7 @@ var diskMutants = []mutant{
 	{
 		name:  "a store finds out by itself that it can take orders again",
 		holds: "F23 I4",
-		file:  "shared/sqlite/owner.go",
+		file:  "shared/sqlite/watch.go",
 		old:   `s.signal() // for a probe`,
 		new:   ``,
 		test:  "TestAFullDiskStopsNobodyButTheWriters",
@@ -174,7 +174,7 @@ var diskMutants = []mutant{
 	{
 		name:  "a file that a backup was written over takes no more orders",
 		holds: "F23 I1",
-		file:  "shared/sqlite/owner.go",
+		file:  "shared/sqlite/watch.go",
 		old:   `if journal[0] != journalWAL {`,
 		new:   `if false {`,
 		test:  "TestAFileThatIsOverwrittenStopsTheStore/a_backup",
@@ -182,7 +182,7 @@ var diskMutants = []mutant{
 	{
 		name:  "a file that a copy was written over takes no more orders",
 		holds: "F23 I1",
-		file:  "shared/sqlite/owner.go",
+		file:  "shared/sqlite/watch.go",
 		old:   `if !bytes.Equal(page, w.generation.page) {`,
 		new:   `if bytes.Equal(page, nil) {`,
 		test:  "TestAFileThatIsOverwrittenStopsTheStore/a_copy",
@@ -222,7 +222,7 @@ var diskMutants = []mutant{
 	{
 		name:  "a repair counts an order by its status",
 		holds: "F23 I9",
-		file:  "shared/sqlite/check_rows.go",
+		file:  "shared/sqlite/check.go",
 		old: `if o.Status != order.Completed {
 			counted`,
 		new: `if false {
@@ -232,7 +232,7 @@ var diskMutants = []mutant{
 	{
 		name:  "a log that was overwritten takes no more orders",
 		holds: "F23 I1",
-		file:  "shared/sqlite/owner.go",
+		file:  "shared/sqlite/watch.go",
 		old:   `if err := w.checkWAL(buffer); err != nil {`,
 		new:   `if err := w.checkWAL(buffer); false {`,
 		test:  "TestALogThatIsOverwrittenStopsTheStore",
@@ -240,7 +240,7 @@ var diskMutants = []mutant{
 	{
 		name:  "a file that cannot be found for any reason takes no more orders",
 		holds: "F23 I1",
-		file:  "shared/sqlite/owner.go",
+		file:  "shared/sqlite/watch.go",
 		old:   `if err != nil || !os.SameFile(info, f.opened) {`,
 		new:   `if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, f.opened) {`,
 		test:  "TestAFolderThatIsNoneAnyMoreStopsTheStore",

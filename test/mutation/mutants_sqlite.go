@@ -15,7 +15,7 @@ var sqliteCreateMutants = []mutant{
 	{
 		name:  "a key that has made an order finds it",
 		holds: "F2 F3 F4 I3",
-		file:  "shared/sqlite/create.go",
+		file:  "shared/sqlite/tx.go",
 		old:   `if seq != 0 {`,
 		new:   `if seq < 0 {`,
 		test:  "TestConformance/create/I3_a_key_names_its_order_for_ever",
@@ -23,7 +23,7 @@ var sqliteCreateMutants = []mutant{
 	{
 		name:  "a key does not give out the order of another request",
 		holds: "F3 I2 I3",
-		file:  "shared/sqlite/create.go",
+		file:  "shared/sqlite/tx.go",
 		old:   `case o.Fingerprint != c.draft.Fingerprint:`,
 		new:   `case false:`,
 		test:  "TestConformance/create/I2",
@@ -31,7 +31,7 @@ var sqliteCreateMutants = []mutant{
 	{
 		name:  "an id leads to its own order, also while a commit fails",
 		holds: "F23 I1 I3",
-		file:  "shared/sqlite/read.go",
+		file:  "shared/sqlite/rows.go",
 		old:   `if err == nil && o.ID != id {`,
 		new:   `if false {`,
 		test:  "TestAnIDLeadsToNoOtherOrderThanItsOwn",
@@ -39,7 +39,7 @@ var sqliteCreateMutants = []mutant{
 	{
 		name:  "orders are numbered upwards, whatever the clock does",
 		holds: "F20 I3 I8 I12",
-		file:  "shared/sqlite/create.go",
+		file:  "shared/sqlite/tx.go",
 		old:   `seq := max(t.now.UnixMilli()<<counterBits, t.last+1)`,
 		new:   `seq := t.now.UnixMilli() << counterBits`,
 		test:  "TestSeqsNeverRunBackwardsThoughTheClockDoes",
@@ -47,7 +47,7 @@ var sqliteCreateMutants = []mutant{
 	{
 		name:  "a page ends where the next begins",
 		holds: "I12",
-		file:  "shared/sqlite/read.go",
+		file:  "shared/sqlite/store.go",
 		old:   `FROM orders WHERE seq < ? AND`,
 		new:   `FROM orders WHERE seq <= ? AND`,
 		test:  "TestChaos",
@@ -56,7 +56,7 @@ var sqliteCreateMutants = []mutant{
 	{
 		name:  "a position that no page gave out is refused",
 		holds: "I12 I15",
-		file:  "shared/sqlite/read.go",
+		file:  "shared/sqlite/store.go",
 		old:   `if err != nil || before <= 0 {`,
 		new:   `if err != nil && before == 0 {`,
 		test:  "TestConformance/list/a_position",
@@ -85,7 +85,7 @@ var sqliteRowMutants = []mutant{
 	{
 		name:  "an error of SQLite's ends a transaction, whatever its code",
 		holds: "F23 I2",
-		file:  "shared/sqlite/sql.go",
+		file:  "shared/sqlite/rows.go",
 		old:   `const second = sqlite.ResultNotice`,
 		new:   `const second = sqlite.ResultError`,
 		test:  "TestErrorsOfSQLitesAreToldFromAllOthers",
@@ -93,7 +93,7 @@ var sqliteRowMutants = []mutant{
 	{
 		name:  "a key whose order is gone makes no second one",
 		holds: "F15 I3",
-		file:  "shared/sqlite/create.go",
+		file:  "shared/sqlite/tx.go",
 		old:   `err == nil && o.ID != c.draft.Key:`,
 		new:   `false:`,
 		test:  "TestABadRowFailsNoneButTheRequestForIt",
@@ -101,7 +101,7 @@ var sqliteRowMutants = []mutant{
 	{
 		name:  "a value of the wrong type is not read as another",
 		holds: "F15 F23 I1",
-		file:  "shared/sqlite/row.go",
+		file:  "shared/sqlite/rows.go",
 		old:   `if stmt.ColumnType(i) != want {`,
 		new:   `if false && stmt.ColumnType(i) != want {`,
 		test:  "TestAStartTakesAFileWithBadRows",
@@ -109,7 +109,7 @@ var sqliteRowMutants = []mutant{
 	{
 		name:  "a status that there is not is not read as another",
 		holds: "F15 F23 I4",
-		file:  "shared/sqlite/row.go",
+		file:  "shared/sqlite/rows.go",
 		old:   `case !isStatus(stmt.ColumnInt64(7)):`,
 		new:   `case false:`,
 		test:  "TestAStartTakesAFileWithBadRows",
@@ -117,7 +117,7 @@ var sqliteRowMutants = []mutant{
 	{
 		name:  "a run with an order that SQLite does not let be changed is taken one by one",
 		holds: "F15 I4 I14",
-		file:  "shared/sqlite/advance.go",
+		file:  "shared/sqlite/tx.go",
 		old:   "err = exec(stmt)\n\tif err != nil && !t.survives(err) {",
 		new:   "err = exec(stmt)\n\tif err != nil {",
 		test:  "TestAStartTakesAFileWithBadRows",
@@ -125,7 +125,7 @@ var sqliteRowMutants = []mutant{
 	{
 		name:  "the message of an order that is gone is a dead letter",
 		holds: "F15 I13 I16",
-		file:  "shared/sqlite/advance.go",
+		file:  "shared/sqlite/tx.go",
 		old:   `if errors.Is(err, order.ErrNotFound) {`,
 		new:   `if errors.Is(err, order.ErrNotFound) && false {`,
 		test:  "TestTheMessageOfADeletedOrderIsADeadLetterOnce",
@@ -133,7 +133,7 @@ var sqliteRowMutants = []mutant{
 	{
 		name:  "an order that cannot be read is a dead letter once",
 		holds: "F15 I13",
-		file:  "shared/sqlite/advance.go",
+		file:  "shared/sqlite/tx.go",
 		old:   `if one.failures == 0 {`,
 		new:   `if true {`,
 		test:  "TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute",
@@ -141,7 +141,7 @@ var sqliteRowMutants = []mutant{
 	{
 		name:  "an order that cannot be read is tried less and less often",
 		holds: "F15 I16",
-		file:  "shared/sqlite/queue.go",
+		file:  "shared/sqlite/ranges.go",
 		old:   `retryDelay<<min(r.failures, 6)`,
 		new:   `retryDelay`,
 		test:  "TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute",
@@ -157,7 +157,7 @@ var sqliteRowMutants = []mutant{
 	{
 		name:  "the checkpoint passes an order that cannot be read",
 		holds: "F15",
-		file:  "shared/sqlite/queue.go",
+		file:  "shared/sqlite/ranges.go",
 		old:   `if r.failures == 0 {`,
 		new:   `if true {`,
 		test:  "TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt",
@@ -165,7 +165,7 @@ var sqliteRowMutants = []mutant{
 	{
 		name:  "a restart finds an order that could not be read",
 		holds: "F10 F15 I4 I13",
-		file:  "shared/sqlite/load.go",
+		file:  "shared/sqlite/open.go",
 		old:   `if seq <= w.finished {`,
 		new:   `if false {`,
 		test:  "TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt",
@@ -189,7 +189,7 @@ var sqliteRowMutants = []mutant{
 	{
 		name:  "no order falls behind a checkpoint, though the newest was deleted",
 		holds: "F20 F22 I3 I4 I13",
-		file:  "shared/sqlite/load.go",
+		file:  "shared/sqlite/open.go",
 		old:   `max(newest, w.finished, w.store.keys.stored)`,
 		new:   `newest`,
 		test:  "TestNoOrderFallsBehindACheckpointThoughTheNewestWasDeleted",
@@ -197,7 +197,7 @@ var sqliteRowMutants = []mutant{
 	{
 		name:  "a row that is no order of this program is not in the list",
 		holds: "F15 I12",
-		file:  "shared/sqlite/read.go",
+		file:  "shared/sqlite/store.go",
 		old:   ` AND seq > 0 `,
 		new:   ` `,
 		test:  "TestRowsThatAreNoOrdersOfThisProgramAreLeftAlone",
@@ -209,7 +209,7 @@ var sqliteWorkMutants = []mutant{
 	{
 		name:  "a run starts only orders that are Pending",
 		holds: "F8 F10 I5 I6",
-		file:  "shared/sqlite/advance.go",
+		file:  "shared/sqlite/tx.go",
 		old:   `WHERE seq BETWEEN ?2 AND ?3 AND status = 0`,
 		new:   `WHERE seq BETWEEN ?2 AND ?3`,
 		test:  "TestAnOrderThatCannotBeReadHoldsUpNoOther",
@@ -217,7 +217,7 @@ var sqliteWorkMutants = []mutant{
 	{
 		name:  "a run moves all of its orders or none",
 		holds: "F8 F15 I5 I9",
-		file:  "shared/sqlite/advance.go",
+		file:  "shared/sqlite/tx.go",
 		old:   "if !whole {\n\t\tif err := t.exec(\"ROLLBACK TO run\")",
 		new:   "if false {\n\t\tif err := t.exec(\"ROLLBACK TO run\")",
 		test:  "TestAnOrderThatCannotBeReadHoldsUpNoOther",
@@ -233,7 +233,7 @@ var sqliteWorkMutants = []mutant{
 	{
 		name:  "a run has no gaps",
 		holds: "I5",
-		file:  "shared/sqlite/queue.go",
+		file:  "shared/sqlite/ranges.go",
 		old:   `return seq == r.last+1 && r.len() < maxRun`,
 		new:   `return r.len() < maxRun`,
 		test:  "TestARunHasNoGaps",
@@ -241,7 +241,7 @@ var sqliteWorkMutants = []mutant{
 	{
 		name:  "no order waits longer than the processing time, though the clock was set back",
 		holds: "F20 I4",
-		file:  "shared/sqlite/queue.go",
+		file:  "shared/sqlite/ranges.go",
 		old:   `r.due = now.Add(min(max(r.notBefore.Sub(wall), 0), q.processing))`,
 		new:   `r.due = now.Add(max(r.notBefore.Sub(wall), 0))`,
 		test:  "TestNoOrderWaitsLongerThoughTheClockWasSetBack",
@@ -249,7 +249,7 @@ var sqliteWorkMutants = []mutant{
 	{
 		name:  "an order is completed the processing time behind its start, though the clock was set back",
 		holds: "F20 I7",
-		file:  "shared/sqlite/advance.go",
+		file:  "shared/sqlite/tx.go",
 		old:   `if now.Before(r.notBefore) {`,
 		new:   `if false {`,
 		test:  "TestNoOrderWaitsLongerThoughTheClockWasSetBack",
@@ -257,7 +257,7 @@ var sqliteWorkMutants = []mutant{
 	{
 		name:  "a poison message is kept in the table dead_letters",
 		holds: "F15 I13",
-		file:  "shared/sqlite/message.go",
+		file:  "shared/sqlite/tx.go",
 		old:   "\"reason\", reason)\n\treturn exec(stmt)",
 		new:   "\"reason\", reason)\n\treturn stmt.Reset()",
 		test:  "TestChaos",
@@ -284,7 +284,7 @@ var sqliteWorkMutants = []mutant{
 	{
 		name:  "a restart finds the orders that are not finished",
 		holds: "F10 F22 I4 I13",
-		file:  "shared/sqlite/load.go",
+		file:  "shared/sqlite/open.go",
 		old:   `w.queue.push(r, now, w.store.clock.wall(now))`,
 		new:   `_, _ = r, now`,
 		test:  "TestNoOrderWaitsLongerThoughTheClockWasSetBack",
@@ -331,7 +331,7 @@ var sqliteFileMutants = []mutant{
 	{
 		name:  "a restart knows the keys that are not in their table yet",
 		holds: "F4 F22 I3",
-		file:  "shared/sqlite/load.go",
+		file:  "shared/sqlite/open.go",
 		old:   `k.recent[id] = seq`,
 		new:   `_ = id`,
 		test:  "TestChaos",
@@ -415,7 +415,7 @@ var sqliteFileMutants = []mutant{
 	{
 		name:  "a checkpoint of another program is no commit",
 		holds: "F23",
-		file:  "shared/sqlite/fence.go",
+		file:  "shared/sqlite/watch.go",
 		old:   `f.changes != last.changes && f.commits == last.commits+1 {`,
 		new:   `false {`,
 		test:  "TestReadersAndCheckpointsOfOthersDoNotStopTheStore",
@@ -455,7 +455,7 @@ var sqliteFileMutants = []mutant{
 	{
 		name:  "a commit of another program is seen before the store's first",
 		holds: "F23 I9",
-		file:  "shared/sqlite/load.go",
+		file:  "shared/sqlite/open.go",
 		old:   `if err := w.fence.check(w.conn); err != nil {`,
 		new:   `if err := error(nil); err != nil {`,
 		test:  "TestACommitBeforeTheStoresFirstStopsTheStore",
@@ -463,7 +463,7 @@ var sqliteFileMutants = []mutant{
 	{
 		name:  "a commit of another program is seen behind a failed one",
 		holds: "F23 I9",
-		file:  "shared/sqlite/fence.go",
+		file:  "shared/sqlite/watch.go",
 		old:   `f.known, f.own = true, false`,
 		new:   `f.known = true`,
 		test:  "TestACommitOfAnotherProgramIsSeenBehindAFailedOne",
