@@ -1,8 +1,20 @@
 package sqlite
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
+	"zombiezen.com/go/sqlite"
+
+	"orders/shared/order"
 	"orders/test/chaos"
 )
 
@@ -13,3 +25,274 @@ import (
 // The writer's own steps are called one by one, without its goroutine, so that a
 // history that fails shrinks to the few steps that matter.
 func TestChaos(t *testing.T) { chaos.Play(t, "embedded", openChaosHome) }
+
+const historyProcessing = 50 * time.Second
+
+// worker is the one that works off what is due.
+const worker = "worker"
+
+// A chaosHome is a store whose writer is driven by hand.
+type chaosHome struct {
+	chaos.T
+	*Store
+	writer *writer
+	path   string
+	now    time.Time
+	ids    []order.ID // all orders, in the order of commits
+	met    map[string]int
+}
+
+func openChaosHome(t chaos.T) chaos.Deployment {
+	dir, err := os.MkdirTemp("", "chaos-")
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	h := &chaosHome{T: t, path: filepath.Join(dir, "orders.db"), now: epoch, met: map[string]int{}}
+	t.Cleanup(func() { h.check(os.RemoveAll(dir)) })
+	t.Cleanup(h.close)
+	h.open()
+	return h
+}
+
+func (h *chaosHome) check(err error) {
+	h.Helper()
+	if err != nil {
+		h.Fatalf("%v", err)
+	}
+}
+
+// open opens the file as a process does, but for the goroutine.
+func (h *chaosHome) open() {
+	s := newStore(byHand(h.path, &h.now))
+	s.keys.size = 5
+	w, err := s.open(context.Background())
+	if err != nil {
+		h.Fatalf("open: %v", errors.Join(err, s.release()))
+	}
+	for _, r := range w.queue.waiting {
+		if wait := r.due.Sub(h.now); wait > historyProcessing {
+			h.Fatalf("after a restart an order waits for %s", wait)
+		}
+	}
+	w.conn.SetBusyTimeout(0)
+	h.Store, h.writer = s, w
+}
+
+// close closes the file, and holds all in it to fit together.
+func (h *chaosHome) close() {
+	if h.Store == nil {
+		return
+	}
+	s := h.Store
+	h.Store = nil
+	h.check(s.release())
+	report, err := Check(context.Background(), h.path)
+	if err != nil || len(report.Findings) > 0 {
+		h.Fatalf("the file holds %q, error %v", report.Findings, err)
+	}
+}
+
+// Create commits the drafts as one group.
+func (h *chaosHome) Create(drafts []order.Draft, fault string) []chaos.Created {
+	g := newGroup(0)
+	for _, d := range drafts {
+		g.creations = append(g.creations, &creation{draft: d, itemIDs: itemsColumn(d.ItemIDs)})
+	}
+	h.commit(chaos.Create, g, fault)
+	answers := make([]chaos.Created, len(drafts))
+	var made []order.ID
+	for i, c := range g.creations {
+		answers[i] = chaos.Created{Order: c.order, Replayed: c.replayed, Err: c.err}
+		if c.err == nil && !c.replayed {
+			made = append(made, c.order.ID)
+		}
+	}
+	h.appended(made)
+	return answers
+}
+
+// appended holds the list to have grown at its end alone, by what was made, in order.
+// What a crash behind the commit has made nobody was told.
+func (h *chaosHome) appended(made []order.ID) {
+	page, err := h.List(context.Background(), 1_000, "")
+	h.check(err)
+	slices.Reverse(page.IDs)
+	before := len(h.ids)
+	if len(page.IDs) < before || !slices.Equal(page.IDs[:before], h.ids) || len(made) > 0 && !slices.Equal(page.IDs[before:], made) {
+		h.Fatalf("the orders were %s, made were %s, and are %s", h.ids, made, page.IDs)
+	}
+	h.ids = page.IDs
+}
+
+// Deliver has one group of the bodies.
+func (h *chaosHome) Deliver(bodies [][]byte, fault string) {
+	g := newGroup(0)
+	for _, body := range bodies {
+		g.deliveries = append(g.deliveries, &delivery{body: body})
+	}
+	h.commit(chaos.Deliver, g, fault)
+	for _, d := range g.deliveries {
+		if fault == "" {
+			h.check(d.err)
+		}
+	}
+}
+
+// Work makes the transitions that are due.
+func (h *chaosHome) Work(_, fault string) {
+	if fault != "" {
+		h.commit(worker, newGroup(0), fault)
+		return
+	}
+	mark := h.writer.mark(h.now)
+	h.writer.commit(newGroup(0), h.writer.queue.pop(h.now), mark, h.now)
+}
+
+// Tick moves the clock.
+func (h *chaosHome) Tick(d time.Duration) { h.now = h.now.Add(d) }
+
+func (h *chaosHome) Workers() []string             { return []string{worker} }
+func (h *chaosHome) Met() map[string]int           { return maps.Clone(h.met) }
+func (h *chaosHome) Now() time.Time                { return h.now }
+func (h *chaosHome) ProcessingTime() time.Duration { return historyProcessing }
+func (h *chaosHome) Counted() bool                 { return true }
+
+// Metrics are those in memory, which must be those in the file.
+func (h *chaosHome) Metrics(ctx context.Context) (order.Tally, error) {
+	inFile, err := loadTally(h.writer.conn)
+	h.check(err)
+	tally, err := h.Store.Metrics(ctx)
+	if err == nil && tally != inFile {
+		h.Fatalf("the tally is %+v, and %+v in the file", tally, inFile)
+	}
+	return tally, err
+}
+
+// Waits reports whether a run holds what the order waits for.
+func (h *chaosHome) Waits(id order.ID) bool {
+	seq, o, err := find(h.writer.conn, h.keys, id)
+	h.check(err)
+	return slices.ContainsFunc(h.writer.queue.waiting, func(r run) bool {
+		return r.first <= seq && seq <= r.last && (o.Status == order.Completed || r.to == o.Status+1)
+	})
+}
+
+// DeadLetters reads the table.
+func (h *chaosHome) DeadLetters() (bodies [][]byte) {
+	h.check(eachRow(h.writer.conn, "SELECT body FROM dead_letters WHERE number > ?", 0, func(row *sqlite.Stmt) {
+		body := make([]byte, row.ColumnLen(0))
+		row.ColumnBytes(0, body)
+		bodies = append(bodies, body)
+	}))
+	return bodies
+}
+
+// meet counts a fault that has come about.
+func (h *chaosHome) meet(doing, fault string) { h.met[fmt.Sprintf("%s: %s", doing, fault)]++ }
+
+// What may stand in the way of a commit.
+const (
+	diskFull     = "disk full"
+	diskNearFull = "disk full but for one page"
+	locked       = "file locked by another process"
+	crashBefore  = "crash before the commit"
+	crashBehind  = "crash behind the commit"
+	restart      = "restart in good order"
+)
+
+// Faults are those that Create, Deliver and the worker can meet.
+func (h *chaosHome) Faults(doing string) []string {
+	faults := []string{diskFull, locked, crashBefore, crashBehind}
+	switch doing {
+	case chaos.Create:
+		faults = append(faults, diskNearFull)
+	case worker:
+		faults = append(faults, restart)
+	}
+	return faults
+}
+
+// commit makes one transaction of a group under a fault; with one, together with what
+// is due, as under load, so that it may fail at any of its statements.
+func (h *chaosHome) commit(doing string, g *group, fault string) {
+	switch fault {
+	case "":
+		h.writer.commit(g, nil, h.writer.mark(h.now), h.now)
+	case diskFull:
+		h.withoutSpace(0, func() { h.fails(doing, g, fault) })
+	case diskNearFull:
+		h.withoutSpace(1, func() { h.fails(doing, g, fault) })
+	case locked:
+		h.whileLocked(func() { h.fails(doing, g, fault) })
+	case crashBefore, crashBehind:
+		h.crash(g, fault == crashBehind)
+		h.meet(doing, fault)
+	case restart:
+		h.writer.commit(g, nil, h.writer.queue.finishedBelow(h.writer.last+1)-1, h.now)
+		h.close()
+		h.open()
+		h.meet(doing, fault)
+	}
+}
+
+// fails commits, and counts the fault if it was met: nothing of it may show then.
+func (h *chaosHome) fails(doing string, g *group, fault string) {
+	h.health.set(false)
+	mark := h.writer.mark(h.now)
+	h.writer.commit(g, h.writer.queue.pop(h.now), mark, h.now)
+	if h.health.check(h.now) != nil {
+		h.meet(doing, fault)
+	}
+}
+
+// withoutSpace lets the file grow by so many pages and no further.
+func (h *chaosHome) withoutSpace(left int64, do func()) {
+	pages, err := queryInt(h.writer.conn, "PRAGMA page_count")
+	h.check(err)
+	h.check(pragma(h.writer.conn, fmt.Sprintf("max_page_count = %d", pages+left)))
+	do()
+	h.check(pragma(h.writer.conn, "max_page_count = 1000000"))
+}
+
+// whileLocked has another connection write to the file, as another program might.
+func (h *chaosHome) whileLocked(do func()) {
+	other, err := sqlite.OpenConn(h.path, sqlite.OpenReadWrite|sqlite.OpenWAL)
+	h.check(err)
+	stmt, _, err := other.PrepareTransient("BEGIN IMMEDIATE")
+	h.check(err)
+	h.check(exec(stmt))
+	h.check(stmt.Finalize())
+	do()
+	h.check(other.Close())
+}
+
+// crash drops the process at a group: before its commit, when nothing of it may
+// remain, or behind it, when all of it must. Nobody is told either way.
+func (h *chaosHome) crash(g *group, behind bool) {
+	tx := h.writer.begin(h.writer.mark(h.now), h.now)
+	h.check(tx.exec("BEGIN IMMEDIATE"))
+	h.check(tx.write(g, h.writer.queue.pop(h.now)))
+	if behind {
+		h.check(tx.exec("COMMIT"))
+	}
+	h.killed()
+	g.fail(fmt.Errorf("%w: the process is gone", order.ErrUnavailable))
+}
+
+// killed opens the file as a process finds it whose predecessor was killed: with the
+// log that nobody has brought into the file.
+func (h *chaosHome) killed() {
+	left := map[string][]byte{}
+	for _, name := range []string{h.path, h.path + "-wal"} {
+		b, err := os.ReadFile(name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			h.Fatalf("%v", err)
+		}
+		left[name] = b
+	}
+	h.check(h.release())
+	for name, b := range left {
+		h.check(os.WriteFile(name, b, 0o600))
+	}
+	h.open()
+}

@@ -1,16 +1,13 @@
-package sqlite_test
+package sqlite
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	zombiezen "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
-
-	"orders/shared/sqlite"
 )
 
 // repairs are what a repair mends, and what it says of that. n1 to n5 stand for the seqs.
@@ -37,11 +34,11 @@ func TestRepairMends(t *testing.T) {
 	good := read(t, fileToCheck(t))
 	for _, test := range repairs {
 		t.Run(test.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "orders.db")
+			path := newPath(t)
 			overwrite(t, path, good)
 			execute(t, path, test.spoil)
 			before := dump(t, path)
-			r, err := sqlite.Repair(t.Context(), path, time.Now)
+			r, err := Repair(t.Context(), path, time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,7 +53,7 @@ func TestRepairMends(t *testing.T) {
 			if after := dump(t, path); after != before {
 				t.Errorf("the orders were\n%s\nand are\n%s", before, after)
 			}
-			if report, err := sqlite.Check(t.Context(), r.Backup); err != nil || strings.Join(report.Findings, "\n") != strings.Join(r.Before.Findings, "\n") {
+			if report, err := Check(t.Context(), r.Backup); err != nil || strings.Join(report.Findings, "\n") != strings.Join(r.Before.Findings, "\n") {
 				t.Errorf("the copy made before has %q, %v; want %q", report.Findings, err, r.Before.Findings)
 			}
 			closeStore(t, openStore(t, path, time.Hour/4))
@@ -67,14 +64,14 @@ func TestRepairMends(t *testing.T) {
 // dump is all that the orders hold.
 func dump(t *testing.T, path string) (all string) {
 	t.Helper()
-	conn, err := zombiezen.OpenConn(path, zombiezen.OpenReadOnly)
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadOnly)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	const query = `SELECT seq || id || client_reference || user_id || item_ids || total_amount || hex(fingerprint) ||
 		status || started_at || completed_at FROM orders`
-	err = sqlitex.ExecuteTransient(conn, query, &sqlitex.ExecOptions{ResultFunc: func(row *zombiezen.Stmt) error {
+	err = sqlitex.ExecuteTransient(conn, query, &sqlitex.ExecOptions{ResultFunc: func(row *sqlite.Stmt) error {
 		all += row.ColumnText(0) + "\n"
 		return nil
 	}})
@@ -89,7 +86,7 @@ func TestRepairLeavesWhatOnlyOrdersCouldMend(t *testing.T) {
 	path := fileToCheck(t)
 	execute(t, path, "UPDATE orders SET started_at = 1 WHERE seq = n1; UPDATE tally SET pending = 7")
 	before := dump(t, path)
-	r, err := sqlite.Repair(t.Context(), path, time.Now)
+	r, err := Repair(t.Context(), path, time.Now)
 	if err != nil || len(r.After.Findings) != 1 || !strings.Contains(r.After.Findings[0], "was started before it was created") {
 		t.Errorf("findings after %q, %v; want the one of the order", r.After.Findings, err)
 	}
@@ -105,7 +102,7 @@ func TestRepairKeepsTheCopiesOfEarlierRepairs(t *testing.T) {
 	var copies []string
 	for tally := range 3 {
 		execute(t, path, fmt.Sprintf("UPDATE tally SET pending = %d", tally+7))
-		r, err := sqlite.Repair(t.Context(), path, func() time.Time { return now })
+		r, err := Repair(t.Context(), path, func() time.Time { return now })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +110,7 @@ func TestRepairKeepsTheCopiesOfEarlierRepairs(t *testing.T) {
 	}
 	for tally, file := range copies {
 		want := fmt.Sprintf("%d Pending", tally+7)
-		if report, err := sqlite.Check(t.Context(), file); err != nil || !strings.Contains(strings.Join(report.Findings, "\n"), want) {
+		if report, err := Check(t.Context(), file); err != nil || !strings.Contains(strings.Join(report.Findings, "\n"), want) {
 			t.Errorf("%s: %q, %v; want a finding of %s", file, report.Findings, err, want)
 		}
 	}
@@ -122,7 +119,7 @@ func TestRepairKeepsTheCopiesOfEarlierRepairs(t *testing.T) {
 func TestRepairOfAGoodFileChangesNothing(t *testing.T) {
 	path := fileToCheck(t)
 	before := string(read(t, path))
-	r, err := sqlite.Repair(t.Context(), path, time.Now)
+	r, err := Repair(t.Context(), path, time.Now)
 	if err != nil || len(r.After.Findings) > 0 || r.After.Tally.Total() != 5 || r.Backup != "" || len(r.Changes) > 0 {
 		t.Errorf("got %+v, %v", r, err)
 	}
@@ -137,7 +134,7 @@ func TestRepairDoesNotTouchAFileThatSQLiteFindsDamaged(t *testing.T) {
 	content := read(t, path)
 	content[39] = 7 // in SQLite's header, the number of unused pages
 	overwrite(t, path, content)
-	r, err := sqlite.Repair(t.Context(), path, time.Now)
+	r, err := Repair(t.Context(), path, time.Now)
 	if err != nil || !r.After.Damaged || r.Backup != "" {
 		t.Errorf("got %+v, %v; want damage", r, err)
 	}
@@ -148,9 +145,9 @@ func TestRepairDoesNotTouchAFileThatSQLiteFindsDamaged(t *testing.T) {
 
 func TestRepairRefusesAFileThatIsServed(t *testing.T) {
 	path := fileToCheck(t)
-	serveFile(t, path)
-	if _, err := sqlite.Repair(t.Context(), path, time.Now); err == nil || !strings.Contains(err.Error(), sqlite.ErrInUse.Error()) {
-		t.Errorf("error %v, not %v", err, sqlite.ErrInUse)
+	serve(t, path)
+	if _, err := Repair(t.Context(), path, time.Now); err == nil || !strings.Contains(err.Error(), ErrInUse.Error()) {
+		t.Errorf("error %v, not %v", err, ErrInUse)
 	}
 }
 
@@ -159,7 +156,7 @@ func TestRepairRefusesAFileThatIsServed(t *testing.T) {
 func TestARepairCountsAnOrderByItsStatus(t *testing.T) {
 	path := fileToCheck(t)
 	execute(t, path, "UPDATE orders SET status = 0 WHERE seq = n1; UPDATE tally SET processing = 9")
-	repaired, err := sqlite.Repair(t.Context(), path, time.Now)
+	repaired, err := Repair(t.Context(), path, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

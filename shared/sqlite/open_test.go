@@ -5,22 +5,21 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"orders/test/conformance"
 )
 
 // ownedFor returns what a start says of a file that is inspected for as long, under a context that
 // ends after another time.
 func ownedFor(t *testing.T, held, ends time.Duration) (err error) {
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "orders.db")
-		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.WriteFile(path+lockSuffix, nil, 0o600)); err != nil {
-			t.Fatal(err)
-		}
+		path := newPath(t)
+		overwrite(t, path, nil)
+		overwrite(t, path+lockSuffix, nil)
 		reader, failed := inspect(path)
 		if failed != nil {
 			t.Fatal(failed)
@@ -60,20 +59,17 @@ func (f beforeRead) Read(p []byte) (int, error) { f(); return len(p), nil }
 
 // F25: a signal at the start is heeded, and harms neither a file nor the log of a crash.
 func TestAStartEndsWithItsContextAndHarmsNothing(t *testing.T) {
-	now := time.UnixMilli(1_800_000_000_000)
+	now := epoch
 	for name, prepare := range map[string]func(cfg *Config, cancel func()){
 		"before it begins":               func(_ *Config, cancel func()) { cancel() },
 		"after it has loaded the orders": func(cfg *Config, cancel func()) { cfg.Random = beforeRead(cancel) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "orders.db")
+			path := newPath(t)
 			s, w := openByHand(t, path, &now)
-			c := &creation{itemIDs: []byte("[]")}
-			w.commit(&group{creations: []*creation{c}, done: make(chan struct{})}, nil, 0, now)
+			together(w, now, keyed(""))
 			crashed := copied(t, path)
-			if err := s.release(); err != nil {
-				t.Fatal(err)
-			}
+			release(t, s)
 			for kind, path := range map[string]string{"closed": path, "of a crash": crashed} {
 				ctx, cancel := context.WithCancel(t.Context())
 				var logs bytes.Buffer
@@ -91,9 +87,7 @@ func TestAStartEndsWithItsContextAndHarmsNothing(t *testing.T) {
 				if tally, _ := s.Metrics(t.Context()); tally.Total() != 1 || logs.Len() > 0 {
 					t.Errorf("a file that was %s, opened again: %d orders, log %s", kind, tally.Total(), &logs)
 				}
-				if err := s.Close(); err != nil {
-					t.Error(err)
-				}
+				closeStore(t, s)
 			}
 		})
 	}
@@ -101,9 +95,9 @@ func TestAStartEndsWithItsContextAndHarmsNothing(t *testing.T) {
 
 // The context is that of the start alone.
 func TestAStoreOutlivesTheContextOfItsStart(t *testing.T) {
-	now := time.UnixMilli(1_800_000_000_000)
+	now := epoch
 	ctx, cancel := context.WithCancel(t.Context())
-	s, err := Open(ctx, byHand(filepath.Join(t.TempDir(), "orders.db"), &now))
+	s, err := Open(ctx, byHand(newPath(t), &now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,14 +106,12 @@ func TestAStoreOutlivesTheContextOfItsStart(t *testing.T) {
 	if err := s.submit(func(g *group) { g.creations = append(g.creations, c) }); err != nil || c.err != nil {
 		t.Errorf("a create: %v, %v", err, c.err)
 	}
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
+	closeStore(t, s)
 }
 
 // What thousands of clients are told is logged once, and once that it is over.
 func TestAStoreSaysOnceThatTooManyOrdersWait(t *testing.T) {
-	now := time.UnixMilli(1_800_000_000_000)
+	now := epoch
 	cfg := byHand("", &now)
 	var logs bytes.Buffer
 	cfg.Log = slog.New(slog.NewTextHandler(&logs, nil))
@@ -147,6 +139,28 @@ func TestAStoreSaysOnceThatTooManyOrdersWait(t *testing.T) {
 		}
 		if begun, over := said(); begun != rounds+1 || over != rounds+1 {
 			t.Errorf("afterwards, it has logged %s", &logs)
+		}
+	}
+}
+
+func TestConformance(t *testing.T) { conformance.Run(t, openHome) }
+
+func openHome(t *testing.T) conformance.Harness {
+	const processingTime = 200 * time.Millisecond
+	path := newPath(t)
+	store := openStore(t, path, processingTime)
+	t.Cleanup(func() { closeStore(t, store) })
+	return conformance.Harness{
+		Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime,
+		DeadLetters: func(context.Context) ([][]byte, error) { return deadLetters(path) },
+	}
+}
+
+func TestOpenTellsAllThatIsWrongWithItsConfiguration(t *testing.T) {
+	_, err := Open(t.Context(), Config{})
+	for _, field := range []string{"Path", "ProcessingTime", "Now", "Random", "Log"} {
+		if err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("error %v, without %s", err, field)
 		}
 	}
 }

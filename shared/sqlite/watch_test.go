@@ -1,4 +1,4 @@
-package sqlite_test
+package sqlite
 
 import (
 	"errors"
@@ -9,11 +9,10 @@ import (
 	"time"
 
 	"orders/shared/order"
-	"orders/shared/sqlite"
 )
 
 // stops waits until the store has stopped by itself.
-func stops(t *testing.T, store *sqlite.Store) {
+func stops(t *testing.T, store *Store) {
 	t.Helper()
 	select {
 	case <-store.Done():
@@ -28,11 +27,11 @@ func stops(t *testing.T, store *sqlite.Store) {
 // F23, I3, I9: the store holds the last number, the tally and the queue in memory, which a
 // commit of another program makes wrong.
 func TestACommitOfAnotherProgramStopsTheStore(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "orders.db")
+	path := newPath(t)
 	store := openStore(t, path, time.Hour)
-	makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
-	run(t, connect(t, path), "UPDATE tally SET completed = completed + 1")
-	if _, _, err := store.Create(t.Context(), order.Draft{InitialStatus: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+	makeOrder(t, store, completed)
+	runSQL(t, connect(t, path), "UPDATE tally SET completed = completed + 1")
+	if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
 	}
 	stops(t, store)
@@ -41,7 +40,7 @@ func TestACommitOfAnotherProgramStopsTheStore(t *testing.T) {
 // Whoever reads the file, or brings the log into it as a program that copies it
 // continuously does, changes nothing of what the store holds.
 func TestReadersAndCheckpointsOfOthersDoNotStopTheStore(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "orders.db")
+	path := newPath(t)
 	store := openStore(t, path, time.Hour)
 	other := connect(t, path)
 	for i, query := range []string{
@@ -50,7 +49,7 @@ func TestReadersAndCheckpointsOfOthersDoNotStopTheStore(t *testing.T) {
 	} {
 		draft := order.Draft{Key: order.KeyedID("", fmt.Sprint(i)), InitialStatus: order.Completed}
 		for range 2 { // the first time the store writes, the second time it reads
-			run(t, other, query)
+			runSQL(t, other, query)
 			if _, _, err := store.Create(t.Context(), draft); err != nil {
 				t.Fatalf("a create after %s: %v", query, err)
 			}
@@ -70,7 +69,7 @@ func TestAnIdleStoreStopsWhenAFileIsNotInItsPlace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := filepath.Join(t.TempDir(), "orders.db")
+			path := newPath(t)
 			store := openStore(t, path, time.Hour)
 			if err := move(path); err != nil {
 				t.Fatal(err)
@@ -83,13 +82,11 @@ func TestAnIdleStoreStopsWhenAFileIsNotInItsPlace(t *testing.T) {
 // F23, I1: not even the first order is acknowledged that went to a file which had gone.
 func TestNothingIsAcknowledgedAfterAFileHasGone(t *testing.T) {
 	for range 20 {
-		path := filepath.Join(t.TempDir(), "orders.db")
+		path := newPath(t)
 		store := openStore(t, path, time.Hour)
-		makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
-		if err := os.Remove(path + "-shm"); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := store.Create(t.Context(), order.Draft{InitialStatus: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+		makeOrder(t, store, completed)
+		remove(t, path+"-shm")
+		if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
 			t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
 		}
 		stops(t, store)
@@ -102,7 +99,7 @@ func TestAFileThatIsOverwrittenStopsTheStore(t *testing.T) {
 	for name, with := range map[string]func(t *testing.T, path string) []byte{
 		"a backup": func(t *testing.T, path string) []byte {
 			backup := filepath.Join(t.TempDir(), "backup.db")
-			if _, err := sqlite.Backup(t.Context(), path, backup, time.Now); err != nil {
+			if _, err := Backup(t.Context(), path, backup, time.Now); err != nil {
 				t.Fatal(err)
 			}
 			return read(t, backup)
@@ -112,12 +109,12 @@ func TestAFileThatIsOverwrittenStopsTheStore(t *testing.T) {
 	} {
 		for _, idle := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, idle: %t", name, idle), func(t *testing.T) {
-				path := filepath.Join(t.TempDir(), "orders.db")
+				path := newPath(t)
 				store := openStore(t, path, time.Hour)
-				makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
+				makeOrder(t, store, completed)
 				overwrite(t, path, with(t, path))
 				if !idle {
-					if _, _, err := store.Create(t.Context(), order.Draft{InitialStatus: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+					if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
 						t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
 					}
 				}
@@ -132,8 +129,8 @@ func TestACommitBeforeTheStoresFirstStopsTheStore(t *testing.T) {
 	path := fileToCheck(t)
 	store := openStore(t, path, time.Hour)
 	waitForCount(t, store, order.Processing, 2)
-	run(t, connect(t, path), "DELETE FROM orders WHERE status = 2")
-	if _, _, err := store.Create(t.Context(), order.Draft{InitialStatus: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+	runSQL(t, connect(t, path), "DELETE FROM orders WHERE status = 2")
+	if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
 	}
 	stops(t, store)
@@ -144,12 +141,12 @@ func TestALogThatIsOverwrittenStopsTheStore(t *testing.T) {
 	for name, content := range map[string][]byte{"empty": nil, "of another file": make([]byte, 1<<20)} {
 		for _, idle := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, idle: %t", name, idle), func(t *testing.T) {
-				path := filepath.Join(t.TempDir(), "orders.db")
+				path := newPath(t)
 				store := openStore(t, path, time.Hour)
-				makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
+				makeOrder(t, store, completed)
 				overwrite(t, path+"-wal", content)
 				if !idle {
-					if _, _, err := store.Create(t.Context(), order.Draft{InitialStatus: order.Completed}); !errors.Is(err, order.ErrUnavailable) {
+					if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
 						t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
 					}
 				}
@@ -170,4 +167,25 @@ func TestAFolderThatIsNoneAnyMoreStopsTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	stops(t, store)
+}
+
+// F23, I9: a commit of another program is seen also behind a transaction of the store's own that
+// has failed, as when an operator makes room on a full disk.
+func TestACommitOfAnotherProgramIsSeenBehindAFailedOne(t *testing.T) {
+	now := epoch
+	path := newPath(t)
+	s, w := openByHand(t, path, &now)
+	if err := sized(w, now, 1); err != nil {
+		t.Fatal(err)
+	}
+	leaveRoom(t, w.conn, 0)
+	if sized(w, now, 1, 60_000) == nil {
+		t.Fatal("a full disk took an order")
+	}
+	execute(t, path, "DELETE FROM orders")
+	leaveRoom(t, w.conn, 1_000)
+	if err := sized(w, now, 1); err == nil || s.reason() == nil {
+		t.Errorf("a create behind the commit of another program: %v; the store has stopped for %v", err, s.reason())
+	}
+	_ = s.release()
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,8 +15,8 @@ import (
 
 // F15, I4, I13, I14.
 func TestTheMessageOfADeletedOrderIsADeadLetterOnce(t *testing.T) {
-	now := time.UnixMilli(1_800_000_000_000)
-	s, w := openByHand(t, filepath.Join(t.TempDir(), "orders.db"), &now)
+	now := epoch
+	s, w := openByHand(t, newPath(t), &now)
 	c := together(w, now, keyed(""), keyed(""))
 	alter(t, w.conn, "DELETE FROM orders WHERE seq = n", seqOf(c[0].order.ID))
 	work(w, now)
@@ -53,8 +52,8 @@ func entries(t *testing.T, conn *sqlite.Conn) (all []string) {
 // F15, I13, I16: a row that cannot be read is tried again less and less often, makes two
 // lines in the log and one dead letter, and then a line a minute.
 func TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute(t *testing.T) {
-	now, log := time.UnixMilli(1_800_000_000_000), &bytes.Buffer{}
-	s, w := openByHand(t, filepath.Join(t.TempDir(), "orders.db"), &now)
+	now, log := epoch, &bytes.Buffer{}
+	s, w := openByHand(t, newPath(t), &now)
 	s.cfg.Log = slog.New(slog.NewTextHandler(log, nil))
 	c := together(w, now, keyed(""))
 	alter(t, w.conn, noStatus, seqOf(c[0].order.ID))
@@ -83,7 +82,7 @@ func TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute(t *testing.T) {
 // does not read all that came later. A restart finds it nevertheless, and goes on with it
 // once somebody has mended the row.
 func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing.T) {
-	path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
+	path, now := newPath(t), epoch
 	s, w := openByHand(t, path, &now)
 	bad := together(w, now, keyed(""))[0].order.ID
 	alter(t, w.conn, noStatus, seqOf(bad))
@@ -110,7 +109,7 @@ func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing
 
 	release(t, s)
 	alterFile(t, path, "UPDATE orders SET status = 0 WHERE seq = n", seqOf(bad))
-	checkFindsNothing(t, path)
+	hold(t, path, 3)
 	s, w = openByHand(t, path, &now)
 	for range 2 {
 		work(w, now)
@@ -124,14 +123,7 @@ func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing
 		t.Errorf("%+v waits when all is done", w.queue.waiting)
 	}
 	release(t, s)
-	checkFindsNothing(t, path)
-}
-
-func checkFindsNothing(t *testing.T, path string) {
-	t.Helper()
-	if report, err := Check(t.Context(), path); err != nil || len(report.Findings) != 0 {
-		t.Errorf("check: %q, error %v", report.Findings, err)
-	}
+	hold(t, path, 3)
 }
 
 // F15, F23, I4, I12, I13, I14: whatever somebody has written into a row, a start takes the
@@ -139,7 +131,7 @@ func checkFindsNothing(t *testing.T, path string) {
 func TestAStartTakesAFileWithBadRows(t *testing.T) {
 	for _, bad := range badRows {
 		t.Run(bad.name, func(t *testing.T) {
-			path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
+			path, now := newPath(t), epoch
 			s, w := openByHand(t, path, &now)
 			c := together(w, now, keyed(""), keyed("bad"), keyed(""))
 			release(t, s)
@@ -167,7 +159,7 @@ func TestAStartTakesAFileWithBadRows(t *testing.T) {
 
 // F15, I12.
 func TestRowsThatAreNoOrdersOfThisProgramAreLeftAlone(t *testing.T) {
-	path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
+	path, now := newPath(t), epoch
 	s, w := openByHand(t, path, &now)
 	good := together(w, now, keyed(""))[0].order.ID
 	release(t, s)
@@ -182,9 +174,7 @@ func TestRowsThatAreNoOrdersOfThisProgramAreLeftAlone(t *testing.T) {
 	if page, err := s.List(t.Context(), 1, ""); err != nil || page.Next != "" || len(page.IDs) != 1 || page.IDs[0] != good {
 		t.Errorf("the list is %+v, error %v", page, err)
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	closeStore(t, s)
 	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "rows=1") {
 		t.Errorf("the log does not tell: %s", log)
 	}
@@ -193,7 +183,7 @@ func TestRowsThatAreNoOrdersOfThisProgramAreLeftAlone(t *testing.T) {
 // F15, I9, I10, I14: an order whose status somebody has set back takes away from the
 // metrics what was never counted. No commit fails for it.
 func TestAStatusChangedByHandFailsNoCommit(t *testing.T) {
-	path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
+	path, now := newPath(t), epoch
 	s, w := openByHand(t, path, &now)
 	changed := together(w, now, keyed(""))[0].order.ID
 	work(w, now)
@@ -217,7 +207,7 @@ func TestAStatusChangedByHandFailsNoCommit(t *testing.T) {
 // F20, F22, I3, I4, I13: the newest order was deleted, and the clock set back. Orders to
 // come do not get a seq that a checkpoint says is done.
 func TestNoOrderFallsBehindACheckpointThoughTheNewestWasDeleted(t *testing.T) {
-	path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
+	path, now := newPath(t), epoch
 	s, w := openByHand(t, path, &now)
 	d := keyed("")
 	d.InitialStatus = order.Completed
@@ -235,4 +225,20 @@ func TestNoOrderFallsBehindACheckpointThoughTheNewestWasDeleted(t *testing.T) {
 		t.Errorf("after a restart %d orders wait, not 1, or their key is forgotten", len(w.queue.waiting))
 	}
 	release(t, s)
+}
+
+// I5.
+func TestARunHasNoGaps(t *testing.T) {
+	var b runBuilder
+	o := order.Order{StartedAt: epoch}
+	m := []order.Message{{To: order.Completed, NotBefore: epoch.Add(historyProcessing)}}
+	for _, seq := range []int64{5, 6, 8, 3, 4} {
+		b.add(seq, &o, m)
+	}
+	want := [][2]int64{{5, 6}, {8, 8}, {3, 4}}
+	for i, r := range b.runs {
+		if len(b.runs) != len(want) || r.first != want[i][0] || r.last != want[i][1] {
+			t.Fatalf("runs %+v, not %v", b.runs, want)
+		}
+	}
 }
