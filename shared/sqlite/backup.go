@@ -37,7 +37,7 @@ func Backup(ctx context.Context, path, dest string, now func() time.Time) (Repor
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", path, explain(err))
 	}
-	o, isNew, err := takePlace(path, dest)
+	o, isNew, err := lockDestination(path, dest)
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", dest, explain(err))
 	}
@@ -66,7 +66,7 @@ func backup(ctx context.Context, file string, served bool, dest place, now func(
 // checkSource returns the file that path leads to and whether it is served, unless its log was written for
 // another file. Whoever serves the file has looked at that already.
 func checkSource(path string) (file string, served bool, err error) {
-	o, err := inspect(path)
+	o, err := acquireReadLock(path)
 	if errors.Is(err, ErrInUse) {
 		file, err = resolve(path)
 		return file, true, err
@@ -80,10 +80,10 @@ func checkSource(path string) (file string, served bool, err error) {
 // takePlace makes the process the owner of the file in the place of a backup, so that nobody
 // serves it or makes another backup of that name meanwhile. When there is no file, isNew is true.
 // It refuses what is no place for a backup.
-func takePlace(path, dest string) (o *owner, isNew bool, err error) {
+func lockDestination(path, dest string) (o *owner, isNew bool, err error) {
 	file, err := resolve(dest)
 	if isNew = errors.Is(err, fs.ErrNotExist); isNew {
-		file, err = dest, noLink(dest)
+		file, err = dest, checkNoLink(dest)
 	}
 	for _, check := range []func() error{
 		func() error { return checkName(dest) },
@@ -95,9 +95,9 @@ func takePlace(path, dest string) (o *owner, isNew bool, err error) {
 			return nil, false, err
 		}
 	}
-	o = &owner{file: file, beside: file + lockSuffix}
+	o = &owner{file: file, lockPath: file + lockSuffix}
 	if isNew {
-		err = o.lockBesideToRead()
+		err = o.lockPathToRead()
 	} else {
 		err = o.lockToRead()
 	}
@@ -108,7 +108,7 @@ func takePlace(path, dest string) (o *owner, isNew bool, err error) {
 }
 
 // noLink returns an error when a link is at dest, which leads to no file.
-func noLink(dest string) error {
+func checkNoLink(dest string) error {
 	if _, err := os.Lstat(dest); err == nil {
 		return errors.New("is a link to a file that is not there: if that is on another disk, see whether the disk is mounted")
 	}
@@ -208,7 +208,7 @@ func newPartialCopy(dest place, now func() time.Time) (c *partialCopy, err error
 		like = filepath.Dir(dest.file)
 	}
 	// A superuser's copy is to be readable for the user whose service it is.
-	if err := errors.Join(c.lock.lockFile(), giveTo(c.path, like)); err != nil {
+	if err := errors.Join(c.lock.lockFile(), chownLike(c.path, like)); err != nil {
 		return nil, errors.Join(err, c.discard())
 	}
 	return c, nil
@@ -328,7 +328,7 @@ const (
 	pagesAtOnce = 64
 	// restFactor is how much longer a rest is than the work before it. Longer rests make a longer
 	// log, and the commit that brings it into the file after the copy lasts longer.
-	restFactor = 1
+	pauseFactor = 1
 )
 
 // fillChecked copies the database at path and reads the copy. It returns ErrFindings, with
@@ -338,7 +338,7 @@ func (c *partialCopy) fillChecked(ctx context.Context, path string, served bool)
 		return report, err
 	}
 	if served {
-		quietly(func() { report, err = c.check(ctx) })
+		runIdle(func() { report, err = c.check(ctx) })
 	} else {
 		report, err = c.check(ctx)
 	}
@@ -370,7 +370,7 @@ func (e *writeError) Error() string { return e.err.Error() }
 func (e *writeError) Unwrap() error { return e.err }
 
 // ofWriting makes an error one about the copy.
-func ofWriting(err error) error {
+func newWriteError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -378,11 +378,11 @@ func ofWriting(err error) error {
 }
 
 // ofStep tells which of the two files an error of copying pages is about: the database is only read.
-func ofStep(err error) error {
+func classifyStepError(err error) error {
 	switch code := sqlite.ErrCode(err); {
 	case code.ToPrimary() == sqlite.ResultFull,
 		code == sqlite.ResultIOErrWrite, code == sqlite.ResultIOErrFsync, code == sqlite.ResultIOErrTruncate:
-		return ofWriting(err)
+		return newWriteError(err)
 	}
 	return err
 }
@@ -429,18 +429,18 @@ var errEmpty = errors.New("holds no orders and no schema yet: serve the file onc
 func (c *partialCopy) write(do func(*sqlite.Conn) error) (err error) {
 	to, err := sqlite.OpenConn(c.path, sqlite.OpenReadWrite)
 	if err != nil {
-		return ofWriting(err)
+		return newWriteError(err)
 	}
-	defer func() { err = errors.Join(err, ofWriting(to.Close())) }()
+	defer func() { err = errors.Join(err, newWriteError(to.Close())) }()
 	for _, setting := range []string{"journal_mode = OFF", "synchronous = OFF"} {
 		if err := pragma(to, setting); err != nil {
-			return ofWriting(err)
+			return newWriteError(err)
 		}
 	}
 	if err := do(to); err != nil {
 		return err
 	}
-	return ofWriting(pragma(to, "journal_mode = DELETE"))
+	return newWriteError(pragma(to, "journal_mode = DELETE"))
 }
 
 // copyPages copies all pages. Beside a service that runs it rests between, which leaves processor and
@@ -449,26 +449,26 @@ func (c *partialCopy) copyPages(ctx context.Context, copying *sqlite.Backup, ser
 	for began := c.now(); ; {
 		stepBegan := c.now()
 		more, err := copying.Step(pagesAtOnce)
-		if err = firstError(ofStep(err), ctx.Err()); err != nil || !more {
+		if err = firstError(classifyStepError(err), ctx.Err()); err != nil || !more {
 			return err
 		}
 		if !served {
 			continue
 		}
 		// Little by little, because one fsync of the whole would hold up the service's.
-		if err := writeOut(c.file); err != nil {
-			return ofWriting(err)
+		if err := flush(c.file); err != nil {
+			return newWriteError(err)
 		}
 		ended := c.now()
 		steps := copying.Remaining()/pagesAtOnce + 1
 		left := (maxCopying-ended.Sub(began))/time.Duration(steps) - ended.Sub(stepBegan)
-		if err := rest(ctx, min(restFactor*ended.Sub(stepBegan), left)); err != nil {
+		if err := pause(ctx, min(pauseFactor*ended.Sub(stepBegan), left)); err != nil {
 			return err
 		}
 	}
 }
 
-func rest(ctx context.Context, d time.Duration) error {
+func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(max(d, 0))
 	defer timer.Stop()
 	select {

@@ -24,7 +24,7 @@ import (
 //
 // The writer's own steps are called one by one, without its goroutine, so that a
 // history that fails shrinks to the few steps that matter.
-func TestChaos(t *testing.T) { chaos.Play(t, "embedded", openChaosHome) }
+func TestChaos(t *testing.T) { chaos.Play(t, "embedded", openChaosDeployment) }
 
 const historyProcessing = 50 * time.Second
 
@@ -32,7 +32,7 @@ const historyProcessing = 50 * time.Second
 const worker = "worker"
 
 // A chaosHome is a store whose writer is driven by hand.
-type chaosHome struct {
+type chaosDeployment struct {
 	chaos.T
 	*Store
 	writer *writer
@@ -42,19 +42,19 @@ type chaosHome struct {
 	met    map[string]int
 }
 
-func openChaosHome(t chaos.T) chaos.Deployment {
+func openChaosDeployment(t chaos.T) chaos.Deployment {
 	dir, err := os.MkdirTemp("", "chaos-")
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	h := &chaosHome{T: t, path: filepath.Join(dir, "orders.db"), now: epoch, met: map[string]int{}}
+	h := &chaosDeployment{T: t, path: filepath.Join(dir, "orders.db"), now: epoch, met: map[string]int{}}
 	t.Cleanup(func() { h.check(os.RemoveAll(dir)) })
 	t.Cleanup(h.close)
 	h.open()
 	return h
 }
 
-func (h *chaosHome) check(err error) {
+func (h *chaosDeployment) check(err error) {
 	h.Helper()
 	if err != nil {
 		h.Fatalf("%v", err)
@@ -62,7 +62,7 @@ func (h *chaosHome) check(err error) {
 }
 
 // open opens the file as a process does, but for the goroutine.
-func (h *chaosHome) open() {
+func (h *chaosDeployment) open() {
 	s := newStore(byHand(h.path, &h.now))
 	s.keys.size = 5
 	w, err := s.open(context.Background())
@@ -79,7 +79,7 @@ func (h *chaosHome) open() {
 }
 
 // close closes the file, and holds all in it to fit together.
-func (h *chaosHome) close() {
+func (h *chaosDeployment) close() {
 	if h.Store == nil {
 		return
 	}
@@ -93,15 +93,15 @@ func (h *chaosHome) close() {
 }
 
 // Create commits the drafts as one group.
-func (h *chaosHome) Create(drafts []order.Draft, fault string) []chaos.Created {
+func (h *chaosDeployment) Create(drafts []order.Draft, fault string) []chaos.Created {
 	g := newGroup(0)
 	for _, d := range drafts {
-		g.creations = append(g.creations, &creation{draft: d, itemIDs: itemsColumn(d.ItemIDs)})
+		g.creates = append(g.creates, &createRequest{draft: d, itemIDs: encodeItems(d.ItemIDs)})
 	}
 	h.commit(chaos.Create, g, fault)
 	answers := make([]chaos.Created, len(drafts))
 	var made []order.ID
-	for i, c := range g.creations {
+	for i, c := range g.creates {
 		answers[i] = chaos.Created{Order: c.order, Replayed: c.replayed, Err: c.err}
 		if c.err == nil && !c.replayed {
 			made = append(made, c.order.ID)
@@ -113,7 +113,7 @@ func (h *chaosHome) Create(drafts []order.Draft, fault string) []chaos.Created {
 
 // appended holds the list to have grown at its end alone, by what was made, in order.
 // What a crash behind the commit has made nobody was told.
-func (h *chaosHome) appended(made []order.ID) {
+func (h *chaosDeployment) appended(made []order.ID) {
 	page, err := h.List(context.Background(), 1_000, "")
 	h.check(err)
 	slices.Reverse(page.IDs)
@@ -125,7 +125,7 @@ func (h *chaosHome) appended(made []order.ID) {
 }
 
 // Deliver has one group of the bodies.
-func (h *chaosHome) Deliver(bodies [][]byte, fault string) {
+func (h *chaosDeployment) Deliver(bodies [][]byte, fault string) {
 	g := newGroup(0)
 	for _, body := range bodies {
 		g.deliveries = append(g.deliveries, &delivery{body: body})
@@ -139,26 +139,26 @@ func (h *chaosHome) Deliver(bodies [][]byte, fault string) {
 }
 
 // Work makes the transitions that are due.
-func (h *chaosHome) Work(_, fault string) {
+func (h *chaosDeployment) Work(_, fault string) {
 	if fault != "" {
 		h.commit(worker, newGroup(0), fault)
 		return
 	}
-	mark := h.writer.mark(h.now)
-	h.writer.commit(newGroup(0), h.writer.queue.pop(h.now), mark, h.now)
+	finished := h.writer.nextCheckpoint(h.now)
+	h.writer.commit(newGroup(0), h.writer.queue.pop(h.now), finished, h.now)
 }
 
 // Tick moves the clock.
-func (h *chaosHome) Tick(d time.Duration) { h.now = h.now.Add(d) }
+func (h *chaosDeployment) Tick(d time.Duration) { h.now = h.now.Add(d) }
 
-func (h *chaosHome) Workers() []string             { return []string{worker} }
-func (h *chaosHome) Met() map[string]int           { return maps.Clone(h.met) }
-func (h *chaosHome) Now() time.Time                { return h.now }
-func (h *chaosHome) ProcessingTime() time.Duration { return historyProcessing }
-func (h *chaosHome) Counted() bool                 { return true }
+func (h *chaosDeployment) Workers() []string             { return []string{worker} }
+func (h *chaosDeployment) Met() map[string]int           { return maps.Clone(h.met) }
+func (h *chaosDeployment) Now() time.Time                { return h.now }
+func (h *chaosDeployment) ProcessingTime() time.Duration { return historyProcessing }
+func (h *chaosDeployment) Counted() bool                 { return true }
 
 // Metrics are those in memory, which must be those in the file.
-func (h *chaosHome) Metrics(ctx context.Context) (order.Tally, error) {
+func (h *chaosDeployment) Metrics(ctx context.Context) (order.Tally, error) {
 	inFile, err := loadTally(h.writer.conn)
 	h.check(err)
 	tally, err := h.Store.Metrics(ctx)
@@ -169,16 +169,16 @@ func (h *chaosHome) Metrics(ctx context.Context) (order.Tally, error) {
 }
 
 // Waits reports whether a run holds what the order waits for.
-func (h *chaosHome) Waits(id order.ID) bool {
+func (h *chaosDeployment) Waits(id order.ID) bool {
 	seq, o, err := find(h.writer.conn, h.keys, id)
 	h.check(err)
-	return slices.ContainsFunc(h.writer.queue.waiting, func(r run) bool {
+	return slices.ContainsFunc(h.writer.queue.waiting, func(r seqRange) bool {
 		return r.first <= seq && seq <= r.last && (o.Status == order.Completed || r.to == o.Status+1)
 	})
 }
 
 // DeadLetters reads the table.
-func (h *chaosHome) DeadLetters() (bodies [][]byte) {
+func (h *chaosDeployment) DeadLetters() (bodies [][]byte) {
 	h.check(eachRow(h.writer.conn, "SELECT body FROM dead_letters WHERE number > ?", 0, func(row *sqlite.Stmt) {
 		body := make([]byte, row.ColumnLen(0))
 		row.ColumnBytes(0, body)
@@ -188,7 +188,7 @@ func (h *chaosHome) DeadLetters() (bodies [][]byte) {
 }
 
 // meet counts a fault that has come about.
-func (h *chaosHome) meet(doing, fault string) { h.met[fmt.Sprintf("%s: %s", doing, fault)]++ }
+func (h *chaosDeployment) meet(doing, fault string) { h.met[fmt.Sprintf("%s: %s", doing, fault)]++ }
 
 // What may stand in the way of a commit.
 const (
@@ -201,7 +201,7 @@ const (
 )
 
 // Faults are those that Create, Deliver and the worker can meet.
-func (h *chaosHome) Faults(doing string) []string {
+func (h *chaosDeployment) Faults(doing string) []string {
 	faults := []string{diskFull, locked, crashBefore, crashBehind}
 	switch doing {
 	case chaos.Create:
@@ -214,10 +214,10 @@ func (h *chaosHome) Faults(doing string) []string {
 
 // commit makes one transaction of a group under a fault; with one, together with what
 // is due, as under load, so that it may fail at any of its statements.
-func (h *chaosHome) commit(doing string, g *group, fault string) {
+func (h *chaosDeployment) commit(doing string, g *group, fault string) {
 	switch fault {
 	case "":
-		h.writer.commit(g, nil, h.writer.mark(h.now), h.now)
+		h.writer.commit(g, nil, h.writer.nextCheckpoint(h.now), h.now)
 	case diskFull:
 		h.withoutSpace(0, func() { h.fails(doing, g, fault) })
 	case diskNearFull:
@@ -236,17 +236,17 @@ func (h *chaosHome) commit(doing string, g *group, fault string) {
 }
 
 // fails commits, and counts the fault if it was met: nothing of it may show then.
-func (h *chaosHome) fails(doing string, g *group, fault string) {
+func (h *chaosDeployment) fails(doing string, g *group, fault string) {
 	h.health.set(false)
-	mark := h.writer.mark(h.now)
-	h.writer.commit(g, h.writer.queue.pop(h.now), mark, h.now)
+	finished := h.writer.nextCheckpoint(h.now)
+	h.writer.commit(g, h.writer.queue.pop(h.now), finished, h.now)
 	if h.health.check(h.now) != nil {
 		h.meet(doing, fault)
 	}
 }
 
 // withoutSpace lets the file grow by so many pages and no further.
-func (h *chaosHome) withoutSpace(left int64, do func()) {
+func (h *chaosDeployment) withoutSpace(left int64, do func()) {
 	pages, err := queryInt(h.writer.conn, "PRAGMA page_count")
 	h.check(err)
 	h.check(pragma(h.writer.conn, fmt.Sprintf("max_page_count = %d", pages+left)))
@@ -255,7 +255,7 @@ func (h *chaosHome) withoutSpace(left int64, do func()) {
 }
 
 // whileLocked has another connection write to the file, as another program might.
-func (h *chaosHome) whileLocked(do func()) {
+func (h *chaosDeployment) whileLocked(do func()) {
 	other, err := sqlite.OpenConn(h.path, sqlite.OpenReadWrite|sqlite.OpenWAL)
 	h.check(err)
 	stmt, _, err := other.PrepareTransient("BEGIN IMMEDIATE")
@@ -268,12 +268,12 @@ func (h *chaosHome) whileLocked(do func()) {
 
 // crash drops the process at a group: before its commit, when nothing of it may
 // remain, or behind it, when all of it must. Nobody is told either way.
-func (h *chaosHome) crash(g *group, behind bool) {
-	tx := h.writer.begin(h.writer.mark(h.now), h.now)
-	h.check(tx.exec("BEGIN IMMEDIATE"))
+func (h *chaosDeployment) crash(g *group, behind bool) {
+	tx := h.writer.begin(h.writer.nextCheckpoint(h.now), h.now)
+	h.check(tx.execSQL("BEGIN IMMEDIATE"))
 	h.check(tx.write(g, h.writer.queue.pop(h.now)))
 	if behind {
-		h.check(tx.exec("COMMIT"))
+		h.check(tx.execSQL("COMMIT"))
 	}
 	h.killed()
 	g.fail(fmt.Errorf("%w: the process is gone", order.ErrUnavailable))
@@ -281,7 +281,7 @@ func (h *chaosHome) crash(g *group, behind bool) {
 
 // killed opens the file as a process finds it whose predecessor was killed: with the
 // log that nobody has brought into the file.
-func (h *chaosHome) killed() {
+func (h *chaosDeployment) killed() {
 	left := map[string][]byte{}
 	for _, name := range []string{h.path, h.path + "-wal"} {
 		b, err := os.ReadFile(name)

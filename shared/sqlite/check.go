@@ -55,10 +55,10 @@ func Check(ctx context.Context, path string) (Report, error) {
 
 // check makes the process the owner of the file for as long as it is checked.
 func check(ctx context.Context, path string) (report Report, err error) {
-	if err := noLogAlone(path); err != nil {
+	if err := checkOrphanedLog(path); err != nil {
 		return report, err
 	}
-	o, err := inspect(path)
+	o, err := acquireReadLock(path)
 	if err != nil {
 		return report, err
 	}
@@ -165,7 +165,7 @@ func (c *checker) result() Report {
 	return r
 }
 
-func (c *checker) find(format string, args ...any) {
+func (c *checker) addFinding(format string, args ...any) {
 	if len(c.report.Findings) == maxFindings {
 		c.more++
 		return
@@ -200,7 +200,7 @@ func (c *checker) integrity() error {
 		ResultFunc: func(row *sqlite.Stmt) error {
 			if text := row.ColumnText(0); text != "ok" {
 				c.report.Damaged = true
-				c.find("SQLite: %s", text)
+				c.addFinding("SQLite: %s", text)
 			}
 			return nil
 		},
@@ -212,17 +212,17 @@ func (c *checker) checkpoints() (err error) {
 	if err != nil {
 		return err
 	}
-	if c.finished, err = checkpoint(c.conn, finishedMark); err != nil {
+	if c.finished, err = checkpoint(c.conn, finishedCheckpoint); err != nil {
 		return err
 	}
-	if c.keyed, err = checkpoint(c.conn, keysMark); err != nil {
+	if c.keyed, err = checkpoint(c.conn, keysCheckpoint); err != nil {
 		return err
 	}
-	if c.postponed, err = postponed(c.conn); err != nil {
+	if c.postponed, err = loadPostponed(c.conn); err != nil {
 		return err
 	}
 	if c.finished > last || c.keyed > last {
-		c.find("a checkpoint (finished %d, keys %d) lies beyond the last order (%d)", c.finished, c.keyed, last)
+		c.addFinding("a checkpoint (finished %d, keys %d) lies beyond the last order (%d)", c.finished, c.keyed, last)
 	}
 	return nil
 }
@@ -235,12 +235,12 @@ func (c *checker) orders() error {
 	err := eachRow(c.conn, query, math.MinInt64, func(row *sqlite.Stmt) {
 		seq, status := row.ColumnInt64(0), row.ColumnInt64(2)
 		if seq <= 0 {
-			c.find("there is a row at seq %d, where no order of this program can be", seq)
+			c.addFinding("there is a row at seq %d, where no order of this program can be", seq)
 			return
 		}
 		if !isStatus(status) {
 			// SQLite does not look at CHECK constraints when it only reads.
-			c.find("the order at seq %d has the status %d, which there is not", seq, status)
+			c.addFinding("the order at seq %d has the status %d, which there is not", seq, status)
 			return
 		}
 		startedAt, completedAt := row.ColumnInt64(3), row.ColumnInt64(4)
@@ -248,25 +248,25 @@ func (c *checker) orders() error {
 			ID:          order.ID(idPrefix + row.ColumnText(1)),
 			Status:      order.Status(status),
 			CreatedAt:   createdAt(seq),
-			StartedAt:   timeOf(startedAt),
-			CompletedAt: timeOf(completedAt),
+			StartedAt:   decodeTime(startedAt),
+			CompletedAt: decodeTime(completedAt),
 		}
 		counted := o
 		if o.Status != order.Completed {
 			counted.CompletedAt = time.Time{} // the order's status counts, whatever its times say
 		}
 		c.report.Tally.Add(order.Change{New: &counted}.Tally())
-		if startedAt != timeColumn(&o, o.StartedAt) || completedAt != timeColumn(&o, o.CompletedAt) {
-			c.find("%s has a time that is neither set nor marked as unset", o.ID)
+		if startedAt != encodeTime(&o, o.StartedAt) || completedAt != encodeTime(&o, o.CompletedAt) {
+			c.addFinding("%s has a time that is neither set nor marked as unset", o.ID)
 		}
 		if err := json.Unmarshal([]byte(row.ColumnText(5)), &o.ItemIDs); err != nil {
-			c.find("%s has item_ids that cannot be read: %v", o.ID, err)
+			c.addFinding("%s has item_ids that cannot be read: %v", o.ID, err)
 		}
 		if row.ColumnInt64(6) != int64(len(o.Fingerprint)) {
-			c.find("%s has a fingerprint of the wrong length", o.ID)
+			c.addFinding("%s has a fingerprint of the wrong length", o.ID)
 		}
 		if amount := row.ColumnInt64(7); amount < 0 || amount > int64(order.MaxAmount) {
-			c.find("%s has a total_amount that no order can have", o.ID)
+			c.addFinding("%s has a total_amount that no order can have", o.ID)
 		}
 		failed = firstError(failed, c.order(seq, &o))
 	})
@@ -275,17 +275,17 @@ func (c *checker) orders() error {
 
 // order checks one order by itself, and against the checkpoints and keys.
 func (c *checker) order(seq int64, o *order.Order) error {
-	if fault := lifeFault(o); fault != "" {
-		c.find("%s %s", o.ID, fault)
+	if fault := checkLifecycle(o); fault != "" {
+		c.addFinding("%s %s", o.ID, fault)
 	}
 	if o.Status != order.Completed && seq <= c.finished && !c.postponed[seq] {
-		c.find("%s is %s, but the checkpoint %q says that it is done", o.ID, o.Status, finishedMark)
+		c.addFinding("%s is %s, but the checkpoint %q says that it is done", o.ID, o.Status, finishedCheckpoint)
 	}
 	if _, err := order.ParseID(string(o.ID)); err != nil {
-		c.find("%q, at seq %d, does not have the form of an id", o.ID, seq)
+		c.addFinding("%q, at seq %d, does not have the form of an id", o.ID, seq)
 		return nil
 	}
-	if seqOf(o.ID) == seq {
+	if decodeSeq(o.ID) == seq {
 		return nil
 	}
 	at, err := c.keySeq(o.ID)
@@ -293,9 +293,9 @@ func (c *checker) order(seq int64, o *order.Order) error {
 	case err != nil:
 		return err
 	case at == 0 && seq <= c.keyed:
-		c.find("%s is missing in keys, but the checkpoint %q says that it is there", o.ID, keysMark)
+		c.addFinding("%s is missing in keys, but the checkpoint %q says that it is there", o.ID, keysCheckpoint)
 	case at != 0 && at != seq:
-		c.find("%s is at seq %d, but keys leads to seq %d", o.ID, seq, at)
+		c.addFinding("%s is at seq %d, but keys leads to seq %d", o.ID, seq, at)
 	}
 	return nil
 }
@@ -312,7 +312,7 @@ func (c *checker) keySeq(id order.ID) (int64, error) {
 
 // lifeFault says which rule of an order's life is broken, "" when none is. An
 // order taken over as Completed has neither of the later times.
-func lifeFault(o *order.Order) string {
+func checkLifecycle(o *order.Order) string {
 	started, completed := !o.StartedAt.IsZero(), !o.CompletedAt.IsZero()
 	switch {
 	case o.Status == order.Pending && (started || completed),
@@ -331,7 +331,7 @@ func lifeFault(o *order.Order) string {
 func (c *checker) tally() error {
 	stored, err := loadTally(c.conn)
 	if errors.Is(err, errNoTally) {
-		c.find("%v", err)
+		c.addFinding("%v", err)
 		return nil
 	}
 	if err != nil || stored == c.report.Tally {
@@ -341,7 +341,7 @@ func (c *checker) tally() error {
 	if c.report.Missing = max(stored.Total()-c.report.Tally.Total(), 0); c.report.Missing > 0 {
 		missing = fmt.Sprintf(": %d orders that were acknowledged are missing", c.report.Missing)
 	}
-	c.find("the tally has %s, but a recount gives %s%s", tallyText(stored), tallyText(c.report.Tally), missing)
+	c.addFinding("the tally has %s, but a recount gives %s%s", tallyText(stored), tallyText(c.report.Tally), missing)
 	return err
 }
 
@@ -355,7 +355,7 @@ func tallyText(t order.Tally) string {
 func (c *checker) duplicates() error {
 	const query = "SELECT id, count(*) FROM orders WHERE seq > ? GROUP BY id HAVING count(*) > 1"
 	return eachRow(c.conn, query, c.keyed, func(row *sqlite.Stmt) {
-		c.find("%s%s is the id of %d orders", idPrefix, row.ColumnText(0), row.ColumnInt64(1))
+		c.addFinding("%s%s is the id of %d orders", idPrefix, row.ColumnText(0), row.ColumnInt64(1))
 	})
 }
 
@@ -366,7 +366,7 @@ func (c *checker) keyRows() error {
 	return eachRow(c.conn, query, math.MinInt64, func(row *sqlite.Stmt) {
 		c.report.Keys++
 		if !row.ColumnBool(2) {
-			c.find("keys leads from %s%s to seq %d, where that order is not", idPrefix, row.ColumnText(0), row.ColumnInt64(1))
+			c.addFinding("keys leads from %s%s to seq %d, where that order is not", idPrefix, row.ColumnText(0), row.ColumnInt64(1))
 		}
 	})
 }

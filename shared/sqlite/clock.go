@@ -55,11 +55,11 @@ func (c *clock) observe(now time.Time, elapsed time.Duration) {
 		c.step = 0
 	case (step-c.step).Abs() >= tolerance || c.step == 0:
 		c.step, c.since = step, elapsed
-	case elapsed-c.since >= stepHolds && plausible(now):
+	case elapsed-c.since >= stepHolds && isPlausible(now):
 		c.log.Error("the wall clock was set while the service ran: new orders are dated by it from now on", "by", step)
 		c.base, c.step = c.base.Add(step), 0
 	}
 }
 
 // plausible reports whether a clock may be right. One that was never set says 1970.
-func plausible(now time.Time) bool { return 2020 <= now.Year() && now.Year() < 2100 }
+func isPlausible(now time.Time) bool { return 2020 <= now.Year() && now.Year() < 2100 }

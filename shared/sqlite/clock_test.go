@@ -36,7 +36,7 @@ func TestSeqsNeverRunBackwardsThoughTheClockDoes(t *testing.T) {
 		s, w := openByHand(t, path, &now)
 		for range 3 {
 			c := together(w, now, keyed(""))[0]
-			if seq := seqOf(c.order.ID); seq <= last {
+			if seq := decodeSeq(c.order.ID); seq <= last {
 				t.Errorf("seq %d comes after %d", seq, last)
 			} else {
 				last = seq

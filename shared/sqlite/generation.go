@@ -40,7 +40,7 @@ func (g generation) text() string {
 }
 
 // isIn reports whether the file has the generation that text tells of.
-func isIn(text string, file io.ReaderAt) (bool, error) {
+func hasGeneration(text string, file io.ReaderAt) (bool, error) {
 	var offset, size int64
 	var sum string
 	if _, err := fmt.Sscanf(text, "generation %d %d %s", &offset, &size, &sum); err != nil || size < 0 || size > maxPage {
@@ -61,7 +61,7 @@ const maxPage = 64 << 10
 // readLockFile returns the generation that the database file had last, "" when it is not known,
 // and whether the log may be gone since.
 func (o *owner) readLockFile() (generation string, closing bool, err error) {
-	file, err := os.OpenFile(o.beside, os.O_RDONLY|onlyFile, 0)
+	file, err := os.OpenFile(o.lockPath, os.O_RDONLY|noFollow, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return "", false, nil
 	}
@@ -85,7 +85,7 @@ func (o *owner) noteClosing() error {
 
 // writeLockFile does not make the file, and is done when its text is on the disk.
 func (o *owner) writeLockFile(text string, flag int) error {
-	file, err := os.OpenFile(o.beside, os.O_WRONLY|onlyFile|flag, 0)
+	file, err := os.OpenFile(o.lockPath, os.O_WRONLY|noFollow|flag, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -128,25 +128,25 @@ func (o *owner) checkFile(known string) (err error) {
 	case err != nil:
 		return err
 	case mode == journalNone:
-		return logAlone(o.file)
+		return orphanedLogError(o.file)
 	case mode != journalWAL:
-		return o.foreignLog("")
+		return o.foreignLogError("")
 	case known == "":
 		return nil // of a release that kept no generations, or the file was moved without its lock file
 	}
-	same, err := isIn(known, file)
+	same, err := hasGeneration(known, file)
 	if err == nil && !same {
-		err = o.foreignLog(fmt.Sprintf(". If both files were moved here together, delete %s and try again", o.beside))
+		err = o.foreignLogError(fmt.Sprintf(". If both files were moved here together, delete %s and try again", o.lockPath))
 	}
 	return err
 }
 
-func (o *owner) foreignLog(otherwise string) error {
+func (o *owner) foreignLogError(otherwise string) error {
 	return fmt.Errorf("%w (%s-wal): another file of that name has left it, or the file is damaged. "+
 		"If a backup was put back, put it back with: orders restore BACKUP --db %s%s", ErrForeignLog, o.file, o.file, otherwise)
 }
 
-func logAlone(file string) error {
+func orphanedLogError(file string) error {
 	return fmt.Errorf("%w: it is missing or empty, and its log, %s-wal, is there. Put the file back where it was, "+
 		"or restore a backup with: orders restore BACKUP --db %s", ErrForeignLog, file, file)
 }
@@ -244,7 +244,7 @@ func checkJournal(file string) error {
 	if err != nil {
 		return err
 	}
-	if size == 0 || belongs(journal, content, size) {
+	if size == 0 || journalBelongs(journal, content, size) {
 		return nil // beside an empty file, SQLite deletes it
 	}
 	return fmt.Errorf("%w (%s-journal): another file of that name has left it. "+
@@ -253,7 +253,7 @@ func checkJournal(file string) error {
 
 // readBeginning reads as much of a file as checkJournal looks at, and says how large the file is.
 func readBeginning(path string) (content []byte, size int64, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|onlyFile, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|noFollow, 0)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -269,7 +269,7 @@ func readBeginning(path string) (content []byte, size int64, err error) {
 
 // belongs reports whether a journal may be the file's own, by what SQLite would do with it.
 // See https://www.sqlite.org/fileformat.html, section 3.
-func belongs(journal, content []byte, size int64) bool {
+func journalBelongs(journal, content []byte, size int64) bool {
 	pagesBefore, records, page, ok := journalHeader(journal)
 	if !ok || len(content) < headerSize {
 		return true // SQLite ignores it, or the file is no database

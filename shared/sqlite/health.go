@@ -96,12 +96,12 @@ func (e *brokenError) Is(target error) bool { return target == order.ErrUnavaila
 
 // stopIf stops the store for good if err says that the file cannot be relied on, and
 // reports whether it does.
-func (s *Store) stopIf(err error) bool {
+func (s *Store) failOnDamage(err error) bool {
 	broken, ok := errors.AsType[*brokenError](err)
 	if !ok && isDamage(sqlite.ErrCode(err)) {
 		broken, ok = &brokenError{s.cfg.Path + " is damaged", err}, true
 	}
-	if ok && s.refuse(broken) {
+	if ok && s.fail(broken) {
 		s.cfg.Log.Error("the store has stopped: only opening the file again can tell what is on the disk", "err", broken)
 	}
 	return ok

@@ -161,14 +161,14 @@ func TestDamageMayBeFoundWhileTheStoreIsClosed(t *testing.T) {
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		<-s.Done()
-		s.stopIf(damage)
+		s.failOnDamage(damage)
 	})
 	closed := s.Close()
 	reader.Wait()
 	if closed != nil && !errors.Is(closed, damage) {
 		t.Errorf("Close: %v", closed)
 	}
-	if err := s.reason(); !errors.Is(err, damage) {
+	if err := s.Err(); !errors.Is(err, damage) {
 		t.Errorf("the store has stopped for %v, not %v", err, damage)
 	}
 }

@@ -229,29 +229,29 @@ func keyed(key string) order.Draft {
 }
 
 // together commits the drafts as one group.
-func together(w *writer, now time.Time, drafts ...order.Draft) []*creation {
+func together(w *writer, now time.Time, drafts ...order.Draft) []*createRequest {
 	g := newGroup(len(drafts))
 	for _, d := range drafts {
-		g.creations = append(g.creations, &creation{draft: d, itemIDs: itemsColumn(d.ItemIDs)})
+		g.creates = append(g.creates, &createRequest{draft: d, itemIDs: encodeItems(d.ItemIDs)})
 	}
 	w.commit(g, nil, w.finished, now)
-	return g.creations
+	return g.creates
 }
 
 // sized commits completed orders whose items take so many bytes, and returns the error of the last.
 func sized(w *writer, now time.Time, sizes ...int) error {
 	g := newGroup(len(sizes))
 	for _, size := range sizes {
-		g.creations = append(g.creations, &creation{draft: completed, itemIDs: fmt.Appendf(nil, "[%*d]", size, 1)})
+		g.creates = append(g.creates, &createRequest{draft: completed, itemIDs: fmt.Appendf(nil, "[%*d]", size, 1)})
 	}
 	w.commit(g, nil, w.finished, now)
-	return g.creations[len(sizes)-1].err
+	return g.creates[len(sizes)-1].err
 }
 
 // work commits what is due at a time.
 func work(w *writer, now time.Time) {
-	mark := w.mark(now)
-	w.commit(newGroup(0), w.queue.pop(now), mark, now)
+	finished := w.nextCheckpoint(now)
+	w.commit(newGroup(0), w.queue.pop(now), finished, now)
 }
 
 // leaveRoom lets the file grow by so many pages and no further.

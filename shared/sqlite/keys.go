@@ -98,7 +98,7 @@ func (k *keyIndex) merge(conn *sqlite.Conn, creates int) (n int, err error) {
 		}
 	}
 	if n == len(k.unmerged) {
-		err = setCheckpoint(conn, keysMark, k.through)
+		err = setCheckpoint(conn, keysCheckpoint, k.through)
 	}
 	return n, err
 }

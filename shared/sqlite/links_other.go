@@ -4,10 +4,10 @@ package sqlite
 
 import "io/fs"
 
-const onlyFile = 0
+const noFollow = 0
 
-func links(fs.FileInfo) uint64 { return 1 }
+func linkCount(fs.FileInfo) uint64 { return 1 }
 
-func giveTo(string, string) error { return nil }
+func chownLike(string, string) error { return nil }
 
 func sameGroup(fs.FileInfo, fs.FileInfo) bool { return true }

@@ -10,16 +10,16 @@ import (
 )
 
 // onlyFile makes the opening of a link fail, and that of a pipe not wait for somebody at its other end.
-const onlyFile = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
 // links is how many names a file has.
-func links(info fs.FileInfo) uint64 {
+func linkCount(info fs.FileInfo) uint64 {
 	return uint64(info.Sys().(*syscall.Stat_t).Nlink) //nolint:unconvert // its type differs between systems
 }
 
 // giveTo gives a file that root has made to the user and the group whose the other one is, so that it
 // does not stand in that user's way.
-func giveTo(path, like string) error {
+func chownLike(path, like string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}

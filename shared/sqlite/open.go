@@ -58,21 +58,21 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.conn.SetInterrupt(nil)
 	go w.run()
-	go s.watch()
+	go s.watchFiles()
 	return s, nil
 }
 
 func newStore(cfg Config) *Store {
 	return &Store{
 		cfg: cfg, waiting: newGroup(0), keys: newKeyIndex(keyGeneration),
-		wake: make(chan struct{}, 1), stopped: make(chan struct{}), watched: make(chan struct{}),
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}), watchDone: make(chan struct{}),
 		clock: newClock(cfg),
 	}
 }
 
 // open takes the file and reads what the writer needs to know of it.
 func (s *Store) open(ctx context.Context) (*writer, error) {
-	if err := s.own(ctx); err != nil {
+	if err := s.acquireLock(ctx); err != nil {
 		return nil, err
 	}
 	var err error
@@ -86,15 +86,15 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 		return nil, err
 	}
 	w := &writer{store: s, conn: s.conn, queue: queue{processing: s.cfg.ProcessingTime}, fence: fence{index: s.files.index}}
-	if err := w.loadFenced(); err != nil {
+	if err := w.loadInTransaction(); err != nil {
 		return nil, err
 	}
 	if s.files.generation, err = w.renewGeneration(s.owner, s.files.database); err != nil {
 		return nil, err
 	}
-	w.fence.own = true
+	w.fence.committed = true
 	w.buffer = s.files.newBuffer()
-	if now := s.cfg.Now(); !plausible(now) {
+	if now := s.cfg.Now(); !isPlausible(now) {
 		return nil, fmt.Errorf("cannot be served while the machine's clock says %s: set the clock", now.UTC().Format(time.RFC3339))
 	}
 	if newest := createdAt(w.last); newest.After(s.cfg.Now().Add(time.Minute)) {
@@ -110,14 +110,14 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 
 // own makes the file if there is none, and this process its owner. It returns
 // ErrForeignLog when the log beside it is not its own.
-func (s *Store) own(ctx context.Context) (err error) {
-	if err := noLogAlone(s.cfg.Path); err != nil {
+func (s *Store) acquireLock(ctx context.Context) (err error) {
+	if err := checkOrphanedLog(s.cfg.Path); err != nil {
 		return err
 	}
 	if err := makeFile(s.cfg.Path); err != nil {
 		return err
 	}
-	if s.owner, err = own(ctx, s.cfg.Path); err != nil {
+	if s.owner, err = acquireLock(ctx, s.cfg.Path); err != nil {
 		return err
 	}
 	return s.owner.checkLog()
@@ -210,7 +210,7 @@ func explain(err error) error {
 
 // loadFenced loads within a transaction, so that no commit of another program comes between what
 // is loaded and the first look of the fence.
-func (w *writer) loadFenced() (err error) {
+func (w *writer) loadInTransaction() (err error) {
 	if err := sqlitex.ExecuteTransient(w.conn, "BEGIN IMMEDIATE", nil); err != nil {
 		return err
 	}
@@ -229,7 +229,7 @@ func (w *writer) load() (err error) {
 		return err
 	}
 	w.store.tally.Store(&tally)
-	if w.finished, err = checkpoint(w.conn, finishedMark); err != nil {
+	if w.finished, err = checkpoint(w.conn, finishedCheckpoint); err != nil {
 		return err
 	}
 	if err := w.loadKeys(); err != nil {
@@ -258,14 +258,14 @@ func (w *writer) loadSeqs() error {
 
 func (w *writer) loadKeys() (err error) {
 	k := w.store.keys
-	if k.stored, err = checkpoint(w.conn, keysMark); err != nil {
+	if k.stored, err = checkpoint(w.conn, keysCheckpoint); err != nil {
 		return err
 	}
 	k.through = k.stored
 	return eachRow(w.conn, "SELECT seq, id FROM orders WHERE seq > ?", k.stored, func(row *sqlite.Stmt) {
 		k.orders++
 		seq, id := row.ColumnInt64(0), order.ID(idPrefix+row.ColumnText(1))
-		if seqOf(id) != seq {
+		if decodeSeq(id) != seq {
 			k.recent[id] = seq
 		}
 	})
@@ -274,14 +274,14 @@ func (w *writer) loadKeys() (err error) {
 // loadQueue asks every order above the checkpoint what it waits for, and those below it
 // that could not be advanced.
 func (w *writer) loadQueue() error {
-	failed, err := postponed(w.conn)
+	failed, err := loadPostponed(w.conn)
 	if err != nil {
 		return err
 	}
-	var fresh, again runBuilder
+	var fresh, again rangeBuilder
 	load := func(row *sqlite.Stmt) {
 		seq := row.ColumnInt64(0)
-		o := order.Order{CreatedAt: createdAt(seq), StartedAt: timeOf(row.ColumnInt64(2))}
+		o := order.Order{CreatedAt: createdAt(seq), StartedAt: decodeTime(row.ColumnInt64(2))}
 		// An order whose status is none is loaded as Pending, which advancing it finds out.
 		if status := row.ColumnInt64(1); isStatus(status) {
 			o.Status = order.Status(status)
@@ -299,11 +299,11 @@ func (w *writer) loadQueue() error {
 			err = firstError(err, eachRow(w.conn, query+"= ?", seq, load))
 		}
 	}
-	for i := range again.runs {
-		again.runs[i].failures = 1
+	for i := range again.ranges {
+		again.ranges[i].failures = 1
 	}
 	now := w.store.cfg.Now()
-	for _, r := range slices.Concat(fresh.runs, again.runs) {
+	for _, r := range slices.Concat(fresh.ranges, again.ranges) {
 		w.queue.push(r, now, w.store.clock.wall(now))
 	}
 	return err

@@ -20,7 +20,7 @@ func ownedFor(t *testing.T, held, ends time.Duration) (err error) {
 		path := newPath(t)
 		overwrite(t, path, nil)
 		overwrite(t, path+lockSuffix, nil)
-		reader, failed := inspect(path)
+		reader, failed := acquireReadLock(path)
 		if failed != nil {
 			t.Fatal(failed)
 		}
@@ -28,7 +28,7 @@ func ownedFor(t *testing.T, held, ends time.Duration) (err error) {
 		ctx, cancel := context.WithTimeout(t.Context(), ends)
 		defer cancel()
 		var o *owner
-		if o, err = own(ctx, path); err == nil {
+		if o, err = acquireLock(ctx, path); err == nil {
 			err = o.release()
 		}
 		time.Sleep(held)
@@ -42,9 +42,9 @@ func TestAStartWaitsForAnotherCommandThatReadsForAMoment(t *testing.T) {
 		held, ends time.Duration
 		want       error
 	}{
-		{ownTimeout / 2, time.Hour, nil},
-		{2 * ownTimeout, time.Hour, ErrInUse},
-		{2 * ownTimeout, ownTimeout / 2, context.DeadlineExceeded},
+		{lockTimeout / 2, time.Hour, nil},
+		{2 * lockTimeout, time.Hour, ErrInUse},
+		{2 * lockTimeout, lockTimeout / 2, context.DeadlineExceeded},
 	} {
 		if err := ownedFor(t, tt.held, tt.ends); !errors.Is(err, tt.want) {
 			t.Errorf("inspected for %s, with a context that ends after %s: error %v, want %v", tt.held, tt.ends, err, tt.want)
@@ -102,8 +102,8 @@ func TestAStoreOutlivesTheContextOfItsStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
-	c := &creation{itemIDs: []byte("[]")}
-	if err := s.submit(func(g *group) { g.creations = append(g.creations, c) }); err != nil || c.err != nil {
+	c := &createRequest{itemIDs: []byte("[]")}
+	if err := s.submit(func(g *group) { g.creates = append(g.creates, c) }); err != nil || c.err != nil {
 		t.Errorf("a create: %v, %v", err, c.err)
 	}
 	closeStore(t, s)
@@ -121,13 +121,13 @@ func TestAStoreSaysOnceThatTooManyOrdersWait(t *testing.T) {
 	}
 	for rounds := range 2 {
 		for range 2 { // so many that the second group is full, too
-			s.waiting.creations = make([]*creation, maxWaiting)
+			s.waiting.creates = make([]*createRequest, maxWaiting)
 			for range 3 {
-				if err := s.submit(func(*group) {}); !errors.Is(err, errCrowded) {
-					t.Fatalf("error %v, want %v", err, errCrowded)
+				if err := s.submit(func(*group) {}); !errors.Is(err, errOverloaded) {
+					t.Fatalf("error %v, want %v", err, errOverloaded)
 				}
 			}
-			if _, err := s.take(); err != nil {
+			if _, err := s.swapGroup(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -135,7 +135,7 @@ func TestAStoreSaysOnceThatTooManyOrdersWait(t *testing.T) {
 			t.Errorf("while too many wait, it has logged %s", &logs)
 		}
 		for range 2 {
-			_, _ = s.take()
+			_, _ = s.swapGroup()
 		}
 		if begun, over := said(); begun != rounds+1 || over != rounds+1 {
 			t.Errorf("afterwards, it has logged %s", &logs)
@@ -143,9 +143,9 @@ func TestAStoreSaysOnceThatTooManyOrdersWait(t *testing.T) {
 	}
 }
 
-func TestConformance(t *testing.T) { conformance.Run(t, openHome) }
+func TestConformance(t *testing.T) { conformance.Run(t, openHarness) }
 
-func openHome(t *testing.T) conformance.Harness {
+func openHarness(t *testing.T) conformance.Harness {
 	const processingTime = 200 * time.Millisecond
 	path := newPath(t)
 	store := openStore(t, path, processingTime)

@@ -21,9 +21,9 @@ import (
 // it and the locks that SQLite takes on the same file get in each other's way. The lock
 // on the file beside it, .lock, holds everywhere, for all who come by the same name.
 type owner struct {
-	file   string // the database file, links resolved: SQLite has its log beside it
-	locks  []*flock.Flock
-	beside string // the path of the lock beside the file
+	file     string // the database file, links resolved: SQLite has its log beside it
+	locks    []*flock.Flock
+	lockPath string // the path of the lock beside the file
 
 	// lostLog is whether whoever had the file before did not close it, and there is no log.
 	lostLog bool
@@ -70,7 +70,7 @@ func makeFile(path string) error {
 }
 
 // noLogAlone returns ErrForeignLog when a log with contents lies where there is no database.
-func noLogAlone(path string) error {
+func checkOrphanedLog(path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -81,7 +81,7 @@ func noLogAlone(path string) error {
 		path = target
 	}
 	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
-		return logAlone(path)
+		return orphanedLogError(path)
 	}
 	return nil
 }
@@ -89,48 +89,48 @@ func noLogAlone(path string) error {
 // A command that only reads, such as orders backup, owns the file for a moment. A start waits
 // that long for it, and tries that often.
 const (
-	ownTimeout = time.Second
-	ownRetry   = 10 * time.Millisecond
+	lockTimeout = time.Second
+	lockRetry   = 10 * time.Millisecond
 )
 
 // own makes this process the owner of a file that is there. It returns ErrInUse when another
 // process is for longer than ownTimeout, and errLinked when the file has a second name.
-func own(ctx context.Context, path string) (*owner, error) {
-	limited, cancel := context.WithTimeout(ctx, ownTimeout)
+func acquireLock(ctx context.Context, path string) (*owner, error) {
+	limited, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
 	for {
-		o, err := tryOwn(path)
+		o, err := tryAcquireLock(path)
 		if !errors.Is(err, ErrInUse) {
 			return o, err
 		}
 		select {
 		case <-limited.Done():
 			return nil, firstError(ctx.Err(), err)
-		case <-time.After(ownRetry):
+		case <-time.After(lockRetry):
 		}
 	}
 }
 
-func tryOwn(path string) (*owner, error) {
+func tryAcquireLock(path string) (*owner, error) {
 	file, err := resolve(path)
 	if err != nil {
 		return nil, err
 	}
-	o := &owner{file: file, beside: file + lockSuffix}
-	if err := o.take(); err != nil {
+	o := &owner{file: file, lockPath: file + lockSuffix}
+	if err := o.lockBoth(); err != nil {
 		return nil, errors.Join(err, o.release())
 	}
 	return o, nil
 }
 
-func (o *owner) take() error {
-	if err := o.lockBeside(os.O_CREATE | os.O_RDONLY); err != nil {
+func (o *owner) lockBoth() error {
+	if err := o.lockLockFile(os.O_CREATE | os.O_RDONLY); err != nil {
 		return err
 	}
 	if err := o.lockFile(); err != nil {
 		return err
 	}
-	if err := giveTo(o.beside, o.file); err != nil {
+	if err := chownLike(o.lockPath, o.file); err != nil {
 		return err
 	}
 	return checkOneName(o.file)
@@ -138,12 +138,12 @@ func (o *owner) take() error {
 
 // inspect makes this process the owner for as long as it only reads: no lock file is made, which
 // would stand in the way of the user whose service it is.
-func inspect(path string) (*owner, error) {
+func acquireReadLock(path string) (*owner, error) {
 	file, err := resolve(path)
 	if err != nil {
 		return nil, err
 	}
-	o := &owner{file: file, beside: file + lockSuffix}
+	o := &owner{file: file, lockPath: file + lockSuffix}
 	if err := o.lockToRead(); err != nil {
 		return nil, errors.Join(err, o.release())
 	}
@@ -151,15 +151,15 @@ func inspect(path string) (*owner, error) {
 }
 
 func (o *owner) lockToRead() error {
-	if err := o.lockBesideToRead(); err != nil {
+	if err := o.lockPathToRead(); err != nil {
 		return err
 	}
 	return o.lockFile()
 }
 
 // lockBesideToRead takes the lock beside the file, if there is one that this user may take.
-func (o *owner) lockBesideToRead() error {
-	err := o.lockBeside(os.O_RDONLY)
+func (o *owner) lockPathToRead() error {
+	err := o.lockLockFile(os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) || locksFiles && errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
@@ -168,11 +168,11 @@ func (o *owner) lockBesideToRead() error {
 
 // lockBeside takes the lock on what is beside the file, unless that is no file: through a link,
 // the lock file would be written over another one, and a pipe is never opened.
-func (o *owner) lockBeside(flag int) error {
-	if info, err := os.Lstat(o.beside); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("cannot be locked: %s, which belongs to it, is a link or no file; move it away", o.beside)
+func (o *owner) lockLockFile(flag int) error {
+	if info, err := os.Lstat(o.lockPath); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("cannot be locked: %s, which belongs to it, is a link or no file; move it away", o.lockPath)
 	}
-	return o.lock(o.beside, flag|onlyFile)
+	return o.lock(o.lockPath, flag|noFollow)
 }
 
 // locksFiles is whether a lock on the file itself is possible.
@@ -217,7 +217,7 @@ var errLinked = errors.New("has more than one name (hard links), or none: SQLite
 // checkOneName returns errLinked when the file has a hard link.
 func checkOneName(file string) error {
 	info, err := os.Stat(file)
-	if err == nil && links(info) != 1 {
+	if err == nil && linkCount(info) != 1 {
 		err = errLinked
 	}
 	return err

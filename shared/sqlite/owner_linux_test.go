@@ -52,7 +52,7 @@ func TestALockFileThatBecomesALinkIsNotWrittenOver(t *testing.T) {
 	if err := os.Symlink(victim, link+lockSuffix); err != nil {
 		t.Fatal(err)
 	}
-	o := &owner{file: link, beside: link + lockSuffix}
+	o := &owner{file: link, lockPath: link + lockSuffix}
 	written := o.writeLockFile("", os.O_TRUNC)
 	if content, err := os.ReadFile(victim); written == nil || err != nil || string(content) != "precious" {
 		t.Errorf("error %v; %q is left of another file, error %v", written, content, err)

@@ -10,7 +10,7 @@ import (
 // quietly runs do when nothing else wants the processor (SCHED_IDLE, see sched(7)): a thread of
 // the lowest ordinary priority would keep a service's threads waiting for a time slice at each of
 // their wake-ups.
-func quietly(do func()) {
+func runIdle(do func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -28,7 +28,7 @@ func quietly(do func()) {
 // writeOut has the disk write what was written to the file so far, and waits for it. Other than
 // fsync it does not make the file last, nor the fsyncs of others wait for the file system's journal. What it
 // leaves undone, because the file system knows no such thing, is left for the fsync at the end.
-func writeOut(file *os.File) error {
+func flush(file *os.File) error {
 	const waitBefore, write, waitAfter = 1, 2, 4
 	_ = syscall.SyncFileRange(int(file.Fd()), 0, 0, waitBefore|write|waitAfter)
 	return nil

@@ -5,7 +5,7 @@ package sqlite
 import "os"
 
 // quietly runs do, with the priority of all else.
-func quietly(do func()) { do() }
+func runIdle(do func()) { do() }
 
 // writeOut has the disk write what was written to the file so far, and waits for it.
-func writeOut(file *os.File) error { return file.Sync() }
+func flush(file *os.File) error { return file.Sync() }

@@ -11,7 +11,7 @@ import (
 // without a gap: one transition, due at one time. Orders of one group commit share
 // their fate, so most runs hold hundreds under load, and a run costs one UPDATE.
 // No other order can lie between the first and the last.
-type run struct {
+type seqRange struct {
 	to          order.Status
 	first, last int64
 	// startedAt is when the orders were started, zero for Pending ones.
@@ -30,20 +30,20 @@ type run struct {
 // nobody else can take them, and what a crash forgets is read off the orders.
 // Only the writer uses it.
 type queue struct {
-	waiting    runHeap
+	waiting    rangeHeap
 	processing time.Duration
 }
 
 // push queues a run at the time now, which is wall on the clock that dates the orders. No
 // wait is longer than the processing time, though that clock may have been set back.
-func (q *queue) push(r run, now, wall time.Time) {
+func (q *queue) push(r seqRange, now, wall time.Time) {
 	r.due = now.Add(min(max(r.notBefore.Sub(wall), 0), q.processing))
 	heap.Push(&q.waiting, r)
 }
 
 // retry puts back a run whose commit has failed, or whose order could not be advanced:
 // the more often, the later.
-func (q *queue) retry(r run, now time.Time) {
+func (q *queue) retry(r seqRange, now time.Time) {
 	r.due = now.Add(min(retryDelay<<min(r.failures, 6), maxRetryDelay))
 	heap.Push(&q.waiting, r)
 }
@@ -58,9 +58,9 @@ const (
 const maxAdvances = 5_000
 
 // pop takes runs that are due.
-func (q *queue) pop(now time.Time) (due []run) {
+func (q *queue) pop(now time.Time) (due []seqRange) {
 	for n := 0; n < maxAdvances && len(q.waiting) > 0 && !now.Before(q.waiting[0].due); {
-		r := heap.Pop(&q.waiting).(run)
+		r := heap.Pop(&q.waiting).(seqRange)
 		n += r.len()
 		due = append(due, r)
 	}
@@ -87,13 +87,13 @@ func (q *queue) finishedBelow(next int64) int64 {
 }
 
 // runHeap is a heap.Interface of runs by due time.
-type runHeap []run
+type rangeHeap []seqRange
 
-func (h runHeap) Len() int           { return len(h) }
-func (h runHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
-func (h runHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *runHeap) Push(r any)        { *h = append(*h, r.(run)) }
-func (h *runHeap) Pop() any {
+func (h rangeHeap) Len() int           { return len(h) }
+func (h rangeHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h rangeHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *rangeHeap) Push(r any)        { *h = append(*h, r.(seqRange)) }
+func (h *rangeHeap) Pop() any {
 	last := len(*h) - 1
 	r := (*h)[last]
 	*h = (*h)[:last]
@@ -101,31 +101,31 @@ func (h *runHeap) Pop() any {
 }
 
 // len is the number of messages.
-func (r run) len() int { return int(r.last - r.first + 1) }
+func (r seqRange) len() int { return int(r.last - r.first + 1) }
 
 // A runBuilder gathers messages into runs.
-type runBuilder struct {
-	runs []run
+type rangeBuilder struct {
+	ranges []seqRange
 	// open is one more than the index in runs of the run that grows, for each
 	// transition; 0 when none does.
 	open [len(order.Statuses)]int
 }
 
-const maxRun = 1_000
+const maxRangeLen = 1_000
 
 // add gathers what the order at seq waits for.
-func (b *runBuilder) add(seq int64, o *order.Order, messages []order.Message) {
+func (b *rangeBuilder) add(seq int64, o *order.Order, messages []order.Message) {
 	for _, m := range messages {
-		if i := b.open[m.To] - 1; i >= 0 && b.runs[i].takes(seq, m) {
-			b.runs[i].last = seq
+		if i := b.open[m.To] - 1; i >= 0 && b.ranges[i].extendedBy(seq, m) {
+			b.ranges[i].last = seq
 			continue
 		}
-		b.runs = append(b.runs, run{to: m.To, first: seq, last: seq, startedAt: o.StartedAt, notBefore: m.NotBefore})
-		b.open[m.To] = len(b.runs)
+		b.ranges = append(b.ranges, seqRange{to: m.To, first: seq, last: seq, startedAt: o.StartedAt, notBefore: m.NotBefore})
+		b.open[m.To] = len(b.ranges)
 	}
 }
 
 // takes reports whether the message of the order at seq carries the run on.
-func (r run) takes(seq int64, m order.Message) bool {
-	return seq == r.last+1 && r.len() < maxRun && r.notBefore.Equal(m.NotBefore)
+func (r seqRange) extendedBy(seq int64, m order.Message) bool {
+	return seq == r.last+1 && r.len() < maxRangeLen && r.notBefore.Equal(m.NotBefore)
 }

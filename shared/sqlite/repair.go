@@ -33,7 +33,7 @@ type Repaired struct {
 // The process owns the file throughout. The errors are those of Check.
 func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired, err error) {
 	failed := func(err error) (Repaired, error) { return r, fmt.Errorf("%s: %w", path, explain(err)) }
-	o, err := own(ctx, path)
+	o, err := acquireLock(ctx, path)
 	if err != nil {
 		return failed(err)
 	}
@@ -147,7 +147,7 @@ func (r *recomputation) addKeys() error {
 	if err != nil {
 		return err
 	}
-	merged, err := checkpoint(r.conn, keysMark)
+	merged, err := checkpoint(r.conn, keysCheckpoint)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (r *recomputation) addKeys() error {
 	var failed error
 	err = eachRow(r.conn, "SELECT seq, id FROM orders WHERE seq >= ? ORDER BY seq", math.MinInt64, func(row *sqlite.Stmt) {
 		seq, id := row.ColumnInt64(0), order.ID(idPrefix+row.ColumnText(1))
-		if _, err := order.ParseID(string(id)); err != nil || seqOf(id) == seq || failed != nil {
+		if _, err := order.ParseID(string(id)); err != nil || decodeSeq(id) == seq || failed != nil {
 			return
 		}
 		insert.BindText(1, row.ColumnText(1))
@@ -186,7 +186,7 @@ func (r *recomputation) writeCheckpoints() error {
 	if err != nil {
 		return err
 	}
-	for name, seq := range map[string]int64{finishedMark: finished, keysMark: last} {
+	for name, seq := range map[string]int64{finishedCheckpoint: finished, keysCheckpoint: last} {
 		stored, err := checkpoint(r.conn, name)
 		if err != nil {
 			return err

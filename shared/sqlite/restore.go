@@ -20,12 +20,12 @@ import (
 // does not fit together; path is untouched then. When the process is killed, there is the
 // old file with all of its orders, or the new one.
 func Restore(ctx context.Context, src, path string, now func() time.Time) (report Report, err error) {
-	o, err := ownPlace(ctx, path)
+	o, err := lockPlace(ctx, path)
 	if err != nil {
 		return report, fmt.Errorf("%s: %w", path, explain(err))
 	}
 	defer func() { err = errors.Join(err, o.removeEmpty(err != nil), o.release()) }()
-	from, err := takeSource(src, o.file)
+	from, err := lockSource(src, o.file)
 	if err != nil {
 		return report, aboutBackup(src, fmt.Errorf("%s: %w", src, explain(err)))
 	}
@@ -39,7 +39,7 @@ func Restore(ctx context.Context, src, path string, now func() time.Time) (repor
 	if report, err = c.fillChecked(ctx, from.file, false); err != nil {
 		return report, aboutBackup(src, err)
 	}
-	for _, step := range o.replaceBy(c) {
+	for _, step := range o.replaceSteps(c) {
 		if err := step(); err != nil {
 			return report, fmt.Errorf("%s: %w", path, explain(err))
 		}
@@ -59,17 +59,17 @@ func aboutBackup(src string, err error) error {
 
 // ownPlace makes this process the owner of the file at path, which it makes if there is none:
 // nothing else can be owned.
-func ownPlace(ctx context.Context, path string) (*owner, error) {
+func lockPlace(ctx context.Context, path string) (*owner, error) {
 	made := errors.Is(regularFile(path), fs.ErrNotExist)
 	if err := makeFile(path); err != nil {
 		return nil, err
 	}
 	if file, err := resolve(path); err == nil && made {
-		if err := giveTo(file, filepath.Dir(file)); err != nil {
+		if err := chownLike(file, filepath.Dir(file)); err != nil {
 			return nil, err
 		}
 	}
-	return own(ctx, path)
+	return acquireLock(ctx, path)
 }
 
 // removeEmpty takes back what ownPlace has made, or an empty file that was there. A lock file
@@ -78,7 +78,7 @@ func (o *owner) removeEmpty(failed bool) (err error) {
 	if !failed {
 		return nil
 	}
-	for _, file := range []string{o.file, o.beside} {
+	for _, file := range []string{o.file, o.lockPath} {
 		info, missing := os.Stat(file)
 		if missing != nil || info.Size() > 0 {
 			break
@@ -89,11 +89,11 @@ func (o *owner) removeEmpty(failed bool) (err error) {
 }
 
 // takeSource makes this process the owner of the file that is to be restored.
-func takeSource(src, file string) (*owner, error) {
+func lockSource(src, file string) (*owner, error) {
 	if isSameFile(src, file) {
 		return nil, errors.New("is the database itself")
 	}
-	o, err := inspect(src)
+	o, err := acquireReadLock(src)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func takeSource(src, file string) (*owner, error) {
 // The old file first takes in what its log holds, so that nothing else belongs to it when
 // it is replaced. A log that cannot be taken in, because the file is damaged, outlives it by
 // a moment: Open refuses such a log beside the new file, and the next Restore removes it.
-func (o *owner) replaceBy(c *partialCopy) []func() error {
+func (o *owner) replaceSteps(c *partialCopy) []func() error {
 	remove := func(suffix string) func() error {
 		return func() error {
 			if err := os.Remove(o.file + suffix); !errors.Is(err, fs.ErrNotExist) {
@@ -119,7 +119,7 @@ func (o *owner) replaceBy(c *partialCopy) []func() error {
 		}
 	}
 	return []func() error{
-		o.foldLog,
+		o.mergeLog,
 		remove("-journal"), // SQLite would undo with it what is in the new file
 		c.commit,
 		remove("-wal"),
@@ -130,7 +130,7 @@ func (o *owner) replaceBy(c *partialCopy) []func() error {
 
 // foldLog brings what the log holds into the file, and removes the log. It leaves alone what is
 // damaged, and a log that is not the file's own.
-func (o *owner) foldLog() error {
+func (o *owner) mergeLog() error {
 	err := o.checkLog()
 	if err == nil {
 		err = o.noteClosing()

@@ -149,7 +149,7 @@ func TestARestoreThatIsKilledLeavesTheOldFileOrTheNewOne(t *testing.T) {
 func recovered(t *testing.T, path string) (orders int64, err error) {
 	t.Helper()
 	path = copied(t, path)
-	o, err := own(t.Context(), path)
+	o, err := acquireLock(t.Context(), path)
 	if err == nil {
 		err = o.checkLog()
 	}
@@ -173,7 +173,7 @@ func recovered(t *testing.T, path string) (orders int64, err error) {
 // reports whether there are no more.
 func restoreInPart(t *testing.T, src, path string, steps int) (done bool) {
 	t.Helper()
-	o, err := ownPlace(t.Context(), path)
+	o, err := lockPlace(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func restoreInPart(t *testing.T, src, path string, steps int) (done bool) {
 	if _, err := c.fillChecked(t.Context(), src, false); err != nil {
 		t.Fatal(err)
 	}
-	all := o.replaceBy(c)
+	all := o.replaceSteps(c)
 	for _, step := range all[:min(steps, len(all))] {
 		if err := step(); err != nil {
 			t.Fatal(err)

@@ -32,7 +32,7 @@ func newID(seq int64, random uint64) order.ID {
 }
 
 // seqOf returns the seq in an id that newID made; of any other id, nonsense.
-func seqOf(id order.ID) int64 {
+func decodeSeq(id order.ID) int64 {
 	u, _ := id.ULID()
 	return int64(binary.BigEndian.Uint64(u[:8]) >> 1)
 }
@@ -56,13 +56,13 @@ func bindOrder(stmt *sqlite.Stmt, seq int64, o *order.Order, itemIDs []byte) {
 	stmt.BindInt64(6, int64(o.TotalAmount))
 	stmt.BindBytes(7, o.Fingerprint[:])
 	stmt.BindInt64(8, int64(o.Status))
-	stmt.BindInt64(9, timeColumn(o, o.StartedAt))
-	stmt.BindInt64(10, timeColumn(o, o.CompletedAt))
+	stmt.BindInt64(9, encodeTime(o, o.StartedAt))
+	stmt.BindInt64(10, encodeTime(o, o.CompletedAt))
 }
 
 // scanOrder reads the order off a row of selectOrder. Its error says that the row is
 // damaged, and nothing of what the client wrote.
-func scanOrder(stmt *sqlite.Stmt) (order.Order, error) {
+func decodeOrder(stmt *sqlite.Stmt) (order.Order, error) {
 	o := order.Order{
 		ID: order.ID(idPrefix + stmt.ColumnText(1)),
 		Details: order.Details{
@@ -72,8 +72,8 @@ func scanOrder(stmt *sqlite.Stmt) (order.Order, error) {
 		},
 		CreatedAt:   createdAt(stmt.ColumnInt64(0)),
 		Status:      order.Status(stmt.ColumnInt64(7)),
-		StartedAt:   timeOf(stmt.ColumnInt64(8)),
-		CompletedAt: timeOf(stmt.ColumnInt64(9)),
+		StartedAt:   decodeTime(stmt.ColumnInt64(8)),
+		CompletedAt: decodeTime(stmt.ColumnInt64(9)),
 	}
 	stmt.ColumnBytes(6, o.Fingerprint[:])
 	damage := damageIn(stmt)
@@ -114,7 +114,7 @@ func damageIn(stmt *sqlite.Stmt) string {
 func isStatus(column int64) bool { return 0 <= column && column < int64(len(order.Statuses)) }
 
 // itemsColumn is how item ids are stored: as a JSON array.
-func itemsColumn(ids []string) []byte {
+func encodeItems(ids []string) []byte {
 	b := []byte{'['}
 	for i, id := range ids {
 		if i > 0 {
@@ -130,14 +130,14 @@ func itemsColumn(ids []string) []byte {
 // timeColumn is how a time of the order is stored. One that is not set yet is the
 // negative creation time: as wide as the value to come, so that a transition
 // overwrites its row in place instead of moving the rows behind it.
-func timeColumn(o *order.Order, t time.Time) int64 {
+func encodeTime(o *order.Order, t time.Time) int64 {
 	if t.IsZero() {
 		return -o.CreatedAt.UnixMilli()
 	}
 	return t.UnixMilli()
 }
 
-func timeOf(column int64) time.Time {
+func decodeTime(column int64) time.Time {
 	if column <= 0 {
 		return time.Time{}
 	}
@@ -146,8 +146,8 @@ func timeOf(column int64) time.Time {
 
 // The names of the checkpoints.
 const (
-	finishedMark = "finished"
-	keysMark     = "keys"
+	finishedCheckpoint = "finished"
+	keysCheckpoint     = "keys"
 )
 
 func checkpoint(conn *sqlite.Conn, name string) (int64, error) {
@@ -256,7 +256,7 @@ func locate(conn *sqlite.Conn, keys *keyIndex, id order.ID) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	stmt.BindInt64(1, seqOf(id))
+	stmt.BindInt64(1, decodeSeq(id))
 	stmt.BindText(2, string(id[len(idPrefix):]))
 	seq, err := optionalInt(stmt)
 	if err == nil && seq == 0 {
@@ -283,7 +283,7 @@ func orderAt(conn *sqlite.Conn, seq int64) (o order.Order, err error) {
 	if !row {
 		return o, order.ErrNotFound
 	}
-	return scanOrder(stmt)
+	return decodeOrder(stmt)
 }
 
 // eachRow calls do with each row of a query that takes one number.

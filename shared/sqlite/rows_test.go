@@ -75,7 +75,7 @@ func TestABadRowFailsNoneButTheRequestForIt(t *testing.T) {
 			t.Run(fmt.Sprint(bad.name, ", key in its table: ", merged), func(t *testing.T) {
 				path, now := newPath(t), epoch
 				s, w := openByHand(t, path, &now)
-				seq := seqOf(together(w, now, keyed(""), keyed("bad"), keyed(""))[0].order.ID) + 1
+				seq := decodeSeq(together(w, now, keyed(""), keyed("bad"), keyed(""))[0].order.ID) + 1
 				before := int64(3)
 				if merged {
 					before++
@@ -238,7 +238,7 @@ func TestAnOrderThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 	s, w := openByHand(t, newPath(t), &now)
 	c := together(w, now, keyed(""), keyed(""))
 	// Not in the state that its run expects, so that it is read; and not to be read.
-	alter(t, w.conn, "UPDATE orders SET status = 1, started_at = seq >> 15, item_ids = 'x' WHERE seq = n", seqOf(c[0].order.ID))
+	alter(t, w.conn, "UPDATE orders SET status = 1, started_at = seq >> 15, item_ids = 'x' WHERE seq = n", decodeSeq(c[0].order.ID))
 	work(w, now)
 	if o, err := s.Get(t.Context(), c[1].order.ID); err != nil || o.Status != order.Processing {
 		t.Errorf("the healthy order is %+v, error %v", o, err)
@@ -256,7 +256,7 @@ func TestAnIDLeadsToNoOtherOrderThanItsOwn(t *testing.T) {
 	// What a reader finds that looks while a commit fails whose seq is then given
 	// to another order.
 	id := order.KeyedID("", "k")
-	s.keys.add(id, seqOf(c.order.ID))
+	s.keys.add(id, decodeSeq(c.order.ID))
 	if o, err := s.Get(t.Context(), id); !errors.Is(err, order.ErrNotFound) {
 		t.Errorf("Get(%s): %+v, error %v", id, o, err)
 	}

@@ -65,32 +65,32 @@ type Store struct {
 	keys    *keyIndex
 	tally   atomic.Pointer[order.Tally]
 
-	mu      sync.Mutex
-	waiting *group // what the next commit will take
-	crowded bool   // whether orders have been refused because too many wait
-	err     error  // why nothing is taken any more
+	mu         sync.Mutex
+	waiting    *group // what the next commit will take
+	overloaded bool   // whether orders have been refused because too many wait
+	err        error  // why nothing is taken any more
 
-	wake    chan struct{} // tells the writer that something waits
-	stopped chan struct{} // closed when the writer has ended
-	watched chan struct{} // closed when watch has ended
+	wake      chan struct{} // tells the writer that something waits
+	stopped   chan struct{} // closed when the writer has ended
+	watchDone chan struct{} // closed when watch has ended
 }
 
 // A group is what one transaction is to commit of what came from outside.
 type group struct {
-	creations  []*creation
+	creates    []*createRequest
 	deliveries []*delivery
 	done       chan struct{} // closed when each has its result
 }
 
 func newGroup(size int) *group {
-	return &group{creations: make([]*creation, 0, size), done: make(chan struct{})}
+	return &group{creates: make([]*createRequest, 0, size), done: make(chan struct{})}
 }
 
-func (g *group) empty() bool { return len(g.creations) == 0 && len(g.deliveries) == 0 }
+func (g *group) empty() bool { return len(g.creates) == 0 && len(g.deliveries) == 0 }
 
 // fail gives everything in the group the same error.
 func (g *group) fail(err error) {
-	for _, c := range g.creations {
+	for _, c := range g.creates {
 		c.err = err
 	}
 	for _, d := range g.deliveries {
@@ -99,7 +99,7 @@ func (g *group) fail(err error) {
 }
 
 // A creation is one call of Create on its way through the writer.
-type creation struct {
+type createRequest struct {
 	draft   order.Draft
 	itemIDs []byte // draft.ItemIDs as JSON
 
@@ -118,7 +118,7 @@ type delivery struct {
 // take while the disk stalls. More are refused as unavailable.
 const maxWaiting = 50_000
 
-var errCrowded = fmt.Errorf("%w: too many orders wait for the disk", order.ErrUnavailable)
+var errOverloaded = fmt.Errorf("%w: too many orders wait for the disk", order.ErrUnavailable)
 
 // Create implements order.Store. It does not return before the commit, also if
 // the context ends meanwhile: the order is on its way, and the commit is a matter of
@@ -127,8 +127,8 @@ func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, e
 	if err := ctx.Err(); err != nil {
 		return order.Order{}, false, err
 	}
-	c := &creation{draft: d, itemIDs: itemsColumn(d.ItemIDs)}
-	err := s.submit(func(g *group) { g.creations = append(g.creations, c) })
+	c := &createRequest{draft: d, itemIDs: encodeItems(d.ItemIDs)}
+	err := s.submit(func(g *group) { g.creates = append(g.creates, c) })
 	if err != nil {
 		return order.Order{}, false, err
 	}
@@ -159,14 +159,14 @@ func (s *Store) Deliver(ctx context.Context, bodies ...[]byte) error {
 func (s *Store) submit(add func(*group)) error {
 	s.mu.Lock()
 	g := s.waiting
-	if s.err != nil || len(g.creations) >= maxWaiting {
+	if s.err != nil || len(g.creates) >= maxWaiting {
 		err := s.err
-		crowded := s.crowded
-		s.crowded = crowded || err == nil
+		overloaded := s.overloaded
+		s.overloaded = overloaded || err == nil
 		s.mu.Unlock()
 		if err == nil {
-			err = errCrowded
-			if !crowded {
+			err = errOverloaded
+			if !overloaded {
 				s.cfg.Log.Error("orders are refused until the disk is faster", "err", err)
 			}
 		}
@@ -192,12 +192,12 @@ func (s *Store) signal() {
 
 // take hands what waits to the writer and begins a new group. An error says that
 // it is the last one.
-func (s *Store) take() (*group, error) {
+func (s *Store) swapGroup() (*group, error) {
 	s.mu.Lock()
 	g, err := s.waiting, s.err
-	s.waiting = newGroup(len(g.creations))
-	over := s.crowded && len(g.creations) < maxWaiting
-	s.crowded = s.crowded && !over
+	s.waiting = newGroup(len(g.creates))
+	over := s.overloaded && len(g.creates) < maxWaiting
+	s.overloaded = s.overloaded && !over
 	s.mu.Unlock()
 	if over {
 		s.cfg.Log.Info("orders are no longer refused: the disk keeps up again")
@@ -208,7 +208,7 @@ func (s *Store) take() (*group, error) {
 // refuse makes all calls from now on fail with err. The first reason stays, but for
 // a commit that fails while the store is being closed. It reports whether err is the
 // reason now.
-func (s *Store) refuse(err error) bool {
+func (s *Store) fail(err error) bool {
 	s.mu.Lock()
 	first := s.err == nil || errors.Is(s.err, errClosed)
 	if first {
@@ -220,7 +220,7 @@ func (s *Store) refuse(err error) bool {
 }
 
 // reason is why nothing is taken any more, nil while all is well.
-func (s *Store) reason() error {
+func (s *Store) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
@@ -239,10 +239,10 @@ var errClosed = fmt.Errorf("%w: the store is closed", order.ErrUnavailable)
 // A file that nobody can rely on is left as a crash would leave it: SQLite's connections
 // stay open, because the last to be closed would write the log into the file.
 func (s *Store) Close() error {
-	s.refuse(errClosed)
+	s.fail(errClosed)
 	<-s.stopped
-	<-s.watched
-	if err := s.reason(); !errors.Is(err, errClosed) {
+	<-s.watchDone
+	if err := s.Err(); !errors.Is(err, errClosed) {
 		return errors.Join(err, s.owner.release())
 	}
 	return s.release()
@@ -303,14 +303,14 @@ func (s *Store) Metrics(context.Context) (order.Tally, error) { return *s.tally.
 // Ping reports whether the store takes orders: that it has not been stopped, that commits
 // neither fail nor stall, and that the file can be read. It returns ErrUnavailable, with the reason.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.reason(); err != nil {
+	if err := s.Err(); err != nil {
 		return err
 	}
 	if err := s.health.check(s.cfg.Now()); err != nil {
 		return err
 	}
 	return s.read(ctx, func(conn *sqlite.Conn) error {
-		_, err := checkpoint(conn, finishedMark)
+		_, err := checkpoint(conn, finishedCheckpoint)
 		return err
 	})
 }
@@ -325,7 +325,7 @@ func (s *Store) read(ctx context.Context, do func(*sqlite.Conn) error) error {
 	defer s.readers.Put(conn)
 	err = do(conn)
 	if isSQLite(err) {
-		s.stopIf(err)
+		s.failOnDamage(err)
 		return fmt.Errorf("%w: %w", order.ErrUnavailable, err)
 	}
 	return err

@@ -25,72 +25,72 @@ type tx struct {
 	tally order.Tally
 	last  int64
 
-	finished int64      // the checkpoint "finished" to be
-	merged   int        // how many ids went from memory to the table keys
-	keyed    []order.ID // keyed orders made
-	next     runBuilder // what follows
-	again    []run      // orders that could not be advanced: tried again
-	probe    bool       // whether it is there to see that the disk has room
+	finished int64        // the checkpoint "finished" to be
+	merged   int          // how many ids went from memory to the table keys
+	keyed    []order.ID   // keyed orders made
+	next     rangeBuilder // what follows
+	retry    []seqRange   // orders that could not be advanced: tried again
+	probe    bool         // whether it is there to see that the disk has room
 }
 
-func (w *writer) begin(mark int64, now time.Time) *tx {
+func (w *writer) begin(finished int64, now time.Time) *tx {
 	t := &w.transaction
 	*t = tx{
 		w: w, conn: w.conn, now: w.store.clock.wall(now), began: now,
-		tally: *w.store.tally.Load(), last: w.last, finished: max(mark, w.finished),
+		tally: *w.store.tally.Load(), last: w.last, finished: max(finished, w.finished),
 		keyed: t.keyed[:0],
-		next:  runBuilder{runs: t.next.runs[:0]},
+		next:  rangeBuilder{ranges: t.next.ranges[:0]},
 	}
 	return t
 }
 
 // do runs the whole transaction. After an error nothing of it is in the file,
 // unless that is a brokenError.
-func (t *tx) do(g *group, runs []run) (err error) {
-	if err := t.exec("BEGIN IMMEDIATE"); err != nil {
+func (t *tx) exec(g *group, ranges []seqRange) (err error) {
+	if err := t.execSQL("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	defer func() {
 		if !t.conn.AutocommitEnabled() {
-			err = errors.Join(err, t.exec("ROLLBACK"))
+			err = errors.Join(err, t.execSQL("ROLLBACK"))
 		}
 	}()
 	if err := t.w.fence.check(t.conn); err != nil {
 		return err
 	}
-	if err := t.write(g, runs); err != nil {
+	if err := t.write(g, ranges); err != nil {
 		return err
 	}
-	err = commitError(t.exec("COMMIT"))
-	t.w.fence.own = err == nil
+	err = commitError(t.execSQL("COMMIT"))
+	t.w.fence.committed = err == nil
 	return err
 }
 
 // write makes all changes of the transaction.
-func (t *tx) write(g *group, runs []run) error {
-	for _, c := range g.creations {
-		if c.err = t.create(c); c.err != nil && !t.survives(c.err) {
+func (t *tx) write(g *group, ranges []seqRange) error {
+	for _, c := range g.creates {
+		if c.err = t.create(c); c.err != nil && !t.canContinue(c.err) {
 			return c.err
 		}
 	}
 	for _, d := range g.deliveries {
-		if d.err = t.processor().Process(context.Background(), d.body, t.now); d.err != nil && !t.survives(d.err) {
+		if d.err = t.processor().Process(context.Background(), d.body, t.now); d.err != nil && !t.canContinue(d.err) {
 			return d.err
 		}
 	}
-	for _, r := range runs {
-		if err := t.advanceRun(r); err != nil {
+	for _, r := range ranges {
+		if err := t.advanceRange(r); err != nil {
 			return err
 		}
 	}
-	return t.bookkeeping(len(g.creations))
+	return t.bookkeeping(len(g.creates))
 }
 
 // survives reports whether the transaction can go on after an error of one of its parts,
 // which then belongs to that part alone. After an error of SQLite's it cannot, because
 // SQLite may have rolled everything back; but a violated constraint undoes its own
 // statement only.
-func (t *tx) survives(err error) bool {
+func (t *tx) canContinue(err error) bool {
 	constraint := sqlite.ErrCode(err).ToPrimary() == sqlite.ResultConstraint
 	return (constraint || !isSQLite(err)) && !t.conn.AutocommitEnabled()
 }
@@ -110,7 +110,7 @@ func (t *tx) bookkeeping(creates int) (err error) {
 	if t.merged, err = t.w.store.keys.merge(t.conn, creates); err != nil {
 		return err
 	}
-	if possible := possibleTally(t.tally); t.tally != possible {
+	if possible := clampTally(t.tally); t.tally != possible {
 		t.tally = possible
 		t.w.store.cfg.Log.Error("the metrics do not fit the orders, which somebody else has changed: orders check tells more")
 	}
@@ -120,10 +120,10 @@ func (t *tx) bookkeeping(creates int) (err error) {
 		}
 	}
 	if t.finished != t.w.finished {
-		err = setCheckpoint(t.conn, finishedMark, t.finished)
+		err = setCheckpoint(t.conn, finishedCheckpoint, t.finished)
 	}
 	if err == nil && t.probe {
-		err = t.exec(writeProbe)
+		err = t.execSQL(writeProbe)
 	}
 	return err
 }
@@ -131,7 +131,7 @@ func (t *tx) bookkeeping(creates int) (err error) {
 // possibleTally raises what lies below zero in a tally to zero. A row that was changed by
 // hand is counted as what it was before, so its transition may take away more than there
 // is. The table does not take that, and would fail the commit of all others.
-func possibleTally(t order.Tally) order.Tally {
+func clampTally(t order.Tally) order.Tally {
 	for s := range t.ByStatus {
 		t.ByStatus[s] = max(t.ByStatus[s], 0)
 	}
@@ -141,12 +141,12 @@ func possibleTally(t order.Tally) order.Tally {
 
 // did notes a change that is now in the transaction: what it adds to the metrics
 // and what follows from it.
-func (t *tx) did(seq int64, c order.Change) {
+func (t *tx) record(seq int64, c order.Change) {
 	t.tally.Add(c.Tally())
 	t.next.add(seq, c.New, c.FollowUps(t.w.queue.processing))
 }
 
-func (t *tx) exec(query string) error {
+func (t *tx) execSQL(query string) error {
 	stmt, err := t.conn.Prepare(query)
 	if err != nil {
 		return err
@@ -156,7 +156,7 @@ func (t *tx) exec(query string) error {
 
 // create makes the order, or finds that its key has made it before. After an error
 // nothing of it is in the transaction.
-func (t *tx) create(c *creation) error {
+func (t *tx) create(c *createRequest) error {
 	if c.draft.Key != "" {
 		seq, err := t.w.store.keys.find(t.conn, c.draft.Key)
 		if err != nil {
@@ -185,7 +185,7 @@ func (t *tx) create(c *creation) error {
 		t.w.store.keys.add(id, seq)
 		t.keyed = append(t.keyed, id)
 	}
-	t.did(seq, order.Change{New: &c.order})
+	t.record(seq, order.Change{New: &c.order})
 	return nil
 }
 
@@ -204,7 +204,7 @@ func (t *tx) newID(key order.ID, seq int64) (order.ID, error) {
 //
 // If that order is no longer where the key leads, somebody has deleted or changed its row.
 // The key made an order that was acknowledged, so it does not make a second one.
-func (t *tx) replay(c *creation, seq int64) error {
+func (t *tx) replay(c *createRequest, seq int64) error {
 	o, err := orderAt(t.conn, seq)
 	switch {
 	case errors.Is(err, order.ErrNotFound), err == nil && o.ID != c.draft.Key:
@@ -220,23 +220,23 @@ func (t *tx) replay(c *creation, seq int64) error {
 
 // One UPDATE moves a run.
 const (
-	startRun = `UPDATE orders SET status = 1, started_at = ?1
+	startRange = `UPDATE orders SET status = 1, started_at = ?1
 		WHERE seq BETWEEN ?2 AND ?3 AND status = 0`
-	completeRun = `UPDATE orders SET status = 2, completed_at = ?1
+	completeRange = `UPDATE orders SET status = 2, completed_at = ?1
 		WHERE seq BETWEEN ?2 AND ?3 AND status = 1 AND started_at = ?4`
 )
 
 // advanceRun makes the transition of all orders in a run. If the file does not
 // hold exactly these orders, each in the state that the run expects, none is touched, and they
 // are taken one by one: a duplicate was faster.
-func (t *tx) advanceRun(r run) error {
+func (t *tx) advanceRange(r seqRange) error {
 	// The queue vouches that the time has come, though the clock on the wall
 	// may have been set back meanwhile.
 	now := order.Timestamp(t.now)
 	if now.Before(r.notBefore) {
 		now = r.notBefore
 	}
-	whole, err := t.updateRun(r, now)
+	whole, err := t.updateRange(r, now)
 	if err != nil {
 		return err
 	}
@@ -249,18 +249,18 @@ func (t *tx) advanceRun(r run) error {
 		if err != nil {
 			return fmt.Errorf("advance a run: %w", err)
 		}
-		t.did(seq, order.Change{Old: &before, New: &after})
+		t.record(seq, order.Change{Old: &before, New: &after})
 	}
 	return nil
 }
 
 // updateRun changes the rows of a run, or none of them.
-func (t *tx) updateRun(r run, now time.Time) (whole bool, err error) {
-	query := startRun
+func (t *tx) updateRange(r seqRange, now time.Time) (whole bool, err error) {
+	query := startRange
 	if r.to == order.Completed {
-		query = completeRun
+		query = completeRange
 	}
-	if err := t.exec("SAVEPOINT run"); err != nil {
+	if err := t.execSQL("SAVEPOINT seq_range"); err != nil {
 		return false, err
 	}
 	stmt, err := t.conn.Prepare(query)
@@ -274,26 +274,26 @@ func (t *tx) updateRun(r run, now time.Time) (whole bool, err error) {
 		stmt.BindInt64(4, r.startedAt.UnixMilli())
 	}
 	err = exec(stmt)
-	if err != nil && !t.survives(err) {
+	if err != nil && !t.canContinue(err) {
 		return false, err
 	}
 	whole = err == nil && t.conn.Changes() == r.len()
 	if !whole {
-		if err := t.exec("ROLLBACK TO run"); err != nil {
+		if err := t.execSQL("ROLLBACK TO seq_range"); err != nil {
 			return false, err
 		}
 	}
-	return whole, t.exec("RELEASE run")
+	return whole, t.execSQL("RELEASE seq_range")
 }
 
 // advanceSingly works off the messages of a run one by one. An order that cannot
 // be read is tried again later, and holds up no other.
-func (t *tx) advanceSingly(r run, now time.Time) error {
+func (t *tx) advanceSingly(r seqRange, now time.Time) error {
 	for seq := r.first; seq <= r.last; seq++ {
 		one := r
 		one.first, one.last = seq, seq
 		err := t.advanceOne(one, now)
-		if err != nil && t.survives(err) {
+		if err != nil && t.canContinue(err) {
 			err = t.postpone(one, err)
 		}
 		if err != nil {
@@ -304,7 +304,7 @@ func (t *tx) advanceSingly(r run, now time.Time) error {
 }
 
 // advanceOne works off one message. It can never succeed if the order's row is gone.
-func (t *tx) advanceOne(r run, now time.Time) error {
+func (t *tx) advanceOne(r seqRange, now time.Time) error {
 	o, err := orderAt(t.conn, r.first)
 	if errors.Is(err, order.ErrNotFound) {
 		return t.DeadLetter(context.Background(), r.entry(), fmt.Errorf("%w: its row is gone", err))
@@ -319,14 +319,14 @@ func (t *tx) advanceOne(r run, now time.Time) error {
 // postpone keeps the message of an order that cannot be advanced, for reason. It is tried
 // again as long as the process lives. It is in dead_letters, too: for an operator, and for
 // a restart, so that the checkpoint "finished" can pass the order.
-func (t *tx) postpone(one run, reason error) error {
+func (t *tx) postpone(one seqRange, reason error) error {
 	if one.failures == 0 {
 		if err := t.DeadLetter(context.Background(), one.entry(), reason); err != nil {
 			return err
 		}
 	}
 	one.failures++
-	t.again = append(t.again, one)
+	t.retry = append(t.retry, one)
 	return nil
 }
 
@@ -350,13 +350,13 @@ func (t *tx) Advance(_ context.Context, id order.ID, to order.Status, now time.T
 		return err
 	}
 	stmt.BindInt64(1, int64(after.Status))
-	stmt.BindInt64(2, timeColumn(&after, after.StartedAt))
-	stmt.BindInt64(3, timeColumn(&after, after.CompletedAt))
+	stmt.BindInt64(2, encodeTime(&after, after.StartedAt))
+	stmt.BindInt64(3, encodeTime(&after, after.CompletedAt))
 	stmt.BindInt64(4, seq)
 	if err := exec(stmt); err != nil {
 		return err
 	}
-	t.did(seq, order.Change{Old: &before, New: &after})
+	t.record(seq, order.Change{Old: &before, New: &after})
 	return nil
 }
 
@@ -380,7 +380,7 @@ type seqEntry struct {
 }
 
 // entry is the message of a run of one order for dead_letters.
-func (r run) entry() []byte {
+func (r seqRange) entry() []byte {
 	body, err := json.Marshal(seqEntry{r.first, r.to.String()})
 	if err != nil {
 		panic(err) // a number and a plain string always have a JSON form
@@ -389,7 +389,7 @@ func (r run) entry() []byte {
 }
 
 // postponed are the seqs of the orders that could not be advanced, by dead_letters.
-func postponed(conn *sqlite.Conn) (map[int64]bool, error) {
+func loadPostponed(conn *sqlite.Conn) (map[int64]bool, error) {
 	seqs := map[int64]bool{}
 	err := eachRow(conn, "SELECT body FROM dead_letters WHERE number >= ?", math.MinInt64, func(row *sqlite.Stmt) {
 		var entry seqEntry

@@ -18,7 +18,7 @@ func TestTheMessageOfADeletedOrderIsADeadLetterOnce(t *testing.T) {
 	now := epoch
 	s, w := openByHand(t, newPath(t), &now)
 	c := together(w, now, keyed(""), keyed(""))
-	alter(t, w.conn, "DELETE FROM orders WHERE seq = n", seqOf(c[0].order.ID))
+	alter(t, w.conn, "DELETE FROM orders WHERE seq = n", decodeSeq(c[0].order.ID))
 	work(w, now)
 	if o, err := s.Get(t.Context(), c[1].order.ID); err != nil || o.Status != order.Processing {
 		t.Errorf("the other order is %+v, error %v", o, err)
@@ -27,7 +27,7 @@ func TestTheMessageOfADeletedOrderIsADeadLetterOnce(t *testing.T) {
 		now = now.Add(historyProcessing)
 		work(w, now)
 	}
-	want := fmt.Sprintf(`{"seq":%d,"to":"Processing"}`, seqOf(c[0].order.ID))
+	want := fmt.Sprintf(`{"seq":%d,"to":"Processing"}`, decodeSeq(c[0].order.ID))
 	if got := entries(t, w.conn); len(got) != 1 || !strings.HasPrefix(got[0], want+" order not found: ") {
 		t.Errorf("dead_letters has %q, want %s once", got, want)
 	}
@@ -56,7 +56,7 @@ func TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute(t *testing.T) {
 	s, w := openByHand(t, newPath(t), &now)
 	s.cfg.Log = slog.New(slog.NewTextHandler(log, nil))
 	c := together(w, now, keyed(""))
-	alter(t, w.conn, noStatus, seqOf(c[0].order.ID))
+	alter(t, w.conn, noStatus, decodeSeq(c[0].order.ID))
 	attempts := 0
 	for end := now.Add(time.Hour); now.Before(end); attempts++ {
 		work(w, now)
@@ -85,7 +85,7 @@ func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing
 	path, now := newPath(t), epoch
 	s, w := openByHand(t, path, &now)
 	bad := together(w, now, keyed(""))[0].order.ID
-	alter(t, w.conn, noStatus, seqOf(bad))
+	alter(t, w.conn, noStatus, decodeSeq(bad))
 	together(w, now, keyed(""), keyed(""))
 	restart := func() {
 		t.Helper()
@@ -108,7 +108,7 @@ func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing
 	}
 
 	release(t, s)
-	alterFile(t, path, "UPDATE orders SET status = 0 WHERE seq = n", seqOf(bad))
+	alterFile(t, path, "UPDATE orders SET status = 0 WHERE seq = n", decodeSeq(bad))
 	hold(t, path, 3)
 	s, w = openByHand(t, path, &now)
 	for range 2 {
@@ -135,7 +135,7 @@ func TestAStartTakesAFileWithBadRows(t *testing.T) {
 			s, w := openByHand(t, path, &now)
 			c := together(w, now, keyed(""), keyed("bad"), keyed(""))
 			release(t, s)
-			alterFile(t, path, bad.plan, seqOf(c[0].order.ID)+1)
+			alterFile(t, path, bad.plan, decodeSeq(c[0].order.ID)+1)
 			s, w = openByHand(t, path, &now)
 			for range 3 {
 				work(w, now)
@@ -163,7 +163,7 @@ func TestRowsThatAreNoOrdersOfThisProgramAreLeftAlone(t *testing.T) {
 	s, w := openByHand(t, path, &now)
 	good := together(w, now, keyed(""))[0].order.ID
 	release(t, s)
-	alterFile(t, path, "INSERT INTO orders SELECT -1, 'A', '', '', '[]', 0, fingerprint, 0, 0, 0 FROM orders WHERE seq = n", seqOf(good))
+	alterFile(t, path, "INSERT INTO orders SELECT -1, 'A', '', '', '[]', 0, fingerprint, 0, 0, 0 FROM orders WHERE seq = n", decodeSeq(good))
 	log := &bytes.Buffer{}
 	cfg := byHand(path, &now)
 	cfg.Log = slog.New(slog.NewTextHandler(log, nil))
@@ -188,7 +188,7 @@ func TestAStatusChangedByHandFailsNoCommit(t *testing.T) {
 	changed := together(w, now, keyed(""))[0].order.ID
 	work(w, now)
 	release(t, s)
-	alterFile(t, path, "UPDATE orders SET status = 0, started_at = -(seq >> 15) WHERE seq = n", seqOf(changed))
+	alterFile(t, path, "UPDATE orders SET status = 0, started_at = -(seq >> 15) WHERE seq = n", decodeSeq(changed))
 
 	s, w = openByHand(t, path, &now)
 	for range 3 {
@@ -214,7 +214,7 @@ func TestNoOrderFallsBehindACheckpointThoughTheNewestWasDeleted(t *testing.T) {
 	newest := together(w, now, d)[0].order.ID
 	w.commit(newGroup(0), nil, w.last, now)
 	release(t, s)
-	alterFile(t, path, "DELETE FROM orders WHERE seq = n", seqOf(newest))
+	alterFile(t, path, "DELETE FROM orders WHERE seq = n", decodeSeq(newest))
 	now = now.Add(-time.Hour)
 
 	s, w = openByHand(t, path, &now)
@@ -229,16 +229,16 @@ func TestNoOrderFallsBehindACheckpointThoughTheNewestWasDeleted(t *testing.T) {
 
 // I5.
 func TestARunHasNoGaps(t *testing.T) {
-	var b runBuilder
+	var b rangeBuilder
 	o := order.Order{StartedAt: epoch}
 	m := []order.Message{{To: order.Completed, NotBefore: epoch.Add(historyProcessing)}}
 	for _, seq := range []int64{5, 6, 8, 3, 4} {
 		b.add(seq, &o, m)
 	}
 	want := [][2]int64{{5, 6}, {8, 8}, {3, 4}}
-	for i, r := range b.runs {
-		if len(b.runs) != len(want) || r.first != want[i][0] || r.last != want[i][1] {
-			t.Fatalf("runs %+v, not %v", b.runs, want)
+	for i, r := range b.ranges {
+		if len(b.ranges) != len(want) || r.first != want[i][0] || r.last != want[i][1] {
+			t.Fatalf("runs %+v, not %v", b.ranges, want)
 		}
 	}
 }

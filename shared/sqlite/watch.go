@@ -69,7 +69,7 @@ func (w *watch) check(buffer []byte) error {
 		if err != nil || !os.SameFile(info, f.opened) {
 			return &brokenError{f.path + " was deleted or replaced", err}
 		}
-		if i == 0 && links(info) != 1 {
+		if i == 0 && linkCount(info) != 1 {
 			return &brokenError{f.path, errLinked}
 		}
 	}
@@ -152,8 +152,8 @@ func (w *watch) checkWAL(buffer []byte) error {
 const watchInterval = 500 * time.Millisecond
 
 // watch looks after the files also while there is nothing to commit, until the store stops.
-func (s *Store) watch() {
-	defer close(s.watched)
+func (s *Store) watchFiles() {
+	defer close(s.watchDone)
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
 	buffer := s.files.newBuffer()
@@ -163,7 +163,7 @@ func (s *Store) watch() {
 			return
 		case <-ticker.C:
 			s.clock.wall(s.cfg.Now())
-			s.stopIf(s.files.check(buffer))
+			s.failOnDamage(s.files.check(buffer))
 			if s.health.isFailing() {
 				s.signal() // for a probe
 			}
@@ -181,11 +181,11 @@ func (s *Store) watch() {
 type fence struct {
 	index *os.File // the log's index, by a descriptor that outlives SQLite's
 
-	known   bool
-	version int64
-	commits uint32
-	changes int64 // rows that this connection has changed so far
-	own     bool  // whether the writer has committed since
+	known     bool
+	version   int64
+	commits   uint32
+	changes   int64 // rows that this connection has changed so far
+	committed bool  // whether the writer has committed since
 }
 
 // check is to be called within a transaction that nobody else can write beside. It
@@ -204,9 +204,9 @@ func (f *fence) check(conn *sqlite.Conn) error {
 		return err
 	}
 	f.commits = binary.NativeEndian.Uint32(counter[:])
-	f.known, f.own = true, false
+	f.known, f.committed = true, false
 	if !last.known || f.version == last.version || f.commits == last.commits ||
-		last.own && f.changes != last.changes && f.commits == last.commits+1 {
+		last.committed && f.changes != last.changes && f.commits == last.commits+1 {
 		return nil
 	}
 	return &brokenError{"another program has written to the database file, which only its service may", nil}

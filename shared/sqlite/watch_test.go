@@ -184,8 +184,8 @@ func TestACommitOfAnotherProgramIsSeenBehindAFailedOne(t *testing.T) {
 	}
 	execute(t, path, "DELETE FROM orders")
 	leaveRoom(t, w.conn, 1_000)
-	if err := sized(w, now, 1); err == nil || s.reason() == nil {
-		t.Errorf("a create behind the commit of another program: %v; the store has stopped for %v", err, s.reason())
+	if err := sized(w, now, 1); err == nil || s.Err() == nil {
+		t.Errorf("a create behind the commit of another program: %v; the store has stopped for %v", err, s.Err())
 	}
 	_ = s.release()
 }

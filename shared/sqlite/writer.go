@@ -22,13 +22,13 @@ type writer struct {
 	pacer pacer
 	last  int64 // the highest seq given so far
 
-	fence       fence
-	buffer      []byte    // for the watch over the files
-	finished    int64     // the checkpoint "finished"
-	nextMark    time.Time // when to look whether it has moved
-	nextReport  time.Time // when to tell again of orders that cannot be advanced
-	nextProbe   time.Time // when to see whether commits succeed again
-	transaction tx        // reused, to spare the garbage collector
+	fence         fence
+	buffer        []byte    // for the watch over the files
+	finished      int64     // the checkpoint "finished"
+	checkpointDue time.Time // when to look whether it has moved
+	reportDue     time.Time // when to tell again of orders that cannot be advanced
+	probeDue      time.Time // when to see whether commits succeed again
+	transaction   tx        // reused, to spare the garbage collector
 }
 
 // run commits groups until the store is closed or the disk has failed. Whatever
@@ -38,13 +38,13 @@ func (w *writer) run() {
 	for {
 		w.sleep()
 		now := w.store.cfg.Now()
-		mark := w.mark(now)
-		g, err := w.store.take()
+		finished := w.nextCheckpoint(now)
+		g, err := w.store.swapGroup()
 		switch {
 		case err == nil:
-			w.commit(g, w.queue.pop(now), mark, now)
+			w.commit(g, w.queue.pop(now), finished, now)
 			w.probe(now)
-			time.Sleep(w.pacer.delay(len(g.creations), now, w.store.cfg.Now()))
+			time.Sleep(w.pacer.delay(len(g.creates), now, w.store.cfg.Now()))
 		case errors.Is(err, errClosed):
 			w.commit(g, nil, w.queue.finishedBelow(w.last+1)-1, now)
 			return
@@ -58,11 +58,11 @@ func (w *writer) run() {
 
 // mark is the checkpoint "finished" as it may be now. Nobody needs it sharp: it
 // spares a restart from reading what is done, so once a second will do.
-func (w *writer) mark(now time.Time) int64 {
-	if now.Before(w.nextMark) {
+func (w *writer) nextCheckpoint(now time.Time) int64 {
+	if now.Before(w.checkpointDue) {
 		return w.finished
 	}
-	w.nextMark = now.Add(time.Second)
+	w.checkpointDue = now.Add(time.Second)
 	return w.queue.finishedBelow(w.last+1) - 1
 }
 
@@ -91,18 +91,18 @@ func (w *writer) sleep() {
 // commit makes one transaction of a group and the runs that are due, and gives
 // each its result. Whatever happens, nothing is forgotten: calls are answered,
 // and runs have led to their successors or are queued again.
-func (w *writer) commit(g *group, runs []run, mark int64, now time.Time) {
+func (w *writer) commit(g *group, ranges []seqRange, finished int64, now time.Time) {
 	defer close(g.done)
-	if g.empty() && len(runs) == 0 && mark == w.finished {
+	if g.empty() && len(ranges) == 0 && finished == w.finished {
 		return
 	}
-	w.transact(w.begin(mark, now), g, runs)
+	w.transact(w.begin(finished, now), g, ranges)
 }
 
 // transact runs a transaction to its end.
-func (w *writer) transact(t *tx, g *group, runs []run) {
+func (w *writer) transact(t *tx, g *group, ranges []seqRange) {
 	w.store.health.begin(t.began)
-	err := t.do(g, runs)
+	err := t.exec(g, ranges)
 	if err == nil {
 		// What is committed to files that have gone is gone with the process: it is not
 		// acknowledged.
@@ -110,16 +110,16 @@ func (w *writer) transact(t *tx, g *group, runs []run) {
 	}
 	w.store.health.end()
 	if err != nil {
-		w.failed(t, g, runs, err)
+		w.failed(t, g, ranges, err)
 	} else {
-		w.committed(t, len(g.creations))
+		w.committed(t, len(g.creates))
 	}
 }
 
 // probe sees, a second after the last failure, whether a store whose commits fail can take
 // orders again: nobody may send it any, because it says that it cannot.
 func (w *writer) probe(now time.Time) {
-	if !w.store.health.isFailing() || now.Before(w.nextProbe) {
+	if !w.store.health.isFailing() || now.Before(w.probeDue) {
 		return
 	}
 	t := w.begin(w.finished, now)
@@ -136,10 +136,10 @@ func (w *writer) committed(t *tx, creates int) {
 	tally := t.tally
 	w.store.tally.Store(&tally)
 	w.store.keys.merged(t.merged, creates, t.last)
-	for _, r := range t.next.runs {
+	for _, r := range t.next.ranges {
 		w.queue.push(r, t.began, t.now)
 	}
-	for _, r := range t.again {
+	for _, r := range t.retry {
 		w.queue.retry(r, t.began)
 	}
 	w.report(t)
@@ -148,20 +148,20 @@ func (w *writer) committed(t *tx, creates int) {
 // report tells once a minute of orders that cannot be advanced. The reason for each was
 // logged when it went into dead_letters.
 func (w *writer) report(t *tx) {
-	if len(t.again) > 0 && !t.began.Before(w.nextReport) {
-		w.nextReport = t.began.Add(time.Minute)
-		w.store.cfg.Log.Error("orders cannot be advanced; will keep trying: see dead_letters", "orders", len(t.again), "first_seq", t.again[0].first)
+	if len(t.retry) > 0 && !t.began.Before(w.reportDue) {
+		w.reportDue = t.began.Add(time.Minute)
+		w.store.cfg.Log.Error("orders cannot be advanced; will keep trying: see dead_letters", "orders", len(t.retry), "first_seq", t.retry[0].first)
 	}
 }
 
 // failed puts everything back as it was before the transaction.
-func (w *writer) failed(t *tx, g *group, runs []run, err error) {
-	stopped := w.store.stopIf(err)
-	w.nextProbe = t.began.Add(probeInterval)
+func (w *writer) failed(t *tx, g *group, ranges []seqRange, err error) {
+	stopped := w.store.failOnDamage(err)
+	w.probeDue = t.began.Add(probeInterval)
 	for _, id := range t.keyed {
 		w.store.keys.forget(id)
 	}
-	for _, r := range runs {
+	for _, r := range ranges {
 		w.queue.retry(r, t.began)
 	}
 	err = fmt.Errorf("%w: %w", order.ErrUnavailable, err)
