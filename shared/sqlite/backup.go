@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,20 +17,20 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 )
 
-// sideFiles are what SQLite may have beside a database, by what their names add to its own.
+// sideFiles are the suffixes of the files that SQLite may have beside a database.
 var sideFiles = []string{"-wal", "-shm", "-journal"}
 
-// ErrFindings is about a copy that was made and does not fit together, so that it is not
-// put in the place where it was to be. The report has the findings.
+// ErrFindings says that a copy has findings, so that it did not replace its destination. The report has
+// the findings.
 var ErrFindings = errors.New("does not fit together, see the findings")
 
-// Backup writes a copy of the database at path to dest: all orders whose creation was
-// committed before it began, and perhaps some later ones. A service may run on the database
-// meanwhile; it is not disturbed. Now is the clock.
+// Backup writes a copy of the database at path to dest. The copy has all orders that were committed
+// before Backup began, and possibly later ones. A service may use the database meanwhile. now is the wall
+// clock.
 //
-// The copy is one file. It is read as Check does before it takes the place of whatever is
-// at dest. Until then, also when the process is killed, dest stays as it is.
-// Backup returns ErrFindings, with the report, when the copy has findings.
+// The copy is one file. It is checked as by Check before it replaces dest. Until then dest does not
+// change, also if the process is killed. If the copy has findings, Backup returns ErrFindings and the
+// report.
 func Backup(ctx context.Context, path, dest string, now func() time.Time) (Report, error) {
 	file, served, err := checkSource(path)
 	if err != nil {
@@ -41,12 +40,12 @@ func Backup(ctx context.Context, path, dest string, now func() time.Time) (Repor
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", dest, explain(err))
 	}
-	report, err := backup(ctx, file, served, place{o.file, isNew}, now, true)
+	report, err := backup(ctx, file, served, destination{o.file, isNew}, now, true)
 	return report, errors.Join(err, o.release())
 }
 
-// backup makes the copy; the caller owns what is in its place. Only a repair keeps one with findings.
-func backup(ctx context.Context, file string, served bool, dest place, now func() time.Time, check bool) (report Report, err error) {
+// backup makes the copy. The caller owns the destination. Only a repair does not check its copy.
+func backup(ctx context.Context, file string, served bool, dest destination, now func() time.Time, check bool) (report Report, err error) {
 	c, err := newPartialCopy(dest, now)
 	if err != nil {
 		return report, fmt.Errorf("%s: %w", dest.file, err)
@@ -63,8 +62,8 @@ func backup(ctx context.Context, file string, served bool, dest place, now func(
 	return report, c.commit()
 }
 
-// checkSource returns the file that path leads to and whether it is served, unless its log was written for
-// another file. Whoever serves the file has looked at that already.
+// checkSource returns the file to which path leads, and whether a service uses it. It returns
+// ErrForeignLog if the log was written for another file; a service has checked that at its start.
 func checkSource(path string) (file string, served bool, err error) {
 	o, err := acquireReadLock(path)
 	if errors.Is(err, ErrInUse) {
@@ -77,9 +76,9 @@ func checkSource(path string) (file string, served bool, err error) {
 	return o.file, false, errors.Join(o.checkLog(), o.release())
 }
 
-// takePlace makes the process the owner of the file in the place of a backup, so that nobody
-// serves it or makes another backup of that name meanwhile. When there is no file, isNew is true.
-// It refuses what is no place for a backup.
+// lockDestination makes this process the owner of the destination of a backup, so that meanwhile no
+// service uses it and no other backup has the same destination. isNew is whether there is no file yet. It
+// refuses a destination that a backup must not replace.
 func lockDestination(path, dest string) (o *owner, isNew bool, err error) {
 	file, err := resolve(dest)
 	if isNew = errors.Is(err, fs.ErrNotExist); isNew {
@@ -89,15 +88,15 @@ func lockDestination(path, dest string) (o *owner, isNew bool, err error) {
 		func() error { return checkName(dest) },
 		func() error { return err },
 		func() error { return checkName(file) },
-		func() error { return checkPlace(path, file, isNew) },
+		func() error { return checkDestination(path, file, isNew) },
 	} {
 		if err := check(); err != nil {
 			return nil, false, err
 		}
 	}
-	o = &owner{file: file, lockPath: file + lockSuffix}
+	o = newOwner(file)
 	if isNew {
-		err = o.lockPathToRead()
+		err = o.lockExistingLockFile()
 	} else {
 		err = o.lockToRead()
 	}
@@ -107,7 +106,7 @@ func lockDestination(path, dest string) (o *owner, isNew bool, err error) {
 	return o, isNew, nil
 }
 
-// noLink returns an error when a link is at dest, which leads to no file.
+// checkNoLink returns an error if dest, which leads to no file, is a link.
 func checkNoLink(dest string) error {
 	if _, err := os.Lstat(dest); err == nil {
 		return errors.New("is a link to a file that is not there: if that is on another disk, see whether the disk is mounted")
@@ -115,7 +114,7 @@ func checkNoLink(dest string) error {
 	return nil
 }
 
-// checkName refuses the names of what belongs to a database.
+// checkName refuses the names of files that belong to a database.
 func checkName(file string) error {
 	for _, suffix := range append([]string{lockSuffix}, sideFiles...) {
 		if strings.HasSuffix(file, suffix) {
@@ -125,9 +124,9 @@ func checkName(file string) error {
 	return nil
 }
 
-// checkPlace refuses to replace anything but a backup. A service leaves its lock beside its
-// database when it stops; a backup has nothing beside it.
-func checkPlace(path, file string, isNew bool) error {
+// checkDestination refuses to replace a file that is not a backup. A database that was served has a lock
+// file beside it; a backup has nothing beside it.
+func checkDestination(path, file string, isNew bool) error {
 	beside := sideFiles
 	if !isNew {
 		beside = append([]string{lockSuffix}, sideFiles...)
@@ -149,15 +148,9 @@ func checkPlace(path, file string, isNew bool) error {
 
 // isReplaceable reports whether a file is a database of orders, or empty.
 func isReplaceable(file string) bool {
-	f, err := os.Open(file)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	header := make([]byte, 72)
-	n, err := io.ReadFull(f, header)
-	// https://www.sqlite.org/fileformat.html, section 1.3.13
-	return n == 0 && errors.Is(err, io.EOF) || err == nil && binary.BigEndian.Uint32(header[68:]) == applicationID
+	head, size, err := readHead(file, headerSize)
+	return err == nil && (size == 0 ||
+		len(head) == headerSize && binary.BigEndian.Uint32(head[applicationOffset:]) == applicationID)
 }
 
 // isSameFile reports whether both paths lead to one file.
@@ -170,29 +163,28 @@ func isSameFile(a, b string) bool {
 	return err == nil && os.SameFile(first, second)
 }
 
-// A partialCopy is a copy of a database that is being made beside the file whose
-// place it will take. Until commit, that file is untouched; afterwards it is the
-// copy. A process that is killed leaves a partial file, which the next copy for the
-// same place removes.
+// A partialCopy is a copy of a database that is being made beside its destination. Until commit, the
+// destination is unchanged; afterwards it is the copy. A process that is killed leaves a partial file,
+// which the next copy for the same destination removes.
 type partialCopy struct {
-	dest    place
+	dest    destination
 	path    string
-	file    *os.File // for fsync; SQLite has descriptors of its own
-	lock    owner    // shows that the process lives
+	file    *os.File // for fsync; SQLite has its own descriptors
+	lock    owner    // shows that the process is running
 	now     func() time.Time
-	version int // of the schema, once it is filled
+	version int // of the schema, after fill
 }
 
-// A place is where a copy is to be.
-type place struct {
+// A destination is the file that a copy creates or replaces.
+type destination struct {
 	file  string
-	isNew bool // whether there is no file that the copy replaces: then it replaces none
+	isNew bool // whether the copy must not replace a file
 }
 
-// partialSuffix and a random number are what the name of a partial file adds to its place's.
+// partialSuffix and a random number follow the name of the destination in the name of a partial file.
 const partialSuffix = ".partial-"
 
-func newPartialCopy(dest place, now func() time.Time) (c *partialCopy, err error) {
+func newPartialCopy(dest destination, now func() time.Time) (c *partialCopy, err error) {
 	if err := removeLeftOver(dest.file); err != nil {
 		return nil, err
 	}
@@ -207,14 +199,14 @@ func newPartialCopy(dest place, now func() time.Time) (c *partialCopy, err error
 	if dest.isNew {
 		like = filepath.Dir(dest.file)
 	}
-	// A superuser's copy is to be readable for the user whose service it is.
-	if err := errors.Join(c.lock.lockFile(), chownLike(c.path, like)); err != nil {
+	// The copy must be readable for the user of the service, also if the superuser makes it.
+	if err := errors.Join(c.lock.lockDatabase(), chownLike(c.path, like)); err != nil {
 		return nil, errors.Join(err, c.discard())
 	}
 	return c, nil
 }
 
-// removeLeftOver removes the partial files for that place whose process has died.
+// removeLeftOver removes the partial files for that destination whose process has ended.
 func removeLeftOver(dest string) error {
 	entries, err := os.ReadDir(filepath.Dir(dest))
 	if err != nil {
@@ -223,11 +215,11 @@ func removeLeftOver(dest string) error {
 	for _, entry := range entries {
 		number, ok := strings.CutPrefix(entry.Name(), filepath.Base(dest)+partialSuffix)
 		if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil || !entry.Type().IsRegular() {
-			continue // somebody else's
+			continue // not a partial file
 		}
 		o := owner{file: filepath.Join(filepath.Dir(dest), entry.Name())}
-		if err := o.lockFile(); err != nil {
-			continue // its process lives, or nobody can tell
+		if err := o.lockDatabase(); err != nil {
+			continue // its process is running, or files cannot be locked here
 		}
 		if err := errors.Join(removeWithSideFiles(o.file), o.release()); err != nil {
 			return err
@@ -236,7 +228,7 @@ func removeLeftOver(dest string) error {
 	return nil
 }
 
-// removeWithSideFiles removes a partial file last, because what lies beside it is found by its name.
+// removeWithSideFiles removes a partial file after the files beside it, which are found by its name.
 func removeWithSideFiles(file string) (err error) {
 	for _, suffix := range append(slices.Clone(sideFiles), "") {
 		if failed := os.Remove(file + suffix); !errors.Is(failed, fs.ErrNotExist) {
@@ -246,12 +238,12 @@ func removeWithSideFiles(file string) (err error) {
 	return err
 }
 
-// discard gives the copy up. After commit there is nothing left to give up.
+// discard removes the partial file. After commit there is none, and it only closes.
 func (c *partialCopy) discard() error {
 	return errors.Join(c.file.Close(), c.lock.release(), removeWithSideFiles(c.path))
 }
 
-// commit puts the copy in the place of dest, for good.
+// commit replaces the destination by the copy, durably.
 func (c *partialCopy) commit() error {
 	if err := c.keepMode(); err != nil {
 		return err
@@ -265,11 +257,11 @@ func (c *partialCopy) commit() error {
 	return syncFolder(c.dest.file)
 }
 
-// keepMode gives the copy the permissions of the file that it replaces. A group that is not that
-// file's gets none.
+// keepMode gives the copy the permissions of the file that it replaces, but none to a group that is not
+// the group of that file.
 func (c *partialCopy) keepMode() error {
 	if c.dest.isNew {
-		return nil // it keeps those of a temporary file, 0600
+		return nil // the mode of a temporary file: 0600
 	}
 	before, err := os.Stat(c.dest.file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -289,8 +281,8 @@ func (c *partialCopy) keepMode() error {
 	return c.file.Chmod(mode)
 }
 
-// rename gives the copy its name. When there was no file of that name, one that is there now is
-// another program's, such as the database of a service that has started meanwhile.
+// rename moves the copy to the destination. If the destination is new, a file that is there now belongs
+// to another program, for example to a service that has started meanwhile.
 func (c *partialCopy) rename() error {
 	if !c.dest.isNew {
 		return os.Rename(c.path, c.dest.file)
@@ -306,10 +298,10 @@ func (c *partialCopy) rename() error {
 	return os.Rename(c.path, c.dest.file) // on a disk without links
 }
 
-// errAppeared is about a file that was not there when the copy was begun.
+// errAppeared is returned for a file that did not exist when the copy began.
 var errAppeared = errors.New("was made by another program while the copy was made, and is left as it is")
 
-// syncFolder makes what has become of the names in the file's folder last.
+// syncFolder syncs the folder of the file, so that a rename is durable.
 func syncFolder(file string) error {
 	folder, err := os.Open(filepath.Dir(file))
 	if err != nil {
@@ -318,8 +310,8 @@ func syncFolder(file string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// maxCopying bounds how long the pace of a copy may hold its snapshot: meanwhile the
-// -wal of a running service only grows.
+// maxCopying bounds the pauses of a copy. It holds a snapshot, and meanwhile the log of a running service
+// only grows.
 const maxCopying = 2 * time.Minute
 
 const (
@@ -331,8 +323,8 @@ const (
 	pauseFactor = 1
 )
 
-// fillChecked copies the database at path and reads the copy. It returns ErrFindings, with
-// the report, when that does not fit together. Beside a service that runs it is in no hurry.
+// fillChecked copies the database at path and checks the copy. It returns ErrFindings and the report if
+// there are findings. If the database is served, it leaves the processor to the service.
 func (c *partialCopy) fillChecked(ctx context.Context, path string, served bool) (report Report, err error) {
 	if err := c.fill(ctx, path, served); err != nil {
 		return report, err
@@ -351,7 +343,7 @@ func (c *partialCopy) fillChecked(ctx context.Context, path string, served bool)
 	return report, nil
 }
 
-// fill copies the database at path as it is at this moment, with what its log holds.
+// fill copies the present state of the database at path, including its log.
 func (c *partialCopy) fill(ctx context.Context, path string, served bool) error {
 	err := c.copy(ctx, path, served)
 	if err == nil {
@@ -363,13 +355,12 @@ func (c *partialCopy) fill(ctx context.Context, path string, served bool) error 
 	return fmt.Errorf("%s: %w", path, explain(err))
 }
 
-// A writeError is about the copy, and not about the database that is copied.
+// A writeError is an error about the copy, not about the database that is copied.
 type writeError struct{ err error }
 
 func (e *writeError) Error() string { return e.err.Error() }
 func (e *writeError) Unwrap() error { return e.err }
 
-// ofWriting makes an error one about the copy.
 func newWriteError(err error) error {
 	if err == nil {
 		return nil
@@ -377,7 +368,8 @@ func newWriteError(err error) error {
 	return &writeError{err}
 }
 
-// ofStep tells which of the two files an error of copying pages is about: the database is only read.
+// classifyStepError makes an error of copying pages a writeError if it is about the copy: the database
+// is only read.
 func classifyStepError(err error) error {
 	switch code := sqlite.ErrCode(err); {
 	case code.ToPrimary() == sqlite.ResultFull,
@@ -387,9 +379,9 @@ func classifyStepError(err error) error {
 	return err
 }
 
-// copy reads all of the database inside one transaction: SQLite's online backup begins anew
-// whenever another process has committed, unless its own snapshot holds it. Its
-// connection may only read, so closing it neither checkpoints nor deletes a log.
+// copy reads the database in one transaction. SQLite's online backup would otherwise start again whenever
+// another process has committed. The connection may only read, so closing it neither checkpoints nor
+// deletes the log.
 func (c *partialCopy) copy(ctx context.Context, path string, served bool) (err error) {
 	open := openToRead
 	if served {
@@ -420,13 +412,13 @@ func (c *partialCopy) copy(ctx context.Context, path string, served bool) (err e
 	})
 }
 
-// errEmpty is about a file in which a service has never been.
+// errEmpty is returned for a file that no service has used.
 var errEmpty = errors.New("holds no orders and no schema yet: serve the file once")
 
-// write opens the partial file for do, without SQLite's protections against a crash:
-// nobody reads the copy before it is finished and synced. Afterwards it is one file, without
-// a log: journal_mode DELETE is in its header.
-func (c *partialCopy) write(do func(*sqlite.Conn) error) (err error) {
+// write calls fn with a connection to the partial file. The connection has no protection against a
+// crash, because the copy is not used before it is complete and synced. The header of the copy has
+// journal_mode DELETE, so it is one file without a log.
+func (c *partialCopy) write(fn func(*sqlite.Conn) error) (err error) {
 	to, err := sqlite.OpenConn(c.path, sqlite.OpenReadWrite)
 	if err != nil {
 		return newWriteError(err)
@@ -437,14 +429,14 @@ func (c *partialCopy) write(do func(*sqlite.Conn) error) (err error) {
 			return newWriteError(err)
 		}
 	}
-	if err := do(to); err != nil {
+	if err := fn(to); err != nil {
 		return err
 	}
 	return newWriteError(pragma(to, "journal_mode = DELETE"))
 }
 
-// copyPages copies all pages. Beside a service that runs it rests between, which leaves processor and
-// disk to the service, but not for so long that the whole would take longer than maxCopying.
+// copyPages copies all pages. If the database is served, it pauses between steps, to leave processor and
+// disk to the service, but not for longer than maxCopying in total.
 func (c *partialCopy) copyPages(ctx context.Context, copying *sqlite.Backup, served bool) error {
 	for began := c.now(); ; {
 		stepBegan := c.now()
@@ -455,7 +447,7 @@ func (c *partialCopy) copyPages(ctx context.Context, copying *sqlite.Backup, ser
 		if !served {
 			continue
 		}
-		// Little by little, because one fsync of the whole would hold up the service's.
+		// In small parts, because one fsync of the whole copy would delay those of the service.
 		if err := flush(c.file); err != nil {
 			return newWriteError(err)
 		}
@@ -479,7 +471,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// check reads the copy as Check does.
+// check checks the copy as Check does.
 func (c *partialCopy) check(ctx context.Context) (report Report, err error) {
 	if c.version == len(migrations) {
 		return checkFile(ctx, c.path)
@@ -490,8 +482,8 @@ func (c *partialCopy) check(ctx context.Context) (report Report, err error) {
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	conn.SetInterrupt(ctx.Done())
-	// What an older release has written is brought up to date for the check alone, so that it
-	// stays what that release can read.
+	// A file of an older release is migrated for the check only, so that the copy stays readable for
+	// that release.
 	if err := sqlitex.ExecuteTransient(conn, "BEGIN", nil); err != nil {
 		return report, err
 	}

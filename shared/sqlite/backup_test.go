@@ -51,8 +51,8 @@ func TestABackupHasWhatAKilledProcessHasLeftInTheLog(t *testing.T) {
 	}
 }
 
-// F22, I1, I9: whatever is committed while it is copied, a backup is the state of one moment,
-// and it comes to an end. SQLite's own begins anew with every commit of another process.
+// F22, I1, I9: a backup is the state of one moment, and it ends, whatever is committed meanwhile.
+// SQLite's online backup alone starts again with every commit of another process.
 func TestBackupsUnderLoadEndAndHoldEveryOrderAcknowledgedBefore(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -86,7 +86,7 @@ func TestBackupsUnderLoadEndAndHoldEveryOrderAcknowledgedBefore(t *testing.T) {
 	}
 }
 
-// A createLoad is creates from many goroutines.
+// A createLoad creates orders from many goroutines.
 type createLoad struct {
 	mu    sync.Mutex
 	ids   []order.ID // acknowledged
@@ -169,7 +169,7 @@ func TestABackupThatIsStoppedLeavesNothing(t *testing.T) {
 	}
 }
 
-// I1: what a backup would destroy.
+// I1: a backup never replaces a database.
 func TestABackupIsRefusedWhereItWouldHarm(t *testing.T) {
 	tests := []struct {
 		name string
@@ -231,7 +231,7 @@ func TestABackupIsRefusedWhereItWouldHarm(t *testing.T) {
 	}
 }
 
-// F23, I1: where there was no file when a backup began, a service may start before it is done.
+// F23, I1: a service may create the file after the backup began.
 func TestABackupDoesNotReplaceADatabaseThatAServiceHasMadeMeanwhile(t *testing.T) {
 	path, dest := fileToCheck(t), newPath(t)
 	var once sync.Once
@@ -253,7 +253,7 @@ func TestABackupDoesNotReplaceADatabaseThatAServiceHasMadeMeanwhile(t *testing.T
 	hold(t, dest, 1)
 }
 
-// Only files that a killed backup has left are removed.
+// A backup removes only files that a killed backup has left.
 func TestABackupRemovesNothingThatItHasNotMade(t *testing.T) {
 	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
 	overwrite(t, dest+".partial-notes", []byte("Dear Anna"))
@@ -301,7 +301,7 @@ func TestBackupRefusesWhatHoldsNoOrders(t *testing.T) {
 
 // A mistyped name must not cost a file that has nothing to do with orders.
 func TestABackupTakesThePlaceOfNothingButADatabaseOfOrders(t *testing.T) {
-	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "letter.txt")
+	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "notes.txt")
 	for _, content := range []string{"Dear Anna", strings.Repeat("Dear Anna, ", 100)} {
 		overwrite(t, dest, []byte(content))
 		if _, err := Backup(t.Context(), path, dest, time.Now); err == nil || string(read(t, dest)) != content {
@@ -314,10 +314,10 @@ func TestABackupTakesThePlaceOfNothingButADatabaseOfOrders(t *testing.T) {
 	}
 }
 
-// I1: without a file in its place, nothing else keeps two backups apart.
+// I1: two backups to the same new file run at the same time.
 func TestABackupDoesNotRemoveWhatAnotherOneIsMaking(t *testing.T) {
 	dest := filepath.Join(t.TempDir(), "backup.db")
-	first, err := newPartialCopy(place{dest, true}, time.Now)
+	first, err := newPartialCopy(destination{dest, true}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A copy has the permissions of what it replaces: whoever may read backups still may, and nobody else.
+// A copy has the permissions of the file that it replaces.
 func TestABackupAndARestoreKeepThePermissionsOfTheFileBefore(t *testing.T) {
 	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
 	copies := map[string]func() error{

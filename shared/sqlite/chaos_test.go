@@ -18,20 +18,20 @@ import (
 	"orders/test/chaos"
 )
 
-// TestChaos plays random histories on a real file: creates, replays, messages twice,
-// early and out of order, clocks that step, commits that fail, and crashes before and
-// behind every commit (I1 to I14, I17; F1 to F4, F8 to F11, F15, F20, F22, F23).
+// TestChaos plays random histories on a real file: creates, replays, ranges twice, early and out of
+// order, clocks that step, commits that fail, and crashes before and after every commit (I1 to I14,
+// I17; F1 to F4, F8 to F11, F15, F20, F22, F23).
 //
-// The writer's own steps are called one by one, without its goroutine, so that a
-// history that fails shrinks to the few steps that matter.
+// The test calls the writer's steps one by one, without its goroutine, so that a failing history can be
+// shrunk to the few steps that matter.
 func TestChaos(t *testing.T) { chaos.Play(t, "embedded", openChaosDeployment) }
 
 const historyProcessing = 50 * time.Second
 
-// worker is the one that works off what is due.
+// worker processes what is due.
 const worker = "worker"
 
-// A chaosHome is a store whose writer is driven by hand.
+// A chaosDeployment is a store whose writer the test drives.
 type chaosDeployment struct {
 	chaos.T
 	*Store
@@ -61,7 +61,7 @@ func (h *chaosDeployment) check(err error) {
 	}
 }
 
-// open opens the file as a process does, but for the goroutine.
+// open opens the file as a process does, without the goroutines.
 func (h *chaosDeployment) open() {
 	s := newStore(byHand(h.path, &h.now))
 	s.keys.size = 5
@@ -78,7 +78,7 @@ func (h *chaosDeployment) open() {
 	h.Store, h.writer = s, w
 }
 
-// close closes the file, and holds all in it to fit together.
+// close closes the file, and fails unless a check of it has no findings.
 func (h *chaosDeployment) close() {
 	if h.Store == nil {
 		return
@@ -98,7 +98,7 @@ func (h *chaosDeployment) Create(drafts []order.Draft, fault string) []chaos.Cre
 	for _, d := range drafts {
 		g.creates = append(g.creates, &createRequest{draft: d, itemIDs: encodeItems(d.ItemIDs)})
 	}
-	h.commit(chaos.Create, g, fault)
+	h.commit(chaos.Create, g, nil, fault)
 	answers := make([]chaos.Created, len(drafts))
 	var made []order.ID
 	for i, c := range g.creates {
@@ -111,8 +111,8 @@ func (h *chaosDeployment) Create(drafts []order.Draft, fault string) []chaos.Cre
 	return answers
 }
 
-// appended holds the list to have grown at its end alone, by what was made, in order.
-// What a crash behind the commit has made nobody was told.
+// appended fails unless the list has grown at its end only, by the created orders, in order. Orders that
+// were created before a crash after the commit were not acknowledged.
 func (h *chaosDeployment) appended(made []order.ID) {
 	page, err := h.List(context.Background(), 1_000, "")
 	h.check(err)
@@ -124,28 +124,34 @@ func (h *chaosDeployment) appended(made []order.ID) {
 	h.ids = page.IDs
 }
 
-// Deliver has one group of the bodies.
+// TakesForeign is false: the store reads no bodies, and its worker gets ranges only.
+func (h *chaosDeployment) TakesForeign() bool { return false }
+
+// Deliver gives the worker the messages as ranges, beside those in the queue.
 func (h *chaosDeployment) Deliver(bodies [][]byte, fault string) {
-	g := newGroup(0)
+	var ranges []seqRange
 	for _, body := range bodies {
-		g.deliveries = append(g.deliveries, &delivery{body: body})
-	}
-	h.commit(chaos.Deliver, g, fault)
-	for _, d := range g.deliveries {
-		if fault == "" {
-			h.check(d.err)
+		m, err := order.ParseMessage(body)
+		h.check(err)
+		seq, o, err := find(h.writer.conn, h.keys, m.OrderID)
+		h.check(err)
+		r := seqRange{to: m.To, first: seq, last: seq, notBefore: o.CreatedAt}
+		// A completion that is early, or of an order in another state, does not match the row.
+		if end := o.StartedAt.Add(historyProcessing); m.To == order.Completed && !h.now.Before(end) {
+			r.startedAt, r.notBefore = o.StartedAt, end
 		}
+		ranges = append(ranges, r)
 	}
+	h.commit(chaos.Deliver, newGroup(0), ranges, fault)
 }
 
 // Work makes the transitions that are due.
 func (h *chaosDeployment) Work(_, fault string) {
-	if fault != "" {
-		h.commit(worker, newGroup(0), fault)
-		return
+	if fault == "" {
+		work(h.writer, h.now)
+	} else {
+		h.commit(worker, newGroup(0), nil, fault)
 	}
-	finished := h.writer.nextCheckpoint(h.now)
-	h.writer.commit(newGroup(0), h.writer.queue.pop(h.now), finished, h.now)
 }
 
 // Tick moves the clock.
@@ -157,7 +163,7 @@ func (h *chaosDeployment) Now() time.Time                { return h.now }
 func (h *chaosDeployment) ProcessingTime() time.Duration { return historyProcessing }
 func (h *chaosDeployment) Counted() bool                 { return true }
 
-// Metrics are those in memory, which must be those in the file.
+// Metrics returns the tally in memory, and fails unless the file has the same.
 func (h *chaosDeployment) Metrics(ctx context.Context) (order.Tally, error) {
 	inFile, err := loadTally(h.writer.conn)
 	h.check(err)
@@ -168,7 +174,7 @@ func (h *chaosDeployment) Metrics(ctx context.Context) (order.Tally, error) {
 	return tally, err
 }
 
-// Waits reports whether a run holds what the order waits for.
+// Waits reports whether a range has the message that the order waits for.
 func (h *chaosDeployment) Waits(id order.ID) bool {
 	seq, o, err := find(h.writer.conn, h.keys, id)
 	h.check(err)
@@ -179,18 +185,16 @@ func (h *chaosDeployment) Waits(id order.ID) bool {
 
 // DeadLetters reads the table.
 func (h *chaosDeployment) DeadLetters() (bodies [][]byte) {
-	h.check(eachRow(h.writer.conn, "SELECT body FROM dead_letters WHERE number > ?", 0, func(row *sqlite.Stmt) {
-		body := make([]byte, row.ColumnLen(0))
-		row.ColumnBytes(0, body)
-		bodies = append(bodies, body)
-	}))
+	for _, entry := range entries(h, h.writer.conn) {
+		bodies = append(bodies, []byte(entry))
+	}
 	return bodies
 }
 
-// meet counts a fault that has come about.
+// meet counts a fault that has occurred.
 func (h *chaosDeployment) meet(doing, fault string) { h.met[fmt.Sprintf("%s: %s", doing, fault)]++ }
 
-// What may stand in the way of a commit.
+// The faults of a commit.
 const (
 	diskFull     = "disk full"
 	diskNearFull = "disk full but for one page"
@@ -200,7 +204,7 @@ const (
 	restart      = "restart in good order"
 )
 
-// Faults are those that Create, Deliver and the worker can meet.
+// Faults returns the faults of Create, Deliver and the worker.
 func (h *chaosDeployment) Faults(doing string) []string {
 	faults := []string{diskFull, locked, crashBefore, crashBehind}
 	switch doing {
@@ -212,20 +216,20 @@ func (h *chaosDeployment) Faults(doing string) []string {
 	return faults
 }
 
-// commit makes one transaction of a group under a fault; with one, together with what
-// is due, as under load, so that it may fail at any of its statements.
-func (h *chaosDeployment) commit(doing string, g *group, fault string) {
+// commit runs one transaction of a group and ranges. Under a fault it has also what is due, as under
+// load, so that it may fail at any of its statements.
+func (h *chaosDeployment) commit(doing string, g *group, ranges []seqRange, fault string) {
 	switch fault {
 	case "":
-		h.writer.commit(g, nil, h.writer.nextCheckpoint(h.now), h.now)
+		h.writer.commit(g, ranges, h.writer.nextCheckpoint(h.now), h.now)
 	case diskFull:
-		h.withoutSpace(0, func() { h.fails(doing, g, fault) })
+		h.withoutSpace(0, func() { h.fails(doing, g, ranges, fault) })
 	case diskNearFull:
-		h.withoutSpace(1, func() { h.fails(doing, g, fault) })
+		h.withoutSpace(1, func() { h.fails(doing, g, ranges, fault) })
 	case locked:
-		h.whileLocked(func() { h.fails(doing, g, fault) })
+		h.whileLocked(func() { h.fails(doing, g, ranges, fault) })
 	case crashBefore, crashBehind:
-		h.crash(g, fault == crashBehind)
+		h.crash(g, ranges, fault == crashBehind)
 		h.meet(doing, fault)
 	case restart:
 		h.writer.commit(g, nil, h.writer.queue.finishedBelow(h.writer.last+1)-1, h.now)
@@ -235,11 +239,11 @@ func (h *chaosDeployment) commit(doing string, g *group, fault string) {
 	}
 }
 
-// fails commits, and counts the fault if it was met: nothing of it may show then.
-func (h *chaosDeployment) fails(doing string, g *group, fault string) {
+// fails commits, and counts the fault if the commit failed.
+func (h *chaosDeployment) fails(doing string, g *group, ranges []seqRange, fault string) {
 	h.health.set(false)
 	finished := h.writer.nextCheckpoint(h.now)
-	h.writer.commit(g, h.writer.queue.pop(h.now), finished, h.now)
+	h.writer.commit(g, append(ranges, h.writer.queue.pop(h.now)...), finished, h.now)
 	if h.health.check(h.now) != nil {
 		h.meet(doing, fault)
 	}
@@ -254,7 +258,7 @@ func (h *chaosDeployment) withoutSpace(left int64, do func()) {
 	h.check(pragma(h.writer.conn, "max_page_count = 1000000"))
 }
 
-// whileLocked has another connection write to the file, as another program might.
+// whileLocked calls do while another connection holds the write lock.
 func (h *chaosDeployment) whileLocked(do func()) {
 	other, err := sqlite.OpenConn(h.path, sqlite.OpenReadWrite|sqlite.OpenWAL)
 	h.check(err)
@@ -266,12 +270,12 @@ func (h *chaosDeployment) whileLocked(do func()) {
 	h.check(other.Close())
 }
 
-// crash drops the process at a group: before its commit, when nothing of it may
-// remain, or behind it, when all of it must. Nobody is told either way.
-func (h *chaosDeployment) crash(g *group, behind bool) {
+// crash ends the process before the commit of a group, so that nothing of it may remain, or after it, so
+// that all of it must. No client gets a result.
+func (h *chaosDeployment) crash(g *group, ranges []seqRange, behind bool) {
 	tx := h.writer.begin(h.writer.nextCheckpoint(h.now), h.now)
 	h.check(tx.execSQL("BEGIN IMMEDIATE"))
-	h.check(tx.write(g, h.writer.queue.pop(h.now)))
+	h.check(tx.write(g, append(ranges, h.writer.queue.pop(h.now)...)))
 	if behind {
 		h.check(tx.execSQL("COMMIT"))
 	}
@@ -279,8 +283,7 @@ func (h *chaosDeployment) crash(g *group, behind bool) {
 	g.fail(fmt.Errorf("%w: the process is gone", order.ErrUnavailable))
 }
 
-// killed opens the file as a process finds it whose predecessor was killed: with the
-// log that nobody has brought into the file.
+// killed opens the file as a killed process leaves it: with its log.
 func (h *chaosDeployment) killed() {
 	left := map[string][]byte{}
 	for _, name := range []string{h.path, h.path + "-wal"} {

@@ -75,7 +75,7 @@ func TestCheckCountsFindingsBeyondTheFirstHundred(t *testing.T) {
 
 func TestCheckCountsDeadLettersAndDoesNotBlameThem(t *testing.T) {
 	path := fileToCheck(t)
-	execute(t, path, "INSERT INTO dead_letters (buried_at, body, reason) VALUES (1, x'00', 'nonsense')")
+	execute(t, path, "INSERT INTO dead_letters (dead_lettered_at, body, reason) VALUES (1, x'00', 'nonsense')")
 	report, err := Check(t.Context(), path)
 	if err != nil || report.DeadLetters != 1 || len(report.Findings) != 0 {
 		t.Errorf("got %+v, %v; want 1 dead letter and no findings", report, err)
@@ -173,16 +173,14 @@ func TestCheckStopsWithItsContext(t *testing.T) {
 	}
 }
 
-// Of the five orders in the file, the first three are Completed, and the third
-// was taken over so; the last two are Processing. The second and the fourth have
-// keys, of which the second one's is in keys.
+// checkFaults are faults in the file of fileToCheck, and the findings about them.
 var checkFaults = []struct {
 	name string
 	plan string // SQL; n1 to n5 stand for the seqs
 	want []string
 }{
 	{"a tally with an order too many", "UPDATE tally SET pending = 1", []string{"the tally has 1 Pending"}},
-	{"a tally with a millisecond too many", "UPDATE tally SET timed_millis = timed_millis + 1", []string{"the tally has"}},
+	{"a tally with a millisecond too many", "UPDATE tally SET duration_sum_ms = duration_sum_ms + 1", []string{"the tally has"}},
 	{
 		"a Pending order that is started",
 		"UPDATE orders SET status = 0 WHERE seq = n5; UPDATE tally SET pending = 1, processing = 1",
@@ -263,7 +261,7 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
-// lockFile holds the file for as long as the test runs.
+// lockFile locks the file until the end of the test.
 func lockFile(t *testing.T, path string) {
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
 	if err != nil {

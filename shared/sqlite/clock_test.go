@@ -10,7 +10,7 @@ import (
 	"orders/shared/order"
 )
 
-// F20, I4, I7.
+// F20, I4, I7: a Completed order has its processing time, and no more delay.
 func TestNoOrderWaitsLongerThoughTheClockWasSetBack(t *testing.T) {
 	path, now := newPath(t), epoch
 	s, w := openByHand(t, path, &now)
@@ -47,7 +47,7 @@ func TestSeqsNeverRunBackwardsThoughTheClockDoes(t *testing.T) {
 	}
 }
 
-// clocks are a wall clock and the time that has passed, as a test sets them.
+// clocks are a wall clock and an elapsed time that a test sets.
 type clocks struct {
 	now     time.Time
 	elapsed time.Duration
@@ -93,7 +93,7 @@ func TestALeapOfTheWallClockDatesNoOrder(t *testing.T) {
 	}
 }
 
-// F20: a wall clock that was set is followed, and the log says so.
+// F20: a wall clock that was set is followed, and a line is logged.
 func TestAStepOfTheWallClockIsFollowedOnceItHasHeld(t *testing.T) {
 	for _, step := range []time.Duration{24 * time.Hour, -time.Hour, time.Second} {
 		var c clocks
@@ -137,8 +137,8 @@ func TestAnImpossibleClockIsNotFollowed(t *testing.T) {
 	}
 }
 
-// F20, I8: ten years ahead for one create, then right: the next order is dated right, and takes its
-// processing time.
+// F20, I8: the wall clock is ten years ahead for one create, and then right. All orders have the right
+// time, and take their processing time.
 func TestOrdersAreDatedByTheProcesssOwnClock(t *testing.T) {
 	var c clocks
 	c.clock()
@@ -161,7 +161,7 @@ func TestOrdersAreDatedByTheProcesssOwnClock(t *testing.T) {
 		}
 	}
 	c.pass(historyProcessing)
-	// The queue goes by the monotonic reading of Now, which this clock does not have.
+	// The queue uses the monotonic reading of Now, which this clock does not have.
 	w.commit(newGroup(0), w.queue.pop(c.now.AddDate(20, 0, 0)), 0, c.now)
 	for _, made := range []order.Order{first, second} {
 		o, err := s.Get(t.Context(), made.ID)

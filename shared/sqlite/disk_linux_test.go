@@ -11,15 +11,15 @@ import (
 	"orders/shared/order"
 )
 
-// breakFile makes every write to an open file fail, until mend is called: its
-// descriptors stand for one that is open for reading only.
+// breakFile makes every write to an open file fail until mend is called: its descriptors are replaced by
+// one that is open for reading only.
 func breakFile(t *testing.T, path string) (mend func()) {
 	t.Helper()
 	return breakFileFor(t, path, os.O_RDONLY)
 }
 
-// breakFileFor makes all fail that is done to an open file but what the flag is for,
-// os.O_RDONLY or os.O_WRONLY.
+// breakFileFor makes everything fail on an open file except what flag permits, os.O_RDONLY or
+// os.O_WRONLY.
 func breakFileFor(t *testing.T, path string, flag int) (mend func()) {
 	t.Helper()
 	other, err := os.OpenFile(os.DevNull, flag, 0)
@@ -48,7 +48,7 @@ func breakFileFor(t *testing.T, path string, flag int) (mend func()) {
 	}
 }
 
-// descriptors are the numbers under which this process has the file open.
+// descriptors returns the descriptors of the file in this process.
 func descriptors(t *testing.T, path string) (fds []int) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -99,8 +99,8 @@ func TestAnIOErrorAtACommitStopsTheStore(t *testing.T) {
 	}
 }
 
-// F23, I1: a file that cannot be read makes orders unavailable, not unknown, and they are
-// all there when it is opened on a disk that is well.
+// F23, I1: if the file cannot be read, orders are unavailable, not unknown. They are all there when the
+// disk works again.
 func TestAReadThatFailsIsUnavailable(t *testing.T) {
 	path := newPath(t)
 	first := openStore(t, path, time.Hour)

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// F23, I1, I3: SQLite would mix the log with the database, without a word: orders of both
-// would be lost.
+// F23, I1, I3: SQLite would mix the log with the database without an error, and orders of both would
+// be lost.
 func TestALogOfAnotherFileIsRefused(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, path string){
-		"a copy of an earlier life": func(t *testing.T, path string) {
+		"a copy from before the last start": func(t *testing.T, path string) {
 			earlier := newPath(t)
 			overwrite(t, earlier, read(t, path))
 			closeStore(t, openStore(t, earlier, time.Hour))
@@ -46,8 +46,8 @@ func TestALogOfAnotherFileIsRefused(t *testing.T) {
 	}
 }
 
-// F22, I1: the file's own log is taken, whenever its process was killed and
-// wherever the two were moved.
+// F22, I1: the file's own log is used, whenever its process was killed and wherever the two were
+// moved.
 func TestAFilesOwnLogIsTaken(t *testing.T) {
 	for name, move := range map[string]func(t *testing.T, path string){
 		"where it was":            func(*testing.T, string) {},
@@ -63,8 +63,8 @@ func TestAFilesOwnLogIsTaken(t *testing.T) {
 	}
 }
 
-// F22: somebody may read the file while a service starts, so that the generation comes into the file
-// only later.
+// F22: another program reads the file while a service starts, so that the generation is written into
+// the file later.
 func TestTheGenerationIsKnownWhileItIsRenewed(t *testing.T) {
 	path := newPath(t)
 	closeStore(t, openStore(t, path, time.Hour))
@@ -81,8 +81,8 @@ func TestTheGenerationIsKnownWhileItIsRenewed(t *testing.T) {
 	holdOpened(t, left, 2)
 }
 
-// F23: a file whose log was deleted after a crash cannot be told from one that another program has
-// closed in good order: it is served, and the log of the service says so.
+// F23: a file whose log was deleted after a crash cannot be distinguished from one whose log another
+// program has written into it. It is served, with a warning.
 func TestALogThatIsGoneIsTold(t *testing.T) {
 	for name, test := range map[string]struct {
 		spoil func(t *testing.T, path string)
@@ -112,7 +112,7 @@ func TestALogThatIsGoneIsTold(t *testing.T) {
 	}
 }
 
-// F23: a database that is missing while its log is there was moved, not given up.
+// F23: if there is a log but no database, the database was moved.
 func TestALogWithoutItsFileIsLeftAlone(t *testing.T) {
 	path := makeCrashed(t, 1, 1)
 	rename(t, path, path+".moved")
@@ -131,8 +131,8 @@ func TestALogWithoutItsFileIsLeftAlone(t *testing.T) {
 	holdOpened(t, path, 2)
 }
 
-// F22, F23, I1: a crash, or a full disk, may interrupt a checkpoint: what it has left of the file makes sense
-// together with the log alone. Here each page but the last ones has been brought into the file.
+// F22, F23, I1: a crash or a full disk may interrupt a checkpoint, so that the file can be read only
+// with its log. Here the checkpoint has written all pages but the last.
 func TestAnInterruptedCheckpointIsNoForeignLog(t *testing.T) {
 	path := newPath(t)
 	store := openStore(t, path, time.Hour/4)
@@ -154,8 +154,8 @@ func TestAnInterruptedCheckpointIsNoForeignLog(t *testing.T) {
 	holdOpened(t, left, 200)
 }
 
-// F22, I1: a start may be killed while it writes the lock file. Nothing is known then, and the log is
-// taken for the file's own.
+// F22, I1: a start may be killed while it writes the lock file. Then the generation is not known, and
+// the log is used.
 func TestAHalfWrittenLockFileIsNoForeignLog(t *testing.T) {
 	whole := read(t, makeCrashed(t, 1, 1)+".lock")
 	for size := range len(whole) {
@@ -167,8 +167,8 @@ func TestAHalfWrittenLockFileIsNoForeignLog(t *testing.T) {
 	}
 }
 
-// F22, I1: somebody who reads the file through two restarts keeps each from bringing the
-// log, and with it the generation, into the file.
+// F22, I1: another program reads the file during several restarts, so that none can write the log, and
+// with it the generation, into the file.
 func TestAReaderThroughRestartsKeepsNoServiceFromStarting(t *testing.T) {
 	path := newPath(t)
 	closeStore(t, openStore(t, path, time.Hour))
@@ -184,14 +184,13 @@ func TestAReaderThroughRestartsKeepsNoServiceFromStarting(t *testing.T) {
 	holdOpened(t, path, 3)
 }
 
-// killedStart makes a restored database of so many orders as a start leaves it that is killed
-// while it notes in the file that it has a log from now on: before the file is changed, or
-// after.
+// killedStart makes a restored database as a start leaves it that is killed while it writes the journal
+// mode WAL into the file: before or after the file is changed.
 func killedStart(t *testing.T, orders int, changed bool) (path string) {
 	t.Helper()
 	changing := backedUp(t, makeOrders(t, orders))
 	conn := connect(t, changing)
-	// Like the start, this changes the first page alone.
+	// Like the start, this changes the first page only.
 	runSQL(t, conn, "BEGIN IMMEDIATE")
 	runSQL(t, conn, "PRAGMA user_version = 99")
 	path = copied(t, changing)
@@ -210,7 +209,7 @@ func killedStart(t *testing.T, orders int, changed bool) (path string) {
 	return path
 }
 
-// F22: a first start that was killed is no reason to refuse the next one.
+// F22: the next start succeeds after a first one that was killed.
 func TestAFileIsServedAfterAFirstStartThatWasKilled(t *testing.T) {
 	for name, path := range map[string]string{
 		"restored, before the change": killedStart(t, 3, false),
@@ -227,7 +226,7 @@ func TestAFileIsServedAfterAFirstStartThatWasKilled(t *testing.T) {
 	}
 }
 
-// killedFirstStart makes a new file as a start leaves it that is killed before it has a schema.
+// killedFirstStart makes a new file as a start leaves it that is killed before it writes the schema.
 func killedFirstStart(t *testing.T) (path string) {
 	t.Helper()
 	path = killedStart(t, 1, true)
@@ -244,8 +243,8 @@ func killedFirstStart(t *testing.T) (path string) {
 	return path
 }
 
-// F23, I1, I9: what a killed start has left is not mixed into a backup that somebody copies there
-// afterwards, and the restore that the message names mends it.
+// F23, I1, I9: the journal of a killed start is not used for a backup that was copied there afterwards.
+// The restore that the error proposes succeeds.
 func TestAnotherFilesJournalIsNotMixedIntoTheFile(t *testing.T) {
 	big := backedUp(t, makeOrders(t, 300))
 	for name, path := range map[string]string{

@@ -13,8 +13,8 @@ import (
 	"orders/shared/order"
 )
 
-// F23: a store whose commits fail says that it takes no orders, for as long as it takes none, and
-// finds out by itself when it does again: nobody sends it any meanwhile.
+// F23: a store whose commits fail reports that it accepts no orders, and finds out without a request
+// when commits succeed again.
 func TestAStoreThatTakesNoOrdersSaysSo(t *testing.T) {
 	now := epoch
 	s, w := openByHand(t, newPath(t), &now)
@@ -45,8 +45,7 @@ func TestAStoreThatTakesNoOrdersSaysSo(t *testing.T) {
 	release(t, s)
 }
 
-// A commit that is under way for too long, as on a disk that stalls, is no better than
-// one that has failed.
+// A commit that takes too long, as on a disk that stalls, counts like one that has failed.
 func TestACommitThatStallsCountsAsUnavailable(t *testing.T) {
 	var h health
 	h.begin(epoch)
@@ -62,7 +61,7 @@ func TestACommitThatStallsCountsAsUnavailable(t *testing.T) {
 	}
 }
 
-// A log that grew while somebody read the file for long does not keep its size.
+// A log that grew during a long read is cut again.
 func TestTheLogDoesNotKeepItsLargestSize(t *testing.T) {
 	now := epoch
 	path := newPath(t)
@@ -102,9 +101,9 @@ func TestTheLogDoesNotKeepItsLargestSize(t *testing.T) {
 	release(t, s)
 }
 
-// TestAFullDiskStopsNobodyButTheWriters fills the file to a limit of SQLite's, which
-// fails as a disk does that has no room left. The limit is set on the writer's
-// connection while the writer is idle: nothing is due for an hour.
+// TestAFullDiskStopsNobodyButTheWriters sets SQLite's limit on the size of the file, at which writes fail
+// as on a full disk. The test uses the writer's connection while the writer is idle: nothing is due for
+// an hour.
 func TestAFullDiskStopsNobodyButTheWriters(t *testing.T) {
 	store := openStore(t, newPath(t), time.Hour)
 	draft := order.Draft{InitialStatus: order.Completed, Details: order.Details{UserID: "645", ItemIDs: make([]string, order.MaxItems)}}
@@ -149,8 +148,7 @@ func TestAFullDiskStopsNobodyButTheWriters(t *testing.T) {
 	closeStore(t, store)
 }
 
-// F23: a request that is still being answered may find the file damaged while the store
-// is closed. Neither waits for the other.
+// F23: a read may find the file damaged while the store is closed. Neither waits for the other.
 func TestDamageMayBeFoundWhileTheStoreIsClosed(t *testing.T) {
 	now := epoch
 	s, err := Open(t.Context(), byHand(newPath(t), &now))

@@ -20,7 +20,7 @@ import (
 	"orders/shared/order"
 )
 
-// epoch is when the tests begin that set the clock themselves.
+// epoch is the first time of tests that set the clock.
 var epoch = time.UnixMilli(1_800_000_000_000)
 
 // newPath is where a test may make a database, in a folder of its own.
@@ -162,6 +162,17 @@ func hold(t *testing.T, path string, orders int64) {
 	}
 }
 
+// downgrade gives a file the schema of an older release.
+func downgrade(t *testing.T, path string, version int) {
+	t.Helper()
+	execute(t, path, `ALTER TABLE tally RENAME COLUMN completed_count TO timed_orders;
+		ALTER TABLE tally RENAME COLUMN duration_sum_ms TO timed_millis;
+		ALTER TABLE dead_letters RENAME COLUMN dead_lettered_at TO buried_at; PRAGMA user_version = 2`)
+	if version == 1 {
+		execute(t, path, "DROP TABLE generation; DROP TABLE probe; PRAGMA user_version = 1")
+	}
+}
+
 // holdOpened fails the test unless a store finds that many Completed orders in the file.
 func holdOpened(t *testing.T, path string, orders int64) {
 	t.Helper()
@@ -281,7 +292,7 @@ func runSQL(t *testing.T, conn *sqlite.Conn, statement string) {
 	}
 }
 
-// execute runs SQL on a file that nobody serves, in which n1 is the seq of the first order, and so on.
+// execute runs SQL on a file that is not served, in which n1 is the seq of the first order, and so on.
 func execute(t *testing.T, path, script string) {
 	t.Helper()
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
@@ -381,17 +392,4 @@ func contents(t *testing.T, path string, suffixes ...string) (all string) {
 		all += fmt.Sprintf("%s: %d bytes %x\n", suffix, len(content), sha256.Sum256(content))
 	}
 	return all
-}
-
-// deadLetters looks into the file as an operator would, from another connection.
-func deadLetters(path string) (bodies [][]byte, err error) {
-	conn, err := sqlite.OpenConn(path, sqlite.OpenReadOnly|sqlite.OpenWAL)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	err = eachRow(conn, "SELECT body FROM dead_letters WHERE number > ? ORDER BY number", 0, func(row *sqlite.Stmt) {
-		bodies = append(bodies, []byte(row.ColumnText(0)))
-	})
-	return bodies, err
 }

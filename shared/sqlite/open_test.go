@@ -13,8 +13,8 @@ import (
 	"orders/test/conformance"
 )
 
-// ownedFor returns what a start says of a file that is inspected for as long, under a context that
-// ends after another time.
+// ownedFor returns the error of a start while a command reads the file for the time held, with a context
+// that ends after the time ends.
 func ownedFor(t *testing.T, held, ends time.Duration) (err error) {
 	synctest.Test(t, func(t *testing.T) {
 		path := newPath(t)
@@ -36,7 +36,7 @@ func ownedFor(t *testing.T, held, ends time.Duration) (err error) {
 	return err
 }
 
-// A backup, or a check, that comes at the same moment delays a start and does not fail it.
+// A backup or a check at the same moment delays a start and does not fail it.
 func TestAStartWaitsForAnotherCommandThatReadsForAMoment(t *testing.T) {
 	for _, tt := range []struct {
 		held, ends time.Duration
@@ -52,12 +52,12 @@ func TestAStartWaitsForAnotherCommandThatReadsForAMoment(t *testing.T) {
 	}
 }
 
-// A reader calls a function before it reads.
+// A beforeRead is a reader that calls a function before it reads.
 type beforeRead func()
 
 func (f beforeRead) Read(p []byte) (int, error) { f(); return len(p), nil }
 
-// F25: a signal at the start is heeded, and harms neither a file nor the log of a crash.
+// F25: a signal during the start ends it, and harms neither the file nor the log of a crash.
 func TestAStartEndsWithItsContextAndHarmsNothing(t *testing.T) {
 	now := epoch
 	for name, prepare := range map[string]func(cfg *Config, cancel func()){
@@ -93,7 +93,7 @@ func TestAStartEndsWithItsContextAndHarmsNothing(t *testing.T) {
 	}
 }
 
-// The context is that of the start alone.
+// The context is for the start only.
 func TestAStoreOutlivesTheContextOfItsStart(t *testing.T) {
 	now := epoch
 	ctx, cancel := context.WithCancel(t.Context())
@@ -102,14 +102,11 @@ func TestAStoreOutlivesTheContextOfItsStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
-	c := &createRequest{itemIDs: []byte("[]")}
-	if err := s.submit(func(g *group) { g.creates = append(g.creates, c) }); err != nil || c.err != nil {
-		t.Errorf("a create: %v, %v", err, c.err)
-	}
+	makeOrder(t, s, completed)
 	closeStore(t, s)
 }
 
-// What thousands of clients are told is logged once, and once that it is over.
+// Refusing thousands of orders is logged once at its beginning and once at its end.
 func TestAStoreSaysOnceThatTooManyOrdersWait(t *testing.T) {
 	now := epoch
 	cfg := byHand("", &now)
@@ -123,7 +120,7 @@ func TestAStoreSaysOnceThatTooManyOrdersWait(t *testing.T) {
 		for range 2 { // so many that the second group is full, too
 			s.waiting.creates = make([]*createRequest, maxWaiting)
 			for range 3 {
-				if err := s.submit(func(*group) {}); !errors.Is(err, errOverloaded) {
+				if err := s.submit(&createRequest{}); !errors.Is(err, errOverloaded) {
 					t.Fatalf("error %v, want %v", err, errOverloaded)
 				}
 			}
@@ -147,12 +144,10 @@ func TestConformance(t *testing.T) { conformance.Run(t, openHarness) }
 
 func openHarness(t *testing.T) conformance.Harness {
 	const processingTime = 200 * time.Millisecond
-	path := newPath(t)
-	store := openStore(t, path, processingTime)
+	store := openStore(t, newPath(t), processingTime)
 	t.Cleanup(func() { closeStore(t, store) })
 	return conformance.Harness{
-		Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime,
-		DeadLetters: func(context.Context) ([][]byte, error) { return deadLetters(path) },
+		Store: store, Metrics: store, ProcessingTime: processingTime,
 	}
 }
 
@@ -161,6 +156,28 @@ func TestOpenTellsAllThatIsWrongWithItsConfiguration(t *testing.T) {
 	for _, field := range []string{"Path", "ProcessingTime", "Now", "Random", "Log"} {
 		if err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("error %v, without %s", err, field)
+		}
+	}
+}
+
+// I1, I9: a file of any older release is migrated with its values.
+func TestAFileOfAnOlderReleaseIsMigratedWithItsValues(t *testing.T) {
+	for version := 1; version < len(migrations); version++ {
+		path := fileToCheck(t)
+		want, err := Check(t.Context(), path)
+		if err != nil || want.Tally.CompletedCount != 2 || want.Tally.DurationSumMillis == 0 {
+			t.Fatalf("the file has %+v, %v", want, err)
+		}
+		downgrade(t, path, version)
+		execute(t, path, "INSERT INTO dead_letters (buried_at, body, reason) VALUES (1800000000000, x'00', 'nonsense')")
+		closeStore(t, openStore(t, path, time.Hour/4))
+		got, err := Check(t.Context(), path)
+		if err != nil || got.Tally != want.Tally || got.DeadLetters != 1 || len(got.Findings) > 0 {
+			t.Errorf("schema %d: got %+v, %v; want the tally %+v and a dead letter", version, got, err, want.Tally)
+		}
+		at, err := queryInt(connect(t, path), "SELECT dead_lettered_at FROM dead_letters")
+		if err != nil || at != epoch.UnixMilli() {
+			t.Errorf("schema %d: dead-lettered at %d, %v", version, at, err)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Whatever lies where the lock file belongs is neither written over nor waited for.
+// Anything else in the place of the lock file is neither overwritten nor waited for.
 func TestALockThatIsNoFileIsRefusedAndLeftAlone(t *testing.T) {
 	now := epoch
 	victim := filepath.Join(t.TempDir(), "victim")
@@ -44,7 +44,7 @@ func TestALockThatIsNoFileIsRefusedAndLeftAlone(t *testing.T) {
 	}
 }
 
-// As when somebody puts a link in the place of the lock file while the service runs.
+// The lock file is replaced by a link while the service runs.
 func TestALockFileThatBecomesALinkIsNotWrittenOver(t *testing.T) {
 	link := newPath(t)
 	victim := link + "-victim"

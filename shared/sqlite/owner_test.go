@@ -12,7 +12,7 @@ import (
 	"orders/shared/order"
 )
 
-// F23, I3, I5: a second owner is refused by whatever name it comes.
+// F23, I3, I5: a second owner is refused, whatever name it uses.
 func TestAFileHasOneOwnerWhateverItsName(t *testing.T) {
 	for name, second := range map[string]func(t *testing.T, path string) string{
 		"the same name":                     func(_ *testing.T, path string) string { return path },
@@ -41,7 +41,7 @@ func hardLink(t *testing.T, path string) string {
 	return link
 }
 
-// F23, I5: two services that come by a link to a file which is not made yet.
+// F23, I5: two services use a link to a file that does not exist yet.
 func TestALinkToNothingHasOneOwner(t *testing.T) {
 	link := symlink(t, newPath(t))
 	store := openStore(t, link, time.Hour)
@@ -51,7 +51,7 @@ func TestALinkToNothingHasOneOwner(t *testing.T) {
 	}
 }
 
-// F23: SQLite would look for the log beside one name, where another has left it.
+// F23: SQLite would not find a log beside another name of the file.
 func TestAFileWithASecondNameIsRefused(t *testing.T) {
 	path := fileToCheck(t)
 	link := hardLink(t, path)
@@ -64,7 +64,7 @@ func TestAFileWithASecondNameIsRefused(t *testing.T) {
 	}
 }
 
-// Orders are personal data: what the service makes is for its own user's eyes alone.
+// Orders are personal data: only the service's user can read its files.
 func TestFilesAreForTheirUserAlone(t *testing.T) {
 	path := newPath(t)
 	store := openStore(t, path, time.Hour)
@@ -77,8 +77,7 @@ func TestFilesAreForTheirUserAlone(t *testing.T) {
 	}
 }
 
-// A lock file that the superuser's check left would keep another user's service from
-// starting.
+// A lock file that the superuser's check creates would keep another user's service from starting.
 func TestCheckMakesNoLock(t *testing.T) {
 	path := fileToCheck(t)
 	remove(t, path+".lock")
@@ -90,8 +89,8 @@ func TestCheckMakesNoLock(t *testing.T) {
 	}
 }
 
-// F23, I5: the log and the lock lie beside the file that a link leads to, so who comes by
-// the link and who comes by the name keep each other out.
+// F23, I5: the log and the lock file lie beside the file to which a link leads, so processes that use
+// the link and the name exclude each other.
 func TestALinkIsServedAsTheFileThatItLeadsTo(t *testing.T) {
 	path, link := newPath(t), filepath.Join(t.TempDir(), "link.db")
 	if err := os.Symlink(path, link); err != nil {

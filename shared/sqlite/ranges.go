@@ -2,47 +2,52 @@ package sqlite
 
 import (
 	"container/heap"
+	"encoding/json/v2"
+	"math"
 	"time"
+
+	"zombiezen.com/go/sqlite"
 
 	"orders/shared/order"
 )
 
-// A run is messages that say the same of orders whose seqs follow one another
-// without a gap: one transition, due at one time. Orders of one group commit share
-// their fate, so most runs hold hundreds under load, and a run costs one UPDATE.
-// No other order can lie between the first and the last.
+// A seqRange is the messages of all orders from seq first to seq last: the same transition of each,
+// due at the same time. No other order lies between them. Orders of one group commit are due
+// together, so under load most ranges hold hundreds of orders, and one UPDATE advances them all.
 type seqRange struct {
 	to          order.Status
 	first, last int64
-	// startedAt is when the orders were started, zero for Pending ones.
+	// startedAt is when the orders were started, zero for Pending orders.
 	startedAt time.Time
-	// notBefore is order.Message.NotBefore, by the clock on the wall.
+	// notBefore is order.Message.NotBefore, in wall-clock time.
 	notBefore time.Time
-	// due is when to hand the run out: a reading of the process's own clock,
-	// which a step of the clock on the wall does not touch.
+	// due is when to process the range: a monotonic time, which a step of the wall clock does not
+	// change.
 	due time.Time
-	// failures is how often the orders could not be advanced. From the first time on they
-	// are in dead_letters.
+	// failures is how often the orders could not be advanced. They are in dead_letters since the
+	// first failure.
 	failures int
 }
 
-// A queue holds the messages that wait, in memory: the process owns its file, so
-// nobody else can take them, and what a crash forgets is read off the orders.
-// Only the writer uses it.
+// len is the number of orders.
+func (r seqRange) len() int { return int(r.last - r.first + 1) }
+
+// A queue holds the waiting messages in memory, for the writer alone. The process owns its file, so
+// no other process can process them, and after a crash they are computed from the orders again.
 type queue struct {
 	waiting    rangeHeap
 	processing time.Duration
 }
 
-// push queues a run at the time now, which is wall on the clock that dates the orders. No
-// wait is longer than the processing time, though that clock may have been set back.
+// push queues a range. now is the monotonic time, and wall the time by the clock that dates the
+// orders. No range waits longer than the processing time, even if that clock was set back.
 func (q *queue) push(r seqRange, now, wall time.Time) {
 	r.due = now.Add(min(max(r.notBefore.Sub(wall), 0), q.processing))
 	heap.Push(&q.waiting, r)
 }
 
-// retry puts back a run whose commit has failed, or whose order could not be advanced:
-// the more often, the later.
+// retry queues a range again whose commit has failed, or whose order could not be advanced. The
+// delay grows with the number of failures.
 func (q *queue) retry(r seqRange, now time.Time) {
 	r.due = now.Add(min(retryDelay<<min(r.failures, 6), maxRetryDelay))
 	heap.Push(&q.waiting, r)
@@ -53,11 +58,11 @@ const (
 	maxRetryDelay = time.Minute
 )
 
-// maxAdvances is about how many transitions one commit makes, so that a backlog
-// does not hold up new orders.
+// maxAdvances is about how many transitions one commit makes, so that a backlog does not delay new
+// orders.
 const maxAdvances = 5_000
 
-// pop takes runs that are due.
+// pop removes ranges that are due.
 func (q *queue) pop(now time.Time) (due []seqRange) {
 	for n := 0; n < maxAdvances && len(q.waiting) > 0 && !now.Before(q.waiting[0].due); {
 		r := heap.Pop(&q.waiting).(seqRange)
@@ -67,7 +72,7 @@ func (q *queue) pop(now time.Time) (due []seqRange) {
 	return due
 }
 
-// wait is how long it is until a run is due; ok is false when none waits.
+// wait returns the time until a range is due; ok is false if none waits.
 func (q *queue) wait(now time.Time) (d time.Duration, ok bool) {
 	if len(q.waiting) == 0 {
 		return 0, false
@@ -75,8 +80,8 @@ func (q *queue) wait(now time.Time) (d time.Duration, ok bool) {
 	return q.waiting[0].due.Sub(now), true
 }
 
-// finishedBelow is the seq below which no order waits for anything, but for those that a
-// restart finds in dead_letters.
+// finishedBelow returns the seq, at most next, below which no order waits for a transition. Orders
+// that could not be advanced do not count: a restart finds them in dead_letters.
 func (q *queue) finishedBelow(next int64) int64 {
 	for _, r := range q.waiting {
 		if r.failures == 0 {
@@ -86,7 +91,7 @@ func (q *queue) finishedBelow(next int64) int64 {
 	return next
 }
 
-// runHeap is a heap.Interface of runs by due time.
+// rangeHeap is a heap.Interface of ranges by due time.
 type rangeHeap []seqRange
 
 func (h rangeHeap) Len() int           { return len(h) }
@@ -100,20 +105,17 @@ func (h *rangeHeap) Pop() any {
 	return r
 }
 
-// len is the number of messages.
-func (r seqRange) len() int { return int(r.last - r.first + 1) }
-
-// A runBuilder gathers messages into runs.
+// A rangeBuilder gathers messages into ranges.
 type rangeBuilder struct {
 	ranges []seqRange
-	// open is one more than the index in runs of the run that grows, for each
-	// transition; 0 when none does.
+	// open is the index in ranges plus one of the range that can still grow, for each transition;
+	// 0 if there is none.
 	open [len(order.Statuses)]int
 }
 
 const maxRangeLen = 1_000
 
-// add gathers what the order at seq waits for.
+// add adds the messages of the order at seq.
 func (b *rangeBuilder) add(seq int64, o *order.Order, messages []order.Message) {
 	for _, m := range messages {
 		if i := b.open[m.To] - 1; i >= 0 && b.ranges[i].extendedBy(seq, m) {
@@ -125,7 +127,35 @@ func (b *rangeBuilder) add(seq int64, o *order.Order, messages []order.Message) 
 	}
 }
 
-// takes reports whether the message of the order at seq carries the run on.
+// extendedBy reports whether the message of the order at seq can be added at the end of the range.
 func (r seqRange) extendedBy(seq int64, m order.Message) bool {
 	return seq == r.last+1 && r.len() < maxRangeLen && r.notBefore.Equal(m.NotBefore)
+}
+
+// A deadLetter is the body in dead_letters of the message of an order that cannot be read, so that
+// its id is not known.
+type deadLetter struct {
+	Seq int64  `json:"seq"`
+	To  string `json:"to"`
+}
+
+// deadLetter encodes the message of a range of one order.
+func (r seqRange) deadLetter() []byte {
+	body, err := json.Marshal(deadLetter{r.first, r.to.String()})
+	if err != nil {
+		panic(err) // a number and a plain string always have a JSON form
+	}
+	return body
+}
+
+// loadPostponed returns the seqs in dead_letters: of orders that could not be advanced.
+func loadPostponed(conn *sqlite.Conn) (map[int64]bool, error) {
+	seqs := map[int64]bool{}
+	err := eachRow(conn, "SELECT body FROM dead_letters WHERE number >= ?", math.MinInt64, func(row *sqlite.Stmt) {
+		var entry deadLetter
+		if json.UnmarshalRead(row.ColumnReader(0), &entry) == nil && entry.Seq > 0 {
+			seqs[entry.Seq] = true
+		}
+	})
+	return seqs, err
 }

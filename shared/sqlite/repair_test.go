@@ -10,12 +10,12 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 )
 
-// repairs are what a repair mends, and what it says of that. n1 to n5 stand for the seqs.
+// repairs are faults that a repair corrects, and the changes that it reports.
 var repairs = []struct {
 	name, spoil string
 	changes     []string // beginnings, in no order
 }{
-	{"a wrong tally", "UPDATE tally SET pending = 7, timed_millis = 1", []string{
+	{"a wrong tally", "UPDATE tally SET pending = 7, duration_sum_ms = 1", []string{
 		"tally: 7 Pending, 2 Processing, 3 Completed (2 of them timed, 1 ms) -> 0 Pending, 2 Processing, 3 Completed (2 of them timed, ",
 	}},
 	{"no tally", "DELETE FROM tally", []string{"tally: missing -> 0 Pending, 2 Processing, 3 Completed"}},
@@ -29,7 +29,7 @@ var repairs = []struct {
 	{"an order deleted by hand", "DELETE FROM orders WHERE seq = n2", []string{"tally: ", "keys: 1 that lead to no order of theirs removed"}},
 }
 
-// I9, I17: what follows from the orders is computed anew, from orders that stay as they are.
+// I9, I17: a repair recomputes what follows from the orders, and changes no order.
 func TestRepairMends(t *testing.T) {
 	good := read(t, fileToCheck(t))
 	for _, test := range repairs {
@@ -61,7 +61,7 @@ func TestRepairMends(t *testing.T) {
 	}
 }
 
-// dump is all that the orders hold.
+// dump returns all values of all orders.
 func dump(t *testing.T, path string) (all string) {
 	t.Helper()
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadOnly)
@@ -81,7 +81,7 @@ func dump(t *testing.T, path string) (all string) {
 	return all
 }
 
-// I1: a repair touches no order, and says so of what it leaves.
+// I1: a repair changes no order, and reports the findings that remain.
 func TestRepairLeavesWhatOnlyOrdersCouldMend(t *testing.T) {
 	path := fileToCheck(t)
 	execute(t, path, "UPDATE orders SET started_at = 1 WHERE seq = n1; UPDATE tally SET pending = 7")
@@ -95,7 +95,7 @@ func TestRepairLeavesWhatOnlyOrdersCouldMend(t *testing.T) {
 	}
 }
 
-// I1: the copies of several repairs are all kept, however soon one follows the other.
+// I1: the copies of several repairs are all kept, even within one second.
 func TestRepairKeepsTheCopiesOfEarlierRepairs(t *testing.T) {
 	path := fileToCheck(t)
 	now := time.Now()
@@ -151,8 +151,8 @@ func TestRepairRefusesAFileThatIsServed(t *testing.T) {
 	}
 }
 
-// I9: an order that somebody has set back is counted by its status, whatever its times say, so that
-// the tally can be written and the rest is mended.
+// I9: an order whose status was set back by hand is counted by its status, so that the tally can be
+// written.
 func TestARepairCountsAnOrderByItsStatus(t *testing.T) {
 	path := fileToCheck(t)
 	execute(t, path, "UPDATE orders SET status = 0 WHERE seq = n1; UPDATE tally SET processing = 9")

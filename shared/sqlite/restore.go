@@ -12,13 +12,13 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
-// Restore puts a copy of the database src, which Backup has made or a service has left, in the
-// place of the one at path: its orders are what src holds from then on, and all others
-// are gone. The file at path may be damaged, or missing. Now is the clock.
+// Restore replaces the database at path by a copy of the database src: a backup, or a database that is
+// not served. All other orders are lost. The file at path may be damaged or missing. now is the wall
+// clock.
 //
-// It returns ErrInUse when a process owns either, and ErrFindings, with the report, when src
-// does not fit together; path is untouched then. When the process is killed, there is the
-// old file with all of its orders, or the new one.
+// It returns ErrInUse if another process owns one of the files, and ErrFindings with the report if src
+// has findings. After an error, path is unchanged. If the process is killed, the file at path is the old
+// one with all its orders, or the new one.
 func Restore(ctx context.Context, src, path string, now func() time.Time) (report Report, err error) {
 	o, err := lockPlace(ctx, path)
 	if err != nil {
@@ -31,7 +31,7 @@ func Restore(ctx context.Context, src, path string, now func() time.Time) (repor
 	}
 	defer func() { err = errors.Join(err, from.release()) }()
 
-	c, err := newPartialCopy(place{file: o.file}, now)
+	c, err := newPartialCopy(destination{file: o.file}, now)
 	if err != nil {
 		return report, fmt.Errorf("%s: %w", path, err)
 	}
@@ -47,7 +47,7 @@ func Restore(ctx context.Context, src, path string, now func() time.Time) (repor
 	return report, nil
 }
 
-// errDamagedBackup is ErrDamaged for somebody who restores a backup already.
+// errDamagedBackup replaces ErrDamaged, which advises to restore a backup.
 var errDamagedBackup = errors.New("the backup is damaged, or is no backup of orders: restore another one; nothing was replaced")
 
 func aboutBackup(src string, err error) error {
@@ -57,8 +57,8 @@ func aboutBackup(src string, err error) error {
 	return err
 }
 
-// ownPlace makes this process the owner of the file at path, which it makes if there is none:
-// nothing else can be owned.
+// lockPlace makes this process the owner of the file at path, which it creates if there is none: only an
+// existing file can be locked.
 func lockPlace(ctx context.Context, path string) (*owner, error) {
 	made := errors.Is(regularFile(path), fs.ErrNotExist)
 	if err := makeFile(path); err != nil {
@@ -72,8 +72,8 @@ func lockPlace(ctx context.Context, path string) (*owner, error) {
 	return acquireLock(ctx, path)
 }
 
-// removeEmpty takes back what ownPlace has made, or an empty file that was there. A lock file
-// without a generation belongs to no other.
+// removeEmpty removes the file that lockPlace has created, or an empty one that was there. A lock file
+// without a generation belongs to it.
 func (o *owner) removeEmpty(failed bool) (err error) {
 	if !failed {
 		return nil
@@ -88,7 +88,7 @@ func (o *owner) removeEmpty(failed bool) (err error) {
 	return err
 }
 
-// takeSource makes this process the owner of the file that is to be restored.
+// lockSource makes this process the owner of the file that is to be restored.
 func lockSource(src, file string) (*owner, error) {
 	if isSameFile(src, file) {
 		return nil, errors.New("is the database itself")
@@ -103,12 +103,12 @@ func lockSource(src, file string) (*owner, error) {
 	return o, nil
 }
 
-// replaceBy are the steps by which a copy takes the place of the old file. It is right to end
-// behind any of them, and to begin anew.
+// replaceSteps returns the steps that replace the old file by the copy. The process may be killed after
+// any of them; the next Restore then begins again.
 //
-// The old file first takes in what its log holds, so that nothing else belongs to it when
-// it is replaced. A log that cannot be taken in, because the file is damaged, outlives it by
-// a moment: Open refuses such a log beside the new file, and the next Restore removes it.
+// First the log is written into the old file, so that no other file belongs to it when it is replaced.
+// If that is not possible because the file is damaged, the log remains for a moment beside the new file.
+// Open refuses such a log, and the next Restore removes it.
 func (o *owner) replaceSteps(c *partialCopy) []func() error {
 	remove := func(suffix string) func() error {
 		return func() error {
@@ -120,7 +120,7 @@ func (o *owner) replaceSteps(c *partialCopy) []func() error {
 	}
 	return []func() error{
 		o.mergeLog,
-		remove("-journal"), // SQLite would undo with it what is in the new file
+		remove("-journal"), // with which SQLite would change the new file
 		c.commit,
 		remove("-wal"),
 		remove("-shm"),
@@ -128,8 +128,8 @@ func (o *owner) replaceSteps(c *partialCopy) []func() error {
 	}
 }
 
-// foldLog brings what the log holds into the file, and removes the log. It leaves alone what is
-// damaged, and a log that is not the file's own.
+// mergeLog writes the log into the file, and removes the log. It does nothing if the file is damaged, or
+// if the log was written for another file.
 func (o *owner) mergeLog() error {
 	err := o.checkLog()
 	if err == nil {
@@ -145,13 +145,13 @@ func (o *owner) mergeLog() error {
 		return err
 	}
 	if _, err := os.Stat(o.file + "-wal"); err == nil {
-		return ErrInUse // by another program, which keeps SQLite from removing it
+		return ErrInUse // by another program, so SQLite does not remove the log
 	}
 	return nil
 }
 
-// checkpointAndClose opens the database as its last user: SQLite undoes a change that was
-// not finished, and takes in and removes the log.
+// checkpointAndClose opens and closes the database as its only user: SQLite rolls back an unfinished
+// change, writes the log into the file and removes it.
 func checkpointAndClose(file string) (err error) {
 	conn, err := sqlite.OpenConn(file, sqlite.OpenReadWrite)
 	if err != nil {
@@ -164,4 +164,10 @@ func checkpointAndClose(file string) (err error) {
 		err = ErrInUse
 	}
 	return err
+}
+
+// emptyLog writes the log into the file, and reports whether nothing of the log is left.
+func emptyLog(conn *sqlite.Conn) (emptied bool, err error) {
+	busy, err := queryInt(conn, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return err == nil && busy == 0, err
 }

@@ -14,7 +14,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 )
 
-// oldFiles are what a restore may find in its place.
+// oldFiles are the states of the file that a restore replaces.
 var oldFiles = []struct {
 	name string
 	make func(t *testing.T) (path string)
@@ -63,8 +63,8 @@ var oldFiles = []struct {
 	}},
 }
 
-// makeInterrupted makes a database of five orders without a log, as a process leaves it that
-// is killed while it changes the file in place: with a journal that undoes the change.
+// makeInterrupted makes a database of five orders without a log, as a process leaves it that is killed
+// while it changes the file in place: with a journal that undoes the change.
 func makeInterrupted(t *testing.T) (path string) {
 	t.Helper()
 	changing := makeOrders(t, 5)
@@ -82,8 +82,8 @@ func makeInterrupted(t *testing.T) (path string) {
 	return path
 }
 
-// F22, F23, I1, I9: whatever is in its place, afterwards there is what the backup has, and nothing
-// else: not the old file's log, nor anything that belonged to it.
+// F22, F23, I1, I9: whatever was in its place, afterwards there are the orders of the backup only, and no
+// file that belonged to the old database.
 func TestRestorePutsBackWhatTheBackupHas(t *testing.T) {
 	for _, old := range oldFiles {
 		t.Run(old.name, func(t *testing.T) {
@@ -111,9 +111,9 @@ func TestRestorePutsBackWhatTheBackupHas(t *testing.T) {
 	}
 }
 
-// F22, I1: a process that is killed between any two steps of a restore leaves the old file with all
-// of its orders, or the new one. Where the old one was no good, it may leave what Open refuses.
-// The next restore succeeds in any case.
+// F22, I1: a process that is killed between any two steps of a restore leaves the old file with all its
+// orders, or the new one. If the old file was not usable, it may leave a file that Open refuses. The
+// next restore always succeeds.
 func TestARestoreThatIsKilledLeavesTheOldFileOrTheNewOne(t *testing.T) {
 	for _, old := range oldFiles {
 		t.Run(old.name, func(t *testing.T) {
@@ -144,8 +144,7 @@ func TestARestoreThatIsKilledLeavesTheOldFileOrTheNewOne(t *testing.T) {
 	}
 }
 
-// recovered is how many orders are in a copy of a database whose process has died, and the
-// error is why nobody can tell.
+// recovered returns the number of orders in a copy of a database that a killed process has left.
 func recovered(t *testing.T, path string) (orders int64, err error) {
 	t.Helper()
 	path = copied(t, path)
@@ -169,8 +168,8 @@ func recovered(t *testing.T, path string) (orders int64, err error) {
 	return report.Tally.Total(), err
 }
 
-// restoreInPart leaves the files as a process does that is killed after so many steps, and
-// reports whether there are no more.
+// restoreInPart leaves the files as a process does that is killed after so many steps of a restore, and
+// reports whether there are no more steps.
 func restoreInPart(t *testing.T, src, path string, steps int) (done bool) {
 	t.Helper()
 	o, err := lockPlace(t.Context(), path)
@@ -178,7 +177,7 @@ func restoreInPart(t *testing.T, src, path string, steps int) (done bool) {
 		t.Fatal(err)
 	}
 	defer func() { _ = o.release() }()
-	c, err := newPartialCopy(place{file: path}, time.Now)
+	c, err := newPartialCopy(destination{file: path}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +194,7 @@ func restoreInPart(t *testing.T, src, path string, steps int) (done bool) {
 	return steps > len(all)
 }
 
-// I1: what is no backup is refused before anything is touched.
+// I1: a file that is not a good backup is refused before anything is changed.
 func TestRestoreRefuses(t *testing.T) {
 	tests := []struct {
 		name string
@@ -242,7 +241,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// F23: what another program goes on to write would end up beside the new file.
+// F23: another program would continue to write to the log of the replaced file.
 func TestRestoreRefusesAPlaceThatAnotherProgramUses(t *testing.T) {
 	path := makeCrashed(t, 1, 4)
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
@@ -261,7 +260,7 @@ func TestRestoreRefusesAPlaceThatAnotherProgramUses(t *testing.T) {
 	hold(t, path, 5)
 }
 
-// A restore that is stopped leaves everything as it was.
+// A restore that is stopped changes nothing.
 func TestARestoreThatIsStoppedTouchesNothing(t *testing.T) {
 	path := makeCrashed(t, 1, 4)
 	before := contents(t, path, "", "-wal", "-journal")
@@ -275,11 +274,11 @@ func TestARestoreThatIsStoppedTouchesNothing(t *testing.T) {
 	}
 }
 
-// An older release's backup is good to restore, and a file is backed up before the new release
-// serves it for the first time: as what the old release can read.
+// The backup of an older release can be restored. A file of an older release can be backed up before the
+// new release serves it, and the old release can read that backup.
 func TestWhatAnOlderReleaseHasWrittenIsBackedUpAsItIsAndRestored(t *testing.T) {
 	old := makeOrders(t, 3)
-	execute(t, old, "DROP TABLE generation; DROP TABLE probe; PRAGMA user_version = 1")
+	downgrade(t, old, 1)
 	dest := filepath.Join(t.TempDir(), "backup.db")
 	report, err := Backup(t.Context(), old, dest, time.Now)
 	if err != nil || report.Tally.Total() != 3 {

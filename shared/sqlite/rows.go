@@ -14,8 +14,8 @@ import (
 	"orders/shared/order"
 )
 
-// counterBits is how many bits of a seq count the orders of one millisecond. A
-// 32,769th order takes the next millisecond's first number.
+// counterBits is how many bits of a seq count the orders of one millisecond. The 32,769th order of a
+// millisecond gets the first number of the next one.
 const counterBits = 15
 
 // idPrefix is common to all ids and not stored.
@@ -23,7 +23,7 @@ const idPrefix = "ORD"
 
 func createdAt(seq int64) time.Time { return time.UnixMilli(seq >> counterBits).UTC() }
 
-// newID makes the id whose ULID begins with seq and ends with random bits.
+// newID returns the id whose ULID begins with seq and ends with random bits.
 func newID(seq int64, random uint64) order.ID {
 	var u ulid.ULID
 	binary.BigEndian.PutUint64(u[:8], uint64(seq)<<1)
@@ -31,7 +31,7 @@ func newID(seq int64, random uint64) order.ID {
 	return order.NewID(u)
 }
 
-// seqOf returns the seq in an id that newID made; of any other id, nonsense.
+// decodeSeq returns the seq in an id that newID made. For any other id the result has no meaning.
 func decodeSeq(id order.ID) int64 {
 	u, _ := id.ULID()
 	return int64(binary.BigEndian.Uint64(u[:8]) >> 1)
@@ -46,7 +46,7 @@ const (
 		fingerprint, status, started_at, completed_at FROM orders WHERE seq = ?`
 )
 
-// bindOrder fills in insertOrder. itemIDs is o.ItemIDs as JSON.
+// bindOrder sets the parameters of insertOrder. itemIDs is o.ItemIDs as JSON.
 func bindOrder(stmt *sqlite.Stmt, seq int64, o *order.Order, itemIDs []byte) {
 	stmt.BindInt64(1, seq)
 	stmt.BindText(2, string(o.ID[len(idPrefix):]))
@@ -60,8 +60,8 @@ func bindOrder(stmt *sqlite.Stmt, seq int64, o *order.Order, itemIDs []byte) {
 	stmt.BindInt64(10, encodeTime(o, o.CompletedAt))
 }
 
-// scanOrder reads the order off a row of selectOrder. Its error says that the row is
-// damaged, and nothing of what the client wrote.
+// decodeOrder decodes a row of selectOrder. Its error says that the row is damaged, and contains
+// nothing of the client's input.
 func decodeOrder(stmt *sqlite.Stmt) (order.Order, error) {
 	o := order.Order{
 		ID: order.ID(idPrefix + stmt.ColumnText(1)),
@@ -76,12 +76,12 @@ func decodeOrder(stmt *sqlite.Stmt) (order.Order, error) {
 		CompletedAt: decodeTime(stmt.ColumnInt64(9)),
 	}
 	stmt.ColumnBytes(6, o.Fingerprint[:])
-	damage := damageIn(stmt)
+	damage := findDamage(stmt)
 	if damage == "" && json.Unmarshal([]byte(stmt.ColumnText(4)), &o.ItemIDs) != nil {
-		damage = "item_ids is no list of texts"
+		damage = "item_ids is not a JSON array of strings"
 	}
 	if damage != "" {
-		return order.Order{}, fmt.Errorf("the order at seq %d cannot be read: %s", stmt.ColumnInt64(0), damage)
+		return order.Order{}, fmt.Errorf("read the order at seq %d: %s", stmt.ColumnInt64(0), damage)
 	}
 	return o, nil
 }
@@ -92,9 +92,9 @@ var orderTypes = [...]sqlite.ColumnType{
 	sqlite.TypeBlob, sqlite.TypeInteger, sqlite.TypeInteger, sqlite.TypeInteger,
 }
 
-// damageIn says which value in a row of selectOrder cannot be one of ours, "" if each can.
-// SQLite looks at types and constraints when it writes a row, not when it reads one.
-func damageIn(stmt *sqlite.Stmt) string {
+// findDamage describes a value in a row of selectOrder that this program cannot have written, "" if
+// there is none. SQLite checks types and constraints when it writes a row, not when it reads one.
+func findDamage(stmt *sqlite.Stmt) string {
 	for i, want := range orderTypes {
 		if stmt.ColumnType(i) != want {
 			return stmt.ColumnName(i) + " has the wrong type"
@@ -104,32 +104,30 @@ func damageIn(stmt *sqlite.Stmt) string {
 	case stmt.ColumnLen(6) != len(order.Fingerprint{}):
 		return "fingerprint has the wrong length"
 	case !isStatus(stmt.ColumnInt64(7)):
-		return "status is none that there is"
+		return "status is unknown"
 	default:
 		return ""
 	}
 }
 
-// isStatus reports whether the value of a column status stands for one.
+// isStatus reports whether the value of a column status is known.
 func isStatus(column int64) bool { return 0 <= column && column < int64(len(order.Statuses)) }
 
-// itemsColumn is how item ids are stored: as a JSON array.
+// encodeItems encodes item ids as a JSON array.
 func encodeItems(ids []string) []byte {
 	b := []byte{'['}
 	for i, id := range ids {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		// The error is about invalid UTF-8, which a draft does not hold and which
-		// would be replaced.
+		// The error is about invalid UTF-8, which a draft does not contain.
 		b, _ = jsontext.AppendQuote(b, id)
 	}
 	return append(b, ']')
 }
 
-// timeColumn is how a time of the order is stored. One that is not set yet is the
-// negative creation time: as wide as the value to come, so that a transition
-// overwrites its row in place instead of moving the rows behind it.
+// encodeTime encodes a time of the order. An unset time is the negative creation time: it is as wide
+// as the later value, so a transition overwrites the row in place and moves no other row.
 func encodeTime(o *order.Order, t time.Time) int64 {
 	if t.IsZero() {
 		return -o.CreatedAt.UnixMilli()
@@ -142,6 +140,67 @@ func decodeTime(column int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(column).UTC()
+}
+
+// find returns the order of that id and its seq, or order.ErrNotFound. The key index may contain an
+// order whose commit has failed since, so the id in the row decides.
+func find(conn *sqlite.Conn, keys *keyIndex, id order.ID) (int64, order.Order, error) {
+	seq, err := locate(conn, keys, id)
+	if err != nil {
+		return 0, order.Order{}, err
+	}
+	o, err := orderAt(conn, seq)
+	if err == nil && o.ID != id {
+		err = order.ErrNotFound
+	}
+	return seq, o, err
+}
+
+// locate returns the seq of the order of that id, from the id itself or from the key index. It returns
+// order.ErrNotFound if there is none.
+func locate(conn *sqlite.Conn, keys *keyIndex, id order.ID) (int64, error) {
+	stmt, err := conn.Prepare("SELECT seq FROM orders WHERE seq = ? AND id = ?")
+	if err != nil {
+		return 0, err
+	}
+	stmt.BindInt64(1, decodeSeq(id))
+	stmt.BindText(2, string(id[len(idPrefix):]))
+	seq, err := optionalInt(stmt)
+	if err == nil && seq == 0 {
+		seq, err = keys.find(conn, id)
+	}
+	if err == nil && seq == 0 {
+		err = order.ErrNotFound
+	}
+	return seq, err
+}
+
+// orderAt returns the order at that seq, or order.ErrNotFound.
+func orderAt(conn *sqlite.Conn, seq int64) (o order.Order, err error) {
+	stmt, err := conn.Prepare(selectOrder)
+	if err != nil {
+		return o, err
+	}
+	stmt.BindInt64(1, seq)
+	defer func() { err = firstError(err, stmt.Reset()) }()
+	row, err := stmt.Step()
+	if err != nil {
+		return o, err
+	}
+	if !row {
+		return o, order.ErrNotFound
+	}
+	return decodeOrder(stmt)
+}
+
+// lookUpKey returns the seq in the table keys for that id, 0 if there is none.
+func lookUpKey(conn *sqlite.Conn, id order.ID) (int64, error) {
+	stmt, err := conn.Prepare("SELECT seq FROM keys WHERE id = ?")
+	if err != nil {
+		return 0, err
+	}
+	stmt.BindText(1, string(id[len(idPrefix):]))
+	return optionalInt(stmt)
 }
 
 // The names of the checkpoints.
@@ -170,7 +229,7 @@ func setCheckpoint(conn *sqlite.Conn, name string, seq int64) error {
 }
 
 func loadTally(conn *sqlite.Conn) (t order.Tally, err error) {
-	stmt, err := conn.Prepare("SELECT pending, processing, completed, timed_orders, timed_millis FROM tally")
+	stmt, err := conn.Prepare("SELECT pending, processing, completed, completed_count, duration_sum_ms FROM tally")
 	if err != nil {
 		return t, err
 	}
@@ -189,11 +248,11 @@ func loadTally(conn *sqlite.Conn) (t order.Tally, err error) {
 	return t, nil
 }
 
-// errNoTally is about a file whose tally somebody has deleted.
+// errNoTally is returned for a file whose tally was deleted.
 var errNoTally = errors.New("the tally is missing")
 
 func setTally(conn *sqlite.Conn, t order.Tally) error {
-	stmt, err := conn.Prepare(`UPDATE tally SET pending = ?, processing = ?, completed = ?, timed_orders = ?, timed_millis = ?`)
+	stmt, err := conn.Prepare(`UPDATE tally SET pending = ?, processing = ?, completed = ?, completed_count = ?, duration_sum_ms = ?`)
 	if err != nil {
 		return err
 	}
@@ -211,7 +270,7 @@ func exec(stmt *sqlite.Stmt) error {
 	return firstError(err, stmt.Reset())
 }
 
-// optionalInt returns the first column of the first row, 0 when there is none.
+// optionalInt returns the first column of the first row, 0 if there is no row.
 func optionalInt(stmt *sqlite.Stmt) (n int64, err error) {
 	row, err := stmt.Step()
 	if row {
@@ -220,74 +279,16 @@ func optionalInt(stmt *sqlite.Stmt) (n int64, err error) {
 	return n, firstError(err, stmt.Reset())
 }
 
-// isSQLite reports whether an error comes from SQLite. ErrCode gives ResultError for all
-// others, too, so a second error with a code of its own follows: ErrCode gives the first
-// code that it finds.
-func isSQLite(err error) bool {
-	const second = sqlite.ResultNotice // which no statement returns
-	return err != nil && sqlite.ErrCode(errors.Join(err, second.ToError())) != second
-}
-
-func firstError(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-// find returns the order of that id and where it is, or ErrNotFound. The key index
-// may know of an order whose commit has failed since, so the row decides.
-func find(conn *sqlite.Conn, keys *keyIndex, id order.ID) (int64, order.Order, error) {
-	seq, err := locate(conn, keys, id)
+func queryInt(conn *sqlite.Conn, query string) (int64, error) {
+	stmt, err := conn.Prepare(query)
 	if err != nil {
-		return 0, order.Order{}, err
+		return 0, fmt.Errorf("prepare: %w", err)
 	}
-	o, err := orderAt(conn, seq)
-	if err == nil && o.ID != id {
-		err = order.ErrNotFound
-	}
-	return seq, o, err
+	return optionalInt(stmt)
 }
 
-// locate returns the seq at which the order of that id would be: by the time in
-// the id, or by the key index. It returns ErrNotFound when there is none.
-func locate(conn *sqlite.Conn, keys *keyIndex, id order.ID) (int64, error) {
-	stmt, err := conn.Prepare("SELECT seq FROM orders WHERE seq = ? AND id = ?")
-	if err != nil {
-		return 0, err
-	}
-	stmt.BindInt64(1, decodeSeq(id))
-	stmt.BindText(2, string(id[len(idPrefix):]))
-	seq, err := optionalInt(stmt)
-	if err == nil && seq == 0 {
-		seq, err = keys.find(conn, id)
-	}
-	if err == nil && seq == 0 {
-		err = order.ErrNotFound
-	}
-	return seq, err
-}
-
-// orderAt returns the order at that seq, or ErrNotFound.
-func orderAt(conn *sqlite.Conn, seq int64) (o order.Order, err error) {
-	stmt, err := conn.Prepare(selectOrder)
-	if err != nil {
-		return o, err
-	}
-	stmt.BindInt64(1, seq)
-	defer func() { err = firstError(err, stmt.Reset()) }()
-	row, err := stmt.Step()
-	if err != nil {
-		return o, err
-	}
-	if !row {
-		return o, order.ErrNotFound
-	}
-	return decodeOrder(stmt)
-}
-
-// eachRow calls do with each row of a query that takes one number.
-func eachRow(conn *sqlite.Conn, query string, arg int64, do func(row *sqlite.Stmt)) (err error) {
+// eachRow calls fn with each row of a query that has one number as its parameter.
+func eachRow(conn *sqlite.Conn, query string, arg int64, fn func(row *sqlite.Stmt)) (err error) {
 	stmt, err := conn.Prepare(query)
 	if err != nil {
 		return err
@@ -299,14 +300,21 @@ func eachRow(conn *sqlite.Conn, query string, arg int64, do func(row *sqlite.Stm
 		if err != nil || !row {
 			return err
 		}
-		do(stmt)
+		fn(stmt)
 	}
 }
 
-func queryInt(conn *sqlite.Conn, query string) (int64, error) {
-	stmt, err := conn.Prepare(query)
-	if err != nil {
-		return 0, fmt.Errorf("prepare: %w", err)
+// isSQLite reports whether an error comes from SQLite. ErrCode returns the first code that it finds,
+// and ResultError for errors without one. So a code that no statement returns is joined behind: if
+// ErrCode finds that one, err has none.
+func isSQLite(err error) bool {
+	const second = sqlite.ResultNotice
+	return err != nil && sqlite.ErrCode(errors.Join(err, second.ToError())) != second
+}
+
+func firstError(a, b error) error {
+	if a != nil {
+		return a
 	}
-	return optionalInt(stmt)
+	return b
 }

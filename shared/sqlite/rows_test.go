@@ -17,7 +17,7 @@ import (
 	"orders/shared/order"
 )
 
-// badRows are what may become of the order whose seq is n by another program's hand.
+// badRows are what another program may do to the row at seq n.
 var badRows = []struct {
 	name, plan string
 }{
@@ -54,7 +54,7 @@ func alter(t *testing.T, conn *sqlite.Conn, script string, n int64) {
 	}
 }
 
-// alterFile runs a script on a file that nobody serves.
+// alterFile runs a script, in which n is a seq, on a file that is not served.
 func alterFile(t *testing.T, path, script string, n int64) {
 	t.Helper()
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
@@ -67,8 +67,8 @@ func alterFile(t *testing.T, path, script string, n int64) {
 	}
 }
 
-// F15, I2, I3, I14: a retry finds its order in a row that cannot be read, or does not find
-// it where it was. That fails this one request, and makes no second order.
+// F15, I2, I3, I14: the order of a retry is in a row that cannot be read, or is no longer there. Only
+// this request fails, and it creates no second order.
 func TestABadRowFailsNoneButTheRequestForIt(t *testing.T) {
 	for _, bad := range badRows {
 		for _, merged := range []bool{false, true} {
@@ -106,7 +106,7 @@ func TestABadRowFailsNoneButTheRequestForIt(t *testing.T) {
 	}
 }
 
-// F15, I14.
+// F15, I14: no other request of the group fails.
 func TestARandomSourceThatFailsFailsNoneButTheCreateThatAskedIt(t *testing.T) {
 	now := epoch
 	s, w := openByHand(t, newPath(t), &now)
@@ -118,8 +118,7 @@ func TestARandomSourceThatFailsFailsNoneButTheCreateThatAskedIt(t *testing.T) {
 	release(t, s)
 }
 
-// F15, I1, I2, I3, I14: under load, group commits hold retries that cannot be answered. No
-// other client notices.
+// F15, I1, I2, I3, I14: under load, groups contain retries that fail. No other client notices.
 func TestRetriesThatCannotBeAnsweredHarmNoClientUnderLoad(t *testing.T) {
 	path := fileWithBadKeys(t)
 	s := openStore(t, path, time.Minute)
@@ -150,13 +149,13 @@ func TestRetriesThatCannotBeAnsweredHarmNoClientUnderLoad(t *testing.T) {
 	}
 }
 
-// badKeys are keys with what becomes of their orders.
+// badKeys are keys, and what happens to the rows of their orders.
 var badKeys = map[string]string{
 	"damaged": "UPDATE orders SET item_ids = '[' WHERE seq = n",
 	"deleted": "DELETE FROM orders WHERE seq = n",
 }
 
-// fileWithBadKeys makes a file whose table keys leads to the orders of badKeys.
+// fileWithBadKeys makes a file whose table keys has the keys of badKeys.
 func fileWithBadKeys(t *testing.T) (path string) {
 	t.Helper()
 	path = newPath(t)
@@ -174,7 +173,7 @@ func fileWithBadKeys(t *testing.T) (path string) {
 	return path
 }
 
-// createAndReplay is a client: of four creates two have a key, and one is their replay.
+// createAndReplay is a client. Of four creates, two have the same key.
 func createAndReplay(t *testing.T, s *Store, client, creates int) {
 	for n := range creates {
 		d := keyed("")
@@ -192,8 +191,8 @@ func createAndReplay(t *testing.T, s *Store, client, creates int) {
 	}
 }
 
-// F23, I2, I14: SQLite may roll back everything with the statement that fails, here because
-// a trigger says so. Then the group is refused as a whole, and nothing of it is stored.
+// F23, I2, I14: SQLite may roll back the transaction when a statement fails, here because of a
+// trigger. Then the whole group fails, and nothing of it is stored.
 func TestAGroupEndsWithItsTransaction(t *testing.T) {
 	now := epoch
 	s, w := openByHand(t, newPath(t), &now)
@@ -215,8 +214,8 @@ func TestAGroupEndsWithItsTransaction(t *testing.T) {
 	release(t, s)
 }
 
-// I14: an error of SQLite's ends a transaction, because SQLite may have rolled it back. All
-// others are their request's.
+// I14: an error of SQLite ends a transaction, because SQLite may have rolled it back. Any other error
+// belongs to its request.
 func TestErrorsOfSQLitesAreToldFromAllOthers(t *testing.T) {
 	_, mistake := connect(t, ":memory:").Prepare("SELECT no_such_column")
 	if code := sqlite.ErrCode(mistake); code != sqlite.ResultError {
@@ -237,7 +236,7 @@ func TestAnOrderThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 	now := epoch
 	s, w := openByHand(t, newPath(t), &now)
 	c := together(w, now, keyed(""), keyed(""))
-	// Not in the state that its run expects, so that it is read; and not to be read.
+	// The row is not in the state that its range expects, so it is read; and it cannot be read.
 	alter(t, w.conn, "UPDATE orders SET status = 1, started_at = seq >> 15, item_ids = 'x' WHERE seq = n", decodeSeq(c[0].order.ID))
 	work(w, now)
 	if o, err := s.Get(t.Context(), c[1].order.ID); err != nil || o.Status != order.Processing {
@@ -253,8 +252,7 @@ func TestAnIDLeadsToNoOtherOrderThanItsOwn(t *testing.T) {
 	now := epoch
 	s, w := openByHand(t, newPath(t), &now)
 	c := together(w, now, keyed(""))[0]
-	// What a reader finds that looks while a commit fails whose seq is then given
-	// to another order.
+	// As if a commit had failed during the read, and its seq had been given to another order.
 	id := order.KeyedID("", "k")
 	s.keys.add(id, decodeSeq(c.order.ID))
 	if o, err := s.Get(t.Context(), id); !errors.Is(err, order.ErrNotFound) {

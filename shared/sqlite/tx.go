@@ -3,11 +3,9 @@ package sqlite
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -15,22 +13,23 @@ import (
 	"orders/shared/order"
 )
 
-// A tx is one transaction of the writer. It holds what will be true once it is
-// committed, and can be dropped without a trace until then.
+// A tx is one transaction of the writer. It holds the writer's state as it will be after the commit,
+// so a transaction that fails changes nothing in memory. It implements order.Advancer and
+// order.Queue within the transaction.
 type tx struct {
 	w     *writer
 	conn  *sqlite.Conn
-	now   time.Time // what the orders are dated by
-	began time.Time // by the process's own clock
+	now   time.Time // the time that the orders get
+	began time.Time // monotonic
 	tally order.Tally
 	last  int64
 
-	finished int64        // the checkpoint "finished" to be
-	merged   int          // how many ids went from memory to the table keys
-	keyed    []order.ID   // keyed orders made
-	next     rangeBuilder // what follows
-	retry    []seqRange   // orders that could not be advanced: tried again
-	probe    bool         // whether it is there to see that the disk has room
+	finished  int64        // the checkpoint "finished"
+	merged    int          // how many ids were moved from memory to the table keys
+	keyed     []order.ID   // ids of the keyed orders created
+	followUps rangeBuilder // messages that follow from the changes
+	retry     []seqRange   // orders that could not be advanced
+	probe     bool         // whether to write as much as the largest order takes
 }
 
 func (w *writer) begin(finished int64, now time.Time) *tx {
@@ -38,14 +37,14 @@ func (w *writer) begin(finished int64, now time.Time) *tx {
 	*t = tx{
 		w: w, conn: w.conn, now: w.store.clock.wall(now), began: now,
 		tally: *w.store.tally.Load(), last: w.last, finished: max(finished, w.finished),
-		keyed: t.keyed[:0],
-		next:  rangeBuilder{ranges: t.next.ranges[:0]},
+		keyed:     t.keyed[:0],
+		followUps: rangeBuilder{ranges: t.followUps.ranges[:0]},
 	}
 	return t
 }
 
-// do runs the whole transaction. After an error nothing of it is in the file,
-// unless that is a brokenError.
+// exec runs the whole transaction. After an error the file has no part of it, unless the error is a
+// brokenError.
 func (t *tx) exec(g *group, ranges []seqRange) (err error) {
 	if err := t.execSQL("BEGIN IMMEDIATE"); err != nil {
 		return err
@@ -73,31 +72,25 @@ func (t *tx) write(g *group, ranges []seqRange) error {
 			return c.err
 		}
 	}
-	for _, d := range g.deliveries {
-		if d.err = t.processor().Process(context.Background(), d.body, t.now); d.err != nil && !t.canContinue(d.err) {
-			return d.err
-		}
-	}
 	for _, r := range ranges {
 		if err := t.advanceRange(r); err != nil {
 			return err
 		}
 	}
-	return t.bookkeeping(len(g.creates))
+	return t.writeTotals(len(g.creates))
 }
 
-// survives reports whether the transaction can go on after an error of one of its parts,
-// which then belongs to that part alone. After an error of SQLite's it cannot, because
-// SQLite may have rolled everything back; but a violated constraint undoes its own
-// statement only.
+// canContinue reports whether err concerns one request or order alone, so that the transaction can
+// continue. It cannot after an error of SQLite, because SQLite may have rolled back the transaction;
+// but a violated constraint undoes its own statement only.
 func (t *tx) canContinue(err error) bool {
 	constraint := sqlite.ErrCode(err).ToPrimary() == sqlite.ResultConstraint
 	return (constraint || !isSQLite(err)) && !t.conn.AutocommitEnabled()
 }
 
-// commitError tells a commit that has not happened from one of which nobody
-// knows: SQLite reports a full disk or a locked file before it changes anything, but after a
-// failed write or fsync the commit may be on the disk or not.
+// commitError returns a brokenError if it is not known whether the commit happened. SQLite reports a
+// full disk or a locked file before it changes anything, but after a failed write or fsync the commit
+// may be on the disk or not.
 func commitError(err error) error {
 	if sqlite.ErrCode(err).ToPrimary() == sqlite.ResultIOErr {
 		return &brokenError{"the disk failed during a commit", err}
@@ -105,14 +98,14 @@ func commitError(err error) error {
 	return err
 }
 
-// bookkeeping writes what the transaction adds up to.
-func (t *tx) bookkeeping(creates int) (err error) {
+// writeTotals writes the keys, the tally and the checkpoint of the transaction.
+func (t *tx) writeTotals(creates int) (err error) {
 	if t.merged, err = t.w.store.keys.merge(t.conn, creates); err != nil {
 		return err
 	}
-	if possible := clampTally(t.tally); t.tally != possible {
-		t.tally = possible
-		t.w.store.cfg.Log.Error("the metrics do not fit the orders, which somebody else has changed: orders check tells more")
+	if clamped := clampTally(t.tally); t.tally != clamped {
+		t.tally = clamped
+		t.w.store.cfg.Log.Error("metrics contradict the orders, which another program has changed: run orders check")
 	}
 	if t.tally != *t.w.store.tally.Load() {
 		if err := setTally(t.conn, t.tally); err != nil {
@@ -128,9 +121,9 @@ func (t *tx) bookkeeping(creates int) (err error) {
 	return err
 }
 
-// possibleTally raises what lies below zero in a tally to zero. A row that was changed by
-// hand is counted as what it was before, so its transition may take away more than there
-// is. The table does not take that, and would fail the commit of all others.
+// clampTally raises negative numbers to zero. A row that was changed by hand was counted as what it
+// was before, so its transition may subtract more than was added. The table refuses negative
+// numbers, and would fail the commit of all other orders.
 func clampTally(t order.Tally) order.Tally {
 	for s := range t.ByStatus {
 		t.ByStatus[s] = max(t.ByStatus[s], 0)
@@ -139,11 +132,10 @@ func clampTally(t order.Tally) order.Tally {
 	return t
 }
 
-// did notes a change that is now in the transaction: what it adds to the metrics
-// and what follows from it.
+// record adds a change that the transaction has made to the tally, and its follow-ups to the queue.
 func (t *tx) record(seq int64, c order.Change) {
 	t.tally.Add(c.Tally())
-	t.next.add(seq, c.New, c.FollowUps(t.w.queue.processing))
+	t.followUps.add(seq, c.New, c.FollowUps(t.w.queue.processing))
 }
 
 func (t *tx) execSQL(query string) error {
@@ -154,8 +146,8 @@ func (t *tx) execSQL(query string) error {
 	return exec(stmt)
 }
 
-// create makes the order, or finds that its key has made it before. After an error
-// nothing of it is in the transaction.
+// create creates the order, or finds the one that its key has created before. After an error the
+// transaction has no part of it.
 func (t *tx) create(c *createRequest) error {
 	if c.draft.Key != "" {
 		seq, err := t.w.store.keys.find(t.conn, c.draft.Key)
@@ -200,15 +192,15 @@ func (t *tx) newID(key order.ID, seq int64) (order.ID, error) {
 	return newID(seq, binary.NativeEndian.Uint64(random[:])), nil
 }
 
-// replay answers a creation with the order that its key names.
+// replay answers a request with the order that its key has created, at seq.
 //
-// If that order is no longer where the key leads, somebody has deleted or changed its row.
-// The key made an order that was acknowledged, so it does not make a second one.
+// If that order is not at seq, another program has deleted or changed its row. The order was
+// acknowledged, so the key does not create a second one.
 func (t *tx) replay(c *createRequest, seq int64) error {
 	o, err := orderAt(t.conn, seq)
 	switch {
 	case errors.Is(err, order.ErrNotFound), err == nil && o.ID != c.draft.Key:
-		return fmt.Errorf("the order of the idempotency key is gone: its row was at seq %d", seq)
+		return fmt.Errorf("find the order of the idempotency key: its row, at seq %d, was deleted or changed", seq)
 	case err != nil:
 		return err
 	case o.Fingerprint != c.draft.Fingerprint:
@@ -218,7 +210,7 @@ func (t *tx) replay(c *createRequest, seq int64) error {
 	return nil
 }
 
-// One UPDATE moves a run.
+// One UPDATE advances a range.
 const (
 	startRange = `UPDATE orders SET status = 1, started_at = ?1
 		WHERE seq BETWEEN ?2 AND ?3 AND status = 0`
@@ -226,12 +218,11 @@ const (
 		WHERE seq BETWEEN ?2 AND ?3 AND status = 1 AND started_at = ?4`
 )
 
-// advanceRun makes the transition of all orders in a run. If the file does not
-// hold exactly these orders, each in the state that the run expects, none is touched, and they
-// are taken one by one: a duplicate was faster.
+// advanceRange makes the transition of all orders in a range with one statement. If the rows are not
+// exactly these orders, each in the expected state, it changes none of them and advances the orders
+// one by one: a message may be a duplicate, or a row may have been changed.
 func (t *tx) advanceRange(r seqRange) error {
-	// The queue vouches that the time has come, though the clock on the wall
-	// may have been set back meanwhile.
+	// The queue ensures that the range is due, even if the wall clock was set back since.
 	now := order.Timestamp(t.now)
 	if now.Before(r.notBefore) {
 		now = r.notBefore
@@ -247,14 +238,14 @@ func (t *tx) advanceRange(r seqRange) error {
 		before := order.Order{Status: r.to - 1, CreatedAt: createdAt(seq), StartedAt: r.startedAt}
 		after, err := before.Advance(r.to, now, t.w.queue.processing)
 		if err != nil {
-			return fmt.Errorf("advance a run: %w", err)
+			return fmt.Errorf("advance the order at seq %d: %w", seq, err)
 		}
 		t.record(seq, order.Change{Old: &before, New: &after})
 	}
 	return nil
 }
 
-// updateRun changes the rows of a run, or none of them.
+// updateRange updates all rows of a range, or none of them.
 func (t *tx) updateRange(r seqRange, now time.Time) (whole bool, err error) {
 	query := startRange
 	if r.to == order.Completed {
@@ -286,8 +277,8 @@ func (t *tx) updateRange(r seqRange, now time.Time) (whole bool, err error) {
 	return whole, t.execSQL("RELEASE seq_range")
 }
 
-// advanceSingly works off the messages of a run one by one. An order that cannot
-// be read is tried again later, and holds up no other.
+// advanceSingly advances the orders of a range one by one. An order that cannot be read is retried
+// later, and delays no other.
 func (t *tx) advanceSingly(r seqRange, now time.Time) error {
 	for seq := r.first; seq <= r.last; seq++ {
 		one := r
@@ -303,25 +294,26 @@ func (t *tx) advanceSingly(r seqRange, now time.Time) error {
 	return nil
 }
 
-// advanceOne works off one message. It can never succeed if the order's row is gone.
+// advanceOne processes the message of a range of one order. If the row of the order was deleted, the
+// message can never succeed.
 func (t *tx) advanceOne(r seqRange, now time.Time) error {
 	o, err := orderAt(t.conn, r.first)
 	if errors.Is(err, order.ErrNotFound) {
-		return t.DeadLetter(context.Background(), r.entry(), fmt.Errorf("%w: its row is gone", err))
+		return t.DeadLetter(context.Background(), r.deadLetter(), fmt.Errorf("%w: its row was deleted", err))
 	}
 	if err != nil {
 		return err
 	}
 	m := order.Message{OrderID: o.ID, To: r.to, NotBefore: r.notBefore}
-	return t.processor().Handle(context.Background(), m, now)
+	return order.Processor{Orders: t, Queue: t}.Handle(context.Background(), m, now)
 }
 
-// postpone keeps the message of an order that cannot be advanced, for reason. It is tried
-// again as long as the process lives. It is in dead_letters, too: for an operator, and for
-// a restart, so that the checkpoint "finished" can pass the order.
+// postpone retries the message of an order that cannot be advanced, as long as the process runs. The
+// first time it writes the message to dead_letters: for an operator, and for a restart, so that the
+// checkpoint "finished" can pass the order.
 func (t *tx) postpone(one seqRange, reason error) error {
 	if one.failures == 0 {
-		if err := t.DeadLetter(context.Background(), one.entry(), reason); err != nil {
+		if err := t.DeadLetter(context.Background(), one.deadLetter(), reason); err != nil {
 			return err
 		}
 	}
@@ -330,12 +322,8 @@ func (t *tx) postpone(one seqRange, reason error) error {
 	return nil
 }
 
-// processor works off single messages within the transaction: what it does, the
-// removal of the message included, happens with the commit or not at all.
-func (t *tx) processor() order.Processor { return order.Processor{Orders: t, Queue: t} }
-
-// Advance implements order.Advancer. The writer is alone, so nothing can come
-// between the reading and the writing.
+// Advance implements order.Advancer. Only the writer changes the file, so no change can come between
+// the read and the write.
 func (t *tx) Advance(_ context.Context, id order.ID, to order.Status, now time.Time) error {
 	seq, before, err := find(t.conn, t.w.store.keys, id)
 	if err != nil {
@@ -360,55 +348,27 @@ func (t *tx) Advance(_ context.Context, id order.ID, to order.Status, now time.T
 	return nil
 }
 
-// Send implements order.Queue: the messages wait from the commit on.
+// Send implements order.Queue. The messages are queued with the commit.
 func (t *tx) Send(_ context.Context, messages ...order.Message) error {
 	for _, m := range messages {
 		seq, o, err := find(t.conn, t.w.store.keys, m.OrderID)
 		if err != nil {
 			return err
 		}
-		t.next.add(seq, &o, []order.Message{m})
+		t.followUps.add(seq, &o, []order.Message{m})
 	}
 	return nil
 }
 
-// A seqEntry is the body in dead_letters of a run's message: the id of an order that
-// cannot be read is not known.
-type seqEntry struct {
-	Seq int64  `json:"seq"`
-	To  string `json:"to"`
-}
-
-// entry is the message of a run of one order for dead_letters.
-func (r seqRange) entry() []byte {
-	body, err := json.Marshal(seqEntry{r.first, r.to.String()})
-	if err != nil {
-		panic(err) // a number and a plain string always have a JSON form
-	}
-	return body
-}
-
-// postponed are the seqs of the orders that could not be advanced, by dead_letters.
-func loadPostponed(conn *sqlite.Conn) (map[int64]bool, error) {
-	seqs := map[int64]bool{}
-	err := eachRow(conn, "SELECT body FROM dead_letters WHERE number >= ?", math.MinInt64, func(row *sqlite.Stmt) {
-		var entry seqEntry
-		if json.UnmarshalRead(row.ColumnReader(0), &entry) == nil && entry.Seq > 0 {
-			seqs[entry.Seq] = true
-		}
-	})
-	return seqs, err
-}
-
 // DeadLetter implements order.Queue.
 func (t *tx) DeadLetter(_ context.Context, body []byte, reason error) error {
-	stmt, err := t.conn.Prepare(`INSERT INTO dead_letters (buried_at, body, reason) VALUES (?, ?, ?)`)
+	stmt, err := t.conn.Prepare(`INSERT INTO dead_letters (dead_lettered_at, body, reason) VALUES (?, ?, ?)`)
 	if err != nil {
 		return err
 	}
 	stmt.BindInt64(1, t.now.UnixMilli())
 	stmt.BindBytes(2, body)
 	stmt.BindText(3, reason.Error())
-	t.w.store.cfg.Log.Warn("message buried in dead_letters", "reason", reason)
+	t.w.store.cfg.Log.Warn("moved a message to dead_letters", "reason", reason)
 	return exec(stmt)
 }

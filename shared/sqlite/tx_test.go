@@ -11,9 +11,10 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"orders/shared/order"
+	"orders/test/chaos"
 )
 
-// F15, I4, I13, I14.
+// F15, I4, I13, I14: the deleted order delays no other.
 func TestTheMessageOfADeletedOrderIsADeadLetterOnce(t *testing.T) {
 	now := epoch
 	s, w := openByHand(t, newPath(t), &now)
@@ -37,20 +38,20 @@ func TestTheMessageOfADeletedOrderIsADeadLetterOnce(t *testing.T) {
 	release(t, s)
 }
 
-// entries are the rows of dead_letters: each body with its reason.
-func entries(t *testing.T, conn *sqlite.Conn) (all []string) {
+// entries returns the rows of dead_letters: each body with its reason.
+func entries(t chaos.T, conn *sqlite.Conn) (all []string) {
 	t.Helper()
 	const query = "SELECT CAST(body AS TEXT), reason FROM dead_letters WHERE number >= ? ORDER BY number"
 	if err := eachRow(conn, query, 0, func(row *sqlite.Stmt) {
 		all = append(all, row.ColumnText(0)+" "+row.ColumnText(1))
 	}); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
 	return all
 }
 
-// F15, I13, I16: a row that cannot be read is tried again less and less often, makes two
-// lines in the log and one dead letter, and then a line a minute.
+// F15, I13, I16: a row that cannot be read is retried at a growing interval. It causes one dead letter,
+// two lines in the log, and then a line a minute.
 func TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute(t *testing.T) {
 	now, log := epoch, &bytes.Buffer{}
 	s, w := openByHand(t, newPath(t), &now)
@@ -72,15 +73,15 @@ func TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute(t *testing.T) {
 	if lines := strings.Count(log.String(), "\n"); lines < 60 || lines > 62 {
 		t.Errorf("%d lines in an hour, not one a minute:\n%s", lines, log)
 	}
-	if got := entries(t, w.conn); len(got) != 1 || !strings.Contains(got[0], "cannot be read: status") {
+	if got := entries(t, w.conn); len(got) != 1 || !strings.Contains(got[0], "status is unknown") {
 		t.Errorf("dead_letters has %q, not the one order", got)
 	}
 	release(t, s)
 }
 
-// F10, F15, I4, I13: the checkpoint passes an order that cannot be read, so that a restart
-// does not read all that came later. A restart finds it nevertheless, and goes on with it
-// once somebody has mended the row.
+// F10, F15, I4, I13: the checkpoint passes an order that cannot be read, so that a restart does not
+// read all later orders again. A restart finds the order nevertheless, and processes it after its row was
+// corrected.
 func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing.T) {
 	path, now := newPath(t), epoch
 	s, w := openByHand(t, path, &now)
@@ -96,7 +97,7 @@ func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing
 			t.Errorf("a restart reads all orders from %d to %d again", w.finished, w.last)
 		}
 	}
-	// Once as a restart finds it with later orders, and once by itself.
+	// The first restart finds it with later orders, the others find it alone.
 	for range 3 {
 		work(w, now)
 		now = now.Add(historyProcessing)
@@ -126,8 +127,8 @@ func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing
 	hold(t, path, 3)
 }
 
-// F15, F23, I4, I12, I13, I14: whatever somebody has written into a row, a start takes the
-// file, works off all other orders, and tells of what it cannot work off.
+// F15, F23, I4, I12, I13, I14: whatever another program has written into a row, a start succeeds,
+// processes all other orders, and reports the order that it cannot process.
 func TestAStartTakesAFileWithBadRows(t *testing.T) {
 	for _, bad := range badRows {
 		t.Run(bad.name, func(t *testing.T) {
@@ -157,7 +158,7 @@ func TestAStartTakesAFileWithBadRows(t *testing.T) {
 	}
 }
 
-// F15, I12.
+// F15, I12: such a row is not in the list, and is logged.
 func TestRowsThatAreNoOrdersOfThisProgramAreLeftAlone(t *testing.T) {
 	path, now := newPath(t), epoch
 	s, w := openByHand(t, path, &now)
@@ -180,8 +181,8 @@ func TestRowsThatAreNoOrdersOfThisProgramAreLeftAlone(t *testing.T) {
 	}
 }
 
-// F15, I9, I10, I14: an order whose status somebody has set back takes away from the
-// metrics what was never counted. No commit fails for it.
+// F15, I9, I10, I14: an order whose status was set back by hand subtracts from the metrics what
+// was never added. No commit fails.
 func TestAStatusChangedByHandFailsNoCommit(t *testing.T) {
 	path, now := newPath(t), epoch
 	s, w := openByHand(t, path, &now)
@@ -204,8 +205,8 @@ func TestAStatusChangedByHandFailsNoCommit(t *testing.T) {
 	release(t, s)
 }
 
-// F20, F22, I3, I4, I13: the newest order was deleted, and the clock set back. Orders to
-// come do not get a seq that a checkpoint says is done.
+// F20, F22, I3, I4, I13: the newest order was deleted, and the clock was set back. New orders do
+// not get a seq at or below a checkpoint.
 func TestNoOrderFallsBehindACheckpointThoughTheNewestWasDeleted(t *testing.T) {
 	path, now := newPath(t), epoch
 	s, w := openByHand(t, path, &now)
@@ -227,7 +228,7 @@ func TestNoOrderFallsBehindACheckpointThoughTheNewestWasDeleted(t *testing.T) {
 	release(t, s)
 }
 
-// I5.
+// I5: a range has no gaps.
 func TestARunHasNoGaps(t *testing.T) {
 	var b rangeBuilder
 	o := order.Order{StartedAt: epoch}

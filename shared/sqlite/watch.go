@@ -11,32 +11,32 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
-// companions are the files that SQLite and the lock have beside the database file.
+// companions are the suffixes of the files that a running service keeps beside the database file.
 var companions = []string{"-wal", "-shm", lockSuffix}
 
-// A watch tells whether the files are still those that were opened, each in its place, and
-// whether database and log still have the contents of this life.
-type watch struct {
-	files []watched // the database first
-	// Descriptors that outlive SQLite's.
+// A fileWatch checks that the open files are still the ones at their paths, and that no other program
+// has overwritten the database or its log.
+type fileWatch struct {
+	files []watchedFile // the database first
+	// Descriptors that stay open when SQLite closes its own.
 	database, log, index *os.File
-	generation           generation // empty when the log could not be brought into the file
+	generation           generation // empty if the log could not be written into the file at the start
 }
 
-type watched struct {
+type watchedFile struct {
 	path   string
 	opened fs.FileInfo
 }
 
 // openWatch begins to watch the files of a database that SQLite has open.
-func openWatch(file string) (w *watch, err error) {
-	w = &watch{}
+func openWatch(file string) (w *fileWatch, err error) {
+	w = &fileWatch{}
 	for _, suffix := range append([]string{""}, companions...) {
 		info, err := os.Stat(file + suffix)
 		if err != nil {
 			return w, err
 		}
-		w.files = append(w.files, watched{file + suffix, info})
+		w.files = append(w.files, watchedFile{file + suffix, info})
 	}
 	if w.database, err = os.Open(file); err == nil {
 		w.log, err = os.Open(file + "-wal")
@@ -47,8 +47,8 @@ func openWatch(file string) (w *watch, err error) {
 	return w, err
 }
 
-// close is for after SQLite has closed its own descriptors.
-func (w *watch) close() (err error) {
+// close must be called after SQLite has closed its own descriptors.
+func (w *fileWatch) close() (err error) {
 	for _, file := range []*os.File{w.database, w.log, w.index} {
 		if file != nil {
 			err = errors.Join(err, file.Close())
@@ -57,13 +57,15 @@ func (w *watch) close() (err error) {
 	return err
 }
 
-// newBuffer returns what check needs, for one goroutine.
-func (w *watch) newBuffer() []byte { return make([]byte, max(len(w.generation.page), 2*indexHeader)) }
+// newBuffer returns the memory that check needs, for one goroutine.
+func (w *fileWatch) newBuffer() []byte {
+	return make([]byte, max(len(w.generation.page), 2*indexHeaderSize))
+}
 
-// check returns a brokenError when a file was deleted or replaced, has got a second name, or was
-// overwritten. SQLite would go on with the open one, and all that it takes would be gone
-// with the process, or be mixed with what others have written.
-func (w *watch) check(buffer []byte) error {
+// check returns a brokenError if a file was deleted, replaced or overwritten, or has a second name.
+// SQLite would continue with the open file, and its commits would be lost when the process ends, or be
+// mixed with the content that another program wrote.
+func (w *fileWatch) check(buffer []byte) error {
 	for i, f := range w.files {
 		info, err := os.Stat(f.path)
 		if err != nil || !os.SameFile(info, f.opened) {
@@ -76,20 +78,20 @@ func (w *watch) check(buffer []byte) error {
 	if err := w.checkDatabase(buffer); err != nil {
 		return &brokenError{w.files[0].path + " was overwritten by another program", err}
 	}
-	if err := w.checkWAL(buffer); err != nil {
+	if err := w.checkLog(buffer); err != nil {
 		return &brokenError{w.files[1].path + " was overwritten by another program", err}
 	}
 	return nil
 }
 
-// checkDatabase looks for the bytes in the database file that this life does not change.
-func (w *watch) checkDatabase(buffer []byte) error {
+// checkDatabase compares bytes of the database file that do not change while the process runs.
+func (w *fileWatch) checkDatabase(buffer []byte) error {
 	journal := buffer[:1]
 	if _, err := w.database.ReadAt(journal, journalOffset); err != nil {
 		return err
 	}
 	if journal[0] != journalWAL {
-		return errors.New("it has another journal mode")
+		return errors.New("its journal mode was changed")
 	}
 	page := buffer[:len(w.generation.page)]
 	if len(page) == 0 {
@@ -99,27 +101,35 @@ func (w *watch) checkDatabase(buffer []byte) error {
 		return err
 	}
 	if !bytes.Equal(page, w.generation.page) {
-		return errors.New("it has another generation")
+		return errors.New("its generation was changed")
 	}
 	return nil
 }
 
-// Of the log and of its index: see https://www.sqlite.org/walformat.html.
+// The format of the log and of its index: https://www.sqlite.org/walformat.html.
 const (
-	indexHeader    = 96 // bytes: the same 48 twice, unless somebody is writing
-	indexPageSize  = 14 // offset of the size of a page, 1 for 64 KiB
-	indexFrames    = 16 // offset of the number of frames in the log
-	indexSalts     = 32 // offset of the salts of the log
-	logHeader      = 32
-	logFrameHeader = 24
-	logSalts       = 16
+	indexHeaderSize = 96 // bytes: 48 twice, which differ only during a write
+	indexCommits    = 8  // offset of the counter of commits
+	indexPageSize   = 14 // offset of the page size, 1 for 64 KiB
+	indexFrames     = 16 // offset of the number of frames in the log
+	indexSalts      = 32 // offset of the salts of the log
+	logHeaderSize   = 32
+	logFrameHeader  = 24
+	logSalts        = 16
 )
 
-// checkWAL compares the log with its index, which is in the memory of all who use it. When the
-// index changes meanwhile, somebody is writing, and the next call will tell.
-func (w *watch) checkWAL(buffer []byte) error {
-	index, again := buffer[:indexHeader], buffer[indexHeader:2*indexHeader]
-	if _, err := w.index.ReadAt(index, 0); err != nil || !bytes.Equal(index[:indexHeader/2], index[indexHeader/2:]) {
+// readIndex reads the header of the log's index. stable is false during a write.
+func readIndex(index *os.File, header []byte) (stable bool, err error) {
+	_, err = index.ReadAt(header, 0)
+	const half = indexHeaderSize / 2
+	return err == nil && bytes.Equal(header[:half], header[half:]), err
+}
+
+// checkLog compares the log with its index, which is in the shared memory of all processes that use it.
+// If the index changes meanwhile, another connection is writing, and the next check decides.
+func (w *fileWatch) checkLog(buffer []byte) error {
+	index, again := buffer[:indexHeaderSize], buffer[indexHeaderSize:2*indexHeaderSize]
+	if stable, err := readIndex(w.index, index); err != nil || !stable {
 		return err
 	}
 	frames := int64(binary.NativeEndian.Uint32(index[indexFrames:]))
@@ -132,7 +142,7 @@ func (w *watch) checkWAL(buffer []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := w.index.ReadAt(again, 0); err != nil || !bytes.Equal(index, again) {
+	if _, err := readIndex(w.index, again); err != nil || !bytes.Equal(index, again) {
 		return err
 	}
 	if failed != nil {
@@ -142,16 +152,16 @@ func (w *watch) checkWAL(buffer []byte) error {
 	if page == 1 {
 		page = maxPage
 	}
-	if info.Size() < logHeader+frames*(logFrameHeader+page) || !bytes.Equal(log[logSalts:], index[indexSalts:indexSalts+8]) {
-		return errors.New("it is not the log that was written")
+	if info.Size() < logHeaderSize+frames*(logFrameHeader+page) || !bytes.Equal(log[logSalts:], index[indexSalts:indexSalts+8]) {
+		return errors.New("its content is not what the index describes")
 	}
 	return nil
 }
 
-// watchInterval is how often an idle store looks after its files and its clock.
+// watchInterval is how often an idle store checks its files and its clock.
 const watchInterval = 500 * time.Millisecond
 
-// watch looks after the files also while there is nothing to commit, until the store stops.
+// watchFiles checks the files also while there is nothing to commit, until the store stops.
 func (s *Store) watchFiles() {
 	defer close(s.watchDone)
 	ticker := time.NewTicker(watchInterval)
@@ -171,15 +181,15 @@ func (s *Store) watchFiles() {
 	}
 }
 
-// A fence keeps the writer from committing to a file that another program has changed: what
-// the writer holds in memory, the last seq, the tally and the queue, would then be wrong.
+// A fence prevents commits to a file that another program has changed: the last seq, the tally and the
+// queue, which the writer holds in memory, would be wrong.
 //
-// PRAGMA data_version (https://www.sqlite.org/pragma.html#pragma_data_version) changes when
-// another connection has committed. It changes as well when another program has emptied the
-// log, as programs do that copy the file continuously. The counter of commits in the log's
-// index tells the two apart (https://www.sqlite.org/walformat.html, section 2.1.1).
+// PRAGMA data_version (https://www.sqlite.org/pragma.html#pragma_data_version) changes when another
+// connection has committed. It also changes when another program has emptied the log, as programs do
+// that copy the file continuously. The counter of commits in the log's index distinguishes the two
+// (https://www.sqlite.org/walformat.html, section 2.1.1).
 type fence struct {
-	index *os.File // the log's index, by a descriptor that outlives SQLite's
+	index *os.File // the log's index
 
 	known     bool
 	version   int64
@@ -188,8 +198,8 @@ type fence struct {
 	committed bool  // whether the writer has committed since
 }
 
-// check is to be called within a transaction that nobody else can write beside. It
-// returns a brokenError when another connection has committed since the last call.
+// check must be called within a transaction that excludes other writers. It returns a brokenError if
+// another connection has committed since the last call.
 func (f *fence) check(conn *sqlite.Conn) error {
 	last := *f
 	var err error
@@ -199,11 +209,11 @@ func (f *fence) check(conn *sqlite.Conn) error {
 	if f.changes, err = queryInt(conn, "SELECT total_changes()"); err != nil {
 		return err
 	}
-	var counter [4]byte
-	if _, err := f.index.ReadAt(counter[:], 8); err != nil {
+	var header [indexHeaderSize]byte
+	if _, err := readIndex(f.index, header[:]); err != nil {
 		return err
 	}
-	f.commits = binary.NativeEndian.Uint32(counter[:])
+	f.commits = binary.NativeEndian.Uint32(header[indexCommits:])
 	f.known, f.committed = true, false
 	if !last.known || f.version == last.version || f.commits == last.commits ||
 		last.committed && f.changes != last.changes && f.commits == last.commits+1 {

@@ -24,8 +24,8 @@ func stops(t *testing.T, store *Store) {
 	}
 }
 
-// F23, I3, I9: the store holds the last number, the tally and the queue in memory, which a
-// commit of another program makes wrong.
+// F23, I3, I9: a commit of another program makes the last seq, the tally and the queue in memory
+// wrong.
 func TestACommitOfAnotherProgramStopsTheStore(t *testing.T) {
 	path := newPath(t)
 	store := openStore(t, path, time.Hour)
@@ -37,8 +37,8 @@ func TestACommitOfAnotherProgramStopsTheStore(t *testing.T) {
 	stops(t, store)
 }
 
-// Whoever reads the file, or brings the log into it as a program that copies it
-// continuously does, changes nothing of what the store holds.
+// A program that reads the file, or writes the log into it as programs do that copy it continuously,
+// changes nothing that the store has in memory.
 func TestReadersAndCheckpointsOfOthersDoNotStopTheStore(t *testing.T) {
 	path := newPath(t)
 	store := openStore(t, path, time.Hour)
@@ -58,7 +58,7 @@ func TestReadersAndCheckpointsOfOthersDoNotStopTheStore(t *testing.T) {
 	closeStore(t, store)
 }
 
-// F23, I1: also while there is nothing to commit, and nobody asks.
+// F23, I1: also while there is no request and nothing to commit.
 func TestAnIdleStoreStopsWhenAFileIsNotInItsPlace(t *testing.T) {
 	for name, move := range map[string]func(path string) error{
 		"the file":            func(path string) error { return os.Rename(path, path+".moved") },
@@ -79,7 +79,7 @@ func TestAnIdleStoreStopsWhenAFileIsNotInItsPlace(t *testing.T) {
 	}
 }
 
-// F23, I1: not even the first order is acknowledged that went to a file which had gone.
+// F23, I1: no order is acknowledged after a file was deleted, not even the first.
 func TestNothingIsAcknowledgedAfterAFileHasGone(t *testing.T) {
 	for range 20 {
 		path := newPath(t)
@@ -93,8 +93,8 @@ func TestNothingIsAcknowledgedAfterAFileHasGone(t *testing.T) {
 	}
 }
 
-// F23, I1: a copy that is written over the file leaves it in its place, so nothing but its contents
-// tells: not even the first order is acknowledged that would be mixed with it.
+// F23, I1: a file that was overwritten is still the same file, so only its content shows it. No order
+// is acknowledged afterwards, not even the first.
 func TestAFileThatIsOverwrittenStopsTheStore(t *testing.T) {
 	for name, with := range map[string]func(t *testing.T, path string) []byte{
 		"a backup": func(t *testing.T, path string) []byte {
@@ -104,7 +104,7 @@ func TestAFileThatIsOverwrittenStopsTheStore(t *testing.T) {
 			}
 			return read(t, backup)
 		},
-		"a copy of another life": func(t *testing.T, _ string) []byte { return read(t, fileToCheck(t)) },
+		"a copy of another database": func(t *testing.T, _ string) []byte { return read(t, fileToCheck(t)) },
 		"nothing":                func(*testing.T, string) []byte { return nil },
 	} {
 		for _, idle := range []bool{false, true} {
@@ -124,7 +124,7 @@ func TestAFileThatIsOverwrittenStopsTheStore(t *testing.T) {
 	}
 }
 
-// F23, I9: also before the store has committed anything itself.
+// F23, I9: also before the first commit of the store.
 func TestACommitBeforeTheStoresFirstStopsTheStore(t *testing.T) {
 	path := fileToCheck(t)
 	store := openStore(t, path, time.Hour)
@@ -136,7 +136,7 @@ func TestACommitBeforeTheStoresFirstStopsTheStore(t *testing.T) {
 	stops(t, store)
 }
 
-// F23, I1: a log that loses its contents keeps its place. SQLite goes on to append to it.
+// F23, I1: a log that was overwritten is still the same file, and SQLite continues to append to it.
 func TestALogThatIsOverwrittenStopsTheStore(t *testing.T) {
 	for name, content := range map[string][]byte{"empty": nil, "of another file": make([]byte, 1<<20)} {
 		for _, idle := range []bool{false, true} {
@@ -156,7 +156,7 @@ func TestALogThatIsOverwrittenStopsTheStore(t *testing.T) {
 	}
 }
 
-// F23, I1: a folder may be moved away and something else be put in its place.
+// F23, I1: the folder is moved, and a file is put in its place.
 func TestAFolderThatIsNoneAnyMoreStopsTheStore(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "data")
 	if err := os.Mkdir(folder, 0o700); err != nil {
@@ -169,8 +169,8 @@ func TestAFolderThatIsNoneAnyMoreStopsTheStore(t *testing.T) {
 	stops(t, store)
 }
 
-// F23, I9: a commit of another program is seen also behind a transaction of the store's own that
-// has failed, as when an operator makes room on a full disk.
+// F23, I9: a commit of another program is detected also after a transaction of the store has failed, for
+// example while an operator makes room on a full disk.
 func TestACommitOfAnotherProgramIsSeenBehindAFailedOne(t *testing.T) {
 	now := epoch
 	path := newPath(t)

@@ -70,6 +70,9 @@ func (h *chaosHome) workOff(fault string) {
 	})
 }
 
+// TakesForeign implements chaos.Deployment: anybody may send to the queue.
+func (h *chaosHome) TakesForeign() bool { return true }
+
 // Deliver implements chaos.Home. What fails stays on the queue, and comes again.
 func (h *chaosHome) Deliver(bodies [][]byte, fault string) {
 	h.bring(chaos.Deliver, fault, func() []held { return h.queue.put(bodies) })

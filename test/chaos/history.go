@@ -106,8 +106,13 @@ func (h *history) deliver(messages []Message) {
 	var hopeless []string
 	for _, m := range messages {
 		body := m.body(ids)
+		m.More = false
+		isHopeless := h.isHopeless(m.body(ids))
+		if isHopeless && !h.home.TakesForeign() {
+			continue
+		}
 		bodies = append(bodies, []byte(body))
-		if m.More = false; h.isHopeless(m.body(ids)) {
+		if isHopeless {
 			h.hopeless[body] = h.hopeless[body] || h.fault == ""
 			hopeless = append(hopeless, body)
 		}

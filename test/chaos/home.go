@@ -45,6 +45,9 @@ type Deployment interface {
 	// Deliver hands bodies to whoever works off the queue, in one batch, as a queue
 	// does that delivers more than once, too early and out of order.
 	Deliver(bodies [][]byte, fault string)
+	// TakesForeign reports whether Deliver reads bodies, as from a queue that others may write to.
+	// If not, it gets messages of orders that exist only.
+	TakesForeign() bool
 	// Tick moves the clock, forward or back.
 	Tick(d time.Duration)
 

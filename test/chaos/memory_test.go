@@ -176,6 +176,8 @@ func (m *memory) DeadLetter(_ context.Context, body []byte, _ error) error {
 	return nil
 }
 
+func (m *memory) TakesForeign() bool { return true }
+
 func (m *memory) Deliver(bodies [][]byte, _ string) {
 	for _, body := range bodies {
 		if m.broken == "buries what says more than it knows" && bytes.Contains(body, []byte(`"trace"`)) {

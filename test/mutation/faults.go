@@ -36,11 +36,11 @@ var faults = []fault{
 		onAWS: "SendMessageBatch answers 200 with entries in Failed",
 	}, map[home]string{embedded: "there is no batch of messages"}},
 	{"F8", "a message is delivered twice, one after the other and side by side", map[home]string{
-		embedded: "bodies are handed to the worker again, before and behind its own work",
+		embedded: "the worker gets ranges of orders again, before and behind its own work",
 		onAWS:    "events come again; two handlers get the same messages at once",
 	}, nil},
 	{"F9", "messages come out of order, or too early", map[home]string{
-		embedded: "bodies are handed to the worker in any order",
+		embedded: "the worker gets ranges of orders in any order, and before their time",
 		onAWS:    "the completion comes before the start, and before its time",
 	}, nil},
 	{"F10", "a worker dies behind a transition, before the message is gone", map[home]string{
@@ -61,7 +61,7 @@ var faults = []fault{
 		onAWS: "a handler that panics on one message of a batch",
 	}, map[home]string{embedded: "a panic in the writer ends the process, which is F22"}},
 	{"F15", "poison: messages and records that can never be worked off", map[home]string{
-		embedded: "junk, cut and foreign bodies among good ones; rows that cannot be read, or that somebody has changed or deleted",
+		embedded: "rows that cannot be read, or that somebody has changed or deleted; no foreign messages are taken",
 		onAWS:    "junk, cut and foreign bodies and stream records among good ones",
 	}, nil},
 	{"F16", "dead letters are sent back to the queue, twice", map[home]string{

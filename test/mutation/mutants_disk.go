@@ -41,8 +41,8 @@ var diskMutants = []mutant{
 		name:  "a read that fails is a 503, not an order that is not there",
 		holds: "F23 I1 I15",
 		file:  "shared/sqlite/store.go",
-		old:   "err = do(conn)\n\tif isSQLite(err) {",
-		new:   "err = do(conn)\n\tif false {",
+		old:   "err = fn(conn)\n\tif isSQLite(err) {",
+		new:   "err = fn(conn)\n\tif false {",
 		test:  "TestAReadThatFailsIsUnavailable",
 	},
 	{
@@ -233,8 +233,8 @@ var diskMutants = []mutant{
 		name:  "a log that was overwritten takes no more orders",
 		holds: "F23 I1",
 		file:  "shared/sqlite/watch.go",
-		old:   `if err := w.checkWAL(buffer); err != nil {`,
-		new:   `if err := w.checkWAL(buffer); false {`,
+		old:   `if err := w.checkLog(buffer); err != nil {`,
+		new:   `if err := w.checkLog(buffer); false {`,
 		test:  "TestALogThatIsOverwrittenStopsTheStore",
 	},
 	{

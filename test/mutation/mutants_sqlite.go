@@ -260,8 +260,7 @@ var sqliteWorkMutants = []mutant{
 		file:  "shared/sqlite/tx.go",
 		old:   "\"reason\", reason)\n\treturn exec(stmt)",
 		new:   "\"reason\", reason)\n\treturn stmt.Reset()",
-		test:  "TestChaos",
-		chaos: true,
+		test:  "TestTheMessageOfADeletedOrderIsADeadLetterOnce",
 	},
 	{
 		name:  "the tally is committed with what it counts",
@@ -434,7 +433,7 @@ var sqliteFileMutants = []mutant{
 		file:  "shared/sqlite/generation.go",
 		old:   `if err == nil && !same {`,
 		new:   `if err == nil && !same && false {`,
-		test:  "TestALogOfAnotherFileIsRefused/a_copy_of_an_earlier_life",
+		test:  "TestALogOfAnotherFileIsRefused/a_copy_from_before_the_last_start",
 	},
 	{
 		name:  "while a generation is renewed none is known",
