@@ -20,17 +20,17 @@ import (
 // sideFiles are the suffixes of the files that SQLite may have beside a database.
 var sideFiles = []string{"-wal", "-shm", "-journal"}
 
-// ErrFindings says that a copy has findings, so that it did not replace its destination. The report has
-// the findings.
+// ErrFindings says that a copy has findings, so that it did not replace its destination. The report
+// has the findings.
 var ErrFindings = errors.New("does not fit together, see the findings")
 
 // Backup writes a copy of the database at path to dest. The copy has all orders that were committed
-// before Backup began, and possibly later ones. A service may use the database meanwhile. now is the wall
-// clock.
+// before Backup began, and possibly later ones. A service may use the database meanwhile. now is
+// the wall clock.
 //
 // The copy is one file. It is checked as by Check before it replaces dest. Until then dest does not
-// change, also if the process is killed. If the copy has findings, Backup returns ErrFindings and the
-// report.
+// change, also if the process is killed. If the copy has findings, Backup returns ErrFindings and
+// the report.
 func Backup(ctx context.Context, path, dest string, now func() time.Time) (Report, error) {
 	file, served, err := checkSource(path)
 	if err != nil {
@@ -77,8 +77,8 @@ func checkSource(path string) (file string, served bool, err error) {
 }
 
 // lockDestination makes this process the owner of the destination of a backup, so that meanwhile no
-// service uses it and no other backup has the same destination. isNew is whether there is no file yet. It
-// refuses a destination that a backup must not replace.
+// service uses it and no other backup has the same destination. isNew is whether there is no file
+// yet. It refuses a destination that a backup must not replace.
 func lockDestination(path, dest string) (o *owner, isNew bool, err error) {
 	file, err := resolve(dest)
 	if isNew = errors.Is(err, fs.ErrNotExist); isNew {
@@ -124,8 +124,8 @@ func checkName(file string) error {
 	return nil
 }
 
-// checkDestination refuses to replace a file that is not a backup. A database that was served has a lock
-// file beside it; a backup has nothing beside it.
+// checkDestination refuses to replace a file that is not a backup. A database that was served has a
+// lock file beside it; a backup has nothing beside it.
 func checkDestination(path, file string, isNew bool) error {
 	beside := sideFiles
 	if !isNew {
@@ -163,9 +163,9 @@ func isSameFile(a, b string) bool {
 	return err == nil && os.SameFile(first, second)
 }
 
-// A partialCopy is a copy of a database that is being made beside its destination. Until commit, the
-// destination is unchanged; afterwards it is the copy. A process that is killed leaves a partial file,
-// which the next copy for the same destination removes.
+// A partialCopy is a copy of a database that is being made beside its destination. Until commit,
+// the destination is unchanged; afterwards it is the copy. A process that is killed leaves a
+// partial file, which the next copy for the same destination removes.
 type partialCopy struct {
 	dest    destination
 	path    string
@@ -181,7 +181,8 @@ type destination struct {
 	isNew bool // whether the copy must not replace a file
 }
 
-// partialSuffix and a random number follow the name of the destination in the name of a partial file.
+// partialSuffix and a random number follow the name of the destination in the name of a partial
+// file.
 const partialSuffix = ".partial-"
 
 func newPartialCopy(dest destination, now func() time.Time) (c *partialCopy, err error) {
@@ -228,7 +229,8 @@ func removeLeftOver(dest string) error {
 	return nil
 }
 
-// removeWithSideFiles removes a partial file after the files beside it, which are found by its name.
+// removeWithSideFiles removes a partial file after the files beside it, which are found by its
+// name.
 func removeWithSideFiles(file string) (err error) {
 	for _, suffix := range append(slices.Clone(sideFiles), "") {
 		if failed := os.Remove(file + suffix); !errors.Is(failed, fs.ErrNotExist) {
@@ -257,8 +259,8 @@ func (c *partialCopy) commit() error {
 	return syncFolder(c.dest.file)
 }
 
-// keepMode gives the copy the permissions of the file that it replaces, but none to a group that is not
-// the group of that file.
+// keepMode gives the copy the permissions of the file that it replaces, but none to a group that is
+// not the group of that file.
 func (c *partialCopy) keepMode() error {
 	if c.dest.isNew {
 		return nil // the mode of a temporary file: 0600
@@ -281,8 +283,8 @@ func (c *partialCopy) keepMode() error {
 	return c.file.Chmod(mode)
 }
 
-// rename moves the copy to the destination. If the destination is new, a file that is there now belongs
-// to another program, for example to a service that has started meanwhile.
+// rename moves the copy to the destination. If the destination is new, a file that is there now
+// belongs to another program, for example to a service that has started meanwhile.
 func (c *partialCopy) rename() error {
 	if !c.dest.isNew {
 		return os.Rename(c.path, c.dest.file)
@@ -310,21 +312,21 @@ func syncFolder(file string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// maxCopying bounds the pauses of a copy. It holds a snapshot, and meanwhile the log of a running service
-// only grows.
+// maxCopying bounds the pauses of a copy. It holds a snapshot, and meanwhile the log of a running
+// service only grows.
 const maxCopying = 2 * time.Minute
 
 const (
-	// pagesAtOnce are copied and written out between two rests: 256 KB, which keeps no commit of the
-	// service waiting for long.
+	// pagesAtOnce are copied and written out between two rests: 256 KB, which keeps no commit of
+	// the service waiting for long.
 	pagesAtOnce = 64
 	// restFactor is how much longer a rest is than the work before it. Longer rests make a longer
 	// log, and the commit that brings it into the file after the copy lasts longer.
 	pauseFactor = 1
 )
 
-// fillChecked copies the database at path and checks the copy. It returns ErrFindings and the report if
-// there are findings. If the database is served, it leaves the processor to the service.
+// fillChecked copies the database at path and checks the copy. It returns ErrFindings and the
+// report if there are findings. If the database is served, it leaves the processor to the service.
 func (c *partialCopy) fillChecked(ctx context.Context, path string, served bool) (report Report, err error) {
 	if err := c.fill(ctx, path, served); err != nil {
 		return report, err
@@ -368,8 +370,8 @@ func newWriteError(err error) error {
 	return &writeError{err}
 }
 
-// classifyStepError makes an error of copying pages a writeError if it is about the copy: the database
-// is only read.
+// classifyStepError makes an error of copying pages a writeError if it is about the copy: the
+// database is only read.
 func classifyStepError(err error) error {
 	switch code := sqlite.ErrCode(err); {
 	case code.ToPrimary() == sqlite.ResultFull,
@@ -379,9 +381,9 @@ func classifyStepError(err error) error {
 	return err
 }
 
-// copy reads the database in one transaction. SQLite's online backup would otherwise start again whenever
-// another process has committed. The connection may only read, so closing it neither checkpoints nor
-// deletes the log.
+// copy reads the database in one transaction. SQLite's online backup would otherwise start again
+// whenever another process has committed. The connection may only read, so closing it neither
+// checkpoints nor deletes the log.
 func (c *partialCopy) copy(ctx context.Context, path string, served bool) (err error) {
 	open := openToRead
 	if served {
@@ -435,8 +437,8 @@ func (c *partialCopy) write(fn func(*sqlite.Conn) error) (err error) {
 	return newWriteError(pragma(to, "journal_mode = DELETE"))
 }
 
-// copyPages copies all pages. If the database is served, it pauses between steps, to leave processor and
-// disk to the service, but not for longer than maxCopying in total.
+// copyPages copies all pages. If the database is served, it pauses between steps, to leave
+// processor and disk to the service, but not for longer than maxCopying in total.
 func (c *partialCopy) copyPages(ctx context.Context, copying *sqlite.Backup, served bool) error {
 	for began := c.now(); ; {
 		stepBegan := c.now()
@@ -482,8 +484,8 @@ func (c *partialCopy) check(ctx context.Context) (report Report, err error) {
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	conn.SetInterrupt(ctx.Done())
-	// A file of an older release is migrated for the check only, so that the copy stays readable for
-	// that release.
+	// A file of an older release is migrated for the check only, so that the copy stays readable
+	// for that release.
 	if err := sqlitex.ExecuteTransient(conn, "BEGIN", nil); err != nil {
 		return report, err
 	}

@@ -54,7 +54,7 @@ func TestABackupHasWhatAKilledProcessHasLeftInTheLog(t *testing.T) {
 // F22, I1, I9: a backup is the state of one moment, and it ends, whatever is committed meanwhile.
 // SQLite's online backup alone starts again with every commit of another process.
 func TestBackupsUnderLoadEndAndHoldEveryOrderAcknowledgedBefore(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	path, dest := newPath(t), filepath.Join(t.TempDir(), "backup.db")
 	store := openStore(t, path, time.Hour/4)
@@ -135,7 +135,7 @@ func TestABackupTakesThePlaceOfTheLastOneOnlyWhenItFitsTogether(t *testing.T) {
 	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
 	last := read(t, path)
 	overwrite(t, dest, last)
-	execute(t, path, "UPDATE tally SET pending = 1")
+	runScript(t, path, "UPDATE tally SET pending = 1")
 	report, err := Backup(t.Context(), path, dest, time.Now)
 	if !errors.Is(err, ErrFindings) || len(report.Findings) != 1 {
 		t.Errorf("got %+v, %v; want %v and one finding", report, err, ErrFindings)
@@ -143,7 +143,7 @@ func TestABackupTakesThePlaceOfTheLastOneOnlyWhenItFitsTogether(t *testing.T) {
 	if got := read(t, dest); !bytes.Equal(got, last) || names(t, dest) != "backup.db" {
 		t.Errorf("the folder has %s, the file %d bytes", names(t, dest), len(got))
 	}
-	execute(t, path, "UPDATE tally SET pending = 0")
+	runScript(t, path, "UPDATE tally SET pending = 0")
 	overwrite(t, dest+".partial-1", []byte("what a killed backup has left"))
 	if _, err := Backup(t.Context(), path, dest, time.Now); err != nil {
 		t.Fatal(err)
@@ -281,7 +281,7 @@ func TestBackupRefusesWhatHoldsNoOrders(t *testing.T) {
 		{"noise", func(t *testing.T, path string) { overwrite(t, path, noise()) }, ErrDamaged.Error()},
 		{"a file of a newer release", func(t *testing.T, path string) {
 			overwrite(t, path, read(t, fileToCheck(t)))
-			execute(t, path, "PRAGMA user_version = 99")
+			runScript(t, path, "PRAGMA user_version = 99")
 		}, ErrNewer.Error()},
 	}
 	for _, test := range tests {

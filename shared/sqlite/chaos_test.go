@@ -22,8 +22,8 @@ import (
 // order, clocks that step, commits that fail, and crashes before and after every commit (I1 to I14,
 // I17; F1 to F4, F8 to F11, F15, F20, F22, F23).
 //
-// The test calls the writer's steps one by one, without its goroutine, so that a failing history can be
-// shrunk to the few steps that matter.
+// The test calls the writer's steps one by one, without its goroutine, so that a failing history
+// can be shrunk to the few steps that matter.
 func TestChaos(t *testing.T) { chaos.Play(t, "embedded", openChaosDeployment) }
 
 const historyProcessing = 50 * time.Second
@@ -111,8 +111,8 @@ func (h *chaosDeployment) Create(drafts []order.Draft, fault string) []chaos.Cre
 	return answers
 }
 
-// appended fails unless the list has grown at its end only, by the created orders, in order. Orders that
-// were created before a crash after the commit were not acknowledged.
+// appended fails unless the list has grown at its end only, by the created orders, in order. Orders
+// that were created before a crash after the commit were not acknowledged.
 func (h *chaosDeployment) appended(made []order.ID) {
 	page, err := h.List(context.Background(), 1_000, "")
 	h.check(err)
@@ -216,8 +216,8 @@ func (h *chaosDeployment) Faults(doing string) []string {
 	return faults
 }
 
-// commit runs one transaction of a group and ranges. Under a fault it has also what is due, as under
-// load, so that it may fail at any of its statements.
+// commit runs one transaction of a group and ranges. Under a fault it has also what is due, as
+// under load, so that it may fail at any of its statements.
 func (h *chaosDeployment) commit(doing string, g *group, ranges []seqRange, fault string) {
 	switch fault {
 	case "":
@@ -270,14 +270,14 @@ func (h *chaosDeployment) whileLocked(do func()) {
 	h.check(other.Close())
 }
 
-// crash ends the process before the commit of a group, so that nothing of it may remain, or after it, so
-// that all of it must. No client gets a result.
+// crash ends the process before the commit of a group, so that nothing of it may remain, or after
+// it, so that all of it must. No client gets a result.
 func (h *chaosDeployment) crash(g *group, ranges []seqRange, behind bool) {
 	tx := h.writer.begin(h.writer.nextCheckpoint(h.now), h.now)
-	h.check(tx.execSQL("BEGIN IMMEDIATE"))
+	h.check(execute(tx.conn, "BEGIN IMMEDIATE"))
 	h.check(tx.write(g, append(ranges, h.writer.queue.pop(h.now)...)))
 	if behind {
-		h.check(tx.execSQL("COMMIT"))
+		h.check(execute(tx.conn, "COMMIT"))
 	}
 	h.killed()
 	g.fail(fmt.Errorf("%w: the process is gone", order.ErrUnavailable))

@@ -24,11 +24,11 @@ type Report struct {
 	Tally order.Tally
 	// Keys is the number of ids in the table keys.
 	Keys int64
-	// DeadLetters is the number of messages that could never succeed. They are for an operator to look
-	// at, and not a finding about the file.
+	// DeadLetters is the number of messages that could never succeed. They are for an operator to
+	// look at, and not a finding about the file.
 	DeadLetters int64
-	// Damaged says that SQLite itself finds the file damaged. The report then has SQLite's findings only,
-	// because such a file cannot be read reliably.
+	// Damaged says that SQLite itself finds the file damaged. The report then has SQLite's findings
+	// only, because such a file cannot be read reliably.
 	Damaged bool
 	// Missing is how many more orders the tally has counted than there are.
 	Missing int64
@@ -40,11 +40,11 @@ type Report struct {
 const maxFindings = 100
 
 // Check reads the whole database file and reports inconsistencies. It does not change the file, but
-// locks it as Open does, so that no other process changes it meanwhile. Its memory does not grow with the
-// number of orders.
+// locks it as Open does, so that no other process changes it meanwhile. Its memory does not grow
+// with the number of orders.
 //
-// Its error has the path, and is fs.ErrNotExist, ErrInUse, ErrNewer, ErrDamaged, ErrForeignLog or an
-// error of the operating system.
+// Its error has the path, and is fs.ErrNotExist, ErrInUse, ErrNewer, ErrDamaged, ErrForeignLog or
+// an error of the operating system.
 func Check(ctx context.Context, path string) (Report, error) {
 	report, err := check(ctx, path)
 	if err != nil {
@@ -99,8 +99,8 @@ func openShared(file string) (*sqlite.Conn, error) {
 	return conn, nil
 }
 
-// openToRead opens for reading a file that its caller owns. SQLite creates files beside the database to
-// read it. Where that is not permitted, a file without a log can be read without them.
+// openToRead opens for reading a file that its caller owns. SQLite creates files beside the
+// database to read it. Where that is not permitted, a file without a log can be read without them.
 func openToRead(file string) (*sqlite.Conn, error) {
 	conn, err := openShared(file)
 	if err == nil {
@@ -328,8 +328,8 @@ func formatTally(t order.Tally) string {
 		t.ByStatus[order.Pending], t.ByStatus[order.Processing], t.ByStatus[order.Completed], t.CompletedCount, t.DurationSumMillis)
 }
 
-// duplicates finds ids that two orders have, among the few orders above the checkpoint "keys". Below
-// it, a duplicate contradicts the table keys.
+// duplicates finds ids that two orders have, among the few orders above the checkpoint "keys".
+// Below it, a duplicate contradicts the table keys.
 func (c *checker) duplicates() error {
 	const query = "SELECT id, count(*) FROM orders WHERE seq > ? GROUP BY id HAVING count(*) > 1"
 	return eachRow(c.conn, query, c.keyed, func(row *sqlite.Stmt) {

@@ -10,12 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
-
-	"orders/shared/order"
 )
 
 func TestCheckFindsNothingInAGoodFile(t *testing.T) {
@@ -41,28 +38,17 @@ func TestCheckFindsNothingInAGoodFile(t *testing.T) {
 
 // F22, I1.
 func TestCheckReadsWhatAKilledProcessHasLeftInTheLog(t *testing.T) {
-	path := newPath(t)
-	store := openStore(t, path, time.Hour/4)
-	defer closeStore(t, store)
-	makeOrder(t, store, order.Draft{})
-	waitForCount(t, store, order.Processing, 1) // from here on nothing is written
-	copied := newPath(t)
+	path := withoutLock(t, makeCrashed(t, 0, 1))
 	log := read(t, path+"-wal")
-	overwrite(t, copied, read(t, path))
-	overwrite(t, copied+"-wal", log)
-
-	report, err := Check(t.Context(), copied)
-	if err != nil || report.Tally.Total() != 1 || len(report.Findings) != 0 {
-		t.Errorf("got %+v, %v; want 1 order and no findings", report, err)
-	}
-	if !bytes.Equal(log, read(t, copied+"-wal")) {
+	hold(t, path, 1)
+	if !bytes.Equal(log, read(t, path+"-wal")) {
 		t.Error("the log was changed")
 	}
 }
 
 func TestCheckCountsFindingsBeyondTheFirstHundred(t *testing.T) {
 	path := fileToCheck(t)
-	execute(t, path, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
+	runScript(t, path, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
 		INSERT INTO keys SELECT i, i FROM n`)
 	report, err := Check(t.Context(), path)
 	if err != nil {
@@ -75,7 +61,7 @@ func TestCheckCountsFindingsBeyondTheFirstHundred(t *testing.T) {
 
 func TestCheckCountsDeadLettersAndDoesNotBlameThem(t *testing.T) {
 	path := fileToCheck(t)
-	execute(t, path, "INSERT INTO dead_letters (dead_lettered_at, body, reason) VALUES (1, x'00', 'nonsense')")
+	runScript(t, path, "INSERT INTO dead_letters (dead_lettered_at, body, reason) VALUES (1, x'00', 'nonsense')")
 	report, err := Check(t.Context(), path)
 	if err != nil || report.DeadLetters != 1 || len(report.Findings) != 0 {
 		t.Errorf("got %+v, %v; want 1 dead letter and no findings", report, err)
@@ -121,8 +107,8 @@ func TestCheckRefuses(t *testing.T) {
 		{"a file that is not there", func(*testing.T, string) {}, fs.ErrNotExist},
 		{"a file that is served", serve, ErrInUse},
 		{"a file that another program has locked", lockFile, ErrInUse},
-		{"a file of a newer release", func(t *testing.T, path string) { execute(t, path, "PRAGMA user_version = 99") }, ErrNewer},
-		{"another program's database", func(t *testing.T, path string) { execute(t, path, "PRAGMA application_id = 1") }, ErrDamaged},
+		{"a file of a newer release", func(t *testing.T, path string) { runScript(t, path, "PRAGMA user_version = 99") }, ErrNewer},
+		{"another program's database", func(t *testing.T, path string) { runScript(t, path, "PRAGMA application_id = 1") }, ErrDamaged},
 		{"noise", func(t *testing.T, path string) { overwrite(t, path, noise()) }, ErrDamaged},
 	}
 	for _, test := range tests {
@@ -247,7 +233,7 @@ func TestCheckFinds(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			path := newPath(t)
 			overwrite(t, path, good)
-			execute(t, path, f.plan)
+			runScript(t, path, f.plan)
 			report, err := Check(t.Context(), path)
 			if err != nil {
 				t.Fatal(err)

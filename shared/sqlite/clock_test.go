@@ -137,8 +137,8 @@ func TestAnImpossibleClockIsNotFollowed(t *testing.T) {
 	}
 }
 
-// F20, I8: the wall clock is ten years ahead for one create, and then right. All orders have the right
-// time, and take their processing time.
+// F20, I8: the wall clock is ten years ahead for one create, and then right. All orders have the
+// right time, and take their processing time.
 func TestOrdersAreDatedByTheProcesssOwnClock(t *testing.T) {
 	var c clocks
 	c.clock()

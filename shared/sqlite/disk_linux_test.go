@@ -11,8 +11,8 @@ import (
 	"orders/shared/order"
 )
 
-// breakFile makes every write to an open file fail until mend is called: its descriptors are replaced by
-// one that is open for reading only.
+// breakFile makes every write to an open file fail until mend is called: its descriptors are
+// replaced by one that is open for reading only.
 func breakFile(t *testing.T, path string) (mend func()) {
 	t.Helper()
 	return breakFileFor(t, path, os.O_RDONLY)
@@ -99,8 +99,8 @@ func TestAnIOErrorAtACommitStopsTheStore(t *testing.T) {
 	}
 }
 
-// F23, I1: if the file cannot be read, orders are unavailable, not unknown. They are all there when the
-// disk works again.
+// F23, I1: if the file cannot be read, orders are unavailable, not unknown. They are all there when
+// the disk works again.
 func TestAReadThatFailsIsUnavailable(t *testing.T) {
 	path := newPath(t)
 	first := openStore(t, path, time.Hour)

@@ -15,17 +15,18 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 )
 
-// ErrForeignLog says that the log beside the file was written for another file, for example because a
-// backup was put back beside the log of the replaced file. SQLite would mix the two.
+// ErrForeignLog says that the log beside the file was written for another file, for example because
+// a backup was put back beside the log of the replaced file. SQLite would mix the two.
 var ErrForeignLog = errors.New("is not the file that its log was written for")
 
-// A generation is a page of a database file that holds a random number. Each start of a service writes a
-// new number, and brings it into the file itself before the first order. The page does not change until
-// the next start. The lock file has the page's offset and hash. So a log that a start finds belongs to
-// the file with that page, and to no backup and no copy from before the last start.
+// A generation is a page of a database file that holds a random number. Each start of a service
+// writes a new number, and brings it into the file itself before the first order. The page does not
+// change until the next start. The lock file has the page's offset and hash. So a log that a start
+// finds belongs to the file with that page, and to no backup and no copy from before the last
+// start.
 //
-// The page is compared as bytes and not read by SQLite: a crash may have left a part of a checkpoint in
-// the file, which SQLite can read only together with the log.
+// The page is compared as bytes and not read by SQLite: a crash may have left a part of a
+// checkpoint in the file, which SQLite can read only together with the log.
 type generation struct {
 	offset int64
 	page   []byte
@@ -61,8 +62,8 @@ func hasGeneration(file, line string) (has bool, err error) {
 // maxPage is the largest page size of SQLite, in bytes.
 const maxPage = 64 << 10
 
-// readLockFile returns the line of the last generation of the database file, "" if it is not known, and
-// whether its service was closing the file, so that the log may be missing.
+// readLockFile returns the line of the last generation of the database file, "" if it is not known,
+// and whether its service was closing the file, so that the log may be missing.
 func (o *owner) readLockFile() (generation string, closing bool, err error) {
 	content, _, err := readHead(o.lockPath, maxPage)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
@@ -111,9 +112,9 @@ func checkOrphanedLog(path string) error {
 	return nil
 }
 
-// checkLog returns ErrForeignLog if the log beside the file was written for another file. The owner must
-// call it before SQLite opens the file, because SQLite cannot undo the use of a foreign log. A file that
-// was copied since the last start cannot be distinguished from the original.
+// checkLog returns ErrForeignLog if the log beside the file was written for another file. The owner
+// must call it before SQLite opens the file, because SQLite cannot undo the use of a foreign log. A
+// file that was copied since the last start cannot be distinguished from the original.
 func (o *owner) checkLog() error {
 	known, closing, err := o.readLockFile()
 	if err := firstError(err, checkJournal(o.file)); err != nil {
@@ -160,9 +161,9 @@ func orphanedLogError(file string) error {
 		"or restore a backup with: orders restore BACKUP --db %s", ErrForeignLog, file, file)
 }
 
-// renewGeneration writes a new generation. Meanwhile the lock file has none, so that a crash does not
-// make the log a foreign one. The result is empty if another program reads the file for so long that the
-// log cannot be brought into the file; then the lock file has none until the next start.
+// renewGeneration writes a new generation. Meanwhile the lock file has none, so that a crash does
+// not make the log a foreign one. The result is empty if another program reads the file for so long
+// that the log cannot be brought into the file; then the lock file has none until the next start.
 func (w *writer) renewGeneration(o *owner, database io.ReaderAt) (g generation, err error) {
 	if err := o.writeLockFile("", os.O_TRUNC); err != nil {
 		return g, err
@@ -218,7 +219,8 @@ func readHead(path string, limit int64) (head []byte, size int64, err error) {
 	return head, info.Size(), err
 }
 
-// journalMode reads the journal mode from the header. It returns ErrDamaged if the file is not SQLite's.
+// journalMode reads the journal mode from the header. It returns ErrDamaged if the file is not
+// SQLite's.
 func journalMode(file string) (int, error) {
 	head, _, err := readHead(file, headerSize)
 	switch {
@@ -232,14 +234,14 @@ func journalMode(file string) (int, error) {
 	return int(head[journalOffset]), nil
 }
 
-// checkJournal returns ErrForeignLog if the rollback journal beside the file was written for another
-// file, for example because a backup was put there by hand after a start was killed. With such a journal,
-// SQLite would undo a change that was never made to this file.
+// checkJournal returns ErrForeignLog if the rollback journal beside the file was written for
+// another file, for example because a backup was put there by hand after a start was killed. With
+// such a journal, SQLite would undo a change that was never made to this file.
 //
-// A service uses a rollback journal for one change only: to write the journal mode WAL into the first
-// page of a new or restored file. Such a journal belongs to the file before and after that change. Beside
-// a file in another mode, SQLite decides about a journal of more pages: a repair of a restored file may
-// have left it.
+// A service uses a rollback journal for one change only: to write the journal mode WAL into the
+// first page of a new or restored file. Such a journal belongs to the file before and after that
+// change. Beside a file in another mode, SQLite decides about a journal of more pages: a repair of
+// a restored file may have left it.
 func checkJournal(file string) error {
 	const twoLargestPages = 2 << 16
 	journal, _, err := readHead(file+"-journal", twoLargestPages+16)
@@ -260,8 +262,8 @@ func checkJournal(file string) error {
 		"If a backup was put back, put it back with: orders restore BACKUP --db %s", ErrForeignLog, file, file)
 }
 
-// journalBelongs reports whether a journal may belong to the file, by what SQLite would do with it. See
-// https://www.sqlite.org/fileformat.html, section 3.
+// journalBelongs reports whether a journal may belong to the file, by what SQLite would do with it.
+// See https://www.sqlite.org/fileformat.html, section 3.
 func journalBelongs(journal, content []byte, size int64) bool {
 	pagesBefore, records, page, ok := journalHeader(journal)
 	if !ok || len(content) < headerSize {
@@ -280,8 +282,8 @@ func journalBelongs(journal, content []byte, size int64) bool {
 	return content[journalOffset] != journalWAL
 }
 
-// journalHeader returns the number of pages that the file had before the change, where the records begin,
-// and the size of a page. SQLite ignores a journal without such a header.
+// journalHeader returns the number of pages that the file had before the change, where the records
+// begin, and the size of a page. SQLite ignores a journal without such a header.
 func journalHeader(journal []byte) (pagesBefore int64, records, page int, ok bool) {
 	const header, magic = 28, "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 	if len(journal) < header || !bytes.HasPrefix(journal, []byte(magic)) {
@@ -292,7 +294,8 @@ func journalHeader(journal []byte) (pagesBefore int64, records, page int, ok boo
 	return pagesBefore, records, page, 512 <= page && page <= maxPage && header <= records && records <= 1<<16
 }
 
-// sizeKept reports whether the file still has its number of pages, or is new and has its first page.
+// sizeKept reports whether the file still has its number of pages, or is new and has its first
+// page.
 func sizeKept(before, size int64, page int) bool {
 	now := (size + int64(page) - 1) / int64(page)
 	return now == before || before == 0 && now == 1

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,8 +11,8 @@ import (
 	"time"
 )
 
-// F23, I1, I3: SQLite would mix the log with the database without an error, and orders of both would
-// be lost.
+// F23, I1, I3: SQLite would mix the log with the database without an error, and orders of both
+// would be lost.
 func TestALogOfAnotherFileIsRefused(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, path string){
 		"a copy from before the last start": func(t *testing.T, path string) {
@@ -63,8 +62,8 @@ func TestAFilesOwnLogIsTaken(t *testing.T) {
 	}
 }
 
-// F22: another program reads the file while a service starts, so that the generation is written into
-// the file later.
+// F22: another program reads the file while a service starts, so that the generation is written
+// into the file later.
 func TestTheGenerationIsKnownWhileItIsRenewed(t *testing.T) {
 	path := newPath(t)
 	closeStore(t, openStore(t, path, time.Hour))
@@ -81,8 +80,8 @@ func TestTheGenerationIsKnownWhileItIsRenewed(t *testing.T) {
 	holdOpened(t, left, 2)
 }
 
-// F23: a file whose log was deleted after a crash cannot be distinguished from one whose log another
-// program has written into it. It is served, with a warning.
+// F23: a file whose log was deleted after a crash cannot be distinguished from one whose log
+// another program has written into it. It is served, with a warning.
 func TestALogThatIsGoneIsTold(t *testing.T) {
 	for name, test := range map[string]struct {
 		spoil func(t *testing.T, path string)
@@ -94,18 +93,11 @@ func TestALogThatIsGoneIsTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := makeCrashed(t, 1, 1)
 			test.spoil(t, path)
-			var log bytes.Buffer
 			for i, told := range []bool{test.told, false} { // the second time after it was closed
-				log.Reset()
-				cfg := storeConfig(path, time.Hour)
-				cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
-				store, err := Open(t.Context(), cfg)
-				if err != nil {
-					t.Fatal(err)
-				}
+				store, log := openLogging(t, storeConfig(path, time.Hour))
 				closeStore(t, store)
 				if got := strings.Contains(log.String(), "its log is gone"); got != told {
-					t.Errorf("start %d: log %q", i+1, &log)
+					t.Errorf("start %d: log %q", i+1, log)
 				}
 			}
 		})
@@ -131,8 +123,8 @@ func TestALogWithoutItsFileIsLeftAlone(t *testing.T) {
 	holdOpened(t, path, 2)
 }
 
-// F22, F23, I1: a crash or a full disk may interrupt a checkpoint, so that the file can be read only
-// with its log. Here the checkpoint has written all pages but the last.
+// F22, F23, I1: a crash or a full disk may interrupt a checkpoint, so that the file can be read
+// only with its log. Here the checkpoint has written all pages but the last.
 func TestAnInterruptedCheckpointIsNoForeignLog(t *testing.T) {
 	path := newPath(t)
 	store := openStore(t, path, time.Hour/4)
@@ -154,8 +146,8 @@ func TestAnInterruptedCheckpointIsNoForeignLog(t *testing.T) {
 	holdOpened(t, left, 200)
 }
 
-// F22, I1: a start may be killed while it writes the lock file. Then the generation is not known, and
-// the log is used.
+// F22, I1: a start may be killed while it writes the lock file. Then the generation is not known,
+// and the log is used.
 func TestAHalfWrittenLockFileIsNoForeignLog(t *testing.T) {
 	whole := read(t, makeCrashed(t, 1, 1)+".lock")
 	for size := range len(whole) {
@@ -167,8 +159,8 @@ func TestAHalfWrittenLockFileIsNoForeignLog(t *testing.T) {
 	}
 }
 
-// F22, I1: another program reads the file during several restarts, so that none can write the log, and
-// with it the generation, into the file.
+// F22, I1: another program reads the file during several restarts, so that none can write the log,
+// and with it the generation, into the file.
 func TestAReaderThroughRestartsKeepsNoServiceFromStarting(t *testing.T) {
 	path := newPath(t)
 	closeStore(t, openStore(t, path, time.Hour))
@@ -184,8 +176,8 @@ func TestAReaderThroughRestartsKeepsNoServiceFromStarting(t *testing.T) {
 	holdOpened(t, path, 3)
 }
 
-// killedStart makes a restored database as a start leaves it that is killed while it writes the journal
-// mode WAL into the file: before or after the file is changed.
+// killedStart makes a restored database as a start leaves it that is killed while it writes the
+// journal mode WAL into the file: before or after the file is changed.
 func killedStart(t *testing.T, orders int, changed bool) (path string) {
 	t.Helper()
 	changing := backedUp(t, makeOrders(t, orders))
@@ -226,7 +218,8 @@ func TestAFileIsServedAfterAFirstStartThatWasKilled(t *testing.T) {
 	}
 }
 
-// killedFirstStart makes a new file as a start leaves it that is killed before it writes the schema.
+// killedFirstStart makes a new file as a start leaves it that is killed before it writes the
+// schema.
 func killedFirstStart(t *testing.T) (path string) {
 	t.Helper()
 	path = killedStart(t, 1, true)
@@ -243,8 +236,8 @@ func killedFirstStart(t *testing.T) (path string) {
 	return path
 }
 
-// F23, I1, I9: the journal of a killed start is not used for a backup that was copied there afterwards.
-// The restore that the error proposes succeeds.
+// F23, I1, I9: the journal of a killed start is not used for a backup that was copied there
+// afterwards. The restore that the error proposes succeeds.
 func TestAnotherFilesJournalIsNotMixedIntoTheFile(t *testing.T) {
 	big := backedUp(t, makeOrders(t, 300))
 	for name, path := range map[string]string{

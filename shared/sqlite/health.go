@@ -70,9 +70,9 @@ func (h *health) check(now time.Time) error {
 	}
 }
 
-// A brokenError says that the file can no longer be relied on: it is not known whether a commit is on
-// the disk, or the file is damaged, or it was replaced. An order that is acknowledged now might be
-// lost, so the store stops. Opening the file again shows its true state.
+// A brokenError says that the file can no longer be relied on: it is not known whether a commit is
+// on the disk, or the file is damaged, or it was replaced. An order that is acknowledged now might
+// be lost, so the store stops. Opening the file again shows its true state.
 type brokenError struct {
 	what string
 	err  error // may be nil
@@ -90,8 +90,8 @@ func (e *brokenError) Unwrap() error { return e.err }
 // Is makes later calls return order.ErrUnavailable, too.
 func (e *brokenError) Is(target error) bool { return target == order.ErrUnavailable }
 
-// failOnDamage stops the store if err says that the file cannot be relied on, and reports whether it
-// does.
+// failOnDamage stops the store if err says that the file cannot be relied on, and reports whether
+// it does.
 func (s *Store) failOnDamage(err error) bool {
 	broken, ok := errors.AsType[*brokenError](err)
 	if !ok && isDamage(sqlite.ErrCode(err)) {

@@ -13,8 +13,8 @@ import (
 	"orders/shared/order"
 )
 
-// F23: a store whose commits fail reports that it accepts no orders, and finds out without a request
-// when commits succeed again.
+// F23: a store whose commits fail reports that it accepts no orders, and finds out without a
+// request when commits succeed again.
 func TestAStoreThatTakesNoOrdersSaysSo(t *testing.T) {
 	now := epoch
 	s, w := openByHand(t, newPath(t), &now)
@@ -101,9 +101,9 @@ func TestTheLogDoesNotKeepItsLargestSize(t *testing.T) {
 	release(t, s)
 }
 
-// TestAFullDiskStopsNobodyButTheWriters sets SQLite's limit on the size of the file, at which writes fail
-// as on a full disk. The test uses the writer's connection while the writer is idle: nothing is due for
-// an hour.
+// TestAFullDiskStopsNobodyButTheWriters sets SQLite's limit on the size of the file, at which
+// writes fail as on a full disk. The test uses the writer's connection while the writer is idle:
+// nothing is due for an hour.
 func TestAFullDiskStopsNobodyButTheWriters(t *testing.T) {
 	store := openStore(t, newPath(t), time.Hour)
 	draft := order.Draft{InitialStatus: order.Completed, Details: order.Details{UserID: "645", ItemIDs: make([]string, order.MaxItems)}}

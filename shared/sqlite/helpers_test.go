@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -47,6 +48,18 @@ func closeStore(t *testing.T, store *Store) {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// openLogging opens a store whose log goes to a buffer.
+func openLogging(t *testing.T, cfg Config) (*Store, *bytes.Buffer) {
+	t.Helper()
+	var log bytes.Buffer
+	cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	store, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store, &log
 }
 
 // tryOpen opens a store that is expected to be refused.
@@ -165,11 +178,11 @@ func hold(t *testing.T, path string, orders int64) {
 // downgrade gives a file the schema of an older release.
 func downgrade(t *testing.T, path string, version int) {
 	t.Helper()
-	execute(t, path, `ALTER TABLE tally RENAME COLUMN completed_count TO timed_orders;
+	runScript(t, path, `ALTER TABLE tally RENAME COLUMN completed_count TO timed_orders;
 		ALTER TABLE tally RENAME COLUMN duration_sum_ms TO timed_millis;
 		ALTER TABLE dead_letters RENAME COLUMN dead_lettered_at TO buried_at; PRAGMA user_version = 2`)
 	if version == 1 {
-		execute(t, path, "DROP TABLE generation; DROP TABLE probe; PRAGMA user_version = 1")
+		runScript(t, path, "DROP TABLE generation; DROP TABLE probe; PRAGMA user_version = 1")
 	}
 }
 
@@ -200,7 +213,7 @@ func fileToCheck(t *testing.T) (path string) {
 	waitForCount(t, store, order.Processing, 2)
 	closeStore(t, store)
 	// What the store does by itself after many more orders:
-	execute(t, path, "INSERT INTO keys SELECT id, seq FROM orders WHERE seq = n2; UPDATE checkpoints SET seq = n3 WHERE name = 'keys'")
+	runScript(t, path, "INSERT INTO keys SELECT id, seq FROM orders WHERE seq = n2; UPDATE checkpoints SET seq = n3 WHERE name = 'keys'")
 	return path
 }
 
@@ -292,8 +305,9 @@ func runSQL(t *testing.T, conn *sqlite.Conn, statement string) {
 	}
 }
 
-// execute runs SQL on a file that is not served, in which n1 is the seq of the first order, and so on.
-func execute(t *testing.T, path, script string) {
+// runScript runs SQL on a file that is not served, in which n1 is the seq of the first order, and
+// so on.
+func runScript(t *testing.T, path, script string) {
 	t.Helper()
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
 	if err != nil {

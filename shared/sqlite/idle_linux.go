@@ -7,8 +7,9 @@ import (
 	"unsafe"
 )
 
-// runIdle runs fn only while no other thread needs the processor (SCHED_IDLE, see sched(7)). A thread of
-// the lowest normal priority would delay a service's threads by a time slice each time they wake up.
+// runIdle runs fn only while no other thread needs the processor (SCHED_IDLE, see sched(7)). A
+// thread of the lowest normal priority would delay a service's threads by a time slice each time
+// they wake up.
 func runIdle(fn func()) {
 	done := make(chan struct{})
 	go func() {
@@ -24,9 +25,9 @@ func runIdle(fn func()) {
 	<-done
 }
 
-// flush makes the disk write the content of the file so far, and waits for it. Unlike fsync it does not
-// make the file durable, and does not delay the fsyncs of other processes by the journal of the file
-// system. If the file system does not support it, the fsync at the end does the work.
+// flush makes the disk write the content of the file so far, and waits for it. Unlike fsync it does
+// not make the file durable, and does not delay the fsyncs of other processes by the journal of the
+// file system. If the file system does not support it, the fsync at the end does the work.
 func flush(file *os.File) error {
 	const waitBefore, write, waitAfter = 1, 2, 4
 	_ = syscall.SyncFileRange(int(file.Fd()), 0, 0, waitBefore|write|waitAfter)

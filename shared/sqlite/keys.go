@@ -14,10 +14,10 @@ import (
 // immutable memtable above the table keys.
 //
 // The ids of such orders are hashes, so each belongs to another page of the table, and a commit of
-// hundreds would rewrite hundreds of pages. Therefore new ids wait in memory until there are many. Then
-// they are inserted in sorted order, where neighbours share pages, a part with each commit. A crash
-// loses nothing: the rows of the orders have the ids, and a restart reads those above the checkpoint
-// "keys".
+// hundreds would rewrite hundreds of pages. Therefore new ids wait in memory until there are many.
+// Then they are inserted in sorted order, where neighbours share pages, a part with each commit. A
+// crash loses nothing: the rows of the orders have the ids, and a restart reads those above the
+// checkpoint "keys".
 //
 // The writer changes the index; readers only look ids up.
 type keyIndex struct {
@@ -25,8 +25,8 @@ type keyIndex struct {
 	recent map[order.ID]int64 // the memtable
 	frozen map[order.ID]int64 // the immutable memtable, which is being inserted into the table
 
-	// size is the number of orders after which recent is frozen. It bounds the memory, and the orders
-	// that a restart reads again.
+	// size is the number of orders after which recent is frozen. It bounds the memory, and the
+	// orders that a restart reads again.
 	size int
 
 	// For the writer alone:
@@ -40,8 +40,8 @@ func newKeyIndex(size int) *keyIndex {
 	return &keyIndex{size: size, recent: map[order.ID]int64{}}
 }
 
-// find returns the seq of the order with that id, 0 if there is none. An id leaves the memory after it
-// was committed to the table, so the memory is searched first.
+// find returns the seq of the order with that id, 0 if there is none. An id leaves the memory after
+// it was committed to the table, so the memory is searched first.
 func (k *keyIndex) find(conn *sqlite.Conn, id order.ID) (seq int64, err error) {
 	k.mu.RLock()
 	seq, ok := k.recent[id]
@@ -107,7 +107,8 @@ func (k *keyIndex) merged(n, creates int, last int64) {
 	}
 }
 
-// freeze replaces frozen, which is in the table, by recent. It has all keyed orders up to the seq last.
+// freeze replaces frozen, which is in the table, by recent. It has all keyed orders up to the seq
+// last.
 func (k *keyIndex) freeze(last int64) {
 	k.mu.Lock()
 	k.frozen, k.recent = k.recent, make(map[order.ID]int64, len(k.recent))

@@ -32,17 +32,17 @@ const (
 	keyGeneration = 25_000
 	// busyTimeout is how long a commit waits for another program that uses the file.
 	busyTimeout = 2 * time.Second
-	// logLimit is the size to which a log is cut that grew during a long read. The log grows during each
-	// backup. It is not cut each time, because the next commits would wait for that: 50 ms.
+	// logLimit is the size to which a log is cut that grew during a long read. The log grows during
+	// each backup. It is not cut each time, because the next commits would wait for that: 50 ms.
 	logLimit = "journal_size_limit = 67108864"
 )
 
-// Open opens the database file and begins to process its unfinished orders. It creates or migrates the
-// file if necessary.
+// Open opens the database file and begins to process its unfinished orders. It creates or migrates
+// the file if necessary.
 //
-// It returns all problems of cfg together. If the file cannot be used, the error has the path and is
-// ErrInUse, ErrNewer, ErrDamaged, ErrForeignLog or an error of the operating system. If the context ends
-// before the file is open, Open stops and returns the context's error.
+// It returns all problems of cfg together. If the file cannot be used, the error has the path and
+// is ErrInUse, ErrNewer, ErrDamaged, ErrForeignLog or an error of the operating system. If the
+// context ends before the file is open, Open stops and returns the context's error.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -122,9 +122,9 @@ func (s *Store) acquireLock(ctx context.Context) (err error) {
 	return s.owner.checkLog()
 }
 
-// openWriter opens the connection that makes all changes, and migrates the schema. It writes nothing to
-// a file that is not a database of orders. The connection fails when the context ends, and must be
-// closed also after an error.
+// openWriter opens the connection that makes all changes, and migrates the schema. It writes
+// nothing to a file that is not a database of orders. The connection fails when the context ends,
+// and must be closed also after an error.
 func openWriter(ctx context.Context, path string) (*sqlite.Conn, error) {
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate)
 	if err != nil {
@@ -207,8 +207,8 @@ func explain(err error) error {
 	}
 }
 
-// loadInTransaction loads the writer's state in a transaction, so that no commit of another program comes
-// between the load and the first check of the fence.
+// loadInTransaction loads the writer's state in a transaction, so that no commit of another program
+// comes between the load and the first check of the fence.
 func (w *writer) loadInTransaction() (err error) {
 	if err := sqlitex.ExecuteTransient(w.conn, "BEGIN IMMEDIATE", nil); err != nil {
 		return err
@@ -240,8 +240,8 @@ func (w *writer) load() (err error) {
 	return w.loadQueue()
 }
 
-// loadLastSeq finds the highest seq so far. The order that had it may have been deleted, but new orders
-// must not get a seq at or below a checkpoint.
+// loadLastSeq finds the highest seq so far. The order that had it may have been deleted, but new
+// orders must not get a seq at or below a checkpoint.
 func (w *writer) loadLastSeq() error {
 	newest, err := queryInt(w.conn, "SELECT max(seq) FROM orders")
 	if err != nil {
@@ -270,8 +270,8 @@ func (w *writer) loadKeys() (err error) {
 	})
 }
 
-// loadQueue queues the messages of the orders above the checkpoint "finished", and of the orders below it
-// that could not be advanced.
+// loadQueue queues the messages of the orders above the checkpoint "finished", and of the orders
+// below it that could not be advanced.
 func (w *writer) loadQueue() error {
 	postponed, err := loadPostponed(w.conn)
 	if err != nil {
@@ -281,7 +281,8 @@ func (w *writer) loadQueue() error {
 	load := func(row *sqlite.Stmt) {
 		seq := row.ColumnInt64(0)
 		o := order.Order{CreatedAt: createdAt(seq), StartedAt: decodeTime(row.ColumnInt64(2))}
-		// An order of unknown status is loaded as Pending. Advancing it will fail and report the status.
+		// An order of unknown status is loaded as Pending. Advancing it will fail and report the
+		// status.
 		if status := row.ColumnInt64(1); isStatus(status) {
 			o.Status = order.Status(status)
 		}

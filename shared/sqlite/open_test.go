@@ -13,8 +13,8 @@ import (
 	"orders/test/conformance"
 )
 
-// ownedFor returns the error of a start while a command reads the file for the time held, with a context
-// that ends after the time ends.
+// ownedFor returns the error of a start while a command reads the file for the time held, with a
+// context that ends after the time ends.
 func ownedFor(t *testing.T, held, ends time.Duration) (err error) {
 	synctest.Test(t, func(t *testing.T) {
 		path := newPath(t)
@@ -169,7 +169,7 @@ func TestAFileOfAnOlderReleaseIsMigratedWithItsValues(t *testing.T) {
 			t.Fatalf("the file has %+v, %v", want, err)
 		}
 		downgrade(t, path, version)
-		execute(t, path, "INSERT INTO dead_letters (buried_at, body, reason) VALUES (1800000000000, x'00', 'nonsense')")
+		runScript(t, path, "INSERT INTO dead_letters (buried_at, body, reason) VALUES (1800000000000, x'00', 'nonsense')")
 		closeStore(t, openStore(t, path, time.Hour/4))
 		got, err := Check(t.Context(), path)
 		if err != nil || got.Tally != want.Tally || got.DeadLetters != 1 || len(got.Findings) > 0 {

@@ -13,13 +13,13 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// An owner is this process's exclusive right to a database file. It lasts until release, or until the
-// process ends.
+// An owner is this process's exclusive right to a database file. It lasts until release, or until
+// the process ends.
 //
-// It has two locks. The lock on the database file itself holds for every path to it: a hard link, or a
-// file that is mounted into two containers, is the same file. It exists on Linux only; on other systems
-// it would conflict with SQLite's own locks on that file. The lock on the file beside it, .lock, holds
-// on every system, for processes that use the same name.
+// It has two locks. The lock on the database file itself holds for every path to it: a hard link,
+// or a file that is mounted into two containers, is the same file. It exists on Linux only; on
+// other systems it would conflict with SQLite's own locks on that file. The lock on the file beside
+// it, .lock, holds on every system, for processes that use the same name.
 type owner struct {
 	file     string // the database file, with links resolved: SQLite keeps the log beside it
 	lockPath string // the path of the lock file
@@ -34,8 +34,8 @@ const lockSuffix = ".lock"
 
 func newOwner(file string) *owner { return &owner{file: file, lockPath: file + lockSuffix} }
 
-// resolve returns the file to which path leads, with links resolved. It returns fs.ErrNotExist if there
-// is none, and an error if it is not a regular file.
+// resolve returns the file to which path leads, with links resolved. It returns fs.ErrNotExist if
+// there is none, and an error if it is not a regular file.
 func resolve(path string) (string, error) {
 	if err := regularFile(path); err != nil {
 		return "", err
@@ -61,8 +61,9 @@ func withoutPath(err error) error {
 	return err
 }
 
-// makeFile creates the file if there is none, with access for its owner only. SQLite gives its own files
-// the same permissions. The file must exist before it is locked, and before a link to it is resolved.
+// makeFile creates the file if there is none, with access for its owner only. SQLite gives its own
+// files the same permissions. The file must exist before it is locked, and before a link to it is
+// resolved.
 func makeFile(path string) error {
 	err := regularFile(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -75,15 +76,15 @@ func makeFile(path string) error {
 	return file.Close()
 }
 
-// A command that only reads, such as orders backup, owns the file for a moment. A start retries for that
-// long, at this interval.
+// A command that only reads, such as orders backup, owns the file for a moment. A start retries for
+// that long, at this interval.
 const (
 	lockTimeout = time.Second
 	lockRetry   = 10 * time.Millisecond
 )
 
-// acquireLock makes this process the owner of an existing file. It returns ErrInUse if another process
-// owns the file for longer than lockTimeout, and errLinked if the file has a second name.
+// acquireLock makes this process the owner of an existing file. It returns ErrInUse if another
+// process owns the file for longer than lockTimeout, and errLinked if the file has a second name.
 func acquireLock(ctx context.Context, path string) (*owner, error) {
 	limited, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
@@ -100,8 +101,8 @@ func acquireLock(ctx context.Context, path string) (*owner, error) {
 	}
 }
 
-// acquireReadLock makes this process the owner while it only reads. It creates no lock file, because
-// one that the superuser creates would keep another user's service from starting.
+// acquireReadLock makes this process the owner while it only reads. It creates no lock file,
+// because one that the superuser creates would keep another user's service from starting.
 func acquireReadLock(path string) (*owner, error) { return tryLock(path, (*owner).lockToRead) }
 
 func tryLock(path string, lock func(*owner) error) (*owner, error) {
@@ -145,8 +146,8 @@ func (o *owner) lockExistingLockFile() error {
 	return err
 }
 
-// lockLockFile locks the lock file. It refuses a link, through which another file would be overwritten,
-// and does not open a pipe.
+// lockLockFile locks the lock file. It refuses a link, through which another file would be
+// overwritten, and does not open a pipe.
 func (o *owner) lockLockFile(flag int) error {
 	if info, err := os.Lstat(o.lockPath); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("cannot be locked: %s, which belongs to it, is a link or no file; move it away", o.lockPath)
@@ -176,8 +177,8 @@ func (o *owner) lock(path string, flag int) error {
 	return err
 }
 
-// release ends the ownership. SQLite's connections must be closed before: closing any other descriptor
-// of the file removes the locks that SQLite has on it.
+// release ends the ownership. SQLite's connections must be closed before: closing any other
+// descriptor of the file removes the locks that SQLite has on it.
 func (o *owner) release() (err error) {
 	for _, lock := range o.locks {
 		err = errors.Join(err, lock.Unlock())

@@ -89,8 +89,8 @@ func TestCheckMakesNoLock(t *testing.T) {
 	}
 }
 
-// F23, I5: the log and the lock file lie beside the file to which a link leads, so processes that use
-// the link and the name exclude each other.
+// F23, I5: the log and the lock file lie beside the file to which a link leads, so processes that
+// use the link and the name exclude each other.
 func TestALinkIsServedAsTheFileThatItLeadsTo(t *testing.T) {
 	path, link := newPath(t), filepath.Join(t.TempDir(), "link.db")
 	if err := os.Symlink(path, link); err != nil {

@@ -26,8 +26,8 @@ type Repaired struct {
 
 // Repair checks the database file as Check does. If there are findings, it copies the file, and
 // recomputes in one transaction what follows from the orders: the tally, the table keys and the
-// checkpoints. It changes no order, so findings about orders remain in After. It changes nothing in a
-// file that SQLite itself finds damaged. now is the wall clock.
+// checkpoints. It changes no order, so findings about orders remain in After. It changes nothing in
+// a file that SQLite itself finds damaged. now is the wall clock.
 //
 // The process owns the file meanwhile. The errors are those of Check.
 func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired, err error) {
@@ -139,7 +139,8 @@ func (r *recomputation) removeKeys() error {
 	return err
 }
 
-// addKeys adds the missing ids of keyed orders. If two orders have the same id, it leads to the first.
+// addKeys adds the missing ids of keyed orders. If two orders have the same id, it leads to the
+// first.
 func (r *recomputation) addKeys() error {
 	insert, err := r.conn.Prepare("INSERT INTO keys (id, seq) VALUES (?, ?) ON CONFLICT DO NOTHING")
 	if err != nil {
@@ -174,7 +175,8 @@ func (r *recomputation) addKeys() error {
 	return firstError(err, failed)
 }
 
-// writeCheckpoints sets the checkpoints as high as the orders allow. All keyed orders are in keys now.
+// writeCheckpoints sets the checkpoints as high as the orders allow. All keyed orders are in keys
+// now.
 func (r *recomputation) writeCheckpoints() error {
 	last, err := queryInt(r.conn, "SELECT coalesce(max(seq), 0) FROM orders")
 	if err != nil {

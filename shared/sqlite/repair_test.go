@@ -36,7 +36,7 @@ func TestRepairMends(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			path := newPath(t)
 			overwrite(t, path, good)
-			execute(t, path, test.spoil)
+			runScript(t, path, test.spoil)
 			before := dump(t, path)
 			r, err := Repair(t.Context(), path, time.Now)
 			if err != nil {
@@ -84,7 +84,7 @@ func dump(t *testing.T, path string) (all string) {
 // I1: a repair changes no order, and reports the findings that remain.
 func TestRepairLeavesWhatOnlyOrdersCouldMend(t *testing.T) {
 	path := fileToCheck(t)
-	execute(t, path, "UPDATE orders SET started_at = 1 WHERE seq = n1; UPDATE tally SET pending = 7")
+	runScript(t, path, "UPDATE orders SET started_at = 1 WHERE seq = n1; UPDATE tally SET pending = 7")
 	before := dump(t, path)
 	r, err := Repair(t.Context(), path, time.Now)
 	if err != nil || len(r.After.Findings) != 1 || !strings.Contains(r.After.Findings[0], "was started before it was created") {
@@ -101,7 +101,7 @@ func TestRepairKeepsTheCopiesOfEarlierRepairs(t *testing.T) {
 	now := time.Now()
 	var copies []string
 	for tally := range 3 {
-		execute(t, path, fmt.Sprintf("UPDATE tally SET pending = %d", tally+7))
+		runScript(t, path, fmt.Sprintf("UPDATE tally SET pending = %d", tally+7))
 		r, err := Repair(t.Context(), path, func() time.Time { return now })
 		if err != nil {
 			t.Fatal(err)
@@ -130,7 +130,7 @@ func TestRepairOfAGoodFileChangesNothing(t *testing.T) {
 
 func TestRepairDoesNotTouchAFileThatSQLiteFindsDamaged(t *testing.T) {
 	path := fileToCheck(t)
-	execute(t, path, "UPDATE tally SET pending = 7")
+	runScript(t, path, "UPDATE tally SET pending = 7")
 	content := read(t, path)
 	content[39] = 7 // in SQLite's header, the number of unused pages
 	overwrite(t, path, content)
@@ -155,7 +155,7 @@ func TestRepairRefusesAFileThatIsServed(t *testing.T) {
 // written.
 func TestARepairCountsAnOrderByItsStatus(t *testing.T) {
 	path := fileToCheck(t)
-	execute(t, path, "UPDATE orders SET status = 0 WHERE seq = n1; UPDATE tally SET processing = 9")
+	runScript(t, path, "UPDATE orders SET status = 0 WHERE seq = n1; UPDATE tally SET processing = 9")
 	repaired, err := Repair(t.Context(), path, time.Now)
 	if err != nil {
 		t.Fatal(err)

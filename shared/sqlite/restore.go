@@ -12,13 +12,13 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
-// Restore replaces the database at path by a copy of the database src: a backup, or a database that is
-// not served. All other orders are lost. The file at path may be damaged or missing. now is the wall
-// clock.
+// Restore replaces the database at path by a copy of the database src: a backup, or a database that
+// is not served. All other orders are lost. The file at path may be damaged or missing. now is the
+// wall clock.
 //
-// It returns ErrInUse if another process owns one of the files, and ErrFindings with the report if src
-// has findings. After an error, path is unchanged. If the process is killed, the file at path is the old
-// one with all its orders, or the new one.
+// It returns ErrInUse if another process owns one of the files, and ErrFindings with the report if
+// src has findings. After an error, path is unchanged. If the process is killed, the file at path
+// is the old one with all its orders, or the new one.
 func Restore(ctx context.Context, src, path string, now func() time.Time) (report Report, err error) {
 	o, err := lockPlace(ctx, path)
 	if err != nil {
@@ -57,8 +57,8 @@ func aboutBackup(src string, err error) error {
 	return err
 }
 
-// lockPlace makes this process the owner of the file at path, which it creates if there is none: only an
-// existing file can be locked.
+// lockPlace makes this process the owner of the file at path, which it creates if there is none:
+// only an existing file can be locked.
 func lockPlace(ctx context.Context, path string) (*owner, error) {
 	made := errors.Is(regularFile(path), fs.ErrNotExist)
 	if err := makeFile(path); err != nil {
@@ -72,8 +72,8 @@ func lockPlace(ctx context.Context, path string) (*owner, error) {
 	return acquireLock(ctx, path)
 }
 
-// removeEmpty removes the file that lockPlace has created, or an empty one that was there. A lock file
-// without a generation belongs to it.
+// removeEmpty removes the file that lockPlace has created, or an empty one that was there. A lock
+// file without a generation belongs to it.
 func (o *owner) removeEmpty(failed bool) (err error) {
 	if !failed {
 		return nil
@@ -103,12 +103,12 @@ func lockSource(src, file string) (*owner, error) {
 	return o, nil
 }
 
-// replaceSteps returns the steps that replace the old file by the copy. The process may be killed after
-// any of them; the next Restore then begins again.
+// replaceSteps returns the steps that replace the old file by the copy. The process may be killed
+// after any of them; the next Restore then begins again.
 //
-// First the log is written into the old file, so that no other file belongs to it when it is replaced.
-// If that is not possible because the file is damaged, the log remains for a moment beside the new file.
-// Open refuses such a log, and the next Restore removes it.
+// First the log is written into the old file, so that no other file belongs to it when it is
+// replaced. If that is not possible because the file is damaged, the log remains for a moment
+// beside the new file. Open refuses such a log, and the next Restore removes it.
 func (o *owner) replaceSteps(c *partialCopy) []func() error {
 	remove := func(suffix string) func() error {
 		return func() error {
@@ -128,8 +128,8 @@ func (o *owner) replaceSteps(c *partialCopy) []func() error {
 	}
 }
 
-// mergeLog writes the log into the file, and removes the log. It does nothing if the file is damaged, or
-// if the log was written for another file.
+// mergeLog writes the log into the file, and removes the log. It does nothing if the file is
+// damaged, or if the log was written for another file.
 func (o *owner) mergeLog() error {
 	err := o.checkLog()
 	if err == nil {
@@ -150,8 +150,8 @@ func (o *owner) mergeLog() error {
 	return nil
 }
 
-// checkpointAndClose opens and closes the database as its only user: SQLite rolls back an unfinished
-// change, writes the log into the file and removes it.
+// checkpointAndClose opens and closes the database as its only user: SQLite rolls back an
+// unfinished change, writes the log into the file and removes it.
 func checkpointAndClose(file string) (err error) {
 	conn, err := sqlite.OpenConn(file, sqlite.OpenReadWrite)
 	if err != nil {

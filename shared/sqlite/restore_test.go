@@ -63,8 +63,8 @@ var oldFiles = []struct {
 	}},
 }
 
-// makeInterrupted makes a database of five orders without a log, as a process leaves it that is killed
-// while it changes the file in place: with a journal that undoes the change.
+// makeInterrupted makes a database of five orders without a log, as a process leaves it that is
+// killed while it changes the file in place: with a journal that undoes the change.
 func makeInterrupted(t *testing.T) (path string) {
 	t.Helper()
 	changing := makeOrders(t, 5)
@@ -82,8 +82,8 @@ func makeInterrupted(t *testing.T) (path string) {
 	return path
 }
 
-// F22, F23, I1, I9: whatever was in its place, afterwards there are the orders of the backup only, and no
-// file that belonged to the old database.
+// F22, F23, I1, I9: whatever was in its place, afterwards there are the orders of the backup only,
+// and no file that belonged to the old database.
 func TestRestorePutsBackWhatTheBackupHas(t *testing.T) {
 	for _, old := range oldFiles {
 		t.Run(old.name, func(t *testing.T) {
@@ -111,9 +111,9 @@ func TestRestorePutsBackWhatTheBackupHas(t *testing.T) {
 	}
 }
 
-// F22, I1: a process that is killed between any two steps of a restore leaves the old file with all its
-// orders, or the new one. If the old file was not usable, it may leave a file that Open refuses. The
-// next restore always succeeds.
+// F22, I1: a process that is killed between any two steps of a restore leaves the old file with all
+// its orders, or the new one. If the old file was not usable, it may leave a file that Open
+// refuses. The next restore always succeeds.
 func TestARestoreThatIsKilledLeavesTheOldFileOrTheNewOne(t *testing.T) {
 	for _, old := range oldFiles {
 		t.Run(old.name, func(t *testing.T) {
@@ -168,8 +168,8 @@ func recovered(t *testing.T, path string) (orders int64, err error) {
 	return report.Tally.Total(), err
 }
 
-// restoreInPart leaves the files as a process does that is killed after so many steps of a restore, and
-// reports whether there are no more steps.
+// restoreInPart leaves the files as a process does that is killed after so many steps of a restore,
+// and reports whether there are no more steps.
 func restoreInPart(t *testing.T, src, path string, steps int) (done bool) {
 	t.Helper()
 	o, err := lockPlace(t.Context(), path)
@@ -216,7 +216,7 @@ func TestRestoreRefuses(t *testing.T) {
 		}, "src: " + errDamagedBackup.Error()},
 		{"a backup that does not fit together", func(t *testing.T, _ string) string {
 			src := backedUp(t, makeOrders(t, 1))
-			execute(t, src, "UPDATE tally SET completed = 7")
+			runScript(t, src, "UPDATE tally SET completed = 7")
 			return src
 		}, "the copy of src " + ErrFindings.Error()},
 		{"a place that is served", func(t *testing.T, path string) string {
@@ -274,8 +274,8 @@ func TestARestoreThatIsStoppedTouchesNothing(t *testing.T) {
 	}
 }
 
-// The backup of an older release can be restored. A file of an older release can be backed up before the
-// new release serves it, and the old release can read that backup.
+// The backup of an older release can be restored. A file of an older release can be backed up
+// before the new release serves it, and the old release can read that backup.
 func TestWhatAnOlderReleaseHasWrittenIsBackedUpAsItIsAndRestored(t *testing.T) {
 	old := makeOrders(t, 3)
 	downgrade(t, old, 1)

@@ -14,8 +14,8 @@ import (
 	"orders/shared/order"
 )
 
-// counterBits is how many bits of a seq count the orders of one millisecond. The 32,769th order of a
-// millisecond gets the first number of the next one.
+// counterBits is how many bits of a seq count the orders of one millisecond. The 32,769th order of
+// a millisecond gets the first number of the next one.
 const counterBits = 15
 
 // idPrefix is common to all ids and not stored.
@@ -126,8 +126,8 @@ func encodeItems(ids []string) []byte {
 	return append(b, ']')
 }
 
-// encodeTime encodes a time of the order. An unset time is the negative creation time: it is as wide
-// as the later value, so a transition overwrites the row in place and moves no other row.
+// encodeTime encodes a time of the order. An unset time is the negative creation time: it is as
+// wide as the later value, so a transition overwrites the row in place and moves no other row.
 func encodeTime(o *order.Order, t time.Time) int64 {
 	if t.IsZero() {
 		return -o.CreatedAt.UnixMilli()
@@ -156,14 +156,13 @@ func find(conn *sqlite.Conn, keys *keyIndex, id order.ID) (int64, order.Order, e
 	return seq, o, err
 }
 
-// locate returns the seq of the order of that id, from the id itself or from the key index. It returns
-// order.ErrNotFound if there is none.
+// locate returns the seq of the order of that id, from the id itself or from the key index. It
+// returns order.ErrNotFound if there is none.
 func locate(conn *sqlite.Conn, keys *keyIndex, id order.ID) (int64, error) {
-	stmt, err := conn.Prepare("SELECT seq FROM orders WHERE seq = ? AND id = ?")
+	stmt, err := prepare(conn, "SELECT seq FROM orders WHERE seq = ? AND id = ?", decodeSeq(id))
 	if err != nil {
 		return 0, err
 	}
-	stmt.BindInt64(1, decodeSeq(id))
 	stmt.BindText(2, string(id[len(idPrefix):]))
 	seq, err := optionalInt(stmt)
 	if err == nil && seq == 0 {
@@ -177,11 +176,10 @@ func locate(conn *sqlite.Conn, keys *keyIndex, id order.ID) (int64, error) {
 
 // orderAt returns the order at that seq, or order.ErrNotFound.
 func orderAt(conn *sqlite.Conn, seq int64) (o order.Order, err error) {
-	stmt, err := conn.Prepare(selectOrder)
+	stmt, err := prepare(conn, selectOrder, seq)
 	if err != nil {
 		return o, err
 	}
-	stmt.BindInt64(1, seq)
 	defer func() { err = firstError(err, stmt.Reset()) }()
 	row, err := stmt.Step()
 	if err != nil {
@@ -210,22 +208,11 @@ const (
 )
 
 func checkpoint(conn *sqlite.Conn, name string) (int64, error) {
-	stmt, err := conn.Prepare("SELECT seq FROM checkpoints WHERE name = ?")
-	if err != nil {
-		return 0, err
-	}
-	stmt.BindText(1, name)
-	return optionalInt(stmt)
+	return queryInt(conn, "SELECT seq FROM checkpoints WHERE name = '"+name+"'")
 }
 
 func setCheckpoint(conn *sqlite.Conn, name string, seq int64) error {
-	stmt, err := conn.Prepare("UPDATE checkpoints SET seq = ? WHERE name = ?")
-	if err != nil {
-		return err
-	}
-	stmt.BindInt64(1, seq)
-	stmt.BindText(2, name)
-	return exec(stmt)
+	return execute(conn, "UPDATE checkpoints SET seq = ? WHERE name = '"+name+"'", seq)
 }
 
 func loadTally(conn *sqlite.Conn) (t order.Tally, err error) {
@@ -252,15 +239,27 @@ func loadTally(conn *sqlite.Conn) (t order.Tally, err error) {
 var errNoTally = errors.New("the tally is missing")
 
 func setTally(conn *sqlite.Conn, t order.Tally) error {
-	stmt, err := conn.Prepare(`UPDATE tally SET pending = ?, processing = ?, completed = ?, completed_count = ?, duration_sum_ms = ?`)
+	return execute(conn, "UPDATE tally SET pending = ?, processing = ?, completed = ?, completed_count = ?, duration_sum_ms = ?",
+		t.ByStatus[order.Pending], t.ByStatus[order.Processing], t.ByStatus[order.Completed], t.CompletedCount, t.DurationSumMillis)
+}
+
+// prepare returns the cached statement of a query, with its first parameters set.
+func prepare(conn *sqlite.Conn, query string, ints ...int64) (*sqlite.Stmt, error) {
+	stmt, err := conn.Prepare(query)
+	for i, n := range ints {
+		if err == nil {
+			stmt.BindInt64(i+1, n)
+		}
+	}
+	return stmt, err
+}
+
+// execute runs a query that returns no rows.
+func execute(conn *sqlite.Conn, query string, ints ...int64) error {
+	stmt, err := prepare(conn, query, ints...)
 	if err != nil {
 		return err
 	}
-	for i, count := range t.ByStatus {
-		stmt.BindInt64(i+1, count)
-	}
-	stmt.BindInt64(4, t.CompletedCount)
-	stmt.BindInt64(5, t.DurationSumMillis)
 	return exec(stmt)
 }
 
@@ -279,6 +278,7 @@ func optionalInt(stmt *sqlite.Stmt) (n int64, err error) {
 	return n, firstError(err, stmt.Reset())
 }
 
+// queryInt runs a query that returns one number, 0 if it returns no row.
 func queryInt(conn *sqlite.Conn, query string) (int64, error) {
 	stmt, err := conn.Prepare(query)
 	if err != nil {
@@ -289,11 +289,10 @@ func queryInt(conn *sqlite.Conn, query string) (int64, error) {
 
 // eachRow calls fn with each row of a query that has one number as its parameter.
 func eachRow(conn *sqlite.Conn, query string, arg int64, fn func(row *sqlite.Stmt)) (err error) {
-	stmt, err := conn.Prepare(query)
+	stmt, err := prepare(conn, query, arg)
 	if err != nil {
 		return err
 	}
-	stmt.BindInt64(1, arg)
 	defer func() { err = firstError(err, stmt.Reset()) }()
 	for {
 		row, err := stmt.Step()
@@ -304,9 +303,9 @@ func eachRow(conn *sqlite.Conn, query string, arg int64, fn func(row *sqlite.Stm
 	}
 }
 
-// isSQLite reports whether an error comes from SQLite. ErrCode returns the first code that it finds,
-// and ResultError for errors without one. So a code that no statement returns is joined behind: if
-// ErrCode finds that one, err has none.
+// isSQLite reports whether an error comes from SQLite. ErrCode returns the first code that it
+// finds, and ResultError for errors without one. So a code that no statement returns is joined
+// behind: if ErrCode finds that one, err has none.
 func isSQLite(err error) bool {
 	const second = sqlite.ResultNotice
 	return err != nil && sqlite.ErrCode(errors.Join(err, second.ToError())) != second

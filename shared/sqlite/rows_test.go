@@ -67,8 +67,8 @@ func alterFile(t *testing.T, path, script string, n int64) {
 	}
 }
 
-// F15, I2, I3, I14: the order of a retry is in a row that cannot be read, or is no longer there. Only
-// this request fails, and it creates no second order.
+// F15, I2, I3, I14: the order of a retry is in a row that cannot be read, or is no longer there.
+// Only this request fails, and it creates no second order.
 func TestABadRowFailsNoneButTheRequestForIt(t *testing.T) {
 	for _, bad := range badRows {
 		for _, merged := range []bool{false, true} {
@@ -214,8 +214,8 @@ func TestAGroupEndsWithItsTransaction(t *testing.T) {
 	release(t, s)
 }
 
-// I14: an error of SQLite ends a transaction, because SQLite may have rolled it back. Any other error
-// belongs to its request.
+// I14: an error of SQLite ends a transaction, because SQLite may have rolled it back. Any other
+// error belongs to its request.
 func TestErrorsOfSQLitesAreToldFromAllOthers(t *testing.T) {
 	_, mistake := connect(t, ":memory:").Prepare("SELECT no_such_column")
 	if code := sqlite.ErrCode(mistake); code != sqlite.ResultError {

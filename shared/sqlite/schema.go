@@ -3,23 +3,23 @@
 //
 // # Promises
 //
-// An acknowledged order is on the disk (WAL, synchronous=FULL). A transition, its effect on the tally
-// and its follow-ups are one commit, so every effect happens once, at whatever moment the process
-// crashes. Reads see committed state only and never wait for the writer. One process owns the file;
-// a second one gets ErrInUse.
+// An acknowledged order is on the disk (WAL, synchronous=FULL). A transition, its effect on the
+// tally and its follow-ups are one commit, so every effect happens once, at whatever moment the
+// process crashes. Reads see committed state only and never wait for the writer. One process owns
+// the file; a second one gets ErrInUse.
 //
 // The package does not validate requests, and it has no network interface: it expects drafts that
 // package order accepts. It takes no messages from outside.
 //
 // # How it works
 //
-// One goroutine, the writer, makes all changes. It takes all new orders that wait and all transitions
-// that are due, and commits them as one transaction: a group commit (see writer.go). Then the orders
-// are acknowledged.
+// One goroutine, the writer, makes all changes. It takes all new orders that wait and all
+// transitions that are due, and commits them as one transaction: a group commit (see writer.go).
+// Then the orders are acknowledged.
 //
 // There is no table of messages. Each unfinished order is its own message: order.Change.FollowUps
-// returns the transition that it waits for, so a restart computes the queue from the orders above the
-// checkpoint "finished" (see ranges.go).
+// returns the transition that it waits for, so a restart computes the queue from the orders above
+// the checkpoint "finished" (see ranges.go).
 //
 // # Schema
 //
@@ -33,12 +33,12 @@
 //	generation    one row: the random number of the last start (see generation.go)
 //	probe         bytes written to find out whether the disk has room again (see health.go)
 //
-// seq is the primary key and the order of creation: the creation time in milliseconds and 15 bits of
-// counter. Seqs grow with each commit, and none is used twice. Inserts append, and the list, its
-// cursor and the creation time need neither an index nor a column. A seq is also the leading 63 bits
-// of the ULID in the id, so such an id leads to its row. The id of an order with an idempotency key is
-// a hash, which the table keys maps to the seq; keys is written in sorted batches a little behind the
-// orders (see keys.go).
+// seq is the primary key and the order of creation: the creation time in milliseconds and 15 bits
+// of counter. Seqs grow with each commit, and none is used twice. Inserts append, and the list, its
+// cursor and the creation time need neither an index nor a column. A seq is also the leading 63
+// bits of the ULID in the id, so such an id leads to its row. The id of an order with an
+// idempotency key is a hash, which the table keys maps to the seq; keys is written in sorted
+// batches a little behind the orders (see keys.go).
 package sqlite
 
 import (
@@ -113,8 +113,8 @@ const applicationID = 0x4f524453
 
 var schema = sqlitemigration.Schema{AppID: applicationID, Migrations: migrations}
 
-// schemaVersion returns the schema version of a file, 0 if the file is empty. It returns ErrDamaged for
-// the database of another program, and ErrNewer.
+// schemaVersion returns the schema version of a file, 0 if the file is empty. It returns ErrDamaged
+// for the database of another program, and ErrNewer.
 func schemaVersion(conn *sqlite.Conn) (int, error) {
 	var got [3]int64
 	for i, query := range []string{"PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"} {

@@ -171,7 +171,8 @@ func (s *Store) swapGroup() (*group, error) {
 }
 
 // fail stops the store: all later calls return err. The first error stays, except that an error
-// while the store is being closed replaces errClosed. It reports whether err is the store's error now.
+// while the store is being closed replaces errClosed. It reports whether err is the store's error
+// now.
 func (s *Store) fail(err error) bool {
 	s.mu.Lock()
 	first := s.err == nil || errors.Is(s.err, errClosed)
@@ -239,12 +240,11 @@ func (s *Store) List(ctx context.Context, limit int, after string) (page order.P
 
 // list reads one row more than the limit, to find out whether there is another page.
 func list(conn *sqlite.Conn, limit int, before int64) (page order.Page, err error) {
-	stmt, err := conn.Prepare("SELECT seq, id FROM orders WHERE seq < ? AND seq > 0 ORDER BY seq DESC LIMIT ?")
+	const query = "SELECT seq, id FROM orders WHERE seq < ? AND seq > 0 ORDER BY seq DESC LIMIT ?"
+	stmt, err := prepare(conn, query, before, int64(limit)+1)
 	if err != nil {
 		return page, err
 	}
-	stmt.BindInt64(1, before)
-	stmt.BindInt64(2, int64(limit)+1)
 	defer func() { err = firstError(err, stmt.Reset()) }()
 	page.IDs = make([]order.ID, 0, limit)
 	for last := int64(0); ; last = stmt.ColumnInt64(0) {

@@ -13,8 +13,8 @@ import (
 	"orders/shared/order"
 )
 
-// A tx is one transaction of the writer. It holds the writer's state as it will be after the commit,
-// so a transaction that fails changes nothing in memory. It implements order.Advancer and
+// A tx is one transaction of the writer. It holds the writer's state as it will be after the
+// commit, so a transaction that fails changes nothing in memory. It implements order.Advancer and
 // order.Queue within the transaction.
 type tx struct {
 	w     *writer
@@ -46,12 +46,12 @@ func (w *writer) begin(finished int64, now time.Time) *tx {
 // exec runs the whole transaction. After an error the file has no part of it, unless the error is a
 // brokenError.
 func (t *tx) exec(g *group, ranges []seqRange) (err error) {
-	if err := t.execSQL("BEGIN IMMEDIATE"); err != nil {
+	if err := execute(t.conn, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	defer func() {
 		if !t.conn.AutocommitEnabled() {
-			err = errors.Join(err, t.execSQL("ROLLBACK"))
+			err = errors.Join(err, execute(t.conn, "ROLLBACK"))
 		}
 	}()
 	if err := t.w.fence.check(t.conn); err != nil {
@@ -60,7 +60,7 @@ func (t *tx) exec(g *group, ranges []seqRange) (err error) {
 	if err := t.write(g, ranges); err != nil {
 		return err
 	}
-	err = commitError(t.execSQL("COMMIT"))
+	err = commitError(execute(t.conn, "COMMIT"))
 	t.w.fence.committed = err == nil
 	return err
 }
@@ -81,16 +81,16 @@ func (t *tx) write(g *group, ranges []seqRange) error {
 }
 
 // canContinue reports whether err concerns one request or order alone, so that the transaction can
-// continue. It cannot after an error of SQLite, because SQLite may have rolled back the transaction;
-// but a violated constraint undoes its own statement only.
+// continue. It cannot after an error of SQLite, because SQLite may have rolled back the
+// transaction; but a violated constraint undoes its own statement only.
 func (t *tx) canContinue(err error) bool {
 	constraint := sqlite.ErrCode(err).ToPrimary() == sqlite.ResultConstraint
 	return (constraint || !isSQLite(err)) && !t.conn.AutocommitEnabled()
 }
 
-// commitError returns a brokenError if it is not known whether the commit happened. SQLite reports a
-// full disk or a locked file before it changes anything, but after a failed write or fsync the commit
-// may be on the disk or not.
+// commitError returns a brokenError if it is not known whether the commit happened. SQLite reports
+// a full disk or a locked file before it changes anything, but after a failed write or fsync the
+// commit may be on the disk or not.
 func commitError(err error) error {
 	if sqlite.ErrCode(err).ToPrimary() == sqlite.ResultIOErr {
 		return &brokenError{"the disk failed during a commit", err}
@@ -116,7 +116,7 @@ func (t *tx) writeTotals(creates int) (err error) {
 		err = setCheckpoint(t.conn, finishedCheckpoint, t.finished)
 	}
 	if err == nil && t.probe {
-		err = t.execSQL(writeProbe)
+		err = execute(t.conn, writeProbe)
 	}
 	return err
 }
@@ -136,14 +136,6 @@ func clampTally(t order.Tally) order.Tally {
 func (t *tx) record(seq int64, c order.Change) {
 	t.tally.Add(c.Tally())
 	t.followUps.add(seq, c.New, c.FollowUps(t.w.queue.processing))
-}
-
-func (t *tx) execSQL(query string) error {
-	stmt, err := t.conn.Prepare(query)
-	if err != nil {
-		return err
-	}
-	return exec(stmt)
 }
 
 // create creates the order, or finds the one that its key has created before. After an error the
@@ -218,9 +210,9 @@ const (
 		WHERE seq BETWEEN ?2 AND ?3 AND status = 1 AND started_at = ?4`
 )
 
-// advanceRange makes the transition of all orders in a range with one statement. If the rows are not
-// exactly these orders, each in the expected state, it changes none of them and advances the orders
-// one by one: a message may be a duplicate, or a row may have been changed.
+// advanceRange makes the transition of all orders in a range with one statement. If the rows are
+// not exactly these orders, each in the expected state, it changes none of them and advances the
+// orders one by one: a message may be a duplicate, or a row may have been changed.
 func (t *tx) advanceRange(r seqRange) error {
 	// The queue ensures that the range is due, even if the wall clock was set back since.
 	now := order.Timestamp(t.now)
@@ -247,34 +239,24 @@ func (t *tx) advanceRange(r seqRange) error {
 
 // updateRange updates all rows of a range, or none of them.
 func (t *tx) updateRange(r seqRange, now time.Time) (whole bool, err error) {
-	query := startRange
-	if r.to == order.Completed {
-		query = completeRange
-	}
-	if err := t.execSQL("SAVEPOINT seq_range"); err != nil {
+	if err := execute(t.conn, "SAVEPOINT seq_range"); err != nil {
 		return false, err
 	}
-	stmt, err := t.conn.Prepare(query)
-	if err != nil {
-		return false, err
-	}
-	stmt.BindInt64(1, now.UnixMilli())
-	stmt.BindInt64(2, r.first)
-	stmt.BindInt64(3, r.last)
 	if r.to == order.Completed {
-		stmt.BindInt64(4, r.startedAt.UnixMilli())
+		err = execute(t.conn, completeRange, now.UnixMilli(), r.first, r.last, r.startedAt.UnixMilli())
+	} else {
+		err = execute(t.conn, startRange, now.UnixMilli(), r.first, r.last)
 	}
-	err = exec(stmt)
 	if err != nil && !t.canContinue(err) {
 		return false, err
 	}
 	whole = err == nil && t.conn.Changes() == r.len()
 	if !whole {
-		if err := t.execSQL("ROLLBACK TO seq_range"); err != nil {
+		if err := execute(t.conn, "ROLLBACK TO seq_range"); err != nil {
 			return false, err
 		}
 	}
-	return whole, t.execSQL("RELEASE seq_range")
+	return whole, execute(t.conn, "RELEASE seq_range")
 }
 
 // advanceSingly advances the orders of a range one by one. An order that cannot be read is retried
@@ -294,8 +276,8 @@ func (t *tx) advanceSingly(r seqRange, now time.Time) error {
 	return nil
 }
 
-// advanceOne processes the message of a range of one order. If the row of the order was deleted, the
-// message can never succeed.
+// advanceOne processes the message of a range of one order. If the row of the order was deleted,
+// the message can never succeed.
 func (t *tx) advanceOne(r seqRange, now time.Time) error {
 	o, err := orderAt(t.conn, r.first)
 	if errors.Is(err, order.ErrNotFound) {
@@ -308,9 +290,9 @@ func (t *tx) advanceOne(r seqRange, now time.Time) error {
 	return order.Processor{Orders: t, Queue: t}.Handle(context.Background(), m, now)
 }
 
-// postpone retries the message of an order that cannot be advanced, as long as the process runs. The
-// first time it writes the message to dead_letters: for an operator, and for a restart, so that the
-// checkpoint "finished" can pass the order.
+// postpone retries the message of an order that cannot be advanced, as long as the process runs.
+// The first time it writes the message to dead_letters: for an operator, and for a restart, so that
+// the checkpoint "finished" can pass the order.
 func (t *tx) postpone(one seqRange, reason error) error {
 	if one.failures == 0 {
 		if err := t.DeadLetter(context.Background(), one.deadLetter(), reason); err != nil {
@@ -322,8 +304,8 @@ func (t *tx) postpone(one seqRange, reason error) error {
 	return nil
 }
 
-// Advance implements order.Advancer. Only the writer changes the file, so no change can come between
-// the read and the write.
+// Advance implements order.Advancer. Only the writer changes the file, so no change can come
+// between the read and the write.
 func (t *tx) Advance(_ context.Context, id order.ID, to order.Status, now time.Time) error {
 	seq, before, err := find(t.conn, t.w.store.keys, id)
 	if err != nil {
@@ -333,15 +315,9 @@ func (t *tx) Advance(_ context.Context, id order.ID, to order.Status, now time.T
 	if err != nil {
 		return err
 	}
-	stmt, err := t.conn.Prepare(`UPDATE orders SET status = ?, started_at = ?, completed_at = ? WHERE seq = ?`)
+	err = execute(t.conn, "UPDATE orders SET status = ?, started_at = ?, completed_at = ? WHERE seq = ?",
+		int64(after.Status), encodeTime(&after, after.StartedAt), encodeTime(&after, after.CompletedAt), seq)
 	if err != nil {
-		return err
-	}
-	stmt.BindInt64(1, int64(after.Status))
-	stmt.BindInt64(2, encodeTime(&after, after.StartedAt))
-	stmt.BindInt64(3, encodeTime(&after, after.CompletedAt))
-	stmt.BindInt64(4, seq)
-	if err := exec(stmt); err != nil {
 		return err
 	}
 	t.record(seq, order.Change{Old: &before, New: &after})
@@ -362,11 +338,10 @@ func (t *tx) Send(_ context.Context, messages ...order.Message) error {
 
 // DeadLetter implements order.Queue.
 func (t *tx) DeadLetter(_ context.Context, body []byte, reason error) error {
-	stmt, err := t.conn.Prepare(`INSERT INTO dead_letters (dead_lettered_at, body, reason) VALUES (?, ?, ?)`)
+	stmt, err := prepare(t.conn, "INSERT INTO dead_letters (dead_lettered_at, body, reason) VALUES (?, ?, ?)", t.now.UnixMilli())
 	if err != nil {
 		return err
 	}
-	stmt.BindInt64(1, t.now.UnixMilli())
 	stmt.BindBytes(2, body)
 	stmt.BindText(3, reason.Error())
 	t.w.store.cfg.Log.Warn("moved a message to dead_letters", "reason", reason)

@@ -50,8 +50,8 @@ func entries(t chaos.T, conn *sqlite.Conn) (all []string) {
 	return all
 }
 
-// F15, I13, I16: a row that cannot be read is retried at a growing interval. It causes one dead letter,
-// two lines in the log, and then a line a minute.
+// F15, I13, I16: a row that cannot be read is retried at a growing interval. It causes one dead
+// letter, two lines in the log, and then a line a minute.
 func TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute(t *testing.T) {
 	now, log := epoch, &bytes.Buffer{}
 	s, w := openByHand(t, newPath(t), &now)
@@ -80,8 +80,8 @@ func TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute(t *testing.T) {
 }
 
 // F10, F15, I4, I13: the checkpoint passes an order that cannot be read, so that a restart does not
-// read all later orders again. A restart finds the order nevertheless, and processes it after its row was
-// corrected.
+// read all later orders again. A restart finds the order nevertheless, and processes it after its
+// row was corrected.
 func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing.T) {
 	path, now := newPath(t), epoch
 	s, w := openByHand(t, path, &now)
@@ -165,13 +165,7 @@ func TestRowsThatAreNoOrdersOfThisProgramAreLeftAlone(t *testing.T) {
 	good := together(w, now, keyed(""))[0].order.ID
 	release(t, s)
 	alterFile(t, path, "INSERT INTO orders SELECT -1, 'A', '', '', '[]', 0, fingerprint, 0, 0, 0 FROM orders WHERE seq = n", decodeSeq(good))
-	log := &bytes.Buffer{}
-	cfg := byHand(path, &now)
-	cfg.Log = slog.New(slog.NewTextHandler(log, nil))
-	s, err := Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, log := openLogging(t, byHand(path, &now))
 	if page, err := s.List(t.Context(), 1, ""); err != nil || page.Next != "" || len(page.IDs) != 1 || page.IDs[0] != good {
 		t.Errorf("the list is %+v, error %v", page, err)
 	}

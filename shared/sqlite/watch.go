@@ -14,8 +14,8 @@ import (
 // companions are the suffixes of the files that a running service keeps beside the database file.
 var companions = []string{"-wal", "-shm", lockSuffix}
 
-// A fileWatch checks that the open files are still the ones at their paths, and that no other program
-// has overwritten the database or its log.
+// A fileWatch checks that the open files are still the ones at their paths, and that no other
+// program has overwritten the database or its log.
 type fileWatch struct {
 	files []watchedFile // the database first
 	// Descriptors that stay open when SQLite closes its own.
@@ -63,8 +63,8 @@ func (w *fileWatch) newBuffer() []byte {
 }
 
 // check returns a brokenError if a file was deleted, replaced or overwritten, or has a second name.
-// SQLite would continue with the open file, and its commits would be lost when the process ends, or be
-// mixed with the content that another program wrote.
+// SQLite would continue with the open file, and its commits would be lost when the process ends, or
+// be mixed with the content that another program wrote.
 func (w *fileWatch) check(buffer []byte) error {
 	for i, f := range w.files {
 		info, err := os.Stat(f.path)
@@ -125,8 +125,8 @@ func readIndex(index *os.File, header []byte) (stable bool, err error) {
 	return err == nil && bytes.Equal(header[:half], header[half:]), err
 }
 
-// checkLog compares the log with its index, which is in the shared memory of all processes that use it.
-// If the index changes meanwhile, another connection is writing, and the next check decides.
+// checkLog compares the log with its index, which is in the shared memory of all processes that use
+// it. If the index changes meanwhile, another connection is writing, and the next check decides.
 func (w *fileWatch) checkLog(buffer []byte) error {
 	index, again := buffer[:indexHeaderSize], buffer[indexHeaderSize:2*indexHeaderSize]
 	if stable, err := readIndex(w.index, index); err != nil || !stable {
@@ -181,13 +181,13 @@ func (s *Store) watchFiles() {
 	}
 }
 
-// A fence prevents commits to a file that another program has changed: the last seq, the tally and the
-// queue, which the writer holds in memory, would be wrong.
+// A fence prevents commits to a file that another program has changed: the last seq, the tally and
+// the queue, which the writer holds in memory, would be wrong.
 //
 // PRAGMA data_version (https://www.sqlite.org/pragma.html#pragma_data_version) changes when another
-// connection has committed. It also changes when another program has emptied the log, as programs do
-// that copy the file continuously. The counter of commits in the log's index distinguishes the two
-// (https://www.sqlite.org/walformat.html, section 2.1.1).
+// connection has committed. It also changes when another program has emptied the log, as programs
+// do that copy the file continuously. The counter of commits in the log's index distinguishes the
+// two (https://www.sqlite.org/walformat.html, section 2.1.1).
 type fence struct {
 	index *os.File // the log's index
 
@@ -198,8 +198,8 @@ type fence struct {
 	committed bool  // whether the writer has committed since
 }
 
-// check must be called within a transaction that excludes other writers. It returns a brokenError if
-// another connection has committed since the last call.
+// check must be called within a transaction that excludes other writers. It returns a brokenError
+// if another connection has committed since the last call.
 func (f *fence) check(conn *sqlite.Conn) error {
 	last := *f
 	var err error

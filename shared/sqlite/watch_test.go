@@ -24,6 +24,30 @@ func stops(t *testing.T, store *Store) {
 	}
 }
 
+// refuses fails the test unless the store acknowledges no order.
+func refuses(t *testing.T, store *Store) {
+	t.Helper()
+	if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
+	}
+}
+
+// stopsOverwritten fails the test unless a store stops whose file of that suffix is overwritten.
+func stopsOverwritten(t *testing.T, suffix string, content func(t *testing.T, path string) []byte) {
+	for _, idle := range []bool{false, true} {
+		t.Run(fmt.Sprint("idle: ", idle), func(t *testing.T) {
+			path := newPath(t)
+			store := openStore(t, path, time.Hour)
+			makeOrder(t, store, completed)
+			overwrite(t, path+suffix, content(t, path))
+			if !idle {
+				refuses(t, store)
+			}
+			stops(t, store)
+		})
+	}
+}
+
 // F23, I3, I9: a commit of another program makes the last seq, the tally and the queue in memory
 // wrong.
 func TestACommitOfAnotherProgramStopsTheStore(t *testing.T) {
@@ -31,14 +55,12 @@ func TestACommitOfAnotherProgramStopsTheStore(t *testing.T) {
 	store := openStore(t, path, time.Hour)
 	makeOrder(t, store, completed)
 	runSQL(t, connect(t, path), "UPDATE tally SET completed = completed + 1")
-	if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
-		t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
-	}
+	refuses(t, store)
 	stops(t, store)
 }
 
-// A program that reads the file, or writes the log into it as programs do that copy it continuously,
-// changes nothing that the store has in memory.
+// A program that reads the file, or writes the log into it as programs do that copy it
+// continuously, changes nothing that the store has in memory.
 func TestReadersAndCheckpointsOfOthersDoNotStopTheStore(t *testing.T) {
 	path := newPath(t)
 	store := openStore(t, path, time.Hour)
@@ -86,41 +108,20 @@ func TestNothingIsAcknowledgedAfterAFileHasGone(t *testing.T) {
 		store := openStore(t, path, time.Hour)
 		makeOrder(t, store, completed)
 		remove(t, path+"-shm")
-		if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
-			t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
-		}
+		refuses(t, store)
 		stops(t, store)
 	}
 }
 
-// F23, I1: a file that was overwritten is still the same file, so only its content shows it. No order
-// is acknowledged afterwards, not even the first.
+// F23, I1: a file that was overwritten is still the same file, so only its content shows it. No
+// order is acknowledged afterwards, not even the first.
 func TestAFileThatIsOverwrittenStopsTheStore(t *testing.T) {
 	for name, with := range map[string]func(t *testing.T, path string) []byte{
-		"a backup": func(t *testing.T, path string) []byte {
-			backup := filepath.Join(t.TempDir(), "backup.db")
-			if _, err := Backup(t.Context(), path, backup, time.Now); err != nil {
-				t.Fatal(err)
-			}
-			return read(t, backup)
-		},
+		"a backup":                   func(t *testing.T, path string) []byte { return read(t, backedUp(t, path)) },
 		"a copy of another database": func(t *testing.T, _ string) []byte { return read(t, fileToCheck(t)) },
-		"nothing":                func(*testing.T, string) []byte { return nil },
+		"nothing":                    func(*testing.T, string) []byte { return nil },
 	} {
-		for _, idle := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, idle: %t", name, idle), func(t *testing.T) {
-				path := newPath(t)
-				store := openStore(t, path, time.Hour)
-				makeOrder(t, store, completed)
-				overwrite(t, path, with(t, path))
-				if !idle {
-					if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
-						t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
-					}
-				}
-				stops(t, store)
-			})
-		}
+		t.Run(name, func(t *testing.T) { stopsOverwritten(t, "", with) })
 	}
 }
 
@@ -130,29 +131,16 @@ func TestACommitBeforeTheStoresFirstStopsTheStore(t *testing.T) {
 	store := openStore(t, path, time.Hour)
 	waitForCount(t, store, order.Processing, 2)
 	runSQL(t, connect(t, path), "DELETE FROM orders WHERE status = 2")
-	if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
-		t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
-	}
+	refuses(t, store)
 	stops(t, store)
 }
 
 // F23, I1: a log that was overwritten is still the same file, and SQLite continues to append to it.
 func TestALogThatIsOverwrittenStopsTheStore(t *testing.T) {
 	for name, content := range map[string][]byte{"empty": nil, "of another file": make([]byte, 1<<20)} {
-		for _, idle := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, idle: %t", name, idle), func(t *testing.T) {
-				path := newPath(t)
-				store := openStore(t, path, time.Hour)
-				makeOrder(t, store, completed)
-				overwrite(t, path+"-wal", content)
-				if !idle {
-					if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
-						t.Errorf("Create: %v, not %v", err, order.ErrUnavailable)
-					}
-				}
-				stops(t, store)
-			})
-		}
+		t.Run(name, func(t *testing.T) {
+			stopsOverwritten(t, "-wal", func(*testing.T, string) []byte { return content })
+		})
 	}
 }
 
@@ -169,8 +157,8 @@ func TestAFolderThatIsNoneAnyMoreStopsTheStore(t *testing.T) {
 	stops(t, store)
 }
 
-// F23, I9: a commit of another program is detected also after a transaction of the store has failed, for
-// example while an operator makes room on a full disk.
+// F23, I9: a commit of another program is detected also after a transaction of the store has
+// failed, for example while an operator makes room on a full disk.
 func TestACommitOfAnotherProgramIsSeenBehindAFailedOne(t *testing.T) {
 	now := epoch
 	path := newPath(t)
@@ -182,7 +170,7 @@ func TestACommitOfAnotherProgramIsSeenBehindAFailedOne(t *testing.T) {
 	if sized(w, now, 1, 60_000) == nil {
 		t.Fatal("a full disk took an order")
 	}
-	execute(t, path, "DELETE FROM orders")
+	runScript(t, path, "DELETE FROM orders")
 	leaveRoom(t, w.conn, 1_000)
 	if err := sized(w, now, 1); err == nil || s.Err() == nil {
 		t.Errorf("a create behind the commit of another program: %v; the store has stopped for %v", err, s.Err())

@@ -69,7 +69,8 @@ func (w *writer) nextCheckpoint(now time.Time) int64 {
 // sleep returns when a request waits, or a transition is due.
 //
 // It yields before the writer takes a group. A goroutine that is woken runs before those already
-// runnable, so with GOMAXPROCS=1 the writer would otherwise commit the first order of a burst alone.
+// runnable, so with GOMAXPROCS=1 the writer would otherwise commit the first order of a burst
+// alone.
 func (w *writer) sleep() {
 	defer runtime.Gosched()
 	var due <-chan time.Time
