@@ -42,7 +42,7 @@ func TestABackupIsOneFileThatOnlyItsOwnerCanRead(t *testing.T) {
 }
 
 // F22, I1.
-func TestABackupHasWhatAKilledProcessHasLeftInTheLog(t *testing.T) {
+func TestABackupHasTheLogOfAKilledProcess(t *testing.T) {
 	path := makeCrashed(t, 0, 3)
 	file, log := read(t, path), read(t, path+"-wal")
 	hold(t, backedUp(t, path), 3)
@@ -131,7 +131,7 @@ func (l *createLoad) end() []order.ID {
 }
 
 // I1.
-func TestABackupTakesThePlaceOfTheLastOneOnlyWhenItFitsTogether(t *testing.T) {
+func TestABackupReplacesTheLastOneOnlyWithoutFindings(t *testing.T) {
 	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
 	last := read(t, path)
 	overwrite(t, dest, last)
@@ -254,7 +254,7 @@ func TestABackupDoesNotReplaceADatabaseThatAServiceHasMadeMeanwhile(t *testing.T
 }
 
 // A backup removes only files that a killed backup has left.
-func TestABackupRemovesNothingThatItHasNotMade(t *testing.T) {
+func TestABackupRemovesNoFilesOfOthers(t *testing.T) {
 	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
 	overwrite(t, dest+".partial-notes", []byte("Dear Anna"))
 	overwrite(t, dest+".partial-7", nil)
@@ -270,7 +270,7 @@ func TestABackupRemovesNothingThatItHasNotMade(t *testing.T) {
 	}
 }
 
-func TestBackupRefusesWhatHoldsNoOrders(t *testing.T) {
+func TestBackupRefusesFilesWithoutOrders(t *testing.T) {
 	tests := []struct {
 		name string
 		make func(t *testing.T, path string)
@@ -300,7 +300,7 @@ func TestBackupRefusesWhatHoldsNoOrders(t *testing.T) {
 }
 
 // A mistyped name must not cost a file that has nothing to do with orders.
-func TestABackupTakesThePlaceOfNothingButADatabaseOfOrders(t *testing.T) {
+func TestABackupReplacesOnlyADatabaseOfOrders(t *testing.T) {
 	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "notes.txt")
 	for _, content := range []string{"Dear Anna", strings.Repeat("Dear Anna, ", 100)} {
 		overwrite(t, dest, []byte(content))

@@ -37,7 +37,7 @@ func TestCheckFindsNothingInAGoodFile(t *testing.T) {
 }
 
 // F22, I1.
-func TestCheckReadsWhatAKilledProcessHasLeftInTheLog(t *testing.T) {
+func TestCheckReadsTheLogOfAKilledProcess(t *testing.T) {
 	path := withoutLock(t, makeCrashed(t, 0, 1))
 	log := read(t, path+"-wal")
 	hold(t, path, 1)
@@ -59,7 +59,7 @@ func TestCheckCountsFindingsBeyondTheFirstHundred(t *testing.T) {
 	}
 }
 
-func TestCheckCountsDeadLettersAndDoesNotBlameThem(t *testing.T) {
+func TestCheckCountsDeadLettersAndReportsNoFinding(t *testing.T) {
 	path := fileToCheck(t)
 	runScript(t, path, "INSERT INTO dead_letters (dead_lettered_at, body, reason) VALUES (1, x'00', 'nonsense')")
 	report, err := Check(t.Context(), path)

@@ -11,7 +11,7 @@ import (
 )
 
 // F20, I4, I7: a Completed order has its processing time, and no more delay.
-func TestNoOrderWaitsLongerThoughTheClockWasSetBack(t *testing.T) {
+func TestNoOrderWaitsLongerAfterTheClockWasSetBack(t *testing.T) {
 	path, now := newPath(t), epoch
 	s, w := openByHand(t, path, &now)
 	c := together(w, now, order.Draft{InitialStatus: order.Processing})[0]
@@ -29,7 +29,7 @@ func TestNoOrderWaitsLongerThoughTheClockWasSetBack(t *testing.T) {
 }
 
 // F20, I3, I8, I12.
-func TestSeqsNeverRunBackwardsThoughTheClockDoes(t *testing.T) {
+func TestSeqsGrowThoughTheClockRunsBackwards(t *testing.T) {
 	path, now := newPath(t), epoch
 	last := int64(0)
 	for range 3 {

@@ -47,7 +47,7 @@ func TestALogOfAnotherFileIsRefused(t *testing.T) {
 
 // F22, I1: the file's own log is used, whenever its process was killed and wherever the two were
 // moved.
-func TestAFilesOwnLogIsTaken(t *testing.T) {
+func TestAFilesOwnLogIsUsed(t *testing.T) {
 	for name, move := range map[string]func(t *testing.T, path string){
 		"where it was":            func(*testing.T, string) {},
 		"moved without its lock":  func(t *testing.T, path string) { withoutLock(t, path) },
@@ -82,7 +82,7 @@ func TestTheGenerationIsKnownWhileItIsRenewed(t *testing.T) {
 
 // F23: a file whose log was deleted after a crash cannot be distinguished from one whose log
 // another program has written into it. It is served, with a warning.
-func TestALogThatIsGoneIsTold(t *testing.T) {
+func TestAMissingLogIsLogged(t *testing.T) {
 	for name, test := range map[string]struct {
 		spoil func(t *testing.T, path string)
 		told  bool

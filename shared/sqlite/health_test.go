@@ -15,7 +15,7 @@ import (
 
 // F23: a store whose commits fail reports that it accepts no orders, and finds out without a
 // request when commits succeed again.
-func TestAStoreThatTakesNoOrdersSaysSo(t *testing.T) {
+func TestPingFailsWhileCommitsFail(t *testing.T) {
 	now := epoch
 	s, w := openByHand(t, newPath(t), &now)
 	healthy := func(want bool, when string) {
@@ -62,7 +62,7 @@ func TestACommitThatStallsCountsAsUnavailable(t *testing.T) {
 }
 
 // A log that grew during a long read is cut again.
-func TestTheLogDoesNotKeepItsLargestSize(t *testing.T) {
+func TestTheLogIsCutAfterALongRead(t *testing.T) {
 	now := epoch
 	path := newPath(t)
 	s, w := openByHand(t, path, &now)
@@ -101,10 +101,10 @@ func TestTheLogDoesNotKeepItsLargestSize(t *testing.T) {
 	release(t, s)
 }
 
-// TestAFullDiskStopsNobodyButTheWriters sets SQLite's limit on the size of the file, at which
+// TestAFullDiskFailsOnlyCreatesAndTheStoreRecovers sets SQLite's limit on the size of the file, at which
 // writes fail as on a full disk. The test uses the writer's connection while the writer is idle:
 // nothing is due for an hour.
-func TestAFullDiskStopsNobodyButTheWriters(t *testing.T) {
+func TestAFullDiskFailsOnlyCreatesAndTheStoreRecovers(t *testing.T) {
 	store := openStore(t, newPath(t), time.Hour)
 	draft := order.Draft{InitialStatus: order.Completed, Details: order.Details{UserID: "645", ItemIDs: make([]string, order.MaxItems)}}
 	leaveRoom(t, store.conn, 10)

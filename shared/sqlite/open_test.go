@@ -107,7 +107,7 @@ func TestAStoreOutlivesTheContextOfItsStart(t *testing.T) {
 }
 
 // Refusing thousands of orders is logged once at its beginning and once at its end.
-func TestAStoreSaysOnceThatTooManyOrdersWait(t *testing.T) {
+func TestOverloadIsLoggedOnceAtItsBeginningAndEnd(t *testing.T) {
 	now := epoch
 	cfg := byHand("", &now)
 	var logs bytes.Buffer
@@ -151,7 +151,7 @@ func openHarness(t *testing.T) conformance.Harness {
 	}
 }
 
-func TestOpenTellsAllThatIsWrongWithItsConfiguration(t *testing.T) {
+func TestOpenReportsAllProblemsOfItsConfiguration(t *testing.T) {
 	_, err := Open(t.Context(), Config{})
 	for _, field := range []string{"Path", "ProcessingTime", "Now", "Random", "Log"} {
 		if err == nil || !strings.Contains(err.Error(), field) {

@@ -9,7 +9,7 @@ import (
 )
 
 // Anything else in the place of the lock file is neither overwritten nor waited for.
-func TestALockThatIsNoFileIsRefusedAndLeftAlone(t *testing.T) {
+func TestALockFileThatIsNotAFileIsRefusedAndNotChanged(t *testing.T) {
 	now := epoch
 	victim := filepath.Join(t.TempDir(), "victim")
 	for name, put := range map[string]func(lock string) error{

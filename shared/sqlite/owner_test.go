@@ -65,7 +65,7 @@ func TestAFileWithASecondNameIsRefused(t *testing.T) {
 }
 
 // Orders are personal data: only the service's user can read its files.
-func TestFilesAreForTheirUserAlone(t *testing.T) {
+func TestOnlyTheirUserCanReadTheFiles(t *testing.T) {
 	path := newPath(t)
 	store := openStore(t, path, time.Hour)
 	defer closeStore(t, store)

@@ -30,7 +30,7 @@ var repairs = []struct {
 }
 
 // I9, I17: a repair recomputes what follows from the orders, and changes no order.
-func TestRepairMends(t *testing.T) {
+func TestRepairCorrects(t *testing.T) {
 	good := read(t, fileToCheck(t))
 	for _, test := range repairs {
 		t.Run(test.name, func(t *testing.T) {
@@ -82,7 +82,7 @@ func dump(t *testing.T, path string) (all string) {
 }
 
 // I1: a repair changes no order, and reports the findings that remain.
-func TestRepairLeavesWhatOnlyOrdersCouldMend(t *testing.T) {
+func TestRepairLeavesFindingsAboutOrders(t *testing.T) {
 	path := fileToCheck(t)
 	runScript(t, path, "UPDATE orders SET started_at = 1 WHERE seq = n1; UPDATE tally SET pending = 7")
 	before := dump(t, path)

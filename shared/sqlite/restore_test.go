@@ -84,7 +84,7 @@ func makeInterrupted(t *testing.T) (path string) {
 
 // F22, F23, I1, I9: whatever was in its place, afterwards there are the orders of the backup only,
 // and no file that belonged to the old database.
-func TestRestorePutsBackWhatTheBackupHas(t *testing.T) {
+func TestRestoreReplacesAnyFile(t *testing.T) {
 	for _, old := range oldFiles {
 		t.Run(old.name, func(t *testing.T) {
 			src := backedUp(t, makeOrders(t, 3))
@@ -261,7 +261,7 @@ func TestRestoreRefusesAPlaceThatAnotherProgramUses(t *testing.T) {
 }
 
 // A restore that is stopped changes nothing.
-func TestARestoreThatIsStoppedTouchesNothing(t *testing.T) {
+func TestARestoreThatIsStoppedChangesNothing(t *testing.T) {
 	path := makeCrashed(t, 1, 4)
 	before := contents(t, path, "", "-wal", "-journal")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -276,7 +276,7 @@ func TestARestoreThatIsStoppedTouchesNothing(t *testing.T) {
 
 // The backup of an older release can be restored. A file of an older release can be backed up
 // before the new release serves it, and the old release can read that backup.
-func TestWhatAnOlderReleaseHasWrittenIsBackedUpAsItIsAndRestored(t *testing.T) {
+func TestAFileOfAnOlderReleaseIsBackedUpUnchangedAndRestored(t *testing.T) {
 	old := makeOrders(t, 3)
 	downgrade(t, old, 1)
 	dest := filepath.Join(t.TempDir(), "backup.db")

@@ -69,7 +69,7 @@ func alterFile(t *testing.T, path, script string, n int64) {
 
 // F15, I2, I3, I14: the order of a retry is in a row that cannot be read, or is no longer there.
 // Only this request fails, and it creates no second order.
-func TestABadRowFailsNoneButTheRequestForIt(t *testing.T) {
+func TestABadRowFailsOnlyTheRequestForIt(t *testing.T) {
 	for _, bad := range badRows {
 		for _, merged := range []bool{false, true} {
 			t.Run(fmt.Sprint(bad.name, ", key in its table: ", merged), func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestABadRowFailsNoneButTheRequestForIt(t *testing.T) {
 }
 
 // F15, I14: no other request of the group fails.
-func TestARandomSourceThatFailsFailsNoneButTheCreateThatAskedIt(t *testing.T) {
+func TestARandomSourceThatFailsFailsOnlyTheCreateThatUsedIt(t *testing.T) {
 	now := epoch
 	s, w := openByHand(t, newPath(t), &now)
 	s.cfg.Random = io.MultiReader(bytes.NewReader(make([]byte, 8)), iotest.ErrReader(errors.New("no randomness")))
@@ -119,7 +119,7 @@ func TestARandomSourceThatFailsFailsNoneButTheCreateThatAskedIt(t *testing.T) {
 }
 
 // F15, I1, I2, I3, I14: under load, groups contain retries that fail. No other client notices.
-func TestRetriesThatCannotBeAnsweredHarmNoClientUnderLoad(t *testing.T) {
+func TestRetriesThatFailHarmNoOtherClientUnderLoad(t *testing.T) {
 	path := fileWithBadKeys(t)
 	s := openStore(t, path, time.Minute)
 	const clients, creates = 8, 100
@@ -193,7 +193,7 @@ func createAndReplay(t *testing.T, s *Store, client, creates int) {
 
 // F23, I2, I14: SQLite may roll back the transaction when a statement fails, here because of a
 // trigger. Then the whole group fails, and nothing of it is stored.
-func TestAGroupEndsWithItsTransaction(t *testing.T) {
+func TestAGroupFailsWithItsTransaction(t *testing.T) {
 	now := epoch
 	s, w := openByHand(t, newPath(t), &now)
 	runSQL(t, w.conn, `CREATE TRIGGER t BEFORE INSERT ON orders WHEN new.client_reference = 'bad'
@@ -216,7 +216,7 @@ func TestAGroupEndsWithItsTransaction(t *testing.T) {
 
 // I14: an error of SQLite ends a transaction, because SQLite may have rolled it back. Any other
 // error belongs to its request.
-func TestErrorsOfSQLitesAreToldFromAllOthers(t *testing.T) {
+func TestSQLiteErrorsAreDistinguishedFromOthers(t *testing.T) {
 	_, mistake := connect(t, ":memory:").Prepare("SELECT no_such_column")
 	if code := sqlite.ErrCode(mistake); code != sqlite.ResultError {
 		t.Fatalf("a statement with a mistake has the code %v", code)
@@ -232,7 +232,7 @@ func TestErrorsOfSQLitesAreToldFromAllOthers(t *testing.T) {
 	}
 }
 
-func TestAnOrderThatCannotBeReadHoldsUpNoOther(t *testing.T) {
+func TestAnOrderThatCannotBeReadDelaysNoOther(t *testing.T) {
 	now := epoch
 	s, w := openByHand(t, newPath(t), &now)
 	c := together(w, now, keyed(""), keyed(""))
@@ -248,7 +248,7 @@ func TestAnOrderThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 	release(t, s)
 }
 
-func TestAnIDLeadsToNoOtherOrderThanItsOwn(t *testing.T) {
+func TestAnIDFindsOnlyItsOwnOrder(t *testing.T) {
 	now := epoch
 	s, w := openByHand(t, newPath(t), &now)
 	c := together(w, now, keyed(""))[0]

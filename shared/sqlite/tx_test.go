@@ -52,7 +52,7 @@ func entries(t chaos.T, conn *sqlite.Conn) (all []string) {
 
 // F15, I13, I16: a row that cannot be read is retried at a growing interval. It causes one dead
 // letter, two lines in the log, and then a line a minute.
-func TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute(t *testing.T) {
+func TestAnOrderThatCannotBeReadIsRetriedAndLoggedOnceAMinute(t *testing.T) {
 	now, log := epoch, &bytes.Buffer{}
 	s, w := openByHand(t, newPath(t), &now)
 	s.cfg.Log = slog.New(slog.NewTextHandler(log, nil))
@@ -129,7 +129,7 @@ func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing
 
 // F15, F23, I4, I12, I13, I14: whatever another program has written into a row, a start succeeds,
 // processes all other orders, and reports the order that it cannot process.
-func TestAStartTakesAFileWithBadRows(t *testing.T) {
+func TestAStartSucceedsWithBadRows(t *testing.T) {
 	for _, bad := range badRows {
 		t.Run(bad.name, func(t *testing.T) {
 			path, now := newPath(t), epoch
@@ -159,7 +159,7 @@ func TestAStartTakesAFileWithBadRows(t *testing.T) {
 }
 
 // F15, I12: such a row is not in the list, and is logged.
-func TestRowsThatAreNoOrdersOfThisProgramAreLeftAlone(t *testing.T) {
+func TestRowsWithoutAValidSeqAreIgnored(t *testing.T) {
 	path, now := newPath(t), epoch
 	s, w := openByHand(t, path, &now)
 	good := together(w, now, keyed(""))[0].order.ID
@@ -223,7 +223,7 @@ func TestNoOrderFallsBehindACheckpointThoughTheNewestWasDeleted(t *testing.T) {
 }
 
 // I5: a range has no gaps.
-func TestARunHasNoGaps(t *testing.T) {
+func TestARangeHasNoGaps(t *testing.T) {
 	var b rangeBuilder
 	o := order.Order{StartedAt: epoch}
 	m := []order.Message{{To: order.Completed, NotBefore: epoch.Add(historyProcessing)}}

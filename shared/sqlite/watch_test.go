@@ -102,7 +102,7 @@ func TestAnIdleStoreStopsWhenAFileIsNotInItsPlace(t *testing.T) {
 }
 
 // F23, I1: no order is acknowledged after a file was deleted, not even the first.
-func TestNothingIsAcknowledgedAfterAFileHasGone(t *testing.T) {
+func TestNothingIsAcknowledgedAfterAFileWasDeleted(t *testing.T) {
 	for range 20 {
 		path := newPath(t)
 		store := openStore(t, path, time.Hour)
@@ -145,7 +145,7 @@ func TestALogThatIsOverwrittenStopsTheStore(t *testing.T) {
 }
 
 // F23, I1: the folder is moved, and a file is put in its place.
-func TestAFolderThatIsNoneAnyMoreStopsTheStore(t *testing.T) {
+func TestAReplacedFolderStopsTheStore(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "data")
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
@@ -159,7 +159,7 @@ func TestAFolderThatIsNoneAnyMoreStopsTheStore(t *testing.T) {
 
 // F23, I9: a commit of another program is detected also after a transaction of the store has
 // failed, for example while an operator makes room on a full disk.
-func TestACommitOfAnotherProgramIsSeenBehindAFailedOne(t *testing.T) {
+func TestACommitOfAnotherProgramIsDetectedAfterAFailedOne(t *testing.T) {
 	now := epoch
 	path := newPath(t)
 	s, w := openByHand(t, path, &now)

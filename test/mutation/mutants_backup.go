@@ -1,6 +1,6 @@
 package main
 
-// backupMutants are those of the commands that copy, put back and repair a database.
+// backupMutants are those of backup, restore and repair.
 var backupMutants = []mutant{
 	{
 		name:  "a backup is the state of one moment, and comes to an end",
@@ -11,12 +11,12 @@ var backupMutants = []mutant{
 		test:  "TestBackupsUnderLoadEndAndHoldEveryOrderAcknowledgedBefore",
 	},
 	{
-		name:  "a copy with findings takes nobody's place",
+		name:  "a copy with findings replaces no file",
 		holds: "F23 I1",
 		file:  "shared/sqlite/backup.go",
 		old:   `if len(report.Findings) > 0 {`,
 		new:   `if false {`,
-		test:  "TestABackupTakesThePlaceOfTheLastOneOnlyWhenItFitsTogether",
+		test:  "TestABackupReplacesTheLastOneOnlyWithoutFindings",
 	},
 	{
 		name:  "a backup brings no log into the database",
@@ -24,10 +24,10 @@ var backupMutants = []mutant{
 		file:  "shared/sqlite/check.go",
 		old:   `sqlite.OpenConn(file, sqlite.OpenReadOnly)`,
 		new:   `sqlite.OpenConn(file, sqlite.OpenReadWrite)`,
-		test:  "TestABackupHasWhatAKilledProcessHasLeftInTheLog",
+		test:  "TestABackupHasTheLogOfAKilledProcess",
 	},
 	{
-		name:  "a backup is one file, beside which no log is right",
+		name:  "a backup is one file, without a log",
 		holds: "F23 I1",
 		file:  "shared/sqlite/backup.go",
 		old:   `return newWriteError(pragma(to, "journal_mode = DELETE"))`,
@@ -40,7 +40,7 @@ var backupMutants = []mutant{
 		file:  "shared/sqlite/backup.go",
 		old:   `if err := removeLeftOver(dest.file); err != nil {`,
 		new:   `if err := error(nil); err != nil {`,
-		test:  "TestABackupTakesThePlaceOfTheLastOneOnlyWhenItFitsTogether",
+		test:  "TestABackupReplacesTheLastOneOnlyWithoutFindings",
 	},
 	{
 		name:  "a backup that is under way is not removed",
@@ -51,7 +51,7 @@ var backupMutants = []mutant{
 		test:  "TestABackupDoesNotRemoveWhatAnotherOneIsMaking",
 	},
 	{
-		name:  "a backup does not take the place of its own database",
+		name:  "a backup does not replace its own database",
 		holds: "I1",
 		file:  "shared/sqlite/backup.go",
 		old:   `case isSameFile(path, file):`,
@@ -59,7 +59,7 @@ var backupMutants = []mutant{
 		test:  "TestABackupIsRefusedWhereItWouldHarm",
 	},
 	{
-		name:  "a backup does not take the place of a database in use",
+		name:  "a backup does not replace a database in use",
 		holds: "F23 I1",
 		file:  "shared/sqlite/backup.go",
 		old:   `err = o.lockExistingLockFile()`,
@@ -67,7 +67,7 @@ var backupMutants = []mutant{
 		test:  "TestABackupIsRefusedWhereItWouldHarm",
 	},
 	{
-		name:  "a backup does not take the place of a database whose log would be left",
+		name:  "a backup does not replace a database that has a log",
 		holds: "F23 I1",
 		file:  "shared/sqlite/backup.go",
 		old:   `if _, err := os.Lstat(file + suffix); err == nil {`,
@@ -75,7 +75,7 @@ var backupMutants = []mutant{
 		test:  "TestABackupIsRefusedWhereItWouldHarm",
 	},
 	{
-		name:  "a backup to a new name replaces nothing that came there meanwhile",
+		name:  "a backup to a new name replaces no file that was made meanwhile",
 		holds: "F23 I1",
 		file:  "shared/sqlite/backup.go",
 		old:   `err := os.Link(c.path, c.dest.file)`,
@@ -83,7 +83,7 @@ var backupMutants = []mutant{
 		test:  "TestABackupDoesNotReplaceADatabaseThatAServiceHasMadeMeanwhile",
 	},
 	{
-		name:  "a backup does not take the place of a database that was served and stopped",
+		name:  "a backup does not replace a database that was served and stopped",
 		holds: "F23 I1",
 		file:  "shared/sqlite/backup.go",
 		old: `if !isNew {
@@ -93,7 +93,7 @@ var backupMutants = []mutant{
 		test: "TestABackupIsRefusedWhereItWouldHarm",
 	},
 	{
-		name:  "a backup does not take the place of a log by a link",
+		name:  "a backup does not replace a log through a link",
 		holds: "F23 I1",
 		file:  "shared/sqlite/backup.go",
 		old:   `return checkName(file)`,
@@ -114,10 +114,10 @@ var backupMutants = []mutant{
 		file:  "shared/sqlite/backup.go",
 		old:   `!ok || err != nil || !entry.Type().IsRegular()`,
 		new:   `!ok || err != nil && false`,
-		test:  "TestABackupRemovesNothingThatItHasNotMade",
+		test:  "TestABackupRemovesNoFilesOfOthers",
 	},
 	{
-		name:  "another file's journal is not mixed into the file",
+		name:  "another file's journal is not used",
 		holds: "F23 I1 I9",
 		file:  "shared/sqlite/generation.go",
 		old:   `firstError(err, checkJournal(o.file))`,
@@ -141,7 +141,7 @@ var backupMutants = []mutant{
 		test:  "TestRepairKeepsTheCopiesOfEarlierRepairs",
 	},
 	{
-		name:  "another file's log is not mixed into a backup",
+		name:  "another file's log is not used for a backup",
 		holds: "F23 I1 I9",
 		file:  "shared/sqlite/backup.go",
 		old:   `errors.Join(o.checkLog(), o.release())`,
@@ -174,23 +174,23 @@ var backupMutants = []mutant{
 		test:  "TestARestoreThatIsKilledLeavesTheOldFileOrTheNewOne",
 	},
 	{
-		name:  "the new file comes to stand beside no journal",
+		name:  "the new file has no journal beside it",
 		holds: "F22 F23 I1",
 		file:  "shared/sqlite/restore.go",
 		old:   `remove("-journal"),`,
 		new:   ``,
-		test:  "TestRestorePutsBackWhatTheBackupHas",
+		test:  "TestRestoreReplacesAnyFile",
 	},
 	{
-		name:  "the old file's log goes with it",
+		name:  "the old file's log is removed with it",
 		holds: "F22 F23 I1",
 		file:  "shared/sqlite/restore.go",
 		old:   "c.commit,\n\t\tremove(\"-wal\"),",
 		new:   "c.commit,",
-		test:  "TestRestorePutsBackWhatTheBackupHas",
+		test:  "TestRestoreReplacesAnyFile",
 	},
 	{
-		name:  "a restore does not mix another file's log into the old file",
+		name:  "a restore does not write another file's log into the old file",
 		holds: "F22 F23 I1",
 		file:  "shared/sqlite/restore.go",
 		old:   "err := o.checkLog()\n\tif err == nil {",
@@ -198,7 +198,7 @@ var backupMutants = []mutant{
 		test:  "TestARestoreThatIsKilledLeavesTheOldFileOrTheNewOne",
 	},
 	{
-		name:  "no other program goes on to write beside the new file",
+		name:  "no other program writes to the old log beside the new file",
 		holds: "F23 I1",
 		file:  "shared/sqlite/restore.go",
 		old:   `return ErrInUse // by another program`,
@@ -211,7 +211,7 @@ var backupMutants = []mutant{
 		file:  "shared/sqlite/repair.go",
 		old:   `if _, err := backup(ctx, o.file, false, destination{dest, true}, now, false); err != nil {`,
 		new:   `if err := error(nil); err != nil {`,
-		test:  "TestRepairMends",
+		test:  "TestRepairCorrects",
 	},
 	{
 		name:  "a repair is made by the owner of the file",
@@ -230,12 +230,12 @@ var backupMutants = []mutant{
 		test:  "TestRepairDoesNotTouchAFileThatSQLiteFindsDamaged",
 	},
 	{
-		name:  "a repair computes the tally anew",
+		name:  "a repair recomputes the tally",
 		holds: "I9 I17",
 		file:  "shared/sqlite/repair.go",
 		old:   `return setTally(r.conn, tally)`,
 		new:   `return nil`,
-		test:  "TestRepairMends",
+		test:  "TestRepairCorrects",
 	},
 	{
 		name:  "a repair finds every key",
@@ -243,7 +243,7 @@ var backupMutants = []mutant{
 		file:  "shared/sqlite/repair.go",
 		old:   `failed = exec(insert)`,
 		new:   `failed = insert.Reset()`,
-		test:  "TestRepairMends",
+		test:  "TestRepairCorrects",
 	},
 	{
 		name:  "a repair removes keys that lead astray",
@@ -251,7 +251,7 @@ var backupMutants = []mutant{
 		file:  "shared/sqlite/repair.go",
 		old:   `r.removeKeys, `,
 		new:   ``,
-		test:  "TestRepairMends",
+		test:  "TestRepairCorrects",
 	},
 	{
 		name:  "a repair lets no checkpoint pass over an order",
@@ -259,6 +259,6 @@ var backupMutants = []mutant{
 		file:  "shared/sqlite/repair.go",
 		old:   `FROM orders WHERE status <> 2 AND seq > 0"`,
 		new:   `FROM orders WHERE status > 2 AND seq > 0"`,
-		test:  "TestRepairMends",
+		test:  "TestRepairCorrects",
 	},
 }

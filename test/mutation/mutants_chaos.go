@@ -4,7 +4,7 @@ package main
 // that is dropped, a counter that is bare, an acknowledgement that is lost, on each home.
 var chaosMutants = []mutant{
 	{
-		name:  "a run completes only orders that are Processing (random histories)",
+		name:  "a range completes only orders that are Processing (random histories)",
 		holds: "F8 F10 I5",
 		file:  "shared/sqlite/tx.go",
 		old:   `AND ?3 AND status = 1 AND started_at = ?4`,

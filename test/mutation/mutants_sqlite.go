@@ -2,10 +2,10 @@ package main
 
 import "time"
 
-// sqliteCreateMutants keep an acknowledged order, and one for each key.
+// sqliteCreateMutants lose an acknowledged order, or make a second one for a key.
 var sqliteCreateMutants = []mutant{
 	{
-		name:  "a create is acknowledged behind its commit",
+		name:  "a create is acknowledged after its commit",
 		holds: "F4 F22 I1",
 		file:  "shared/sqlite/writer.go",
 		old:   `defer close(g.done)`,
@@ -34,7 +34,7 @@ var sqliteCreateMutants = []mutant{
 		file:  "shared/sqlite/rows.go",
 		old:   `if err == nil && o.ID != id {`,
 		new:   `if false {`,
-		test:  "TestAnIDLeadsToNoOtherOrderThanItsOwn",
+		test:  "TestAnIDFindsOnlyItsOwnOrder",
 	},
 	{
 		name:  "orders are numbered upwards, whatever the clock does",
@@ -42,7 +42,7 @@ var sqliteCreateMutants = []mutant{
 		file:  "shared/sqlite/tx.go",
 		old:   `seq := max(t.now.UnixMilli()<<counterBits, t.last+1)`,
 		new:   `seq := t.now.UnixMilli() << counterBits`,
-		test:  "TestSeqsNeverRunBackwardsThoughTheClockDoes",
+		test:  "TestSeqsGrowThoughTheClockRunsBackwards",
 	},
 	{
 		name:  "a page ends where the next begins",
@@ -63,16 +63,15 @@ var sqliteCreateMutants = []mutant{
 	},
 }
 
-// sqliteRowMutants see to it that a row which somebody else has damaged, changed or deleted
-// harms no other order.
+// sqliteRowMutants let a row that another program has damaged, changed or deleted harm other orders.
 var sqliteRowMutants = []mutant{
 	{
-		name:  "a create that fails is no matter of its group",
+		name:  "a create that fails does not fail its group",
 		holds: "F15 I14",
 		file:  "shared/sqlite/tx.go",
 		old:   `c.err != nil && !t.canContinue(c.err) {`,
 		new:   `c.err != nil {`,
-		test:  "TestABadRowFailsNoneButTheRequestForIt",
+		test:  "TestABadRowFailsOnlyTheRequestForIt",
 	},
 	{
 		name:  "a group ends with its transaction",
@@ -80,7 +79,7 @@ var sqliteRowMutants = []mutant{
 		file:  "shared/sqlite/tx.go",
 		old:   ` && !t.conn.AutocommitEnabled()`,
 		new:   ``,
-		test:  "TestAGroupEndsWithItsTransaction",
+		test:  "TestAGroupFailsWithItsTransaction",
 	},
 	{
 		name:  "an error of SQLite's ends a transaction, whatever its code",
@@ -88,15 +87,15 @@ var sqliteRowMutants = []mutant{
 		file:  "shared/sqlite/rows.go",
 		old:   `const second = sqlite.ResultNotice`,
 		new:   `const second = sqlite.ResultError`,
-		test:  "TestErrorsOfSQLitesAreToldFromAllOthers",
+		test:  "TestSQLiteErrorsAreDistinguishedFromOthers",
 	},
 	{
-		name:  "a key whose order is gone makes no second one",
+		name:  "a key whose order was deleted makes no second one",
 		holds: "F15 I3",
 		file:  "shared/sqlite/tx.go",
 		old:   `err == nil && o.ID != c.draft.Key:`,
 		new:   `false:`,
-		test:  "TestABadRowFailsNoneButTheRequestForIt",
+		test:  "TestABadRowFailsOnlyTheRequestForIt",
 	},
 	{
 		name:  "a value of the wrong type is not read as another",
@@ -104,26 +103,26 @@ var sqliteRowMutants = []mutant{
 		file:  "shared/sqlite/rows.go",
 		old:   `if stmt.ColumnType(i) != want {`,
 		new:   `if false && stmt.ColumnType(i) != want {`,
-		test:  "TestAStartTakesAFileWithBadRows",
+		test:  "TestAStartSucceedsWithBadRows",
 	},
 	{
-		name:  "a status that there is not is not read as another",
+		name:  "an unknown status is not read as another",
 		holds: "F15 F23 I4",
 		file:  "shared/sqlite/rows.go",
 		old:   `case !isStatus(stmt.ColumnInt64(7)):`,
 		new:   `case false:`,
-		test:  "TestAStartTakesAFileWithBadRows",
+		test:  "TestAStartSucceedsWithBadRows",
 	},
 	{
-		name:  "a run with an order that SQLite does not let be changed is taken one by one",
+		name:  "a range with an order that SQLite does not let be changed is advanced one by one",
 		holds: "F15 I4 I14",
 		file:  "shared/sqlite/tx.go",
 		old:   "if err != nil && !t.canContinue(err) {\n\t\treturn false, err",
 		new:   "if err != nil {\n\t\treturn false, err",
-		test:  "TestAStartTakesAFileWithBadRows",
+		test:  "TestAStartSucceedsWithBadRows",
 	},
 	{
-		name:  "the message of an order that is gone is a dead letter",
+		name:  "the message of a deleted order is a dead letter",
 		holds: "F15 I13 I16",
 		file:  "shared/sqlite/tx.go",
 		old:   `if errors.Is(err, order.ErrNotFound) {`,
@@ -136,7 +135,7 @@ var sqliteRowMutants = []mutant{
 		file:  "shared/sqlite/tx.go",
 		old:   `if one.failures == 0 {`,
 		new:   `if true {`,
-		test:  "TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute",
+		test:  "TestAnOrderThatCannotBeReadIsRetriedAndLoggedOnceAMinute",
 	},
 	{
 		name:  "an order that cannot be read is tried less and less often",
@@ -144,15 +143,15 @@ var sqliteRowMutants = []mutant{
 		file:  "shared/sqlite/ranges.go",
 		old:   `retryDelay<<min(r.failures, 6)`,
 		new:   `retryDelay`,
-		test:  "TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute",
+		test:  "TestAnOrderThatCannotBeReadIsRetriedAndLoggedOnceAMinute",
 	},
 	{
-		name:  "orders that cannot be read are told of once a minute",
+		name:  "orders that cannot be read are logged once a minute",
 		holds: "F15",
 		file:  "shared/sqlite/writer.go",
 		old:   ` && !t.began.Before(w.reportDue) {`,
 		new:   ` {`,
-		test:  "TestAnOrderThatCannotBeReadIsTriedAndToldOfOnceAMinute",
+		test:  "TestAnOrderThatCannotBeReadIsRetriedAndLoggedOnceAMinute",
 	},
 	{
 		name:  "the checkpoint passes an order that cannot be read",
@@ -200,27 +199,27 @@ var sqliteRowMutants = []mutant{
 		file:  "shared/sqlite/store.go",
 		old:   ` AND seq > 0 `,
 		new:   ` `,
-		test:  "TestRowsThatAreNoOrdersOfThisProgramAreLeftAlone",
+		test:  "TestRowsWithoutAValidSeqAreIgnored",
 	},
 }
 
-// sqliteWorkMutants see to it that each transition is made, and made once.
+// sqliteWorkMutants make a transition never, or twice.
 var sqliteWorkMutants = []mutant{
 	{
-		name:  "a run starts only orders that are Pending",
+		name:  "a range starts only orders that are Pending",
 		holds: "F8 F10 I5 I6",
 		file:  "shared/sqlite/tx.go",
 		old:   `WHERE seq BETWEEN ?2 AND ?3 AND status = 0`,
 		new:   `WHERE seq BETWEEN ?2 AND ?3`,
-		test:  "TestAnOrderThatCannotBeReadHoldsUpNoOther",
+		test:  "TestAnOrderThatCannotBeReadDelaysNoOther",
 	},
 	{
-		name:  "a run moves all of its orders or none",
+		name:  "a range advances all of its orders or none",
 		holds: "F8 F15 I5 I9",
 		file:  "shared/sqlite/tx.go",
 		old:   "if !whole {\n\t\tif err := execute(t.conn, \"ROLLBACK TO seq_range\")",
 		new:   "if false {\n\t\tif err := execute(t.conn, \"ROLLBACK TO seq_range\")",
-		test:  "TestAnOrderThatCannotBeReadHoldsUpNoOther",
+		test:  "TestAnOrderThatCannotBeReadDelaysNoOther",
 	},
 	{
 		name:  "an order that cannot be read is tried again",
@@ -228,15 +227,15 @@ var sqliteWorkMutants = []mutant{
 		file:  "shared/sqlite/writer.go",
 		old:   "for _, r := range t.retry {\n\t\tw.queue.retry(r, t.began)",
 		new:   "for _, r := range t.retry {\n\t\t_ = r",
-		test:  "TestAnOrderThatCannotBeReadHoldsUpNoOther",
+		test:  "TestAnOrderThatCannotBeReadDelaysNoOther",
 	},
 	{
-		name:  "a run has no gaps",
+		name:  "a range has no gaps",
 		holds: "I5",
 		file:  "shared/sqlite/ranges.go",
 		old:   `return seq == r.last+1 && r.len() < maxRangeLen`,
 		new:   `return r.len() < maxRangeLen`,
-		test:  "TestARunHasNoGaps",
+		test:  "TestARangeHasNoGaps",
 	},
 	{
 		name:  "no order waits longer than the processing time, though the clock was set back",
@@ -244,7 +243,7 @@ var sqliteWorkMutants = []mutant{
 		file:  "shared/sqlite/ranges.go",
 		old:   `r.due = now.Add(min(max(r.notBefore.Sub(wall), 0), q.processing))`,
 		new:   `r.due = now.Add(max(r.notBefore.Sub(wall), 0))`,
-		test:  "TestNoOrderWaitsLongerThoughTheClockWasSetBack",
+		test:  "TestNoOrderWaitsLongerAfterTheClockWasSetBack",
 	},
 	{
 		name:  "an order is completed the processing time behind its start, though the clock was set back",
@@ -252,10 +251,10 @@ var sqliteWorkMutants = []mutant{
 		file:  "shared/sqlite/tx.go",
 		old:   `if now.Before(r.notBefore) {`,
 		new:   `if false {`,
-		test:  "TestNoOrderWaitsLongerThoughTheClockWasSetBack",
+		test:  "TestNoOrderWaitsLongerAfterTheClockWasSetBack",
 	},
 	{
-		name:  "a poison message is kept in the table dead_letters",
+		name:  "a message that can never succeed is kept in the table dead_letters",
 		holds: "F15 I13",
 		file:  "shared/sqlite/tx.go",
 		old:   "\"reason\", reason)\n\treturn exec(stmt)",
@@ -286,11 +285,11 @@ var sqliteWorkMutants = []mutant{
 		file:  "shared/sqlite/open.go",
 		old:   `w.queue.push(r, now, w.store.clock.wall(now))`,
 		new:   `_, _ = r, now`,
-		test:  "TestNoOrderWaitsLongerThoughTheClockWasSetBack",
+		test:  "TestNoOrderWaitsLongerAfterTheClockWasSetBack",
 	},
 }
 
-// sqliteFileMutants see to it that a disk which fails does no more harm than it must.
+// sqliteFileMutants let a failing disk or another program do more harm than necessary.
 var sqliteFileMutants = []mutant{
 	{
 		name:  "a commit that fails is a 503",
@@ -298,7 +297,7 @@ var sqliteFileMutants = []mutant{
 		file:  "shared/sqlite/writer.go",
 		old:   `err = fmt.Errorf("%w: %w", order.ErrUnavailable, err)`,
 		new:   `err = fmt.Errorf("not %v: %w", order.ErrUnavailable, err)`,
-		test:  "TestAFullDiskStopsNobodyButTheWriters",
+		test:  "TestAFullDiskFailsOnlyCreatesAndTheStoreRecovers",
 	},
 	{
 		name:  "a commit that fails leaves nothing behind",
@@ -355,7 +354,7 @@ var sqliteFileMutants = []mutant{
 		chaos: true,
 	},
 	{
-		name:  "an I/O error during a commit stops the store, because nobody knows what is on the disk",
+		name:  "an I/O error during a commit stops the store",
 		holds: "F2 F11 F23 I1",
 		file:  "shared/sqlite/tx.go",
 		old:   `return &brokenError{"the disk failed during a commit", err}`,
@@ -401,7 +400,7 @@ var sqliteFileMutants = []mutant{
 		file:  "shared/sqlite/owner.go",
 		old:   `os.O_CREATE|os.O_RDWR, 0o600)`,
 		new:   `os.O_CREATE|os.O_RDWR, 0o644)`,
-		test:  "TestFilesAreForTheirUserAlone",
+		test:  "TestOnlyTheirUserCanReadTheFiles",
 	},
 	{
 		name:  "a commit of another program stops the store",
@@ -428,7 +427,7 @@ var sqliteFileMutants = []mutant{
 		test:  "TestALogOfAnotherFileIsRefused",
 	},
 	{
-		name:  "the log of another life is not taken for the file's own",
+		name:  "the log of the file before the last start is not taken for the file's own",
 		holds: "F23 I1 I3",
 		file:  "shared/sqlite/generation.go",
 		old:   `if err == nil && !same {`,
@@ -465,7 +464,7 @@ var sqliteFileMutants = []mutant{
 		file:  "shared/sqlite/watch.go",
 		old:   `f.known, f.committed = true, false`,
 		new:   `f.known = true`,
-		test:  "TestACommitOfAnotherProgramIsSeenBehindAFailedOne",
+		test:  "TestACommitOfAnotherProgramIsDetectedAfterAFailedOne",
 	},
 	{
 		name:  "a leap of the wall clock dates no order",
