@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -84,15 +85,11 @@ func lockDestination(path, dest string) (o *owner, isNew bool, err error) {
 	if isNew = errors.Is(err, fs.ErrNotExist); isNew {
 		file, err = dest, checkNoLink(dest)
 	}
-	for _, check := range []func() error{
-		func() error { return checkName(dest) },
-		func() error { return err },
-		func() error { return checkName(file) },
-		func() error { return checkDestination(path, file, isNew) },
-	} {
-		if err := check(); err != nil {
-			return nil, false, err
-		}
+	if err = cmp.Or(checkName(dest), err, checkName(file)); err == nil {
+		err = checkDestination(path, file, isNew)
+	}
+	if err != nil {
+		return nil, false, err
 	}
 	o = newOwner(file)
 	if isNew {
@@ -317,11 +314,11 @@ func syncFolder(file string) error {
 const maxCopying = 2 * time.Minute
 
 const (
-	// pagesAtOnce are copied and written out between two rests: 256 KB, which keeps no commit of
-	// the service waiting for long.
+	// pagesAtOnce is how many pages are copied and flushed between two pauses: 256 KB, which delay
+	// no commit of the service for long.
 	pagesAtOnce = 64
-	// restFactor is how much longer a rest is than the work before it. Longer rests make a longer
-	// log, and the commit that brings it into the file after the copy lasts longer.
+	// pauseFactor is the length of a pause relative to the work before it. With longer pauses the
+	// log grows more, and the commit that writes it into the file after the copy takes longer.
 	pauseFactor = 1
 )
 
@@ -363,7 +360,8 @@ type writeError struct{ err error }
 func (e *writeError) Error() string { return e.err.Error() }
 func (e *writeError) Unwrap() error { return e.err }
 
-func newWriteError(err error) error {
+// wrapWriteError makes an error a writeError. It returns nil for nil.
+func wrapWriteError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -376,7 +374,7 @@ func classifyStepError(err error) error {
 	switch code := sqlite.ErrCode(err); {
 	case code.ToPrimary() == sqlite.ResultFull,
 		code == sqlite.ResultIOErrWrite, code == sqlite.ResultIOErrFsync, code == sqlite.ResultIOErrTruncate:
-		return newWriteError(err)
+		return wrapWriteError(err)
 	}
 	return err
 }
@@ -423,18 +421,18 @@ var errEmpty = errors.New("holds no orders and no schema yet: serve the file onc
 func (c *partialCopy) write(fn func(*sqlite.Conn) error) (err error) {
 	to, err := sqlite.OpenConn(c.path, sqlite.OpenReadWrite)
 	if err != nil {
-		return newWriteError(err)
+		return wrapWriteError(err)
 	}
-	defer func() { err = errors.Join(err, newWriteError(to.Close())) }()
+	defer func() { err = errors.Join(err, wrapWriteError(to.Close())) }()
 	for _, setting := range []string{"journal_mode = OFF", "synchronous = OFF"} {
 		if err := pragma(to, setting); err != nil {
-			return newWriteError(err)
+			return wrapWriteError(err)
 		}
 	}
 	if err := fn(to); err != nil {
 		return err
 	}
-	return newWriteError(pragma(to, "journal_mode = DELETE"))
+	return wrapWriteError(pragma(to, "journal_mode = DELETE"))
 }
 
 // copyPages copies all pages. If the database is served, it pauses between steps, to leave
@@ -443,7 +441,7 @@ func (c *partialCopy) copyPages(ctx context.Context, copying *sqlite.Backup, ser
 	for began := c.now(); ; {
 		stepBegan := c.now()
 		more, err := copying.Step(pagesAtOnce)
-		if err = firstError(classifyStepError(err), ctx.Err()); err != nil || !more {
+		if err = cmp.Or(classifyStepError(err), ctx.Err()); err != nil || !more {
 			return err
 		}
 		if !served {
@@ -451,7 +449,7 @@ func (c *partialCopy) copyPages(ctx context.Context, copying *sqlite.Backup, ser
 		}
 		// In small parts, because one fsync of the whole copy would delay those of the service.
 		if err := flush(c.file); err != nil {
-			return newWriteError(err)
+			return wrapWriteError(err)
 		}
 		ended := c.now()
 		steps := copying.Remaining()/pagesAtOnce + 1

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"encoding/json/v2"
 	"errors"
@@ -256,9 +257,9 @@ func (c *checker) orders() error {
 		if amount := row.ColumnInt64(7); amount < 0 || amount > int64(order.MaxAmount) {
 			c.addFinding("%s has a total_amount that no order can have", o.ID)
 		}
-		failed = firstError(failed, c.order(seq, &o))
+		failed = cmp.Or(failed, c.order(seq, &o))
 	})
-	return firstError(err, failed)
+	return cmp.Or(err, failed)
 }
 
 // order checks the lifecycle of one order, and its place among the checkpoints and keys.

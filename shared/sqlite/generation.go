@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -117,7 +118,7 @@ func checkOrphanedLog(path string) error {
 // file that was copied since the last start cannot be distinguished from the original.
 func (o *owner) checkLog() error {
 	known, closing, err := o.readLockFile()
-	if err := firstError(err, checkJournal(o.file)); err != nil {
+	if err := cmp.Or(err, checkJournal(o.file)); err != nil {
 		return err
 	}
 	log, err := os.Stat(o.file + "-wal")

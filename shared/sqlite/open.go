@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -213,7 +214,7 @@ func (w *writer) loadInTransaction() (err error) {
 	if err := sqlitex.ExecuteTransient(w.conn, "BEGIN IMMEDIATE", nil); err != nil {
 		return err
 	}
-	defer func() { err = firstError(err, sqlitex.ExecuteTransient(w.conn, "ROLLBACK", nil)) }()
+	defer func() { err = cmp.Or(err, sqlitex.ExecuteTransient(w.conn, "ROLLBACK", nil)) }()
 	if err := w.fence.check(w.conn); err != nil {
 		return err
 	}
@@ -296,7 +297,7 @@ func (w *writer) loadQueue() error {
 	err = eachRow(w.conn, query+"> ?", w.finished, load)
 	for _, seq := range slices.Sorted(maps.Keys(postponed)) {
 		if seq <= w.finished {
-			err = firstError(err, eachRow(w.conn, query+"= ?", seq, load))
+			err = cmp.Or(err, eachRow(w.conn, query+"= ?", seq, load))
 		}
 	}
 	for i := range retry.ranges {

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,7 +96,7 @@ func acquireLock(ctx context.Context, path string) (*owner, error) {
 		}
 		select {
 		case <-limited.Done():
-			return nil, firstError(ctx.Err(), err)
+			return nil, cmp.Or(ctx.Err(), err)
 		case <-time.After(lockRetry):
 		}
 	}

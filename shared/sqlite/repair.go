@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -172,7 +173,7 @@ func (r *recomputation) addKeys() error {
 	if waited > 0 {
 		r.changed("keys: %d recent ones added, which a service holds in memory", waited)
 	}
-	return firstError(err, failed)
+	return cmp.Or(err, failed)
 }
 
 // writeCheckpoints sets the checkpoints as high as the orders allow. All keyed orders are in keys

@@ -20,7 +20,7 @@ import (
 // src has findings. After an error, path is unchanged. If the process is killed, the file at path
 // is the old one with all its orders, or the new one.
 func Restore(ctx context.Context, src, path string, now func() time.Time) (report Report, err error) {
-	o, err := lockPlace(ctx, path)
+	o, err := lockTarget(ctx, path)
 	if err != nil {
 		return report, fmt.Errorf("%s: %w", path, explain(err))
 	}
@@ -57,9 +57,9 @@ func aboutBackup(src string, err error) error {
 	return err
 }
 
-// lockPlace makes this process the owner of the file at path, which it creates if there is none:
+// lockTarget makes this process the owner of the file at path, which it creates if there is none:
 // only an existing file can be locked.
-func lockPlace(ctx context.Context, path string) (*owner, error) {
+func lockTarget(ctx context.Context, path string) (*owner, error) {
 	made := errors.Is(regularFile(path), fs.ErrNotExist)
 	if err := makeFile(path); err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func lockPlace(ctx context.Context, path string) (*owner, error) {
 	return acquireLock(ctx, path)
 }
 
-// removeEmpty removes the file that lockPlace has created, or an empty one that was there. A lock
+// removeEmpty removes the file that lockTarget has created, or an empty one that was there. A lock
 // file without a generation belongs to it.
 func (o *owner) removeEmpty(failed bool) (err error) {
 	if !failed {

@@ -172,7 +172,7 @@ func recovered(t *testing.T, path string) (orders int64, err error) {
 // and reports whether there are no more steps.
 func restoreInPart(t *testing.T, src, path string, steps int) (done bool) {
 	t.Helper()
-	o, err := lockPlace(t.Context(), path)
+	o, err := lockTarget(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json/jsontext"
 	"encoding/json/v2"
@@ -180,7 +181,7 @@ func orderAt(conn *sqlite.Conn, seq int64) (o order.Order, err error) {
 	if err != nil {
 		return o, err
 	}
-	defer func() { err = firstError(err, stmt.Reset()) }()
+	defer func() { err = cmp.Or(err, stmt.Reset()) }()
 	row, err := stmt.Step()
 	if err != nil {
 		return o, err
@@ -220,7 +221,7 @@ func loadTally(conn *sqlite.Conn) (t order.Tally, err error) {
 	if err != nil {
 		return t, err
 	}
-	defer func() { err = firstError(err, stmt.Reset()) }()
+	defer func() { err = cmp.Or(err, stmt.Reset()) }()
 	row, err := stmt.Step()
 	if err != nil {
 		return t, err
@@ -266,7 +267,7 @@ func execute(conn *sqlite.Conn, query string, ints ...int64) error {
 // exec runs a statement that returns no rows.
 func exec(stmt *sqlite.Stmt) error {
 	_, err := stmt.Step()
-	return firstError(err, stmt.Reset())
+	return cmp.Or(err, stmt.Reset())
 }
 
 // optionalInt returns the first column of the first row, 0 if there is no row.
@@ -275,7 +276,7 @@ func optionalInt(stmt *sqlite.Stmt) (n int64, err error) {
 	if row {
 		n = stmt.ColumnInt64(0)
 	}
-	return n, firstError(err, stmt.Reset())
+	return n, cmp.Or(err, stmt.Reset())
 }
 
 // queryInt runs a query that returns one number, 0 if it returns no row.
@@ -293,7 +294,7 @@ func eachRow(conn *sqlite.Conn, query string, arg int64, fn func(row *sqlite.Stm
 	if err != nil {
 		return err
 	}
-	defer func() { err = firstError(err, stmt.Reset()) }()
+	defer func() { err = cmp.Or(err, stmt.Reset()) }()
 	for {
 		row, err := stmt.Step()
 		if err != nil || !row {
@@ -309,11 +310,4 @@ func eachRow(conn *sqlite.Conn, query string, arg int64, fn func(row *sqlite.Stm
 func isSQLite(err error) bool {
 	const second = sqlite.ResultNotice
 	return err != nil && sqlite.ErrCode(errors.Join(err, second.ToError())) != second
-}
-
-func firstError(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }

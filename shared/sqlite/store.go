@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -245,7 +246,7 @@ func list(conn *sqlite.Conn, limit int, before int64) (page order.Page, err erro
 	if err != nil {
 		return page, err
 	}
-	defer func() { err = firstError(err, stmt.Reset()) }()
+	defer func() { err = cmp.Or(err, stmt.Reset()) }()
 	page.IDs = make([]order.ID, 0, limit)
 	for last := int64(0); ; last = stmt.ColumnInt64(0) {
 		row, err := stmt.Step()
