@@ -23,7 +23,7 @@ func largeFile(t *testing.T) (db string) {
 	db = goodFile(t)
 	runSQL(t, db, `
 		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
-		INSERT INTO dead_letters (buried_at, body, reason) SELECT i, randomblob(1000), 'nonsense' FROM n`)
+		INSERT INTO dead_letters (dead_lettered_at, body, reason) SELECT i, randomblob(1000), 'nonsense' FROM n`)
 	return db
 }
 

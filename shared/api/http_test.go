@@ -39,7 +39,7 @@ func openService(t *testing.T) conformance.Service {
 		RequestID: rand.Text, Now: time.Now, Log: log,
 	})
 	return conformance.Service{
-		Harness: conformance.Harness{Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime},
+		Harness: conformance.Harness{Store: store, Metrics: store, ProcessingTime: processingTime},
 		Do: func(req *http.Request) *http.Response {
 			recorder := httptest.NewRecorder()
 			handler.ServeHTTP(recorder, req)

@@ -122,7 +122,7 @@ func embedded(t *testing.T) service {
 	})
 	return service{
 		handler: api.New(api.Config{Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: log}),
-		harness: conformance.Harness{Store: store, Metrics: store, Deliver: store.Deliver, ProcessingTime: processingTime},
+		harness: conformance.Harness{Store: store, Metrics: store, ProcessingTime: processingTime},
 		log:     log, logs: logs,
 	}
 }

@@ -1,46 +1,52 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 )
 
-// sideFiles are what SQLite may have beside a database, by what their names add to its own.
+// sideFiles are the suffixes of the files that SQLite may have beside a database.
 var sideFiles = []string{"-wal", "-shm", "-journal"}
 
-// ErrFindings is about a copy that was made and does not fit together, so that it is not
-// put in the place where it was to be. The report has the findings.
+// ErrFindings says that a copy has findings, so that it did not replace its destination. The report
+// has the findings.
 var ErrFindings = errors.New("does not fit together, see the findings")
 
-// Backup writes a copy of the database at path to dest: all orders whose creation was
-// committed before it began, and perhaps some later ones. A service may run on the database
-// meanwhile; it is not disturbed. Now is the clock.
+// Backup writes a copy of the database at path to dest. The copy has all orders that were committed
+// before Backup began, and possibly later ones. A service may use the database meanwhile. now is
+// the wall clock.
 //
-// The copy is one file. It is read as Check does before it takes the place of whatever is
-// at dest. Until then, also when the process is killed, dest stays as it is.
-// Backup returns ErrFindings, with the report, when the copy has findings.
+// The copy is one file. It is checked as by Check before it replaces dest. Until then dest does not
+// change, also if the process is killed. If the copy has findings, Backup returns ErrFindings and
+// the report.
 func Backup(ctx context.Context, path, dest string, now func() time.Time) (Report, error) {
 	file, served, err := checkSource(path)
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", path, explain(err))
 	}
-	o, isNew, err := takePlace(path, dest)
+	o, isNew, err := lockDestination(path, dest)
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", dest, explain(err))
 	}
-	report, err := backup(ctx, file, served, place{o.file, isNew}, now, true)
+	report, err := backup(ctx, file, served, destination{o.file, isNew}, now, true)
 	return report, errors.Join(err, o.release())
 }
 
-// backup makes the copy; the caller owns what is in its place. Only a repair keeps one with findings.
-func backup(ctx context.Context, file string, served bool, dest place, now func() time.Time, check bool) (report Report, err error) {
+// backup makes the copy. The caller owns the destination. Only a repair does not check its copy.
+func backup(ctx context.Context, file string, served bool, dest destination, now func() time.Time, check bool) (report Report, err error) {
 	c, err := newPartialCopy(dest, now)
 	if err != nil {
 		return report, fmt.Errorf("%s: %w", dest.file, err)
@@ -57,10 +63,10 @@ func backup(ctx context.Context, file string, served bool, dest place, now func(
 	return report, c.commit()
 }
 
-// checkSource returns the file that path leads to and whether it is served, unless its log was written for
-// another file. Whoever serves the file has looked at that already.
+// checkSource returns the file to which path leads, and whether a service uses it. It returns
+// ErrForeignLog if the log was written for another file; a service has checked that at its start.
 func checkSource(path string) (file string, served bool, err error) {
-	o, err := inspect(path)
+	o, err := acquireReadLock(path)
 	if errors.Is(err, ErrInUse) {
 		file, err = resolve(path)
 		return file, true, err
@@ -71,27 +77,23 @@ func checkSource(path string) (file string, served bool, err error) {
 	return o.file, false, errors.Join(o.checkLog(), o.release())
 }
 
-// takePlace makes the process the owner of the file in the place of a backup, so that nobody
-// serves it or makes another backup of that name meanwhile. When there is no file, isNew is true.
-// It refuses what is no place for a backup.
-func takePlace(path, dest string) (o *owner, isNew bool, err error) {
+// lockDestination makes this process the owner of the destination of a backup, so that meanwhile no
+// service uses it and no other backup has the same destination. isNew is whether there is no file
+// yet. It refuses a destination that a backup must not replace.
+func lockDestination(path, dest string) (o *owner, isNew bool, err error) {
 	file, err := resolve(dest)
 	if isNew = errors.Is(err, fs.ErrNotExist); isNew {
-		file, err = dest, noLink(dest)
+		file, err = dest, checkNoLink(dest)
 	}
-	for _, check := range []func() error{
-		func() error { return checkName(dest) },
-		func() error { return err },
-		func() error { return checkName(file) },
-		func() error { return checkPlace(path, file, isNew) },
-	} {
-		if err := check(); err != nil {
-			return nil, false, err
-		}
+	if err = cmp.Or(checkName(dest), err, checkName(file)); err == nil {
+		err = checkDestination(path, file, isNew)
 	}
-	o = &owner{file: file, beside: file + lockSuffix}
+	if err != nil {
+		return nil, false, err
+	}
+	o = newOwner(file)
 	if isNew {
-		err = o.lockBesideToRead()
+		err = o.lockExistingLockFile()
 	} else {
 		err = o.lockToRead()
 	}
@@ -101,15 +103,15 @@ func takePlace(path, dest string) (o *owner, isNew bool, err error) {
 	return o, isNew, nil
 }
 
-// noLink returns an error when a link is at dest, which leads to no file.
-func noLink(dest string) error {
+// checkNoLink returns an error if dest, which leads to no file, is a link.
+func checkNoLink(dest string) error {
 	if _, err := os.Lstat(dest); err == nil {
 		return errors.New("is a link to a file that is not there: if that is on another disk, see whether the disk is mounted")
 	}
 	return nil
 }
 
-// checkName refuses the names of what belongs to a database.
+// checkName refuses the names of files that belong to a database.
 func checkName(file string) error {
 	for _, suffix := range append([]string{lockSuffix}, sideFiles...) {
 		if strings.HasSuffix(file, suffix) {
@@ -119,9 +121,9 @@ func checkName(file string) error {
 	return nil
 }
 
-// checkPlace refuses to replace anything but a backup. A service leaves its lock beside its
-// database when it stops; a backup has nothing beside it.
-func checkPlace(path, file string, isNew bool) error {
+// checkDestination refuses to replace a file that is not a backup. A database that was served has a
+// lock file beside it; a backup has nothing beside it.
+func checkDestination(path, file string, isNew bool) error {
 	beside := sideFiles
 	if !isNew {
 		beside = append([]string{lockSuffix}, sideFiles...)
@@ -143,15 +145,9 @@ func checkPlace(path, file string, isNew bool) error {
 
 // isReplaceable reports whether a file is a database of orders, or empty.
 func isReplaceable(file string) bool {
-	f, err := os.Open(file)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	header := make([]byte, 72)
-	n, err := io.ReadFull(f, header)
-	// https://www.sqlite.org/fileformat.html, section 1.3.13
-	return n == 0 && errors.Is(err, io.EOF) || err == nil && binary.BigEndian.Uint32(header[68:]) == applicationID
+	head, size, err := readHead(file, headerSize)
+	return err == nil && (size == 0 ||
+		len(head) == headerSize && binary.BigEndian.Uint32(head[applicationOffset:]) == applicationID)
 }
 
 // isSameFile reports whether both paths lead to one file.
@@ -162,4 +158,341 @@ func isSameFile(a, b string) bool {
 	}
 	second, err := os.Stat(b)
 	return err == nil && os.SameFile(first, second)
+}
+
+// A partialCopy is a copy of a database that is being made beside its destination. Until commit,
+// the destination is unchanged; afterwards it is the copy. A process that is killed leaves a
+// partial file, which the next copy for the same destination removes.
+type partialCopy struct {
+	dest    destination
+	path    string
+	file    *os.File // for fsync; SQLite has its own descriptors
+	lock    owner    // shows that the process is running
+	now     func() time.Time
+	version int // of the schema, after fill
+}
+
+// A destination is the file that a copy creates or replaces.
+type destination struct {
+	file  string
+	isNew bool // whether the copy must not replace a file
+}
+
+// partialSuffix and a random number follow the name of the destination in the name of a partial
+// file.
+const partialSuffix = ".partial-"
+
+func newPartialCopy(dest destination, now func() time.Time) (c *partialCopy, err error) {
+	if err := removeLeftOver(dest.file); err != nil {
+		return nil, err
+	}
+	c = &partialCopy{dest: dest, now: now}
+	c.file, err = os.CreateTemp(filepath.Dir(dest.file), filepath.Base(dest.file)+partialSuffix+"*") // with mode 0600
+	if err != nil {
+		return nil, err
+	}
+	c.path = c.file.Name()
+	c.lock.file = c.path
+	like := dest.file
+	if dest.isNew {
+		like = filepath.Dir(dest.file)
+	}
+	// The copy must be readable for the user of the service, also if the superuser makes it.
+	if err := errors.Join(c.lock.lockDatabase(), chownLike(c.path, like)); err != nil {
+		return nil, errors.Join(err, c.discard())
+	}
+	return c, nil
+}
+
+// removeLeftOver removes the partial files for that destination whose process has ended.
+func removeLeftOver(dest string) error {
+	entries, err := os.ReadDir(filepath.Dir(dest))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		number, ok := strings.CutPrefix(entry.Name(), filepath.Base(dest)+partialSuffix)
+		if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil || !entry.Type().IsRegular() {
+			continue // not a partial file
+		}
+		o := owner{file: filepath.Join(filepath.Dir(dest), entry.Name())}
+		if err := o.lockDatabase(); err != nil {
+			continue // its process is running, or files cannot be locked here
+		}
+		if err := errors.Join(removeWithSideFiles(o.file), o.release()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeWithSideFiles removes a partial file after the files beside it, which are found by its
+// name.
+func removeWithSideFiles(file string) (err error) {
+	for _, suffix := range append(slices.Clone(sideFiles), "") {
+		if failed := os.Remove(file + suffix); !errors.Is(failed, fs.ErrNotExist) {
+			err = errors.Join(err, failed)
+		}
+	}
+	return err
+}
+
+// discard removes the partial file. After commit there is none, and it only closes.
+func (c *partialCopy) discard() error {
+	return errors.Join(c.file.Close(), c.lock.release(), removeWithSideFiles(c.path))
+}
+
+// commit replaces the destination by the copy, durably.
+func (c *partialCopy) commit() error {
+	if err := c.keepMode(); err != nil {
+		return err
+	}
+	if err := c.file.Sync(); err != nil {
+		return err
+	}
+	if err := c.rename(); err != nil {
+		return err
+	}
+	return syncFolder(c.dest.file)
+}
+
+// keepMode gives the copy the permissions of the file that it replaces, but none to a group that is
+// not the group of that file.
+func (c *partialCopy) keepMode() error {
+	if c.dest.isNew {
+		return nil // the mode of a temporary file: 0600
+	}
+	before, err := os.Stat(c.dest.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	now, err := c.file.Stat()
+	if err != nil {
+		return err
+	}
+	mode := before.Mode().Perm()
+	if !sameGroup(before, now) {
+		mode &^= 0o070
+	}
+	return c.file.Chmod(mode)
+}
+
+// rename moves the copy to the destination. If the destination is new, a file that is there now
+// belongs to another program, for example to a service that has started meanwhile.
+func (c *partialCopy) rename() error {
+	if !c.dest.isNew {
+		return os.Rename(c.path, c.dest.file)
+	}
+	// Unlike a rename, a link replaces nothing.
+	err := os.Link(c.path, c.dest.file)
+	if err == nil {
+		return os.Remove(c.path)
+	}
+	if _, missing := os.Lstat(c.dest.file); !errors.Is(missing, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", c.dest.file, errAppeared)
+	}
+	return os.Rename(c.path, c.dest.file) // on a disk without links
+}
+
+// errAppeared is returned for a file that did not exist when the copy began.
+var errAppeared = errors.New("was made by another program while the copy was made, and is left as it is")
+
+// syncFolder syncs the folder of the file, so that a rename is durable.
+func syncFolder(file string) error {
+	folder, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// maxCopying bounds the pauses of a copy. It holds a snapshot, and meanwhile the log of a running
+// service only grows.
+const maxCopying = 2 * time.Minute
+
+const (
+	// pagesAtOnce is how many pages are copied and flushed between two pauses: 256 KB, which delay
+	// no commit of the service for long.
+	pagesAtOnce = 64
+	// pauseFactor is the length of a pause relative to the work before it. With longer pauses the
+	// log grows more, and the commit that writes it into the file after the copy takes longer.
+	pauseFactor = 1
+)
+
+// fillChecked copies the database at path and checks the copy. It returns ErrFindings and the
+// report if there are findings. If the database is served, it leaves the processor to the service.
+func (c *partialCopy) fillChecked(ctx context.Context, path string, served bool) (report Report, err error) {
+	if err := c.fill(ctx, path, served); err != nil {
+		return report, err
+	}
+	if served {
+		runIdle(func() { report, err = c.check(ctx) })
+	} else {
+		report, err = c.check(ctx)
+	}
+	if err != nil {
+		return report, fmt.Errorf("the copy of %s: %w", path, explain(err))
+	}
+	if len(report.Findings) > 0 {
+		return report, fmt.Errorf("the copy of %s %w; nothing was replaced", path, ErrFindings)
+	}
+	return report, nil
+}
+
+// fill copies the present state of the database at path, including its log.
+func (c *partialCopy) fill(ctx context.Context, path string, served bool) error {
+	err := c.copy(ctx, path, served)
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*writeError](err); ok {
+		path = c.dest.file
+	}
+	return fmt.Errorf("%s: %w", path, explain(err))
+}
+
+// A writeError is an error about the copy, not about the database that is copied.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return e.err.Error() }
+func (e *writeError) Unwrap() error { return e.err }
+
+// wrapWriteError makes an error a writeError. It returns nil for nil.
+func wrapWriteError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &writeError{err}
+}
+
+// classifyStepError makes an error of copying pages a writeError if it is about the copy: the
+// database is only read.
+func classifyStepError(err error) error {
+	switch code := sqlite.ErrCode(err); {
+	case code.ToPrimary() == sqlite.ResultFull,
+		code == sqlite.ResultIOErrWrite, code == sqlite.ResultIOErrFsync, code == sqlite.ResultIOErrTruncate:
+		return wrapWriteError(err)
+	}
+	return err
+}
+
+// copy reads the database in one transaction. SQLite's online backup would otherwise start again
+// whenever another process has committed. The connection may only read, so closing it neither
+// checkpoints nor deletes the log.
+func (c *partialCopy) copy(ctx context.Context, path string, served bool) (err error) {
+	open := openToRead
+	if served {
+		open = openShared
+	}
+	from, err := open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	if err := sqlitex.ExecuteTransient(from, "BEGIN", nil); err != nil {
+		return err
+	}
+	c.version, err = schemaVersion(from) // the first read takes the snapshot
+	if err == nil && c.version == 0 {
+		err = errEmpty
+	}
+	if err != nil {
+		return err
+	}
+	return c.write(func(to *sqlite.Conn) error {
+		copying, err := sqlite.NewBackup(to, "", from, "")
+		if err != nil {
+			return err
+		}
+		defer copying.Close() //nolint:errcheck // it always returns nil
+		return c.copyPages(ctx, copying, served)
+	})
+}
+
+// errEmpty is returned for a file that no service has used.
+var errEmpty = errors.New("holds no orders and no schema yet: serve the file once")
+
+// write calls fn with a connection to the partial file. The connection has no protection against a
+// crash, because the copy is not used before it is complete and synced. The header of the copy has
+// journal_mode DELETE, so it is one file without a log.
+func (c *partialCopy) write(fn func(*sqlite.Conn) error) (err error) {
+	to, err := sqlite.OpenConn(c.path, sqlite.OpenReadWrite)
+	if err != nil {
+		return wrapWriteError(err)
+	}
+	defer func() { err = errors.Join(err, wrapWriteError(to.Close())) }()
+	for _, setting := range []string{"journal_mode = OFF", "synchronous = OFF"} {
+		if err := pragma(to, setting); err != nil {
+			return wrapWriteError(err)
+		}
+	}
+	if err := fn(to); err != nil {
+		return err
+	}
+	return wrapWriteError(pragma(to, "journal_mode = DELETE"))
+}
+
+// copyPages copies all pages. If the database is served, it pauses between steps, to leave
+// processor and disk to the service, but not for longer than maxCopying in total.
+func (c *partialCopy) copyPages(ctx context.Context, copying *sqlite.Backup, served bool) error {
+	for began := c.now(); ; {
+		stepBegan := c.now()
+		more, err := copying.Step(pagesAtOnce)
+		if err = cmp.Or(classifyStepError(err), ctx.Err()); err != nil || !more {
+			return err
+		}
+		if !served {
+			continue
+		}
+		// In small parts, because one fsync of the whole copy would delay those of the service.
+		if err := flush(c.file); err != nil {
+			return wrapWriteError(err)
+		}
+		ended := c.now()
+		steps := copying.Remaining()/pagesAtOnce + 1
+		left := (maxCopying-ended.Sub(began))/time.Duration(steps) - ended.Sub(stepBegan)
+		if err := pause(ctx, min(pauseFactor*ended.Sub(stepBegan), left)); err != nil {
+			return err
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(max(d, 0))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// check checks the copy as Check does.
+func (c *partialCopy) check(ctx context.Context) (report Report, err error) {
+	if c.version == len(migrations) {
+		return checkFile(ctx, c.path)
+	}
+	conn, err := sqlite.OpenConn(c.path, sqlite.OpenReadWrite)
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	conn.SetInterrupt(ctx.Done())
+	// A file of an older release is migrated for the check only, so that the copy stays readable
+	// for that release.
+	if err := sqlitex.ExecuteTransient(conn, "BEGIN", nil); err != nil {
+		return report, err
+	}
+	for _, migration := range migrations[c.version:] {
+		if err := sqlitex.ExecScript(conn, migration); err != nil {
+			return report, fmt.Errorf("bring it to this program's schema: %w", err)
+		}
+	}
+	k := checker{conn: conn}
+	err = k.read()
+	return k.result(), errors.Join(err, sqlitex.ExecuteTransient(conn, "ROLLBACK", nil))
 }

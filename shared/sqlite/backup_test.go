@@ -1,9 +1,8 @@
-package sqlite_test
+package sqlite
 
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"os"
 	"path/filepath"
@@ -15,65 +14,14 @@ import (
 	"github.com/gofrs/flock"
 
 	"orders/shared/order"
-	"orders/shared/sqlite"
 )
-
-// mustBackup makes a backup in a folder of its own and returns its path.
-func mustBackup(t *testing.T, path string) string {
-	t.Helper()
-	dest := filepath.Join(t.TempDir(), "backup.db")
-	if report, err := sqlite.Backup(t.Context(), path, dest, time.Now); err != nil {
-		t.Fatalf("%v %q", err, report.Findings)
-	}
-	return dest
-}
-
-// crashed makes a file as a killed process leaves it, with so many orders in its log alone.
-func crashed(t *testing.T, orders int) (path string) {
-	t.Helper()
-	served := filepath.Join(t.TempDir(), "orders.db")
-	store := openStore(t, served, time.Hour/4)
-	defer closeStore(t, store)
-	for range orders {
-		makeOrder(t, store, order.Draft{})
-	}
-	waitForCount(t, store, order.Processing, int64(orders)) // from here on nothing is written
-	path = filepath.Join(t.TempDir(), "orders.db")
-	for _, suffix := range []string{"", "-wal", ".lock"} {
-		overwrite(t, path+suffix, read(t, served+suffix))
-	}
-	return path
-}
-
-// names are those of all files in a file's folder.
-func names(t *testing.T, path string) string {
-	t.Helper()
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for _, entry := range entries {
-		all = append(all, entry.Name())
-	}
-	return strings.Join(all, " ")
-}
-
-func orders(t *testing.T, path string) int64 {
-	t.Helper()
-	report, err := sqlite.Check(t.Context(), path)
-	if err != nil || len(report.Findings) > 0 {
-		t.Fatalf("check of %s: %v %q", path, err, report.Findings)
-	}
-	return report.Tally.Total()
-}
 
 // I1.
 func TestABackupIsOneFileThatOnlyItsOwnerCanRead(t *testing.T) {
 	path := fileToCheck(t)
 	before := read(t, path)
 	dest := filepath.Join(t.TempDir(), "backup.db")
-	report, err := sqlite.Backup(t.Context(), path, dest, time.Now)
+	report, err := Backup(t.Context(), path, dest, time.Now)
 	if err != nil || report.Tally.Total() != 5 || report.Keys != 1 {
 		t.Fatalf("got %+v, %v; want 5 orders and 1 key", report, err)
 	}
@@ -90,29 +38,25 @@ func TestABackupIsOneFileThatOnlyItsOwnerCanRead(t *testing.T) {
 	if !bytes.Equal(before, read(t, path)) {
 		t.Error("the database was changed")
 	}
-	if n := orders(t, dest); n != 5 {
-		t.Errorf("%d orders, not 5", n)
-	}
+	hold(t, dest, 5)
 }
 
 // F22, I1.
-func TestABackupHasWhatAKilledProcessHasLeftInTheLog(t *testing.T) {
-	path := crashed(t, 3)
+func TestABackupHasTheLogOfAKilledProcess(t *testing.T) {
+	path := makeCrashed(t, 0, 3)
 	file, log := read(t, path), read(t, path+"-wal")
-	if n := orders(t, mustBackup(t, path)); n != 3 {
-		t.Errorf("the backup has %d orders, not 3", n)
-	}
+	hold(t, backedUp(t, path), 3)
 	if !bytes.Equal(file, read(t, path)) || !bytes.Equal(log, read(t, path+"-wal")) {
 		t.Error("the database or its log was changed")
 	}
 }
 
-// F22, I1, I9: whatever is committed while it is copied, a backup is the state of one moment,
-// and it comes to an end. SQLite's own begins anew with every commit of another process.
+// F22, I1, I9: a backup is the state of one moment, and it ends, whatever is committed meanwhile.
+// SQLite's online backup alone starts again with every commit of another process.
 func TestBackupsUnderLoadEndAndHoldEveryOrderAcknowledgedBefore(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	path, dest := filepath.Join(t.TempDir(), "orders.db"), filepath.Join(t.TempDir(), "backup.db")
+	path, dest := newPath(t), filepath.Join(t.TempDir(), "backup.db")
 	store := openStore(t, path, time.Hour/4)
 	defer closeStore(t, store)
 	const enough = 3000 // for a copy in several steps
@@ -123,16 +67,17 @@ func TestBackupsUnderLoadEndAndHoldEveryOrderAcknowledgedBefore(t *testing.T) {
 	}
 	for range 3 {
 		before := load.count()
-		report, err := sqlite.Backup(ctx, path, dest, time.Now)
+		report, err := Backup(ctx, path, dest, time.Now)
 		if err != nil {
 			t.Fatalf("%v %q", err, report.Findings)
 		}
-		if n := orders(t, dest); n < before || n != report.Tally.Total() {
-			t.Errorf("%d orders, and %d reported; at least %d were acknowledged before", n, report.Tally.Total(), before)
+		hold(t, dest, report.Tally.Total())
+		if n := report.Tally.Total(); n < before {
+			t.Errorf("%d orders, and %d were acknowledged before", n, before)
 		}
 	}
 	acknowledged := load.end()
-	restored := openStore(t, mustBackup(t, path), time.Hour/4)
+	restored := openStore(t, backedUp(t, path), time.Hour/4)
 	defer closeStore(t, restored)
 	for _, id := range acknowledged {
 		if _, err := restored.Get(t.Context(), id); err != nil {
@@ -141,7 +86,7 @@ func TestBackupsUnderLoadEndAndHoldEveryOrderAcknowledgedBefore(t *testing.T) {
 	}
 }
 
-// A createLoad is creates from many goroutines.
+// A createLoad creates orders from many goroutines.
 type createLoad struct {
 	mu    sync.Mutex
 	ids   []order.ID // acknowledged
@@ -149,7 +94,7 @@ type createLoad struct {
 	group sync.WaitGroup
 }
 
-func newLoad(t *testing.T, store *sqlite.Store) *createLoad {
+func newLoad(t *testing.T, store *Store) *createLoad {
 	ctx, cancel := context.WithCancel(t.Context())
 	l := &createLoad{stop: cancel}
 	large := order.Details{UserID: "645", ItemIDs: make([]string, order.MaxItems)}
@@ -186,25 +131,26 @@ func (l *createLoad) end() []order.ID {
 }
 
 // I1.
-func TestABackupTakesThePlaceOfTheLastOneOnlyWhenItFitsTogether(t *testing.T) {
+func TestABackupReplacesTheLastOneOnlyWithoutFindings(t *testing.T) {
 	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
 	last := read(t, path)
 	overwrite(t, dest, last)
-	execute(t, path, "UPDATE tally SET pending = 1")
-	report, err := sqlite.Backup(t.Context(), path, dest, time.Now)
-	if !errors.Is(err, sqlite.ErrFindings) || len(report.Findings) != 1 {
-		t.Errorf("got %+v, %v; want %v and one finding", report, err, sqlite.ErrFindings)
+	runScript(t, path, "UPDATE tally SET pending = 1")
+	report, err := Backup(t.Context(), path, dest, time.Now)
+	if !errors.Is(err, ErrFindings) || len(report.Findings) != 1 {
+		t.Errorf("got %+v, %v; want %v and one finding", report, err, ErrFindings)
 	}
 	if got := read(t, dest); !bytes.Equal(got, last) || names(t, dest) != "backup.db" {
 		t.Errorf("the folder has %s, the file %d bytes", names(t, dest), len(got))
 	}
-	execute(t, path, "UPDATE tally SET pending = 0")
+	runScript(t, path, "UPDATE tally SET pending = 0")
 	overwrite(t, dest+".partial-1", []byte("what a killed backup has left"))
-	if _, err := sqlite.Backup(t.Context(), path, dest, time.Now); err != nil {
+	if _, err := Backup(t.Context(), path, dest, time.Now); err != nil {
 		t.Fatal(err)
 	}
-	if n := orders(t, dest); n != 5 || names(t, dest) != "backup.db" {
-		t.Errorf("%d orders, not 5; the folder has %s", n, names(t, dest))
+	hold(t, dest, 5)
+	if got := names(t, dest); got != "backup.db" {
+		t.Errorf("the folder has %s", got)
 	}
 }
 
@@ -212,10 +158,10 @@ func TestABackupThatIsStoppedLeavesNothing(t *testing.T) {
 	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := sqlite.Backup(ctx, path, dest, time.Now); err == nil || !strings.HasPrefix(err.Error(), path+": interrupted ") {
+	if _, err := Backup(ctx, path, dest, time.Now); err == nil || !strings.HasPrefix(err.Error(), path+": interrupted ") {
 		t.Errorf("error %v, though the context had ended", err)
 	}
-	if _, err := sqlite.Check(ctx, path); err == nil || !strings.HasPrefix(err.Error(), path+": interrupted ") {
+	if _, err := Check(ctx, path); err == nil || !strings.HasPrefix(err.Error(), path+": interrupted ") {
 		t.Errorf("check: error %v, though the context had ended", err)
 	}
 	if got := names(t, dest); got != "" {
@@ -223,7 +169,7 @@ func TestABackupThatIsStoppedLeavesNothing(t *testing.T) {
 	}
 }
 
-// I1: what a backup would destroy.
+// I1: a backup never replaces a database.
 func TestABackupIsRefusedWhereItWouldHarm(t *testing.T) {
 	tests := []struct {
 		name string
@@ -231,7 +177,7 @@ func TestABackupIsRefusedWhereItWouldHarm(t *testing.T) {
 		want string
 	}{
 		{"the database", func(_ *testing.T, path string) string { return path }, "is the database itself"},
-		{"a link to the database", linkTo, "is the database itself"},
+		{"a link to the database", symlink, "is the database itself"},
 		{"a second name of the database", func(t *testing.T, path string) string {
 			link := filepath.Join(filepath.Dir(path), "second.db")
 			if err := os.Link(path, link); err != nil {
@@ -247,34 +193,34 @@ func TestABackupIsRefusedWhereItWouldHarm(t *testing.T) {
 		}, "no such file or directory"},
 		{"a database that is served", func(t *testing.T, _ string) string {
 			other := fileToCheck(t)
-			serveFile(t, other)
+			serve(t, other)
 			return other
 		}, "is a database that was served and not a backup"},
 		{"a file that another process owns", func(t *testing.T, _ string) string {
-			other := filepath.Join(t.TempDir(), "orders.db")
+			other := newPath(t)
 			lock := flock.New(other + ".lock")
 			if locked, err := lock.TryLock(); err != nil || !locked {
 				t.Fatal(locked, err)
 			}
 			t.Cleanup(func() { _ = lock.Unlock() })
 			return other
-		}, sqlite.ErrInUse.Error()},
-		{"a database that was served and stopped", func(t *testing.T, _ string) string { return fileToServe(t) }, "is a database that was served and not a backup"},
+		}, ErrInUse.Error()},
+		{"a database that was served and stopped", func(t *testing.T, _ string) string { return makeOrders(t, 0) }, "is a database that was served and not a backup"},
 		{"a link to its log", func(t *testing.T, path string) string {
 			overwrite(t, path+"-wal", nil)
-			return linkTo(t, path+"-wal")
+			return symlink(t, path+"-wal")
 		}, "is no name for a backup"},
 		{"a link to a file that is not there", func(t *testing.T, _ string) string {
-			return linkTo(t, filepath.Join(t.TempDir(), "unmounted", "backup.db"))
+			return symlink(t, filepath.Join(t.TempDir(), "unmounted", "backup.db"))
 		}, "is a link to a file that is not there"},
-		{"a database with orders in its log", func(t *testing.T, _ string) string { return crashed(t, 1) }, "is a database that was served and not a backup"},
+		{"a database with orders in its log", func(t *testing.T, _ string) string { return makeCrashed(t, 0, 1) }, "is a database that was served and not a backup"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			path := fileToCheck(t)
 			dest := test.dest(t, path)
 			before, _ := os.ReadFile(dest)
-			_, err := sqlite.Backup(t.Context(), path, dest, time.Now)
+			_, err := Backup(t.Context(), path, dest, time.Now)
 			if err == nil || !strings.HasPrefix(err.Error(), dest+": ") || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v; want %s and %q", err, dest, test.want)
 			}
@@ -285,26 +231,9 @@ func TestABackupIsRefusedWhereItWouldHarm(t *testing.T) {
 	}
 }
 
-func linkTo(t *testing.T, path string) (link string) {
-	t.Helper()
-	link = filepath.Join(t.TempDir(), "link.db")
-	if err := os.Symlink(path, link); err != nil {
-		t.Fatal(err)
-	}
-	return link
-}
-
-// fileToServe makes the database of another service, which has stopped.
-func fileToServe(t *testing.T) (path string) {
-	t.Helper()
-	path = filepath.Join(t.TempDir(), "orders.db")
-	closeStore(t, openStore(t, path, time.Hour/4))
-	return path
-}
-
-// F23, I1: where there was no file when a backup began, a service may start before it is done.
+// F23, I1: a service may create the file after the backup began.
 func TestABackupDoesNotReplaceADatabaseThatAServiceHasMadeMeanwhile(t *testing.T) {
-	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "orders.db")
+	path, dest := fileToCheck(t), newPath(t)
 	var once sync.Once
 	duringTheCopy := func() time.Time {
 		once.Do(func() {
@@ -314,20 +243,18 @@ func TestABackupDoesNotReplaceADatabaseThatAServiceHasMadeMeanwhile(t *testing.T
 		})
 		return time.Now()
 	}
-	_, err := sqlite.Backup(t.Context(), path, dest, duringTheCopy)
+	_, err := Backup(t.Context(), path, dest, duringTheCopy)
 	if err == nil || !strings.HasPrefix(err.Error(), dest+": was made by another program") {
 		t.Errorf("error %v", err)
 	}
 	if got := names(t, dest); got != "orders.db orders.db.lock" {
 		t.Errorf("the folder has %s", got)
 	}
-	if n := orders(t, dest); n != 1 {
-		t.Errorf("%d orders, not the one of the service", n)
-	}
+	hold(t, dest, 1)
 }
 
-// Only files that a killed backup has left are removed.
-func TestABackupRemovesNothingThatItHasNotMade(t *testing.T) {
+// A backup removes only files that a killed backup has left.
+func TestABackupRemovesNoFilesOfOthers(t *testing.T) {
 	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
 	overwrite(t, dest+".partial-notes", []byte("Dear Anna"))
 	overwrite(t, dest+".partial-7", nil)
@@ -335,7 +262,7 @@ func TestABackupRemovesNothingThatItHasNotMade(t *testing.T) {
 	if err := os.Mkdir(dest+".partial-8", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sqlite.Backup(t.Context(), path, dest, time.Now); err != nil {
+	if _, err := Backup(t.Context(), path, dest, time.Now); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := names(t, dest), "backup.db backup.db.partial-8 backup.db.partial-notes"; got != want {
@@ -343,7 +270,7 @@ func TestABackupRemovesNothingThatItHasNotMade(t *testing.T) {
 	}
 }
 
-func TestBackupRefusesWhatHoldsNoOrders(t *testing.T) {
+func TestBackupRefusesFilesWithoutOrders(t *testing.T) {
 	tests := []struct {
 		name string
 		make func(t *testing.T, path string)
@@ -351,17 +278,17 @@ func TestBackupRefusesWhatHoldsNoOrders(t *testing.T) {
 	}{
 		{"a file that is not there", func(*testing.T, string) {}, "no such file or directory"},
 		{"an empty file", func(t *testing.T, path string) { overwrite(t, path, nil) }, "serve the file once"},
-		{"noise", func(t *testing.T, path string) { overwrite(t, path, []byte(rand.Text()+rand.Text())) }, sqlite.ErrDamaged.Error()},
+		{"noise", func(t *testing.T, path string) { overwrite(t, path, noise()) }, ErrDamaged.Error()},
 		{"a file of a newer release", func(t *testing.T, path string) {
 			overwrite(t, path, read(t, fileToCheck(t)))
-			execute(t, path, "PRAGMA user_version = 99")
-		}, sqlite.ErrNewer.Error()},
+			runScript(t, path, "PRAGMA user_version = 99")
+		}, ErrNewer.Error()},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			path, dest := filepath.Join(t.TempDir(), "orders.db"), filepath.Join(t.TempDir(), "backup.db")
+			path, dest := newPath(t), filepath.Join(t.TempDir(), "backup.db")
 			test.make(t, path)
-			_, err := sqlite.Backup(t.Context(), path, dest, time.Now)
+			_, err := Backup(t.Context(), path, dest, time.Now)
 			if err == nil || !strings.HasPrefix(err.Error(), path+": ") || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v; want %s and %q", err, path, test.want)
 			}
@@ -373,16 +300,35 @@ func TestBackupRefusesWhatHoldsNoOrders(t *testing.T) {
 }
 
 // A mistyped name must not cost a file that has nothing to do with orders.
-func TestABackupTakesThePlaceOfNothingButADatabaseOfOrders(t *testing.T) {
-	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "letter.txt")
+func TestABackupReplacesOnlyADatabaseOfOrders(t *testing.T) {
+	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "notes.txt")
 	for _, content := range []string{"Dear Anna", strings.Repeat("Dear Anna, ", 100)} {
 		overwrite(t, dest, []byte(content))
-		if _, err := sqlite.Backup(t.Context(), path, dest, time.Now); err == nil || string(read(t, dest)) != content {
+		if _, err := Backup(t.Context(), path, dest, time.Now); err == nil || string(read(t, dest)) != content {
 			t.Errorf("error %v, and %d bytes are there", err, len(read(t, dest)))
 		}
 	}
 	overwrite(t, dest, nil)
-	if _, err := sqlite.Backup(t.Context(), path, dest, time.Now); err != nil {
+	if _, err := Backup(t.Context(), path, dest, time.Now); err != nil {
 		t.Errorf("an empty file: %v", err)
 	}
+}
+
+// I1: two backups to the same new file run at the same time.
+func TestABackupDoesNotRemoveWhatAnotherOneIsMaking(t *testing.T) {
+	dest := filepath.Join(t.TempDir(), "backup.db")
+	first, err := newPartialCopy(destination{dest, true}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Backup(t.Context(), makeOrders(t, 1), dest, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(first.path); err != nil && locksFiles {
+		t.Error(err)
+	}
+	if err := first.discard(); err != nil {
+		t.Fatal(err)
+	}
+	hold(t, dest, 1)
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package sqlite_test
+package sqlite
 
 import (
 	"os"
@@ -8,16 +8,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"orders/shared/sqlite"
 )
 
-// A copy has the permissions of what it replaces: whoever may read backups still may, and nobody else.
+// A copy has the permissions of the file that it replaces.
 func TestABackupAndARestoreKeepThePermissionsOfTheFileBefore(t *testing.T) {
 	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
 	copies := map[string]func() error{
-		path: func() error { _, err := sqlite.Restore(t.Context(), mustBackup(t, path), path, time.Now); return err },
-		dest: func() error { _, err := sqlite.Backup(t.Context(), path, dest, time.Now); return err },
+		path: func() error { _, err := Restore(t.Context(), backedUp(t, path), path, time.Now); return err },
+		dest: func() error { _, err := Backup(t.Context(), path, dest, time.Now); return err },
 	}
 	overwrite(t, dest, nil)
 	for file, replace := range copies {

@@ -1,11 +1,17 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
+	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
+	"net/url"
 	"os"
+	"path/filepath"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -13,35 +19,33 @@ import (
 	"orders/shared/order"
 )
 
-// A Report is what Check has read in a database file.
+// A Report is the result of Check.
 type Report struct {
 	// Tally is a recount over all orders.
 	Tally order.Tally
-	// Keys is how many ids of idempotency keys are in the table keys.
+	// Keys is the number of ids in the table keys.
 	Keys int64
-	// DeadLetters is how many messages could never succeed. They are for an
-	// operator to look at, and no fault of the file's.
+	// DeadLetters is the number of messages that could never succeed. They are for an operator to
+	// look at, and not a finding about the file.
 	DeadLetters int64
-	// Damaged says that SQLite itself finds the file damaged. The report then has its findings and
-	// nothing else: what is read from such a file says little.
+	// Damaged says that SQLite itself finds the file damaged. The report then has SQLite's findings
+	// only, because such a file cannot be read reliably.
 	Damaged bool
-	// Missing is how many orders fewer there are than the tally has counted.
+	// Missing is how many more orders the tally has counted than there are.
 	Missing int64
-	// Findings says what does not fit together, a sentence each. It is empty
-	// when everything does.
+	// Findings has a sentence for each inconsistency. It is empty if there is none.
 	Findings []string
 }
 
-// maxFindings bounds a report; what is beyond is only counted.
+// maxFindings bounds a report. Further findings are only counted.
 const maxFindings = 100
 
-// Check reads the whole database file and reports whether all in it fits
-// together. It changes nothing in the file, but locks it as Open does, so that
-// nobody else changes it meanwhile. Its memory does not grow with the number of orders.
+// Check reads the whole database file and reports inconsistencies. It does not change the file, but
+// locks it as Open does, so that no other process changes it meanwhile. Its memory does not grow
+// with the number of orders.
 //
-// It returns fs.ErrNotExist when there is no file, ErrInUse, ErrNewer or
-// ErrDamaged, with the path, when it cannot be read as one of ours, or the
-// operating system's reason.
+// Its error has the path, and is fs.ErrNotExist, ErrInUse, ErrNewer, ErrDamaged, ErrForeignLog or
+// an error of the operating system.
 func Check(ctx context.Context, path string) (Report, error) {
 	report, err := check(ctx, path)
 	if err != nil {
@@ -50,12 +54,12 @@ func Check(ctx context.Context, path string) (Report, error) {
 	return report, nil
 }
 
-// check makes the process the owner of the file for as long as it is checked.
+// check owns the file while it checks it.
 func check(ctx context.Context, path string) (report Report, err error) {
-	if err := noLogAlone(path); err != nil {
+	if err := checkOrphanedLog(path); err != nil {
 		return report, err
 	}
-	o, err := inspect(path)
+	o, err := acquireReadLock(path)
 	if err != nil {
 		return report, err
 	}
@@ -70,7 +74,7 @@ func (o *owner) check(ctx context.Context) (Report, error) {
 	return checkFile(ctx, o.file)
 }
 
-// checkFile checks a file that the process owns, or that nobody else knows.
+// checkFile checks a file that this process owns, or that no other process knows.
 func checkFile(ctx context.Context, file string) (report Report, err error) {
 	conn, err := openToRead(file)
 	if err != nil {
@@ -83,18 +87,7 @@ func checkFile(ctx context.Context, file string) (report Report, err error) {
 	return c.result(), err
 }
 
-type checker struct {
-	conn   *sqlite.Conn
-	report Report
-	more   int // findings beyond maxFindings
-
-	// The checkpoints.
-	finished, keyed int64
-	// Orders that a restart finds though they lie below the checkpoint "finished".
-	postponed map[int64]bool
-}
-
-// openShared opens a file for reading that others may use and change.
+// openShared opens for reading a file that other processes may use and change.
 func openShared(file string) (*sqlite.Conn, error) {
 	conn, err := sqlite.OpenConn(file, sqlite.OpenReadOnly)
 	if err != nil {
@@ -107,8 +100,8 @@ func openShared(file string) (*sqlite.Conn, error) {
 	return conn, nil
 }
 
-// openToRead opens a file that its caller owns. SQLite makes files beside the database
-// to read it; where it may not, a file without a log can be read without them.
+// openToRead opens for reading a file that its caller owns. SQLite creates files beside the
+// database to read it. Where that is not permitted, a file without a log can be read without them.
 func openToRead(file string) (*sqlite.Conn, error) {
 	conn, err := openShared(file)
 	if err == nil {
@@ -123,6 +116,26 @@ func openToRead(file string) (*sqlite.Conn, error) {
 	default:
 		return nil, err
 	}
+}
+
+// openImmutable opens a file that no process changes and that has no log. SQLite ignores what lies
+// beside it, and creates no files.
+func openImmutable(file string) (*sqlite.Conn, error) {
+	absolute, err := filepath.Abs(file)
+	if err != nil {
+		return nil, err
+	}
+	uri := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(absolute), RawQuery: "immutable=1"}
+	return sqlite.OpenConn(uri.String(), sqlite.OpenReadOnly|sqlite.OpenURI)
+}
+
+type checker struct {
+	conn   *sqlite.Conn
+	report Report
+	more   int // findings beyond maxFindings
+
+	finished, keyed int64          // the checkpoints
+	postponed       map[int64]bool // orders that a restart finds though they lie below "finished"
 }
 
 func (c *checker) check() error {
@@ -153,7 +166,7 @@ func (c *checker) read() (err error) {
 	return err
 }
 
-// result is the report, with the findings that it has no room for as a number.
+// result returns the report, with the number of findings beyond maxFindings.
 func (c *checker) result() Report {
 	r := c.report
 	if c.more > 0 {
@@ -162,7 +175,7 @@ func (c *checker) result() Report {
 	return r
 }
 
-func (c *checker) find(format string, args ...any) {
+func (c *checker) addFinding(format string, args ...any) {
 	if len(c.report.Findings) == maxFindings {
 		c.more++
 		return
@@ -170,36 +183,169 @@ func (c *checker) find(format string, args ...any) {
 	c.report.Findings = append(c.report.Findings, fmt.Sprintf(format, args...))
 }
 
-// schemaVersion is the version of the schema in the file, 0 when nothing is in
-// the file yet. It returns ErrDamaged for another program's database, and ErrNewer.
-func schemaVersion(conn *sqlite.Conn) (int, error) {
-	var got [3]int64
-	for i, query := range []string{"PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"} {
-		var err error
-		if got[i], err = queryInt(conn, query); err != nil {
-			return 0, err
-		}
-	}
-	application, version, objects := got[0], int(got[1]), got[2]
-	switch {
-	case application != applicationID && (application != 0 || objects > 0):
-		return 0, ErrDamaged
-	case version > len(migrations):
-		return 0, fmt.Errorf("%w (schema %d; this one knows %d)", ErrNewer, version, len(migrations))
-	}
-	return version, nil
-}
-
-// integrity asks SQLite for what it knows to be wrong: its own structures, and
-// values of the wrong type.
+// integrity lets SQLite check its own structures and the types of values.
 func (c *checker) integrity() error {
 	return sqlitex.ExecuteTransient(c.conn, "PRAGMA integrity_check", &sqlitex.ExecOptions{
 		ResultFunc: func(row *sqlite.Stmt) error {
 			if text := row.ColumnText(0); text != "ok" {
 				c.report.Damaged = true
-				c.find("SQLite: %s", text)
+				c.addFinding("SQLite: %s", text)
 			}
 			return nil
 		},
+	})
+}
+
+func (c *checker) checkpoints() (err error) {
+	last, err := queryInt(c.conn, "SELECT coalesce(max(seq), 0) FROM orders")
+	if err != nil {
+		return err
+	}
+	if c.finished, err = checkpoint(c.conn, finishedCheckpoint); err != nil {
+		return err
+	}
+	if c.keyed, err = checkpoint(c.conn, keysCheckpoint); err != nil {
+		return err
+	}
+	if c.postponed, err = loadPostponed(c.conn); err != nil {
+		return err
+	}
+	if c.finished > last || c.keyed > last {
+		c.addFinding("a checkpoint (finished %d, keys %d) lies beyond the last order (%d)", c.finished, c.keyed, last)
+	}
+	return nil
+}
+
+// orders checks every order, in the order of creation.
+func (c *checker) orders() error {
+	const query = `SELECT seq, id, status, started_at, completed_at, item_ids, length(fingerprint), total_amount
+		FROM orders WHERE seq >= ? ORDER BY seq`
+	var failed error
+	err := eachRow(c.conn, query, math.MinInt64, func(row *sqlite.Stmt) {
+		seq, status := row.ColumnInt64(0), row.ColumnInt64(2)
+		if seq <= 0 {
+			c.addFinding("there is a row at seq %d, where no order of this program can be", seq)
+			return
+		}
+		if !isStatus(status) {
+			// SQLite does not check CHECK constraints when it only reads.
+			c.addFinding("the order at seq %d has the status %d, which there is not", seq, status)
+			return
+		}
+		startedAt, completedAt := row.ColumnInt64(3), row.ColumnInt64(4)
+		o := order.Order{
+			ID:          order.ID(idPrefix + row.ColumnText(1)),
+			Status:      order.Status(status),
+			CreatedAt:   createdAt(seq),
+			StartedAt:   decodeTime(startedAt),
+			CompletedAt: decodeTime(completedAt),
+		}
+		counted := o
+		if o.Status != order.Completed {
+			counted.CompletedAt = time.Time{} // the status decides, whatever the times are
+		}
+		c.report.Tally.Add(order.Change{New: &counted}.Tally())
+		if startedAt != encodeTime(&o, o.StartedAt) || completedAt != encodeTime(&o, o.CompletedAt) {
+			c.addFinding("%s has a time that is neither set nor marked as unset", o.ID)
+		}
+		if err := json.Unmarshal([]byte(row.ColumnText(5)), &o.ItemIDs); err != nil {
+			c.addFinding("%s has item_ids that cannot be read: %v", o.ID, err)
+		}
+		if row.ColumnInt64(6) != int64(len(o.Fingerprint)) {
+			c.addFinding("%s has a fingerprint of the wrong length", o.ID)
+		}
+		if amount := row.ColumnInt64(7); amount < 0 || amount > int64(order.MaxAmount) {
+			c.addFinding("%s has a total_amount that no order can have", o.ID)
+		}
+		failed = cmp.Or(failed, c.order(seq, &o))
+	})
+	return cmp.Or(err, failed)
+}
+
+// order checks the lifecycle of one order, and its place among the checkpoints and keys.
+func (c *checker) order(seq int64, o *order.Order) error {
+	if finding := checkLifecycle(o); finding != "" {
+		c.addFinding("%s %s", o.ID, finding)
+	}
+	if o.Status != order.Completed && seq <= c.finished && !c.postponed[seq] {
+		c.addFinding("%s is %s, but the checkpoint %q says that it is done", o.ID, o.Status, finishedCheckpoint)
+	}
+	if _, err := order.ParseID(string(o.ID)); err != nil {
+		c.addFinding("%q, at seq %d, does not have the form of an id", o.ID, seq)
+		return nil
+	}
+	if decodeSeq(o.ID) == seq {
+		return nil
+	}
+	at, err := lookUpKey(c.conn, o.ID)
+	switch {
+	case err != nil:
+		return err
+	case at == 0 && seq <= c.keyed:
+		c.addFinding("%s is missing in keys, but the checkpoint %q says that it is there", o.ID, keysCheckpoint)
+	case at != 0 && at != seq:
+		c.addFinding("%s is at seq %d, but keys leads to seq %d", o.ID, seq, at)
+	}
+	return nil
+}
+
+// checkLifecycle describes a contradiction between status and times, "" if there is none. An order
+// imported as Completed has neither of the later times.
+func checkLifecycle(o *order.Order) string {
+	started, completed := !o.StartedAt.IsZero(), !o.CompletedAt.IsZero()
+	switch {
+	case o.Status == order.Pending && (started || completed),
+		o.Status == order.Processing && (!started || completed),
+		o.Status == order.Completed && started != completed:
+		return fmt.Sprintf("is %s, which its times deny (started: %t, completed: %t)", o.Status, started, completed)
+	case started && o.StartedAt.Before(o.CreatedAt):
+		return "was started before it was created"
+	case completed && o.CompletedAt.Before(o.StartedAt):
+		return "was completed before it was started"
+	}
+	return ""
+}
+
+// tally compares the stored tally with the recount.
+func (c *checker) tally() error {
+	stored, err := loadTally(c.conn)
+	if errors.Is(err, errNoTally) {
+		c.addFinding("%v", err)
+		return nil
+	}
+	if err != nil || stored == c.report.Tally {
+		return err
+	}
+	missing := ""
+	if c.report.Missing = max(stored.Total()-c.report.Tally.Total(), 0); c.report.Missing > 0 {
+		missing = fmt.Sprintf(": %d orders that were acknowledged are missing", c.report.Missing)
+	}
+	c.addFinding("the tally has %s, but a recount gives %s%s", formatTally(stored), formatTally(c.report.Tally), missing)
+	return err
+}
+
+func formatTally(t order.Tally) string {
+	return fmt.Sprintf("%d Pending, %d Processing, %d Completed (%d of them timed, %d ms)",
+		t.ByStatus[order.Pending], t.ByStatus[order.Processing], t.ByStatus[order.Completed], t.CompletedCount, t.DurationSumMillis)
+}
+
+// duplicates finds ids that two orders have, among the few orders above the checkpoint "keys".
+// Below it, a duplicate contradicts the table keys.
+func (c *checker) duplicates() error {
+	const query = "SELECT id, count(*) FROM orders WHERE seq > ? GROUP BY id HAVING count(*) > 1"
+	return eachRow(c.conn, query, c.keyed, func(row *sqlite.Stmt) {
+		c.addFinding("%s%s is the id of %d orders", idPrefix, row.ColumnText(0), row.ColumnInt64(1))
+	})
+}
+
+// keyRows checks that each row of keys leads to its order.
+func (c *checker) keyRows() error {
+	const query = `SELECT keys.id, keys.seq, orders.id IS keys.id
+		FROM keys LEFT JOIN orders USING (seq) WHERE keys.seq >= ?`
+	return eachRow(c.conn, query, math.MinInt64, func(row *sqlite.Stmt) {
+		c.report.Keys++
+		if !row.ColumnBool(2) {
+			c.addFinding("keys leads from %s%s to seq %d, where that order is not", idPrefix, row.ColumnText(0), row.ColumnInt64(1))
+		}
 	})
 }

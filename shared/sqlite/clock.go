@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// A clock dates orders. Within one life of the process it follows the process's own clock, so that
-// a wall clock which leaps ahead for a moment does not date all later orders into the
-// future. A step of the wall clock is followed once it has held for a while.
+// A clock returns the times that orders get. It follows a clock that cannot be set, so that a wall
+// clock which leaps ahead for a moment does not date all later orders into the future. It follows a
+// step of the wall clock once the step has lasted for stepHolds.
 type clock struct {
 	now     func() time.Time
-	elapsed func() time.Duration // nil: now is followed at once
+	elapsed func() time.Duration // if nil, the clock is the wall clock
 	log     *slog.Logger
 
 	mu    sync.Mutex
-	base  time.Time     // the time when elapsed was 0
-	step  time.Duration // by how much the wall clock differs, 0 when it does not
-	since time.Duration // when it began to, by elapsed
+	base  time.Time     // the time at which elapsed was 0
+	step  time.Duration // the difference of the wall clock, 0 if there is none
+	since time.Duration // when the difference began, by elapsed
 }
 
 const (
-	// stepHolds is how long a step of the wall clock must hold before it is followed.
+	// stepHolds is how long a step of the wall clock must last before it is followed.
 	stepHolds = 10 * time.Second
-	// tolerance is by how much two readings of the clocks may differ without a step.
+	// tolerance is the difference of two clock readings that is not a step.
 	tolerance = 100 * time.Millisecond
 )
 
@@ -35,7 +35,7 @@ func newClock(cfg Config) *clock {
 	return c
 }
 
-// wall is what orders are dated by when the wall clock says now.
+// wall returns the time for orders when the wall clock shows now.
 func (c *clock) wall(now time.Time) time.Time {
 	if c.elapsed == nil {
 		return now
@@ -47,7 +47,7 @@ func (c *clock) wall(now time.Time) time.Time {
 	return c.base.Add(elapsed)
 }
 
-// observe follows a step of the wall clock that has held.
+// observe follows a step of the wall clock that has lasted for stepHolds.
 func (c *clock) observe(now time.Time, elapsed time.Duration) {
 	step := now.Round(0).Sub(c.base.Add(elapsed))
 	switch {
@@ -55,11 +55,11 @@ func (c *clock) observe(now time.Time, elapsed time.Duration) {
 		c.step = 0
 	case (step-c.step).Abs() >= tolerance || c.step == 0:
 		c.step, c.since = step, elapsed
-	case elapsed-c.since >= stepHolds && plausible(now):
-		c.log.Error("the wall clock was set while the service ran: new orders are dated by it from now on", "by", step)
+	case elapsed-c.since >= stepHolds && isPlausible(now):
+		c.log.Error("the wall clock was set: new orders follow it from now on", "by", step)
 		c.base, c.step = c.base.Add(step), 0
 	}
 }
 
-// plausible reports whether a clock may be right. One that was never set says 1970.
-func plausible(now time.Time) bool { return 2020 <= now.Year() && now.Year() < 2100 }
+// isPlausible reports whether a clock may be right. A clock that was never set shows 1970.
+func isPlausible(now time.Time) bool { return 2020 <= now.Year() && now.Year() < 2100 }

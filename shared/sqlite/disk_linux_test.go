@@ -1,30 +1,25 @@
-package sqlite_test
+package sqlite
 
 import (
-	"bufio"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
 
 	"orders/shared/order"
-	"orders/shared/sqlite"
 )
 
-// breakFile makes every write to an open file fail, until mend is called: its
-// descriptors stand for one that is open for reading only.
+// breakFile makes every write to an open file fail until mend is called: its descriptors are
+// replaced by one that is open for reading only.
 func breakFile(t *testing.T, path string) (mend func()) {
 	t.Helper()
 	return breakFileFor(t, path, os.O_RDONLY)
 }
 
-// breakFileFor makes all fail that is done to an open file but what the flag is for,
-// os.O_RDONLY or os.O_WRONLY.
+// breakFileFor makes everything fail on an open file except what flag permits, os.O_RDONLY or
+// os.O_WRONLY.
 func breakFileFor(t *testing.T, path string, flag int) (mend func()) {
 	t.Helper()
 	other, err := os.OpenFile(os.DevNull, flag, 0)
@@ -53,7 +48,7 @@ func breakFileFor(t *testing.T, path string, flag int) (mend func()) {
 	}
 }
 
-// descriptors are the numbers under which this process has the file open.
+// descriptors returns the descriptors of the file in this process.
 func descriptors(t *testing.T, path string) (fds []int) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -73,35 +68,20 @@ func descriptors(t *testing.T, path string) (fds []int) {
 	return fds
 }
 
-// aDraft is of an order that needs no work in the background, which would come
-// between the steps of a test.
-func aDraft() order.Draft {
-	d := order.Draft{InitialStatus: order.Completed, Details: order.Details{UserID: "645", ItemIDs: []string{"890"}, TotalAmount: 165078}}
-	d.SetFingerprint()
-	return d
-}
-
 func TestAnIOErrorAtACommitStopsTheStore(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "orders.db")
-	cfg := sqlite.Config{
-		Path: path, ProcessingTime: time.Hour, Now: time.Now,
-		Random: bufio.NewReader(rand.Reader), Log: slog.New(slog.DiscardHandler),
-	}
-	store, err := sqlite.Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	acknowledged, _, err := store.Create(t.Context(), aDraft())
+	path := newPath(t)
+	store := openStore(t, path, time.Hour)
+	acknowledged, _, err := store.Create(t.Context(), completed)
 	if err != nil {
 		t.Fatal(err)
 	}
 
 	mend := breakFile(t, path+"-wal")
-	if _, _, err := store.Create(t.Context(), aDraft()); !errors.Is(err, order.ErrUnavailable) {
+	if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("Create: error %v, not %v", err, order.ErrUnavailable)
 	}
 	<-store.Done()
-	if _, _, err := store.Create(t.Context(), aDraft()); !errors.Is(err, order.ErrUnavailable) {
+	if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("Create, after the end: error %v, not %v", err, order.ErrUnavailable)
 	}
 	if err := store.Ping(t.Context()); !errors.Is(err, order.ErrUnavailable) {
@@ -112,8 +92,49 @@ func TestAnIOErrorAtACommitStopsTheStore(t *testing.T) {
 		t.Error("Close does not say that the disk failed")
 	}
 
-	again := open(t, path, time.Hour)
+	again := openStore(t, path, time.Hour)
+	defer closeStore(t, again)
 	if o, err := again.Get(t.Context(), acknowledged.ID); err != nil || o.ID != acknowledged.ID {
 		t.Errorf("after opening again: %+v, error %v", o, err)
+	}
+}
+
+// F23, I1: if the file cannot be read, orders are unavailable, not unknown. They are all there when
+// the disk works again.
+func TestAReadThatFailsIsUnavailable(t *testing.T) {
+	path := newPath(t)
+	first := openStore(t, path, time.Hour)
+	var ids []order.ID
+	for range 200 {
+		o, _, err := first.Create(t.Context(), completed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, o.ID)
+	}
+	closeStore(t, first)
+	store := openStore(t, path, time.Hour)
+
+	mend := breakFileFor(t, path, os.O_WRONLY)
+	failed := 0
+	for _, id := range ids {
+		if o, err := store.Get(t.Context(), id); err != nil {
+			failed++
+			if !errors.Is(err, order.ErrUnavailable) || errors.Is(err, order.ErrNotFound) {
+				t.Fatalf("Get: %+v, error %v, not %v", o, err, order.ErrUnavailable)
+			}
+		}
+	}
+	if failed == 0 {
+		t.Error("all orders can be read: nothing is proved")
+	}
+	mend()
+	_ = store.Close() // which tells why it has stopped, if SQLite took the failure for damage
+	again := openStore(t, path, time.Hour)
+	defer closeStore(t, again)
+	for _, id := range ids {
+		if o, err := again.Get(t.Context(), id); err != nil || o.ID != id {
+			t.Errorf("Get, with a disk that is well: %+v, error %v", o, err)
+		}
 	}
 }

@@ -1,69 +1,42 @@
-package sqlite_test
+package sqlite
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	zombiezen "zombiezen.com/go/sqlite"
-	"zombiezen.com/go/sqlite/sqlitex"
-
-	"orders/shared/order"
-	"orders/shared/sqlite"
 )
 
-// leftBehind is what a process that was killed has left of a file with one order in the
-// database and one in the log: a copy, in a folder of its own.
-func leftBehind(t *testing.T) (path string) {
-	t.Helper()
-	path = filepath.Join(t.TempDir(), "orders.db")
-	original := filepath.Join(t.TempDir(), "orders.db")
-	for range 2 {
-		store := openStore(t, original, time.Hour/4)
-		makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
-		for _, suffix := range []string{"", "-wal", ".lock"} {
-			overwrite(t, path+suffix, read(t, original+suffix))
-		}
-		closeStore(t, store)
-	}
-	return path
-}
-
-// F23, I1, I3: SQLite would mix the log with the database, without a word: orders of both
+// F23, I1, I3: SQLite would mix the log with the database without an error, and orders of both
 // would be lost.
 func TestALogOfAnotherFileIsRefused(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, path string){
-		"a copy of an earlier life": func(t *testing.T, path string) {
-			earlier := filepath.Join(t.TempDir(), "orders.db")
+		"a copy from before the last start": func(t *testing.T, path string) {
+			earlier := newPath(t)
 			overwrite(t, earlier, read(t, path))
 			closeStore(t, openStore(t, earlier, time.Hour))
 			overwrite(t, path, read(t, earlier))
 		},
 		"a backup, made by VACUUM INTO, and no lock": func(t *testing.T, path string) {
 			backup := filepath.Join(t.TempDir(), "backup.db")
-			run(t, connect(t, fileToCheck(t)), "VACUUM INTO '"+backup+"'")
+			runSQL(t, connect(t, fileToCheck(t)), "VACUUM INTO '"+backup+"'")
 			overwrite(t, withoutLock(t, path), read(t, backup))
 		},
-		"a file that has gone": func(t *testing.T, path string) {
-			if err := os.Remove(path); err != nil {
-				t.Fatal(err)
-			}
-		},
+		"a file that has gone": remove,
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := leftBehind(t)
+			path := makeCrashed(t, 1, 1)
 			spoil(t, path)
 			log := read(t, path+"-wal")
-			if err := tryOpen(t, path); !errors.Is(err, sqlite.ErrForeignLog) {
-				t.Errorf("Open: error %v, not %v", err, sqlite.ErrForeignLog)
+			if err := tryOpen(t, path); !errors.Is(err, ErrForeignLog) {
+				t.Errorf("Open: error %v, not %v", err, ErrForeignLog)
 			}
-			if _, err := sqlite.Check(t.Context(), path); !errors.Is(err, sqlite.ErrForeignLog) {
-				t.Errorf("Check: error %v, not %v", err, sqlite.ErrForeignLog)
+			if _, err := Check(t.Context(), path); !errors.Is(err, ErrForeignLog) {
+				t.Errorf("Check: error %v, not %v", err, ErrForeignLog)
 			}
 			if !bytes.Equal(log, read(t, path+"-wal")) {
 				t.Error("the log was changed")
@@ -72,141 +45,95 @@ func TestALogOfAnotherFileIsRefused(t *testing.T) {
 	}
 }
 
-// F22, I1: the file's own log is taken, whenever its process was killed and
-// wherever the two were moved.
-func TestAFilesOwnLogIsTaken(t *testing.T) {
+// F22, I1: the file's own log is used, whenever its process was killed and wherever the two were
+// moved.
+func TestAFilesOwnLogIsUsed(t *testing.T) {
 	for name, move := range map[string]func(t *testing.T, path string){
 		"where it was":            func(*testing.T, string) {},
 		"moved without its lock":  func(t *testing.T, path string) { withoutLock(t, path) },
 		"moved beside a new lock": func(t *testing.T, path string) { overwrite(t, path+".lock", nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := leftBehind(t)
+			path := makeCrashed(t, 1, 1)
 			move(t, path)
-			if report, err := sqlite.Check(t.Context(), path); err != nil || report.Tally.Total() != 2 || len(report.Findings) != 0 {
-				t.Errorf("Check: %+v, %v", report, err)
-			}
-			store := openStore(t, path, time.Hour)
-			waitForCount(t, store, order.Completed, 2)
-			closeStore(t, store)
+			hold(t, path, 2)
+			holdOpened(t, path, 2)
 		})
 	}
 }
 
-// connect opens a file as another program may, for the time of the test.
-func connect(t *testing.T, path string) *zombiezen.Conn {
-	t.Helper()
-	conn, err := zombiezen.OpenConn(path, zombiezen.OpenReadWrite)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
-}
-
-func run(t *testing.T, conn *zombiezen.Conn, query string) {
-	t.Helper()
-	if err := sqlitex.ExecuteTransient(conn, query, nil); err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
-}
-
-// F22: somebody may read the file while a service starts, so that the generation comes into the file
-// only later.
+// F22: another program reads the file while a service starts, so that the generation is written
+// into the file later.
 func TestTheGenerationIsKnownWhileItIsRenewed(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "orders.db")
+	path := newPath(t)
 	closeStore(t, openStore(t, path, time.Hour))
 	reader := connect(t, path)
-	run(t, reader, "BEGIN")
-	run(t, reader, "SELECT count(*) FROM orders")
+	runSQL(t, reader, "BEGIN")
+	runSQL(t, reader, "SELECT count(*) FROM orders")
 	store := openStore(t, path, time.Hour)
-	run(t, reader, "ROLLBACK")
-	makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
-	run(t, reader, "PRAGMA wal_checkpoint(PASSIVE)")
-	makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
-	copied := filepath.Join(t.TempDir(), "orders.db")
-	for _, suffix := range []string{"", "-wal", ".lock"} {
-		overwrite(t, copied+suffix, read(t, path+suffix))
-	}
+	runSQL(t, reader, "ROLLBACK")
+	makeOrder(t, store, completed)
+	runSQL(t, reader, "PRAGMA wal_checkpoint(PASSIVE)")
+	makeOrder(t, store, completed)
+	left := copied(t, path)
 	closeStore(t, store)
-
-	store = openStore(t, copied, time.Hour)
-	waitForCount(t, store, order.Completed, 2)
-	closeStore(t, store)
+	holdOpened(t, left, 2)
 }
 
-// F23: a file whose log was deleted after a crash cannot be told from one that another program has
-// closed in good order: it is served, and the log of the service says so.
-func TestALogThatIsGoneIsTold(t *testing.T) {
+// F23: a file whose log was deleted after a crash cannot be distinguished from one whose log
+// another program has written into it. It is served, with a warning.
+func TestAMissingLogIsLogged(t *testing.T) {
 	for name, test := range map[string]struct {
-		spoil func(path string) error
+		spoil func(t *testing.T, path string)
 		told  bool
 	}{
-		"deleted after a crash": {func(path string) error { return os.Remove(path + "-wal") }, true},
-		"there after a crash":   {func(string) error { return nil }, false},
+		"deleted after a crash": {func(t *testing.T, path string) { remove(t, path+"-wal") }, true},
+		"there after a crash":   {func(*testing.T, string) {}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := leftBehind(t)
-			if err := test.spoil(path); err != nil {
-				t.Fatal(err)
-			}
-			var log bytes.Buffer
+			path := makeCrashed(t, 1, 1)
+			test.spoil(t, path)
 			for i, told := range []bool{test.told, false} { // the second time after it was closed
-				log.Reset()
-				cfg := storeConfig(path, time.Hour)
-				cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
-				store, err := sqlite.Open(t.Context(), cfg)
-				if err != nil {
-					t.Fatal(err)
-				}
+				store, log := openLogging(t, storeConfig(path, time.Hour))
 				closeStore(t, store)
 				if got := strings.Contains(log.String(), "its log is gone"); got != told {
-					t.Errorf("start %d: log %q", i+1, &log)
+					t.Errorf("start %d: log %q", i+1, log)
 				}
 			}
 		})
 	}
 }
 
-// F23: a database that is missing while its log is there was moved, not given up.
+// F23: if there is a log but no database, the database was moved.
 func TestALogWithoutItsFileIsLeftAlone(t *testing.T) {
-	path := leftBehind(t)
-	if err := os.Rename(path, path+".moved"); err != nil {
-		t.Fatal(err)
-	}
+	path := makeCrashed(t, 1, 1)
+	rename(t, path, path+".moved")
 	for range 2 {
-		if err := tryOpen(t, path); !errors.Is(err, sqlite.ErrForeignLog) || !strings.Contains(err.Error(), "missing or empty") {
+		if err := tryOpen(t, path); !errors.Is(err, ErrForeignLog) || !strings.Contains(err.Error(), "missing or empty") {
 			t.Errorf("Open: %v", err)
 		}
-		if _, err := sqlite.Check(t.Context(), path); !errors.Is(err, sqlite.ErrForeignLog) {
+		if _, err := Check(t.Context(), path); !errors.Is(err, ErrForeignLog) {
 			t.Errorf("Check: %v", err)
 		}
 	}
 	if _, err := os.Stat(path); err == nil {
 		t.Error("a file is in its place")
 	}
-	if err := os.Rename(path+".moved", path); err != nil {
-		t.Fatal(err)
-	}
-	store := openStore(t, path, time.Hour)
-	waitForCount(t, store, order.Completed, 2)
-	closeStore(t, store)
+	rename(t, path+".moved", path)
+	holdOpened(t, path, 2)
 }
 
-// F22, F23, I1: a crash, or a full disk, may interrupt a checkpoint: what it has left of the file makes sense
-// together with the log alone. Here each page but the last ones has been brought into the file.
+// F22, F23, I1: a crash or a full disk may interrupt a checkpoint, so that the file can be read
+// only with its log. Here the checkpoint has written all pages but the last.
 func TestAnInterruptedCheckpointIsNoForeignLog(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "orders.db")
+	path := newPath(t)
 	store := openStore(t, path, time.Hour/4)
 	for range 200 {
-		makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
+		makeOrder(t, store, completed)
 	}
-	left := filepath.Join(t.TempDir(), "orders.db")
-	for _, suffix := range []string{"", "-wal", ".lock"} {
-		overwrite(t, left+suffix, read(t, path+suffix))
-	}
+	left := copied(t, path)
 	before := len(read(t, path))
-	run(t, connect(t, path), "PRAGMA wal_checkpoint(PASSIVE)")
+	runSQL(t, connect(t, path), "PRAGMA wal_checkpoint(PASSIVE)")
 	after := read(t, path)
 	closeStore(t, store)
 	if len(after) <= before {
@@ -214,24 +141,17 @@ func TestAnInterruptedCheckpointIsNoForeignLog(t *testing.T) {
 	}
 	overwrite(t, left, after[:before])
 
-	if report, err := sqlite.Check(t.Context(), left); err != nil || report.Tally.Total() != 200 || len(report.Findings) != 0 {
-		t.Errorf("Check: %+v, %v", report, err)
-	}
-	backup := filepath.Join(t.TempDir(), "backup.db")
-	if report, err := sqlite.Backup(t.Context(), left, backup, time.Now); err != nil || report.Tally.Total() != 200 {
-		t.Errorf("Backup: %+v, %v", report, err)
-	}
-	store = openStore(t, left, time.Hour)
-	waitForCount(t, store, order.Completed, 200)
-	closeStore(t, store)
+	hold(t, left, 200)
+	hold(t, backedUp(t, left), 200)
+	holdOpened(t, left, 200)
 }
 
-// F22, I1: a start may be killed while it writes the lock file. Nothing is known then, and the log is
-// taken for the file's own.
+// F22, I1: a start may be killed while it writes the lock file. Then the generation is not known,
+// and the log is used.
 func TestAHalfWrittenLockFileIsNoForeignLog(t *testing.T) {
-	whole := read(t, leftBehind(t)+".lock")
+	whole := read(t, makeCrashed(t, 1, 1)+".lock")
 	for size := range len(whole) {
-		path := leftBehind(t)
+		path := makeCrashed(t, 1, 1)
 		overwrite(t, path+".lock", whole[:size])
 		if err := tryOpen(t, path); err != nil {
 			t.Errorf("with %d of %d bytes: %v", size, len(whole), err)
@@ -239,21 +159,108 @@ func TestAHalfWrittenLockFileIsNoForeignLog(t *testing.T) {
 	}
 }
 
-// F22, I1: somebody who reads the file through two restarts keeps each from bringing the
-// log, and with it the generation, into the file.
+// F22, I1: another program reads the file during several restarts, so that none can write the log,
+// and with it the generation, into the file.
 func TestAReaderThroughRestartsKeepsNoServiceFromStarting(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "orders.db")
+	path := newPath(t)
 	closeStore(t, openStore(t, path, time.Hour))
 	reader := connect(t, path)
-	run(t, reader, "BEGIN")
-	run(t, reader, "SELECT count(*) FROM orders")
+	runSQL(t, reader, "BEGIN")
+	runSQL(t, reader, "SELECT count(*) FROM orders")
 	for range 3 {
 		store := openStore(t, path, time.Hour)
-		makeOrder(t, store, order.Draft{InitialStatus: order.Completed})
+		makeOrder(t, store, completed)
 		closeStore(t, store)
 	}
-	run(t, reader, "ROLLBACK")
-	store := openStore(t, path, time.Hour)
-	waitForCount(t, store, order.Completed, 3)
-	closeStore(t, store)
+	runSQL(t, reader, "ROLLBACK")
+	holdOpened(t, path, 3)
+}
+
+// killedStart makes a restored database as a start leaves it that is killed while it writes the
+// journal mode WAL into the file: before or after the file is changed.
+func killedStart(t *testing.T, orders int, changed bool) (path string) {
+	t.Helper()
+	changing := backedUp(t, makeOrders(t, orders))
+	conn := connect(t, changing)
+	// Like the start, this changes the first page only.
+	runSQL(t, conn, "BEGIN IMMEDIATE")
+	runSQL(t, conn, "PRAGMA user_version = 99")
+	path = copied(t, changing)
+	patch(t, path+"-journal", func(journal []byte) {
+		copy(journal, "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7") // it is synced, with one page
+		binary.BigEndian.PutUint32(journal[8:], 1)
+	})
+	if changed {
+		patch(t, path, func(content []byte) {
+			content[journalOffset], content[journalOffset+1] = journalWAL, journalWAL
+			for _, counter := range []int{24, 92} {
+				binary.BigEndian.PutUint32(content[counter:], binary.BigEndian.Uint32(content[counter:])+1)
+			}
+		})
+	}
+	return path
+}
+
+// F22: the next start succeeds after a first one that was killed.
+func TestAFileIsServedAfterAFirstStartThatWasKilled(t *testing.T) {
+	for name, path := range map[string]string{
+		"restored, before the change": killedStart(t, 3, false),
+		"restored, after it":          killedStart(t, 3, true),
+		"restored, amid a repair":     makeInterrupted(t),
+		"new":                         killedFirstStart(t),
+	} {
+		before, err := recovered(t, path)
+		if err != nil && name != "new" {
+			t.Errorf("%s: %v", name, err)
+		}
+		addOrders(t, path, 1)
+		hold(t, path, before+1)
+	}
+}
+
+// killedFirstStart makes a new file as a start leaves it that is killed before it writes the
+// schema.
+func killedFirstStart(t *testing.T) (path string) {
+	t.Helper()
+	path = killedStart(t, 1, true)
+	patch(t, path+"-journal", func(journal []byte) {
+		clear(journal[8:12])
+		clear(journal[16:20]) // before, the file had no pages
+	})
+	empty := newPath(t)
+	overwrite(t, empty, nil)
+	conn := connect(t, empty)
+	runSQL(t, conn, "PRAGMA journal_mode = WAL")
+	overwrite(t, path, read(t, empty))
+	overwrite(t, path+"-journal", read(t, path+"-journal")[:512])
+	return path
+}
+
+// F23, I1, I9: the journal of a killed start is not used for a backup that was copied there
+// afterwards. The restore that the error proposes succeeds.
+func TestAnotherFilesJournalIsNotMixedIntoTheFile(t *testing.T) {
+	big := backedUp(t, makeOrders(t, 300))
+	for name, path := range map[string]string{
+		"of a restored file": killedStart(t, 3, true),
+		"of a new file":      killedFirstStart(t),
+	} {
+		overwrite(t, path, read(t, big))
+		before := contents(t, path, "", "-journal")
+		_, checked := Check(t.Context(), path)
+		_, repaired := Repair(t.Context(), path, time.Now)
+		_, backedUp := Backup(t.Context(), path, filepath.Join(t.TempDir(), "backup.db"), time.Now)
+		_, opened := Open(t.Context(), storeConfig(path, time.Hour))
+		for command, err := range map[string]error{"check": checked, "repair": repaired, "backup": backedUp, "open": opened} {
+			if !errors.Is(err, ErrForeignLog) {
+				t.Errorf("%s: %s: error %v, not %v", name, command, err, ErrForeignLog)
+			}
+		}
+		if contents(t, path, "", "-journal") != before {
+			t.Errorf("%s: the files were changed", name)
+		}
+		if _, err := Restore(t.Context(), big, path, time.Now); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		hold(t, path, 300)
+	}
 }

@@ -2,35 +2,22 @@ package sqlite
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
-	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"orders/shared/order"
 )
 
-// F23: a store whose commits fail says that it takes no orders, for as long as it takes none, and
-// finds out by itself when it does again: nobody sends it any meanwhile.
-func TestAStoreThatTakesNoOrdersSaysSo(t *testing.T) {
-	now := time.UnixMilli(1_800_000_000_000)
-	s, w := openByHand(t, filepath.Join(t.TempDir(), "orders.db"), &now)
-	create := func(items int) error {
-		c := &creation{draft: order.Draft{InitialStatus: order.Completed}, itemIDs: fmt.Appendf(nil, "[%*d]", items, 1)}
-		w.commit(&group{creations: []*creation{c}, done: make(chan struct{})}, nil, 0, now)
-		return c.err
-	}
-	limit := func(more int64) {
-		t.Helper()
-		pages, err := queryInt(w.conn, "PRAGMA page_count")
-		if err := errors.Join(err, pragma(w.conn, fmt.Sprintf("max_page_count = %d", pages+more))); err != nil {
-			t.Fatal(err)
-		}
-	}
+// F23: a store whose commits fail reports that it accepts no orders, and finds out without a
+// request when commits succeed again.
+func TestPingFailsWhileCommitsFail(t *testing.T) {
+	now := epoch
+	s, w := openByHand(t, newPath(t), &now)
 	healthy := func(want bool, when string) {
 		t.Helper()
 		if err := s.Ping(t.Context()); (err == nil) != want || err != nil && !errors.Is(err, order.ErrUnavailable) {
@@ -38,60 +25,51 @@ func TestAStoreThatTakesNoOrdersSaysSo(t *testing.T) {
 		}
 	}
 	healthy(true, "at first")
-	limit(1)
-	if create(60_000) == nil {
+	leaveRoom(t, w.conn, 1)
+	if sized(w, now, 60_000) == nil {
 		t.Fatal("an order of 15 pages was taken by a disk that has room for one")
 	}
 	healthy(false, "after a create that failed")
 	now = now.Add(probeInterval)
 	w.probe(now)
 	healthy(false, "while there is room for a small order, but for no large one")
-	limit(1_000)
+	leaveRoom(t, w.conn, 1_000)
 	w.probe(now)
 	healthy(false, "within the same second, in which it does not try again")
 	now = now.Add(time.Second)
 	w.probe(now)
 	healthy(true, "with room again")
-	if err := create(60_000); err != nil {
+	if err := sized(w, now, 60_000); err != nil {
 		t.Error(err)
 	}
-	if err := s.release(); err != nil {
-		t.Fatal(err)
-	}
+	release(t, s)
 }
 
-// A commit that is under way for too long, as on a disk that stalls, is no better than
-// one that has failed.
+// A commit that takes too long, as on a disk that stalls, counts like one that has failed.
 func TestACommitThatStallsCountsAsUnavailable(t *testing.T) {
 	var h health
-	began := time.UnixMilli(1_800_000_000_000)
-	h.begin(began)
-	if err := h.check(began.Add(maxCommit - 1)); err != nil {
+	h.begin(epoch)
+	if err := h.check(epoch.Add(maxCommit - 1)); err != nil {
 		t.Error(err)
 	}
-	if err := h.check(began.Add(maxCommit)); !errors.Is(err, order.ErrUnavailable) {
+	if err := h.check(epoch.Add(maxCommit)); !errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("error %v, not %v", err, order.ErrUnavailable)
 	}
 	h.end()
-	if err := h.check(began.Add(time.Hour)); err != nil {
+	if err := h.check(epoch.Add(time.Hour)); err != nil {
 		t.Error(err)
 	}
 }
 
-// A log that grew while somebody read the file for long does not keep its size.
-func TestTheLogDoesNotKeepItsLargestSize(t *testing.T) {
-	now := time.UnixMilli(1_800_000_000_000)
-	path := filepath.Join(t.TempDir(), "orders.db")
+// A log that grew during a long read is cut again.
+func TestTheLogIsCutAfterALongRead(t *testing.T) {
+	now := epoch
+	path := newPath(t)
 	s, w := openByHand(t, path, &now)
 	create := func(n int) {
 		t.Helper()
-		g := newGroup(n)
-		for range n {
-			c := &creation{draft: order.Draft{InitialStatus: order.Completed}, itemIDs: fmt.Appendf(nil, "[%*d]", 9_000, 1)}
-			g.creations = append(g.creations, c)
-		}
-		if w.commit(g, nil, 0, now); g.creations[0].err != nil {
-			t.Fatal(g.creations[0].err)
+		if err := sized(w, now, slices.Repeat([]int{9_000}, n)...); err != nil {
+			t.Fatal(err)
 		}
 	}
 	size := func() int64 {
@@ -120,44 +98,75 @@ func TestTheLogDoesNotKeepItsLargestSize(t *testing.T) {
 	if now := size(); large < 72<<20 || now > 65<<20 {
 		t.Errorf("the log had %d bytes and has %d", large, now)
 	}
-	if err := s.release(); err != nil {
-		t.Fatal(err)
-	}
+	release(t, s)
 }
 
-// F23, I9: a commit of another program is seen also behind a transaction of the store's own that
-// has failed, as when an operator makes room on a full disk.
-func TestACommitOfAnotherProgramIsSeenBehindAFailedOne(t *testing.T) {
-	now := time.UnixMilli(1_800_000_000_000)
-	path := filepath.Join(t.TempDir(), "orders.db")
-	s, w := openByHand(t, path, &now)
-	create := func(sizes ...int) error {
-		g := newGroup(len(sizes))
-		for _, size := range sizes {
-			g.creations = append(g.creations, &creation{draft: order.Draft{InitialStatus: order.Completed}, itemIDs: fmt.Appendf(nil, "[%*d]", size, 1)})
+// TestAFullDiskFailsOnlyCreatesAndTheStoreRecovers sets SQLite's limit on the size of the file, at which
+// writes fail as on a full disk. The test uses the writer's connection while the writer is idle:
+// nothing is due for an hour.
+func TestAFullDiskFailsOnlyCreatesAndTheStoreRecovers(t *testing.T) {
+	store := openStore(t, newPath(t), time.Hour)
+	draft := order.Draft{InitialStatus: order.Completed, Details: order.Details{UserID: "645", ItemIDs: make([]string, order.MaxItems)}}
+	leaveRoom(t, store.conn, 10)
+	var last order.Order
+	stored := int64(0)
+	var err error
+	for ; err == nil; stored++ {
+		var o order.Order
+		if o, _, err = store.Create(t.Context(), draft); err == nil {
+			last = o
 		}
-		w.commit(g, nil, 0, now)
-		return g.creations[len(sizes)-1].err
 	}
-	if err := create(1); err != nil {
+	stored--
+	if !errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("Create: error %v, not %v", err, order.ErrUnavailable)
+	}
+	if tally, err := store.Metrics(t.Context()); err != nil || tally.Total() != stored {
+		t.Errorf("metrics %+v, error %v, not %d orders", tally, err, stored)
+	}
+	if o, err := store.Get(t.Context(), last.ID); err != nil || o.ID != last.ID {
+		t.Errorf("Get: %+v, error %v", o, err)
+	}
+
+	if err := store.Ping(t.Context()); !errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("Ping: %v, not %v", err, order.ErrUnavailable)
+	}
+
+	leaveRoom(t, store.conn, 1_000)
+	// Nothing is due and no order comes: the store tries by itself.
+	for deadline := time.Now().Add(20 * time.Second); store.Ping(t.Context()) != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("Ping, with space again: %v", store.Ping(t.Context()))
+		}
+	}
+	if _, _, err := store.Create(t.Context(), draft); err != nil {
+		t.Errorf("Create, with space again: %v", err)
+	}
+	if tally, err := store.Metrics(t.Context()); err != nil || tally.Total() != stored+1 {
+		t.Errorf("metrics %+v, error %v, not %d orders", tally, err, stored+1)
+	}
+	closeStore(t, store)
+}
+
+// F23: a read may find the file damaged while the store is closed. Neither waits for the other.
+func TestDamageMayBeFoundWhileTheStoreIsClosed(t *testing.T) {
+	now := epoch
+	s, err := Open(t.Context(), byHand(newPath(t), &now))
+	if err != nil {
 		t.Fatal(err)
 	}
-	pages, err := queryInt(w.conn, "PRAGMA page_count")
-	if err := errors.Join(err, pragma(w.conn, fmt.Sprintf("max_page_count = %d", pages))); err != nil {
-		t.Fatal(err)
+	damage := &brokenError{"the disk failed", nil}
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		<-s.Done()
+		s.failOnDamage(damage)
+	})
+	closed := s.Close()
+	reader.Wait()
+	if closed != nil && !errors.Is(closed, damage) {
+		t.Errorf("Close: %v", closed)
 	}
-	if create(1, 60_000) == nil {
-		t.Fatal("a full disk took an order")
+	if err := s.Err(); !errors.Is(err, damage) {
+		t.Errorf("the store has stopped for %v, not %v", err, damage)
 	}
-	other, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
-	if err == nil {
-		err = errors.Join(sqlitex.ExecuteTransient(other, "DELETE FROM orders", nil), other.Close())
-	}
-	if err := errors.Join(err, pragma(w.conn, "max_page_count = 1000")); err != nil {
-		t.Fatal(err)
-	}
-	if err := create(1); err == nil || s.reason() == nil {
-		t.Errorf("a create behind the commit of another program: %v; the store has stopped for %v", err, s.reason())
-	}
-	_ = s.release()
 }

@@ -10,29 +10,28 @@ import (
 	"orders/shared/order"
 )
 
-// A keyIndex finds the order that an idempotency key names.
+// A keyIndex finds the order of an idempotency key. As in an LSM tree, it is a memtable and an
+// immutable memtable above the table keys.
 //
-// Such ids are hashes: each lands on a page of its own in the table keys, and a
-// commit of hundreds would rewrite hundreds of pages. So new ones wait in memory
-// until there are many, and are then put into the table in their sorted order,
-// where neighbours share pages, a part with each commit. Nothing is lost with
-// the memory: the orders themselves hold the ids, and a restart reads those above
-// the checkpoint "keys".
+// The ids of such orders are hashes, so each belongs to another page of the table, and a commit of
+// hundreds would rewrite hundreds of pages. Therefore new ids wait in memory until there are many.
+// Then they are inserted in sorted order, where neighbours share pages, a part with each commit. A
+// crash loses nothing: the rows of the orders have the ids, and a restart reads those above the
+// checkpoint "keys".
 //
-// There are two generations: recent, which grows, and frozen, which is being
-// put into the table. The writer changes them; readers look things up.
+// The writer changes the index; readers only look ids up.
 type keyIndex struct {
 	mu     sync.RWMutex
-	recent map[order.ID]int64
-	frozen map[order.ID]int64
+	recent map[order.ID]int64 // the memtable
+	frozen map[order.ID]int64 // the immutable memtable, which is being inserted into the table
 
-	// size is after how many orders recent is frozen. It bounds the memory, and
-	// what a restart reads again.
+	// size is the number of orders after which recent is frozen. It bounds the memory, and the
+	// orders that a restart reads again.
 	size int
 
 	// For the writer alone:
-	orders   int        // orders, keyed or not, since recent began
-	unmerged []order.ID // what of frozen is not yet in the table, sorted
+	orders   int        // orders, with or without a key, since recent is in use
+	unmerged []order.ID // ids in frozen that are not in the table yet, sorted
 	through  int64      // every keyed order up to this seq is in frozen or in the table
 	stored   int64      // the checkpoint "keys"
 }
@@ -41,9 +40,8 @@ func newKeyIndex(size int) *keyIndex {
 	return &keyIndex{size: size, recent: map[order.ID]int64{}}
 }
 
-// find returns the seq of the order with that id, 0 when there is none. An id
-// leaves the memory only when it is in the table for good, so looking in that order
-// misses none.
+// find returns the seq of the order with that id, 0 if there is none. An id leaves the memory after
+// it was committed to the table, so the memory is searched first.
 func (k *keyIndex) find(conn *sqlite.Conn, id order.ID) (seq int64, err error) {
 	k.mu.RLock()
 	seq, ok := k.recent[id]
@@ -54,37 +52,31 @@ func (k *keyIndex) find(conn *sqlite.Conn, id order.ID) (seq int64, err error) {
 	if ok {
 		return seq, nil
 	}
-	stmt, err := conn.Prepare("SELECT seq FROM keys WHERE id = ?")
-	if err != nil {
-		return 0, err
-	}
-	stmt.BindText(1, string(id[len(idPrefix):]))
-	return optionalInt(stmt)
+	return lookUpKey(conn, id)
 }
 
-// add notes an order that is being written.
+// add adds an order that is being committed.
 func (k *keyIndex) add(id order.ID, seq int64) {
 	k.mu.Lock()
 	k.recent[id] = seq
 	k.mu.Unlock()
 }
 
-// forget takes back an order whose commit failed.
+// forget removes an order whose commit has failed.
 func (k *keyIndex) forget(id order.ID) {
 	k.mu.Lock()
 	delete(k.recent, id)
 	k.mu.Unlock()
 }
 
-// merge puts a part of the frozen generation into the table, within the
-// transaction that conn is in: rather more than came in with it, so that a
-// generation is done before the next is full. It returns how many it has put
-// there, for merged to be told once they are committed.
+// merge inserts a part of frozen into the table, within the transaction of conn: more ids than the
+// transaction creates, so that frozen is empty before recent is full. It returns the number of ids,
+// for merged.
 func (k *keyIndex) merge(conn *sqlite.Conn, creates int) (n int, err error) {
 	if k.stored == k.through {
 		return 0, nil
 	}
-	// After a crash, a part of these may be in the table already.
+	// After a crash, a part of these ids may be in the table already.
 	stmt, err := conn.Prepare("INSERT INTO keys (id, seq) VALUES (?, ?) ON CONFLICT DO NOTHING")
 	if err != nil {
 		return 0, err
@@ -98,13 +90,12 @@ func (k *keyIndex) merge(conn *sqlite.Conn, creates int) (n int, err error) {
 		}
 	}
 	if n == len(k.unmerged) {
-		err = setCheckpoint(conn, keysMark, k.through)
+		err = setCheckpoint(conn, keysCheckpoint, k.through)
 	}
 	return n, err
 }
 
-// merged notes that n more ids are in the table for good, and that creates more
-// orders are committed, up to the seq last.
+// merged is called after the commit of n merged ids and of so many new orders, up to the seq last.
 func (k *keyIndex) merged(n, creates int, last int64) {
 	k.unmerged = k.unmerged[n:]
 	if len(k.unmerged) == 0 {
@@ -116,8 +107,8 @@ func (k *keyIndex) merged(n, creates int, last int64) {
 	}
 }
 
-// freeze begins a new generation. The old one holds all keyed orders from the
-// one before it up to the seq last.
+// freeze replaces frozen, which is in the table, by recent. It has all keyed orders up to the seq
+// last.
 func (k *keyIndex) freeze(last int64) {
 	k.mu.Lock()
 	k.frozen, k.recent = k.recent, make(map[order.ID]int64, len(k.recent))

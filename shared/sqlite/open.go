@@ -1,14 +1,19 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitemigration"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"orders/shared/order"
 )
 
 // Why a file is refused.
@@ -22,24 +27,23 @@ var (
 )
 
 const (
-	// readers is how many reads can go on at a time.
+	// readers is the number of concurrent reads.
 	readers = 4
-	// keyGeneration is the size of the key index's generations, in orders.
+	// keyGeneration is the number of orders after which the key index freezes its memtable.
 	keyGeneration = 25_000
-	// busyTimeout is how long a commit waits for somebody who looks into the
-	// file with another program.
+	// busyTimeout is how long a commit waits for another program that uses the file.
 	busyTimeout = 2 * time.Second
-	// logLimit is what remains of a log that grew while somebody read the file for long. A log that
-	// grows during each backup is not cut each time, because the next commits wait for that: 50 ms.
+	// logLimit is the size to which a log is cut that grew during a long read. The log grows during
+	// each backup. It is not cut each time, because the next commits would wait for that: 50 ms.
 	logLimit = "journal_size_limit = 67108864"
 )
 
-// Open opens the database file, making or migrating it as needed, and begins to
-// work off the orders that are not finished.
+// Open opens the database file and begins to process its unfinished orders. It creates or migrates
+// the file if necessary.
 //
-// It returns all that is wrong with cfg; ErrInUse, ErrNewer, ErrDamaged or ErrForeignLog, with the
-// path, when the file is not to be touched, or the operating system's reason why it cannot be.
-// When the context ends before the file is open, it stops and returns the context's error.
+// It returns all problems of cfg together. If the file cannot be used, the error has the path and
+// is ErrInUse, ErrNewer, ErrDamaged, ErrForeignLog or an error of the operating system. If the
+// context ends before the file is open, Open stops and returns the context's error.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -54,21 +58,21 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.conn.SetInterrupt(nil)
 	go w.run()
-	go s.watch()
+	go s.watchFiles()
 	return s, nil
 }
 
 func newStore(cfg Config) *Store {
 	return &Store{
 		cfg: cfg, waiting: newGroup(0), keys: newKeyIndex(keyGeneration),
-		wake: make(chan struct{}, 1), stopped: make(chan struct{}), watched: make(chan struct{}),
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}), watchDone: make(chan struct{}),
 		clock: newClock(cfg),
 	}
 }
 
-// open takes the file and reads what the writer needs to know of it.
+// open acquires the file and loads the writer's state.
 func (s *Store) open(ctx context.Context) (*writer, error) {
-	if err := s.own(ctx); err != nil {
+	if err := s.acquireLock(ctx); err != nil {
 		return nil, err
 	}
 	var err error
@@ -76,25 +80,25 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 		return nil, err
 	}
 	if s.owner.lostLog {
-		s.cfg.Log.Warn("the service before did not close the database, and its log is gone: another program has brought it into the file, or orders are lost", "log", s.owner.file+"-wal")
+		s.cfg.Log.Warn("the last service did not close the database, and its log is gone: another program has written it into the file, or orders are lost", "log", s.owner.file+"-wal")
 	}
 	if s.files, err = openWatch(s.owner.file); err != nil {
 		return nil, err
 	}
 	w := &writer{store: s, conn: s.conn, queue: queue{processing: s.cfg.ProcessingTime}, fence: fence{index: s.files.index}}
-	if err := w.loadFenced(); err != nil {
+	if err := w.loadInTransaction(); err != nil {
 		return nil, err
 	}
 	if s.files.generation, err = w.renewGeneration(s.owner, s.files.database); err != nil {
 		return nil, err
 	}
-	w.fence.own = true
+	w.fence.committed = true
 	w.buffer = s.files.newBuffer()
-	if now := s.cfg.Now(); !plausible(now) {
+	if now := s.cfg.Now(); !isPlausible(now) {
 		return nil, fmt.Errorf("cannot be served while the machine's clock says %s: set the clock", now.UTC().Format(time.RFC3339))
 	}
 	if newest := createdAt(w.last); newest.After(s.cfg.Now().Add(time.Minute)) {
-		s.cfg.Log.Warn("the newest order is from the future; new ones get its time until the clock has caught up", "created_at", newest)
+		s.cfg.Log.Warn("the newest order is from the future: new orders get its time until the clock reaches it", "created_at", newest)
 	}
 	s.readers, err = sqlitex.NewPool(s.owner.file, sqlitex.PoolOptions{
 		Flags:       sqlite.OpenReadWrite | sqlite.OpenWAL,
@@ -104,24 +108,24 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 	return w, err
 }
 
-// own makes the file if there is none, and this process its owner. It returns
-// ErrForeignLog when the log beside it is not its own.
-func (s *Store) own(ctx context.Context) (err error) {
-	if err := noLogAlone(s.cfg.Path); err != nil {
+// acquireLock creates the file if there is none, and makes this process its owner. It returns
+// ErrForeignLog if the log beside the file was written for another file.
+func (s *Store) acquireLock(ctx context.Context) (err error) {
+	if err := checkOrphanedLog(s.cfg.Path); err != nil {
 		return err
 	}
 	if err := makeFile(s.cfg.Path); err != nil {
 		return err
 	}
-	if s.owner, err = own(ctx, s.cfg.Path); err != nil {
+	if s.owner, err = acquireLock(ctx, s.cfg.Path); err != nil {
 		return err
 	}
 	return s.owner.checkLog()
 }
 
-// openWriter opens the connection that makes all changes and brings the schema
-// up to date. Nothing is written to a file before it is known to be ours. The connection, which
-// has to be closed also after an error, fails once the context ends.
+// openWriter opens the connection that makes all changes, and migrates the schema. It writes
+// nothing to a file that is not a database of orders. The connection fails when the context ends,
+// and must be closed also after an error.
 func openWriter(ctx context.Context, path string) (*sqlite.Conn, error) {
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate)
 	if err != nil {
@@ -148,8 +152,8 @@ func prepareWriter(ctx context.Context, conn *sqlite.Conn) error {
 	return writable(conn)
 }
 
-// writable returns an error when the file cannot be written: better now than
-// with the first order. It leaves no trace.
+// writable returns an error if the file cannot be written, so that a start fails and not the first
+// order. It changes nothing.
 func writable(conn *sqlite.Conn) error {
 	for _, statement := range []string{"BEGIN IMMEDIATE", "UPDATE checkpoints SET seq = seq", "ROLLBACK"} {
 		if err := sqlitex.ExecuteTransient(conn, statement, nil); err != nil {
@@ -163,13 +167,13 @@ func pragma(conn *sqlite.Conn, setting string) error {
 	return sqlitex.ExecuteTransient(conn, "PRAGMA "+setting, nil)
 }
 
-// release gives back what open has taken.
+// release closes and unlocks everything that open has opened.
 func (s *Store) release() (err error) {
 	if s.readers != nil {
 		err = s.readers.Close()
 	}
 	if s.conn != nil {
-		_ = s.owner.noteClosing() // without it the next start warns
+		_ = s.owner.noteClosing() // if it fails, the next start only warns
 		err = errors.Join(err, s.conn.Close())
 	}
 	if s.files != nil {
@@ -181,7 +185,7 @@ func (s *Store) release() (err error) {
 	return err
 }
 
-// explain says what SQLite's codes mean for someone who wants to open a file.
+// explain describes an error of SQLite's to a person who wants to open a file.
 func explain(err error) error {
 	code := sqlite.ErrCode(err)
 	switch primary := code.ToPrimary(); {
@@ -202,4 +206,106 @@ func explain(err error) error {
 	default:
 		return err
 	}
+}
+
+// loadInTransaction loads the writer's state in a transaction, so that no commit of another program
+// comes between the load and the first check of the fence.
+func (w *writer) loadInTransaction() (err error) {
+	if err := sqlitex.ExecuteTransient(w.conn, "BEGIN IMMEDIATE", nil); err != nil {
+		return err
+	}
+	defer func() { err = cmp.Or(err, sqlitex.ExecuteTransient(w.conn, "ROLLBACK", nil)) }()
+	if err := w.fence.check(w.conn); err != nil {
+		return err
+	}
+	return w.load()
+}
+
+// load reads the tally, the recent idempotency keys and the messages of the unfinished orders into
+// memory.
+func (w *writer) load() (err error) {
+	tally, err := loadTally(w.conn)
+	if err != nil {
+		return err
+	}
+	w.store.tally.Store(&tally)
+	if w.finished, err = checkpoint(w.conn, finishedCheckpoint); err != nil {
+		return err
+	}
+	if err := w.loadKeys(); err != nil {
+		return err
+	}
+	if err := w.loadLastSeq(); err != nil {
+		return err
+	}
+	return w.loadQueue()
+}
+
+// loadLastSeq finds the highest seq so far. The order that had it may have been deleted, but new
+// orders must not get a seq at or below a checkpoint.
+func (w *writer) loadLastSeq() error {
+	newest, err := queryInt(w.conn, "SELECT max(seq) FROM orders")
+	if err != nil {
+		return err
+	}
+	w.last = max(newest, w.finished, w.store.keys.stored)
+	foreign, err := queryInt(w.conn, "SELECT count(*) FROM orders WHERE seq <= 0")
+	if err == nil && foreign > 0 {
+		w.store.cfg.Log.Error("ignoring rows of the table orders: no order of this program has a seq below 1", "rows", foreign)
+	}
+	return err
+}
+
+func (w *writer) loadKeys() (err error) {
+	k := w.store.keys
+	if k.stored, err = checkpoint(w.conn, keysCheckpoint); err != nil {
+		return err
+	}
+	k.through = k.stored
+	return eachRow(w.conn, "SELECT seq, id FROM orders WHERE seq > ?", k.stored, func(row *sqlite.Stmt) {
+		k.orders++
+		seq, id := row.ColumnInt64(0), order.ID(idPrefix+row.ColumnText(1))
+		if decodeSeq(id) != seq {
+			k.recent[id] = seq
+		}
+	})
+}
+
+// loadQueue queues the messages of the orders above the checkpoint "finished", and of the orders
+// below it that could not be advanced.
+func (w *writer) loadQueue() error {
+	postponed, err := loadPostponed(w.conn)
+	if err != nil {
+		return err
+	}
+	var fresh, retry rangeBuilder
+	load := func(row *sqlite.Stmt) {
+		seq := row.ColumnInt64(0)
+		o := order.Order{CreatedAt: createdAt(seq), StartedAt: decodeTime(row.ColumnInt64(2))}
+		// An order of unknown status is loaded as Pending. Advancing it will fail and report the
+		// status.
+		if status := row.ColumnInt64(1); isStatus(status) {
+			o.Status = order.Status(status)
+		}
+		b := &fresh
+		if postponed[seq] {
+			b = &retry
+		}
+		b.add(seq, &o, order.Change{New: &o}.FollowUps(w.queue.processing))
+	}
+	const query = "SELECT seq, status, started_at FROM orders WHERE seq "
+	err = eachRow(w.conn, query+"> ?", w.finished, load)
+	for _, seq := range slices.Sorted(maps.Keys(postponed)) {
+		if seq <= w.finished {
+			err = cmp.Or(err, eachRow(w.conn, query+"= ?", seq, load))
+		}
+	}
+	for i := range retry.ranges {
+		retry.ranges[i].failures = 1
+	}
+	now := w.store.cfg.Now()
+	for _, r := range slices.Concat(fresh.ranges, retry.ranges) {
+		w.queue.push(r, now, w.store.clock.wall(now))
+	}
+	return err
 }

@@ -1,9 +1,8 @@
 package sqlite
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,27 +14,29 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// An owner is this process's right to a database file. Nobody else has it until the
-// owner is released or the process ends.
+// An owner is this process's exclusive right to a database file. It lasts until release, or until
+// the process ends.
 //
-// Two locks stand for it. The one on the file itself holds whatever the path: a hard link, or
-// a file that is mounted into two containers, is the same file. It is Linux's alone: elsewhere
-// it and the locks that SQLite takes on the same file get in each other's way. The lock
-// on the file beside it, .lock, holds everywhere, for all who come by the same name.
+// It has two locks. The lock on the database file itself holds for every path to it: a hard link,
+// or a file that is mounted into two containers, is the same file. It exists on Linux only; on
+// other systems it would conflict with SQLite's own locks on that file. The lock on the file beside
+// it, .lock, holds on every system, for processes that use the same name.
 type owner struct {
-	file   string // the database file, links resolved: SQLite has its log beside it
-	locks  []*flock.Flock
-	beside string // the path of the lock beside the file
+	file     string // the database file, with links resolved: SQLite keeps the log beside it
+	lockPath string // the path of the lock file
+	locks    []*flock.Flock
 
-	// lostLog is whether whoever had the file before did not close it, and there is no log.
+	// lostLog is whether the last owner did not close the file, and its log is missing.
 	lostLog bool
 }
 
-// lockSuffix is what the name of the lock beside the file adds to the file's.
+// lockSuffix follows the name of the database file in the name of its lock file.
 const lockSuffix = ".lock"
 
-// resolve returns the file that path leads to, links resolved. It returns fs.ErrNotExist
-// when there is nothing, or what is wrong with it when it is no regular file.
+func newOwner(file string) *owner { return &owner{file: file, lockPath: file + lockSuffix} }
+
+// resolve returns the file to which path leads, with links resolved. It returns fs.ErrNotExist if
+// there is none, and an error if it is not a regular file.
 func resolve(path string) (string, error) {
 	if err := regularFile(path); err != nil {
 		return "", err
@@ -43,152 +44,126 @@ func resolve(path string) (string, error) {
 	return filepath.EvalSymlinks(path)
 }
 
-// regularFile returns an error unless path is that of a regular file:
-// fs.ErrNotExist when there is nothing.
+// regularFile returns an error unless there is a regular file at path: fs.ErrNotExist if there is
+// nothing.
 func regularFile(path string) error {
 	info, err := os.Stat(path)
-	if failed, ok := errors.AsType[*fs.PathError](err); ok {
-		return failed.Err // without the path, which the caller names
-	}
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("is not a file")
+	}
+	return withoutPath(err)
+}
+
+// withoutPath removes the path from an error, because the caller adds it.
+func withoutPath(err error) error {
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return failed.Err
 	}
 	return err
 }
 
-// makeFile makes the file if there is none, for its owner's eyes alone. SQLite gives its
-// companions the same permissions. The file has to be there before it can be locked, and
-// a link to nothing leads to its own name until then.
+// makeFile creates the file if there is none, with access for its owner only. SQLite gives its own
+// files the same permissions. The file must exist before it is locked, and before a link to it is
+// resolved.
 func makeFile(path string) error {
 	err := regularFile(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if failed, ok := errors.AsType[*fs.PathError](err); ok {
-		return failed.Err
+	if err != nil {
+		return withoutPath(err)
 	}
-	return errors.Join(err, file.Close())
+	return file.Close()
 }
 
-// noLogAlone returns ErrForeignLog when a log with contents lies where there is no database.
-func noLogAlone(path string) error {
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if target, err := os.Readlink(path); err == nil {
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(filepath.Dir(path), target)
-		}
-		path = target
-	}
-	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
-		return logAlone(path)
-	}
-	return nil
-}
-
-// A command that only reads, such as orders backup, owns the file for a moment. A start waits
-// that long for it, and tries that often.
+// A command that only reads, such as orders backup, owns the file for a moment. A start retries for
+// that long, at this interval.
 const (
-	ownTimeout = time.Second
-	ownRetry   = 10 * time.Millisecond
+	lockTimeout = time.Second
+	lockRetry   = 10 * time.Millisecond
 )
 
-// own makes this process the owner of a file that is there. It returns ErrInUse when another
-// process is for longer than ownTimeout, and errLinked when the file has a second name.
-func own(ctx context.Context, path string) (*owner, error) {
-	limited, cancel := context.WithTimeout(ctx, ownTimeout)
+// acquireLock makes this process the owner of an existing file. It returns ErrInUse if another
+// process owns the file for longer than lockTimeout, and errLinked if the file has a second name.
+func acquireLock(ctx context.Context, path string) (*owner, error) {
+	limited, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
 	for {
-		o, err := tryOwn(path)
+		o, err := tryLock(path, (*owner).lockToWrite)
 		if !errors.Is(err, ErrInUse) {
 			return o, err
 		}
 		select {
 		case <-limited.Done():
-			return nil, firstError(ctx.Err(), err)
-		case <-time.After(ownRetry):
+			return nil, cmp.Or(ctx.Err(), err)
+		case <-time.After(lockRetry):
 		}
 	}
 }
 
-func tryOwn(path string) (*owner, error) {
+// acquireReadLock makes this process the owner while it only reads. It creates no lock file,
+// because one that the superuser creates would keep another user's service from starting.
+func acquireReadLock(path string) (*owner, error) { return tryLock(path, (*owner).lockToRead) }
+
+func tryLock(path string, lock func(*owner) error) (*owner, error) {
 	file, err := resolve(path)
 	if err != nil {
 		return nil, err
 	}
-	o := &owner{file: file, beside: file + lockSuffix}
-	if err := o.take(); err != nil {
+	o := newOwner(file)
+	if err := lock(o); err != nil {
 		return nil, errors.Join(err, o.release())
 	}
 	return o, nil
 }
 
-func (o *owner) take() error {
-	if err := o.lockBeside(os.O_CREATE | os.O_RDONLY); err != nil {
+func (o *owner) lockToWrite() error {
+	if err := o.lockLockFile(os.O_CREATE | os.O_RDONLY); err != nil {
 		return err
 	}
-	if err := o.lockFile(); err != nil {
+	if err := o.lockDatabase(); err != nil {
 		return err
 	}
-	if err := giveTo(o.beside, o.file); err != nil {
+	if err := chownLike(o.lockPath, o.file); err != nil {
 		return err
 	}
 	return checkOneName(o.file)
 }
 
-// inspect makes this process the owner for as long as it only reads: no lock file is made, which
-// would stand in the way of the user whose service it is.
-func inspect(path string) (*owner, error) {
-	file, err := resolve(path)
-	if err != nil {
-		return nil, err
-	}
-	o := &owner{file: file, beside: file + lockSuffix}
-	if err := o.lockToRead(); err != nil {
-		return nil, errors.Join(err, o.release())
-	}
-	return o, nil
-}
-
 func (o *owner) lockToRead() error {
-	if err := o.lockBesideToRead(); err != nil {
+	if err := o.lockExistingLockFile(); err != nil {
 		return err
 	}
-	return o.lockFile()
+	return o.lockDatabase()
 }
 
-// lockBesideToRead takes the lock beside the file, if there is one that this user may take.
-func (o *owner) lockBesideToRead() error {
-	err := o.lockBeside(os.O_RDONLY)
+// lockExistingLockFile locks the lock file, if it exists and this user may open it.
+func (o *owner) lockExistingLockFile() error {
+	err := o.lockLockFile(os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) || locksFiles && errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
 	return err
 }
 
-// lockBeside takes the lock on what is beside the file, unless that is no file: through a link,
-// the lock file would be written over another one, and a pipe is never opened.
-func (o *owner) lockBeside(flag int) error {
-	if info, err := os.Lstat(o.beside); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("cannot be locked: %s, which belongs to it, is a link or no file; move it away", o.beside)
+// lockLockFile locks the lock file. It refuses a link, through which another file would be
+// overwritten, and does not open a pipe.
+func (o *owner) lockLockFile(flag int) error {
+	if info, err := os.Lstat(o.lockPath); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("cannot be locked: %s, which belongs to it, is a link or no file; move it away", o.lockPath)
 	}
-	return o.lock(o.beside, flag|onlyFile)
+	return o.lock(o.lockPath, flag|noFollow)
 }
 
-// locksFiles is whether a lock on the file itself is possible.
+// locksFiles is whether the database file itself can be locked.
 const locksFiles = runtime.GOOS == "linux"
 
-func (o *owner) lockFile() error {
+func (o *owner) lockDatabase() error {
 	if !locksFiles {
 		return nil
 	}
-	err := o.lock(o.file, os.O_RDONLY)
-	if failed, ok := errors.AsType[*fs.PathError](err); ok {
-		return failed.Err
-	}
-	return err
+	return withoutPath(o.lock(o.file, os.O_RDONLY))
 }
 
 func (o *owner) lock(path string, flag int) error {
@@ -203,8 +178,8 @@ func (o *owner) lock(path string, flag int) error {
 	return err
 }
 
-// release lets others have the file. SQLite's connections are to be closed before: to close
-// any other descriptor of the file takes away the locks that SQLite has on it.
+// release ends the ownership. SQLite's connections must be closed before: closing any other
+// descriptor of the file removes the locks that SQLite has on it.
 func (o *owner) release() (err error) {
 	for _, lock := range o.locks {
 		err = errors.Join(err, lock.Unlock())
@@ -216,171 +191,11 @@ func (o *owner) release() (err error) {
 var errLinked = errors.New("has more than one name (hard links), or none: SQLite keeps its log beside one of them " +
 	"and would not find it by another; remove all names but one, or serve a copy")
 
-// checkOneName returns errLinked when the file has a hard link.
+// checkOneName returns errLinked if the file has a hard link.
 func checkOneName(file string) error {
 	info, err := os.Stat(file)
-	if err == nil && links(info) != 1 {
+	if err == nil && linkCount(info) != 1 {
 		err = errLinked
 	}
 	return err
-}
-
-// companions are the files that SQLite and the lock have beside the database file.
-var companions = []string{"-wal", "-shm", lockSuffix}
-
-// A watch tells whether the files are still those that were opened, each in its place, and
-// whether database and log still have the contents of this life.
-type watch struct {
-	files []watched // the database first
-	// Descriptors that outlive SQLite's.
-	database, log, index *os.File
-	generation           generation // empty when the log could not be brought into the file
-}
-
-type watched struct {
-	path   string
-	opened fs.FileInfo
-}
-
-// openWatch begins to watch the files of a database that SQLite has open.
-func openWatch(file string) (w *watch, err error) {
-	w = &watch{}
-	for _, suffix := range append([]string{""}, companions...) {
-		info, err := os.Stat(file + suffix)
-		if err != nil {
-			return w, err
-		}
-		w.files = append(w.files, watched{file + suffix, info})
-	}
-	if w.database, err = os.Open(file); err == nil {
-		w.log, err = os.Open(file + "-wal")
-	}
-	if err == nil {
-		w.index, err = os.Open(file + "-shm")
-	}
-	return w, err
-}
-
-// close is for after SQLite has closed its own descriptors.
-func (w *watch) close() (err error) {
-	for _, file := range []*os.File{w.database, w.log, w.index} {
-		if file != nil {
-			err = errors.Join(err, file.Close())
-		}
-	}
-	return err
-}
-
-// newBuffer returns what check needs, for one goroutine.
-func (w *watch) newBuffer() []byte { return make([]byte, max(len(w.generation.page), 2*indexHeader)) }
-
-// check returns a brokenError when a file was deleted or replaced, has got a second name, or was
-// overwritten. SQLite would go on with the open one, and all that it takes would be gone
-// with the process, or be mixed with what others have written.
-func (w *watch) check(buffer []byte) error {
-	for i, f := range w.files {
-		info, err := os.Stat(f.path)
-		if err != nil || !os.SameFile(info, f.opened) {
-			return &brokenError{f.path + " was deleted or replaced", err}
-		}
-		if i == 0 && links(info) != 1 {
-			return &brokenError{f.path, errLinked}
-		}
-	}
-	if err := w.checkDatabase(buffer); err != nil {
-		return &brokenError{w.files[0].path + " was overwritten by another program", err}
-	}
-	if err := w.checkWAL(buffer); err != nil {
-		return &brokenError{w.files[1].path + " was overwritten by another program", err}
-	}
-	return nil
-}
-
-// checkDatabase looks for the bytes in the database file that this life does not change.
-func (w *watch) checkDatabase(buffer []byte) error {
-	journal := buffer[:1]
-	if _, err := w.database.ReadAt(journal, journalOffset); err != nil {
-		return err
-	}
-	if journal[0] != journalWAL {
-		return errors.New("it has another journal mode")
-	}
-	page := buffer[:len(w.generation.page)]
-	if len(page) == 0 {
-		return nil
-	}
-	if _, err := w.database.ReadAt(page, w.generation.offset); err != nil {
-		return err
-	}
-	if !bytes.Equal(page, w.generation.page) {
-		return errors.New("it has another generation")
-	}
-	return nil
-}
-
-// Of the log and of its index: see https://www.sqlite.org/walformat.html.
-const (
-	indexHeader    = 96 // bytes: the same 48 twice, unless somebody is writing
-	indexPageSize  = 14 // offset of the size of a page, 1 for 64 KiB
-	indexFrames    = 16 // offset of the number of frames in the log
-	indexSalts     = 32 // offset of the salts of the log
-	logHeader      = 32
-	logFrameHeader = 24
-	logSalts       = 16
-)
-
-// checkWAL compares the log with its index, which is in the memory of all who use it. When the
-// index changes meanwhile, somebody is writing, and the next call will tell.
-func (w *watch) checkWAL(buffer []byte) error {
-	index, again := buffer[:indexHeader], buffer[indexHeader:2*indexHeader]
-	if _, err := w.index.ReadAt(index, 0); err != nil || !bytes.Equal(index[:indexHeader/2], index[indexHeader/2:]) {
-		return err
-	}
-	frames := int64(binary.NativeEndian.Uint32(index[indexFrames:]))
-	if frames == 0 {
-		return nil
-	}
-	var log [logSalts + 8]byte
-	_, failed := w.log.ReadAt(log[:], 0)
-	info, err := w.log.Stat()
-	if err != nil {
-		return err
-	}
-	if _, err := w.index.ReadAt(again, 0); err != nil || !bytes.Equal(index, again) {
-		return err
-	}
-	if failed != nil {
-		return failed
-	}
-	page := int64(binary.NativeEndian.Uint16(index[indexPageSize:]))
-	if page == 1 {
-		page = maxPage
-	}
-	if info.Size() < logHeader+frames*(logFrameHeader+page) || !bytes.Equal(log[logSalts:], index[indexSalts:indexSalts+8]) {
-		return errors.New("it is not the log that was written")
-	}
-	return nil
-}
-
-// watchInterval is how often an idle store looks after its files and its clock.
-const watchInterval = 500 * time.Millisecond
-
-// watch looks after the files also while there is nothing to commit, until the store stops.
-func (s *Store) watch() {
-	defer close(s.watched)
-	ticker := time.NewTicker(watchInterval)
-	defer ticker.Stop()
-	buffer := s.files.newBuffer()
-	for {
-		select {
-		case <-s.stopped:
-			return
-		case <-ticker.C:
-			s.clock.wall(s.cfg.Now())
-			s.stopIf(s.files.check(buffer))
-			if s.health.isFailing() {
-				s.signal() // for a probe
-			}
-		}
-	}
 }

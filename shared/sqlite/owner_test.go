@@ -1,4 +1,4 @@
-package sqlite_test
+package sqlite
 
 import (
 	"errors"
@@ -10,20 +10,9 @@ import (
 	"time"
 
 	"orders/shared/order"
-	"orders/shared/sqlite"
 )
 
-// tryOpen opens a store that is expected to be refused.
-func tryOpen(t *testing.T, path string) error {
-	t.Helper()
-	store, err := sqlite.Open(t.Context(), storeConfig(path, time.Hour))
-	if err == nil {
-		closeStore(t, store)
-	}
-	return err
-}
-
-// F23, I3, I5: a second owner is refused by whatever name it comes.
+// F23, I3, I5: a second owner is refused, whatever name it uses.
 func TestAFileHasOneOwnerWhateverItsName(t *testing.T) {
 	for name, second := range map[string]func(t *testing.T, path string) string{
 		"the same name":                     func(_ *testing.T, path string) string { return path },
@@ -32,24 +21,15 @@ func TestAFileHasOneOwnerWhateverItsName(t *testing.T) {
 		"its name, after the lock had gone": withoutLock,
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "orders.db")
+			path := newPath(t)
 			store := openStore(t, path, time.Hour)
 			other := second(t, path)
-			if err := tryOpen(t, other); !errors.Is(err, sqlite.ErrInUse) {
-				t.Errorf("error %v, not %v", err, sqlite.ErrInUse)
+			if err := tryOpen(t, other); !errors.Is(err, ErrInUse) {
+				t.Errorf("error %v, not %v", err, ErrInUse)
 			}
 			_ = store.Close() // it may have stopped
 		})
 	}
-}
-
-func symlink(t *testing.T, path string) string {
-	t.Helper()
-	link := filepath.Join(t.TempDir(), "link.db")
-	if err := os.Symlink(path, link); err != nil {
-		t.Fatal(err)
-	}
-	return link
 }
 
 func hardLink(t *testing.T, path string) string {
@@ -61,42 +41,32 @@ func hardLink(t *testing.T, path string) string {
 	return link
 }
 
-func withoutLock(t *testing.T, path string) string {
-	t.Helper()
-	if err := os.Remove(path + ".lock"); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// F23, I5: two services that come by a link to a file which is not made yet.
+// F23, I5: two services use a link to a file that does not exist yet.
 func TestALinkToNothingHasOneOwner(t *testing.T) {
-	link := symlink(t, filepath.Join(t.TempDir(), "orders.db"))
+	link := symlink(t, newPath(t))
 	store := openStore(t, link, time.Hour)
 	defer closeStore(t, store)
-	if err := tryOpen(t, link); !errors.Is(err, sqlite.ErrInUse) {
-		t.Errorf("error %v, not %v", err, sqlite.ErrInUse)
+	if err := tryOpen(t, link); !errors.Is(err, ErrInUse) {
+		t.Errorf("error %v, not %v", err, ErrInUse)
 	}
 }
 
-// F23: SQLite would look for the log beside one name, where another has left it.
+// F23: SQLite would not find a log beside another name of the file.
 func TestAFileWithASecondNameIsRefused(t *testing.T) {
 	path := fileToCheck(t)
 	link := hardLink(t, path)
 	if err := tryOpen(t, path); err == nil || !strings.Contains(err.Error(), "more than one name") {
 		t.Errorf("error %v", err)
 	}
-	if err := os.Remove(link); err != nil {
-		t.Fatal(err)
-	}
+	remove(t, link)
 	if err := tryOpen(t, path); err != nil {
 		t.Errorf("with one name again: %v", err)
 	}
 }
 
-// Orders are personal data: what the service makes is for its own user's eyes alone.
-func TestFilesAreForTheirUserAlone(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "orders.db")
+// Orders are personal data: only the service's user can read its files.
+func TestOnlyTheirUserCanReadTheFiles(t *testing.T) {
+	path := newPath(t)
 	store := openStore(t, path, time.Hour)
 	defer closeStore(t, store)
 	makeOrder(t, store, order.Draft{})
@@ -107,14 +77,11 @@ func TestFilesAreForTheirUserAlone(t *testing.T) {
 	}
 }
 
-// A lock file that the superuser's check left would keep another user's service from
-// starting.
+// A lock file that the superuser's check creates would keep another user's service from starting.
 func TestCheckMakesNoLock(t *testing.T) {
 	path := fileToCheck(t)
-	if err := os.Remove(path + ".lock"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := sqlite.Check(t.Context(), path); err != nil {
+	remove(t, path+".lock")
+	if _, err := Check(t.Context(), path); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(path + ".lock"); !errors.Is(err, fs.ErrNotExist) {
@@ -122,11 +89,19 @@ func TestCheckMakesNoLock(t *testing.T) {
 	}
 }
 
-func TestOpenTellsAllThatIsWrongWithItsConfiguration(t *testing.T) {
-	_, err := sqlite.Open(t.Context(), sqlite.Config{})
-	for _, field := range []string{"Path", "ProcessingTime", "Now", "Random", "Log"} {
-		if err == nil || !strings.Contains(err.Error(), field) {
-			t.Errorf("error %v, without %s", err, field)
+// F23, I5: the log and the lock file lie beside the file to which a link leads, so processes that
+// use the link and the name exclude each other.
+func TestALinkIsServedAsTheFileThatItLeadsTo(t *testing.T) {
+	path, link := newPath(t), filepath.Join(t.TempDir(), "link.db")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, openStore(t, link, time.Hour)) // which makes the file
+	for _, way := range []struct{ served, checked string }{{link, path}, {path, link}} {
+		store := openStore(t, way.served, time.Hour)
+		if _, err := Check(t.Context(), way.checked); !errors.Is(err, ErrInUse) {
+			t.Errorf("served by %s, checked by %s: error %v, not %v", way.served, way.checked, err, ErrInUse)
 		}
+		closeStore(t, store)
 	}
 }

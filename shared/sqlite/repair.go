@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,26 +15,25 @@ import (
 	"orders/shared/order"
 )
 
-// A Repaired is what Repair has done.
+// A Repaired is the result of Repair.
 type Repaired struct {
-	// Before and After are what Check says before and after.
+	// Before and After are the results of Check before and after the repair.
 	Before, After Report
-	// Backup is the path of the copy that was made first, "" when nothing had to be done or could be.
+	// Backup is the path of the copy that was made before the repair, "" if nothing was changed.
 	Backup string
-	// Changes says what was changed, a sentence each.
+	// Changes has a sentence for each change.
 	Changes []string
 }
 
-// Repair checks the database file as Check does, and when there are findings makes a copy of it
-// and computes anew, in one transaction, what follows from the orders: the tally, the table keys
-// and the checkpoints. It never touches an order, so what is wrong with one stays among the
-// findings After, as does what SQLite itself finds damaged; in such a file nothing is changed.
-// Now is the clock.
+// Repair checks the database file as Check does. If there are findings, it copies the file, and
+// recomputes in one transaction what follows from the orders: the tally, the table keys and the
+// checkpoints. It changes no order, so findings about orders remain in After. It changes nothing in
+// a file that SQLite itself finds damaged. now is the wall clock.
 //
-// The process owns the file throughout. The errors are those of Check.
+// The process owns the file meanwhile. The errors are those of Check.
 func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired, err error) {
 	failed := func(err error) (Repaired, error) { return r, fmt.Errorf("%s: %w", path, explain(err)) }
-	o, err := own(ctx, path)
+	o, err := acquireLock(ctx, path)
 	if err != nil {
 		return failed(err)
 	}
@@ -46,7 +46,7 @@ func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired,
 		return r, nil
 	}
 	dest := unusedName(o.file + ".before-repair-" + now().UTC().Format("20060102T150405Z"))
-	if _, err := backup(ctx, o.file, false, place{dest, true}, now, false); err != nil {
+	if _, err := backup(ctx, o.file, false, destination{dest, true}, now, false); err != nil {
 		return r, fmt.Errorf("back up before the repair: %w", err)
 	}
 	r.Backup = dest
@@ -62,7 +62,7 @@ func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired,
 	return r, nil
 }
 
-// unusedName adds a number to a name if there is a file of that name.
+// unusedName adds a number to the name if a file has it already.
 func unusedName(name string) string {
 	unused := name
 	for n := 2; ; n++ {
@@ -73,7 +73,7 @@ func unusedName(name string) string {
 	}
 }
 
-// recompute writes anew what follows from the orders, whose tally is known.
+// recompute rewrites what follows from the orders, whose tally is known.
 func recompute(ctx context.Context, path string, tally order.Tally) (changes []string, err error) {
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
 	if err != nil {
@@ -101,7 +101,7 @@ func recompute(ctx context.Context, path string, tally order.Tally) (changes []s
 	return r.changes, nil
 }
 
-// A recomputation is one transaction, and what it changes.
+// A recomputation is one transaction, and the list of its changes.
 type recomputation struct {
 	conn    *sqlite.Conn
 	changes []string
@@ -117,11 +117,11 @@ func (r *recomputation) writeTally(tally order.Tally) error {
 	case err == nil && stored == tally:
 		return nil
 	case errors.Is(err, errNoTally):
-		r.changed("tally: missing -> %s", tallyText(tally))
+		r.changed("tally: missing -> %s", formatTally(tally))
 	case err != nil:
 		return err
 	default:
-		r.changed("tally: %s -> %s", tallyText(stored), tallyText(tally))
+		r.changed("tally: %s -> %s", formatTally(stored), formatTally(tally))
 	}
 	// setTally updates the one row, which need not be there.
 	if err := r.execute("INSERT OR REPLACE INTO tally VALUES (1, 0, 0, 0, 0, 0)"); err != nil {
@@ -130,7 +130,7 @@ func (r *recomputation) writeTally(tally order.Tally) error {
 	return setTally(r.conn, tally)
 }
 
-// removeKeys deletes what does not lead to the order of that id.
+// removeKeys deletes the rows that do not lead to the order of their id.
 func (r *recomputation) removeKeys() error {
 	err := r.execute(`DELETE FROM keys WHERE NOT EXISTS
 		(SELECT 1 FROM orders WHERE orders.seq = keys.seq AND orders.id = keys.id)`)
@@ -140,14 +140,14 @@ func (r *recomputation) removeKeys() error {
 	return err
 }
 
-// addKeys adds the ids of keyed orders that are missing. Of two orders with one id, the first
-// keeps it.
+// addKeys adds the missing ids of keyed orders. If two orders have the same id, it leads to the
+// first.
 func (r *recomputation) addKeys() error {
 	insert, err := r.conn.Prepare("INSERT INTO keys (id, seq) VALUES (?, ?) ON CONFLICT DO NOTHING")
 	if err != nil {
 		return err
 	}
-	merged, err := checkpoint(r.conn, keysMark)
+	merged, err := checkpoint(r.conn, keysCheckpoint)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (r *recomputation) addKeys() error {
 	var failed error
 	err = eachRow(r.conn, "SELECT seq, id FROM orders WHERE seq >= ? ORDER BY seq", math.MinInt64, func(row *sqlite.Stmt) {
 		seq, id := row.ColumnInt64(0), order.ID(idPrefix+row.ColumnText(1))
-		if _, err := order.ParseID(string(id)); err != nil || seqOf(id) == seq || failed != nil {
+		if _, err := order.ParseID(string(id)); err != nil || decodeSeq(id) == seq || failed != nil {
 			return
 		}
 		insert.BindText(1, row.ColumnText(1))
@@ -173,10 +173,11 @@ func (r *recomputation) addKeys() error {
 	if waited > 0 {
 		r.changed("keys: %d recent ones added, which a service holds in memory", waited)
 	}
-	return firstError(err, failed)
+	return cmp.Or(err, failed)
 }
 
-// writeCheckpoints sets them as high as the orders allow: all keyed orders are in keys now.
+// writeCheckpoints sets the checkpoints as high as the orders allow. All keyed orders are in keys
+// now.
 func (r *recomputation) writeCheckpoints() error {
 	last, err := queryInt(r.conn, "SELECT coalesce(max(seq), 0) FROM orders")
 	if err != nil {
@@ -186,7 +187,7 @@ func (r *recomputation) writeCheckpoints() error {
 	if err != nil {
 		return err
 	}
-	for name, seq := range map[string]int64{finishedMark: finished, keysMark: last} {
+	for name, seq := range map[string]int64{finishedCheckpoint: finished, keysCheckpoint: last} {
 		stored, err := checkpoint(r.conn, name)
 		if err != nil {
 			return err

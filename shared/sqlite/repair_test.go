@@ -1,24 +1,21 @@
-package sqlite_test
+package sqlite
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	zombiezen "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
-
-	"orders/shared/sqlite"
 )
 
-// repairs are what a repair mends, and what it says of that. n1 to n5 stand for the seqs.
+// repairs are faults that a repair corrects, and the changes that it reports.
 var repairs = []struct {
 	name, spoil string
 	changes     []string // beginnings, in no order
 }{
-	{"a wrong tally", "UPDATE tally SET pending = 7, timed_millis = 1", []string{
+	{"a wrong tally", "UPDATE tally SET pending = 7, duration_sum_ms = 1", []string{
 		"tally: 7 Pending, 2 Processing, 3 Completed (2 of them timed, 1 ms) -> 0 Pending, 2 Processing, 3 Completed (2 of them timed, ",
 	}},
 	{"no tally", "DELETE FROM tally", []string{"tally: missing -> 0 Pending, 2 Processing, 3 Completed"}},
@@ -32,16 +29,16 @@ var repairs = []struct {
 	{"an order deleted by hand", "DELETE FROM orders WHERE seq = n2", []string{"tally: ", "keys: 1 that lead to no order of theirs removed"}},
 }
 
-// I9, I17: what follows from the orders is computed anew, from orders that stay as they are.
-func TestRepairMends(t *testing.T) {
+// I9, I17: a repair recomputes what follows from the orders, and changes no order.
+func TestRepairCorrects(t *testing.T) {
 	good := read(t, fileToCheck(t))
 	for _, test := range repairs {
 		t.Run(test.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "orders.db")
+			path := newPath(t)
 			overwrite(t, path, good)
-			execute(t, path, test.spoil)
+			runScript(t, path, test.spoil)
 			before := dump(t, path)
-			r, err := sqlite.Repair(t.Context(), path, time.Now)
+			r, err := Repair(t.Context(), path, time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,7 +53,7 @@ func TestRepairMends(t *testing.T) {
 			if after := dump(t, path); after != before {
 				t.Errorf("the orders were\n%s\nand are\n%s", before, after)
 			}
-			if report, err := sqlite.Check(t.Context(), r.Backup); err != nil || strings.Join(report.Findings, "\n") != strings.Join(r.Before.Findings, "\n") {
+			if report, err := Check(t.Context(), r.Backup); err != nil || strings.Join(report.Findings, "\n") != strings.Join(r.Before.Findings, "\n") {
 				t.Errorf("the copy made before has %q, %v; want %q", report.Findings, err, r.Before.Findings)
 			}
 			closeStore(t, openStore(t, path, time.Hour/4))
@@ -64,17 +61,17 @@ func TestRepairMends(t *testing.T) {
 	}
 }
 
-// dump is all that the orders hold.
+// dump returns all values of all orders.
 func dump(t *testing.T, path string) (all string) {
 	t.Helper()
-	conn, err := zombiezen.OpenConn(path, zombiezen.OpenReadOnly)
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadOnly)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	const query = `SELECT seq || id || client_reference || user_id || item_ids || total_amount || hex(fingerprint) ||
 		status || started_at || completed_at FROM orders`
-	err = sqlitex.ExecuteTransient(conn, query, &sqlitex.ExecOptions{ResultFunc: func(row *zombiezen.Stmt) error {
+	err = sqlitex.ExecuteTransient(conn, query, &sqlitex.ExecOptions{ResultFunc: func(row *sqlite.Stmt) error {
 		all += row.ColumnText(0) + "\n"
 		return nil
 	}})
@@ -84,12 +81,12 @@ func dump(t *testing.T, path string) (all string) {
 	return all
 }
 
-// I1: a repair touches no order, and says so of what it leaves.
-func TestRepairLeavesWhatOnlyOrdersCouldMend(t *testing.T) {
+// I1: a repair changes no order, and reports the findings that remain.
+func TestRepairLeavesFindingsAboutOrders(t *testing.T) {
 	path := fileToCheck(t)
-	execute(t, path, "UPDATE orders SET started_at = 1 WHERE seq = n1; UPDATE tally SET pending = 7")
+	runScript(t, path, "UPDATE orders SET started_at = 1 WHERE seq = n1; UPDATE tally SET pending = 7")
 	before := dump(t, path)
-	r, err := sqlite.Repair(t.Context(), path, time.Now)
+	r, err := Repair(t.Context(), path, time.Now)
 	if err != nil || len(r.After.Findings) != 1 || !strings.Contains(r.After.Findings[0], "was started before it was created") {
 		t.Errorf("findings after %q, %v; want the one of the order", r.After.Findings, err)
 	}
@@ -98,14 +95,14 @@ func TestRepairLeavesWhatOnlyOrdersCouldMend(t *testing.T) {
 	}
 }
 
-// I1: the copies of several repairs are all kept, however soon one follows the other.
+// I1: the copies of several repairs are all kept, even within one second.
 func TestRepairKeepsTheCopiesOfEarlierRepairs(t *testing.T) {
 	path := fileToCheck(t)
 	now := time.Now()
 	var copies []string
 	for tally := range 3 {
-		execute(t, path, fmt.Sprintf("UPDATE tally SET pending = %d", tally+7))
-		r, err := sqlite.Repair(t.Context(), path, func() time.Time { return now })
+		runScript(t, path, fmt.Sprintf("UPDATE tally SET pending = %d", tally+7))
+		r, err := Repair(t.Context(), path, func() time.Time { return now })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +110,7 @@ func TestRepairKeepsTheCopiesOfEarlierRepairs(t *testing.T) {
 	}
 	for tally, file := range copies {
 		want := fmt.Sprintf("%d Pending", tally+7)
-		if report, err := sqlite.Check(t.Context(), file); err != nil || !strings.Contains(strings.Join(report.Findings, "\n"), want) {
+		if report, err := Check(t.Context(), file); err != nil || !strings.Contains(strings.Join(report.Findings, "\n"), want) {
 			t.Errorf("%s: %q, %v; want a finding of %s", file, report.Findings, err, want)
 		}
 	}
@@ -122,7 +119,7 @@ func TestRepairKeepsTheCopiesOfEarlierRepairs(t *testing.T) {
 func TestRepairOfAGoodFileChangesNothing(t *testing.T) {
 	path := fileToCheck(t)
 	before := string(read(t, path))
-	r, err := sqlite.Repair(t.Context(), path, time.Now)
+	r, err := Repair(t.Context(), path, time.Now)
 	if err != nil || len(r.After.Findings) > 0 || r.After.Tally.Total() != 5 || r.Backup != "" || len(r.Changes) > 0 {
 		t.Errorf("got %+v, %v", r, err)
 	}
@@ -133,11 +130,11 @@ func TestRepairOfAGoodFileChangesNothing(t *testing.T) {
 
 func TestRepairDoesNotTouchAFileThatSQLiteFindsDamaged(t *testing.T) {
 	path := fileToCheck(t)
-	execute(t, path, "UPDATE tally SET pending = 7")
+	runScript(t, path, "UPDATE tally SET pending = 7")
 	content := read(t, path)
 	content[39] = 7 // in SQLite's header, the number of unused pages
 	overwrite(t, path, content)
-	r, err := sqlite.Repair(t.Context(), path, time.Now)
+	r, err := Repair(t.Context(), path, time.Now)
 	if err != nil || !r.After.Damaged || r.Backup != "" {
 		t.Errorf("got %+v, %v; want damage", r, err)
 	}
@@ -148,18 +145,18 @@ func TestRepairDoesNotTouchAFileThatSQLiteFindsDamaged(t *testing.T) {
 
 func TestRepairRefusesAFileThatIsServed(t *testing.T) {
 	path := fileToCheck(t)
-	serveFile(t, path)
-	if _, err := sqlite.Repair(t.Context(), path, time.Now); err == nil || !strings.Contains(err.Error(), sqlite.ErrInUse.Error()) {
-		t.Errorf("error %v, not %v", err, sqlite.ErrInUse)
+	serve(t, path)
+	if _, err := Repair(t.Context(), path, time.Now); err == nil || !strings.Contains(err.Error(), ErrInUse.Error()) {
+		t.Errorf("error %v, not %v", err, ErrInUse)
 	}
 }
 
-// I9: an order that somebody has set back is counted by its status, whatever its times say, so that
-// the tally can be written and the rest is mended.
+// I9: an order whose status was set back by hand is counted by its status, so that the tally can be
+// written.
 func TestARepairCountsAnOrderByItsStatus(t *testing.T) {
 	path := fileToCheck(t)
-	execute(t, path, "UPDATE orders SET status = 0 WHERE seq = n1; UPDATE tally SET processing = 9")
-	repaired, err := sqlite.Repair(t.Context(), path, time.Now)
+	runScript(t, path, "UPDATE orders SET status = 0 WHERE seq = n1; UPDATE tally SET processing = 9")
+	repaired, err := Repair(t.Context(), path, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

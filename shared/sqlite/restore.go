@@ -12,26 +12,26 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
-// Restore puts a copy of the database src, which Backup has made or a service has left, in the
-// place of the one at path: its orders are what src holds from then on, and all others
-// are gone. The file at path may be damaged, or missing. Now is the clock.
+// Restore replaces the database at path by a copy of the database src: a backup, or a database that
+// is not served. All other orders are lost. The file at path may be damaged or missing. now is the
+// wall clock.
 //
-// It returns ErrInUse when a process owns either, and ErrFindings, with the report, when src
-// does not fit together; path is untouched then. When the process is killed, there is the
-// old file with all of its orders, or the new one.
+// It returns ErrInUse if another process owns one of the files, and ErrFindings with the report if
+// src has findings. After an error, path is unchanged. If the process is killed, the file at path
+// is the old one with all its orders, or the new one.
 func Restore(ctx context.Context, src, path string, now func() time.Time) (report Report, err error) {
-	o, err := ownPlace(ctx, path)
+	o, err := lockTarget(ctx, path)
 	if err != nil {
 		return report, fmt.Errorf("%s: %w", path, explain(err))
 	}
 	defer func() { err = errors.Join(err, o.removeEmpty(err != nil), o.release()) }()
-	from, err := takeSource(src, o.file)
+	from, err := lockSource(src, o.file)
 	if err != nil {
 		return report, aboutBackup(src, fmt.Errorf("%s: %w", src, explain(err)))
 	}
 	defer func() { err = errors.Join(err, from.release()) }()
 
-	c, err := newPartialCopy(place{file: o.file}, now)
+	c, err := newPartialCopy(destination{file: o.file}, now)
 	if err != nil {
 		return report, fmt.Errorf("%s: %w", path, err)
 	}
@@ -39,7 +39,7 @@ func Restore(ctx context.Context, src, path string, now func() time.Time) (repor
 	if report, err = c.fillChecked(ctx, from.file, false); err != nil {
 		return report, aboutBackup(src, err)
 	}
-	for _, step := range o.replaceBy(c) {
+	for _, step := range o.replaceSteps(c) {
 		if err := step(); err != nil {
 			return report, fmt.Errorf("%s: %w", path, explain(err))
 		}
@@ -47,7 +47,7 @@ func Restore(ctx context.Context, src, path string, now func() time.Time) (repor
 	return report, nil
 }
 
-// errDamagedBackup is ErrDamaged for somebody who restores a backup already.
+// errDamagedBackup replaces ErrDamaged, which advises to restore a backup.
 var errDamagedBackup = errors.New("the backup is damaged, or is no backup of orders: restore another one; nothing was replaced")
 
 func aboutBackup(src string, err error) error {
@@ -57,28 +57,28 @@ func aboutBackup(src string, err error) error {
 	return err
 }
 
-// ownPlace makes this process the owner of the file at path, which it makes if there is none:
-// nothing else can be owned.
-func ownPlace(ctx context.Context, path string) (*owner, error) {
+// lockTarget makes this process the owner of the file at path, which it creates if there is none:
+// only an existing file can be locked.
+func lockTarget(ctx context.Context, path string) (*owner, error) {
 	made := errors.Is(regularFile(path), fs.ErrNotExist)
 	if err := makeFile(path); err != nil {
 		return nil, err
 	}
 	if file, err := resolve(path); err == nil && made {
-		if err := giveTo(file, filepath.Dir(file)); err != nil {
+		if err := chownLike(file, filepath.Dir(file)); err != nil {
 			return nil, err
 		}
 	}
-	return own(ctx, path)
+	return acquireLock(ctx, path)
 }
 
-// removeEmpty takes back what ownPlace has made, or an empty file that was there. A lock file
-// without a generation belongs to no other.
+// removeEmpty removes the file that lockTarget has created, or an empty one that was there. A lock
+// file without a generation belongs to it.
 func (o *owner) removeEmpty(failed bool) (err error) {
 	if !failed {
 		return nil
 	}
-	for _, file := range []string{o.file, o.beside} {
+	for _, file := range []string{o.file, o.lockPath} {
 		info, missing := os.Stat(file)
 		if missing != nil || info.Size() > 0 {
 			break
@@ -88,12 +88,12 @@ func (o *owner) removeEmpty(failed bool) (err error) {
 	return err
 }
 
-// takeSource makes this process the owner of the file that is to be restored.
-func takeSource(src, file string) (*owner, error) {
+// lockSource makes this process the owner of the file that is to be restored.
+func lockSource(src, file string) (*owner, error) {
 	if isSameFile(src, file) {
 		return nil, errors.New("is the database itself")
 	}
-	o, err := inspect(src)
+	o, err := acquireReadLock(src)
 	if err != nil {
 		return nil, err
 	}
@@ -103,13 +103,13 @@ func takeSource(src, file string) (*owner, error) {
 	return o, nil
 }
 
-// replaceBy are the steps by which a copy takes the place of the old file. It is right to end
-// behind any of them, and to begin anew.
+// replaceSteps returns the steps that replace the old file by the copy. The process may be killed
+// after any of them; the next Restore then begins again.
 //
-// The old file first takes in what its log holds, so that nothing else belongs to it when
-// it is replaced. A log that cannot be taken in, because the file is damaged, outlives it by
-// a moment: Open refuses such a log beside the new file, and the next Restore removes it.
-func (o *owner) replaceBy(c *partialCopy) []func() error {
+// First the log is written into the old file, so that no other file belongs to it when it is
+// replaced. If that is not possible because the file is damaged, the log remains for a moment
+// beside the new file. Open refuses such a log, and the next Restore removes it.
+func (o *owner) replaceSteps(c *partialCopy) []func() error {
 	remove := func(suffix string) func() error {
 		return func() error {
 			if err := os.Remove(o.file + suffix); !errors.Is(err, fs.ErrNotExist) {
@@ -119,8 +119,8 @@ func (o *owner) replaceBy(c *partialCopy) []func() error {
 		}
 	}
 	return []func() error{
-		o.foldLog,
-		remove("-journal"), // SQLite would undo with it what is in the new file
+		o.mergeLog,
+		remove("-journal"), // with which SQLite would change the new file
 		c.commit,
 		remove("-wal"),
 		remove("-shm"),
@@ -128,9 +128,9 @@ func (o *owner) replaceBy(c *partialCopy) []func() error {
 	}
 }
 
-// foldLog brings what the log holds into the file, and removes the log. It leaves alone what is
-// damaged, and a log that is not the file's own.
-func (o *owner) foldLog() error {
+// mergeLog writes the log into the file, and removes the log. It does nothing if the file is
+// damaged, or if the log was written for another file.
+func (o *owner) mergeLog() error {
 	err := o.checkLog()
 	if err == nil {
 		err = o.noteClosing()
@@ -145,13 +145,13 @@ func (o *owner) foldLog() error {
 		return err
 	}
 	if _, err := os.Stat(o.file + "-wal"); err == nil {
-		return ErrInUse // by another program, which keeps SQLite from removing it
+		return ErrInUse // by another program, so SQLite does not remove the log
 	}
 	return nil
 }
 
-// checkpointAndClose opens the database as its last user: SQLite undoes a change that was
-// not finished, and takes in and removes the log.
+// checkpointAndClose opens and closes the database as its only user: SQLite rolls back an
+// unfinished change, writes the log into the file and removes it.
 func checkpointAndClose(file string) (err error) {
 	conn, err := sqlite.OpenConn(file, sqlite.OpenReadWrite)
 	if err != nil {
@@ -164,4 +164,10 @@ func checkpointAndClose(file string) (err error) {
 		err = ErrInUse
 	}
 	return err
+}
+
+// emptyLog writes the log into the file, and reports whether nothing of the log is left.
+func emptyLog(conn *sqlite.Conn) (emptied bool, err error) {
+	busy, err := queryInt(conn, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return err == nil && busy == 0, err
 }

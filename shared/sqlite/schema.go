@@ -1,47 +1,55 @@
-// Package sqlite keeps orders in one SQLite file and works them off in the same
-// process: store, queue and worker of the embedded home.
+// Package sqlite stores orders in one SQLite file and processes them in the same process: it is the
+// store, the queue and the worker of the embedded deployment.
 //
 // # Promises
 //
-// What is acknowledged is on the disk (WAL, synchronous=FULL). A transition, its
-// tally and what follows from it are one commit, so every effect happens once,
-// whatever moment the process dies at. Reads see committed state only and never
-// wait for the writer. One process owns the file; a second one is refused.
+// An acknowledged order is on the disk (WAL, synchronous=FULL). A transition, its effect on the
+// tally and its follow-ups are one commit, so every effect happens once, at whatever moment the
+// process crashes. Reads see committed state only and never wait for the writer. One process owns
+// the file; a second one gets ErrInUse.
+//
+// The package does not validate requests, and it has no network interface: it expects drafts that
+// package order accepts. It takes no messages from outside.
 //
 // # How it works
 //
-// One goroutine, the writer, makes all changes. It takes whatever waits, new
-// orders and due transitions, and commits that as one transaction: a group
-// commit (see writer.go). Orders are acknowledged after it.
+// One goroutine, the writer, makes all changes. It takes all new orders that wait and all
+// transitions that are due, and commits them as one transaction: a group commit (see writer.go).
+// Then the orders are acknowledged.
 //
-// There is no table of messages. An unfinished order is its own message:
-// order.Change{New: &o}.Next says what it waits for, so a restart reads the
-// queue off the orders above the checkpoint "finished" (see queue.go).
+// There is no table of messages. Each unfinished order is its own message: order.Change.FollowUps
+// returns the transition that it waits for, so a restart computes the queue from the orders above
+// the checkpoint "finished" (see ranges.go).
 //
 // # Schema
 //
 //	orders        seq, id, client_reference, user_id, item_ids, total_amount,
 //	              fingerprint, status, started_at, completed_at
-//	keys          id, seq: where the orders with an idempotency key are
+//	keys          id, seq: the orders with an idempotency key
 //	tally         one row: the sum of Change.Tally over all commits
 //	checkpoints   "finished": every order up to this seq is Completed
 //	              "keys": every keyed order up to this seq is in keys
-//	dead_letters  messages that can never succeed, and of orders that cannot be read
-//	generation    one row: which life of the file its log belongs to (see generation.go)
-//	probe         what was written to see whether the disk has room again (see health.go)
+//	dead_letters  messages that can never succeed, and messages of orders that cannot be read
+//	generation    one row: the random number of the last start (see generation.go)
+//	probe         bytes written to find out whether the disk has room again (see health.go)
 //
-// seq is the primary key and the order of creation: created_at in milliseconds,
-// 15 bits of counter, given in commit order, never given again once committed.
-// Inserts append, and listing, cursor and creation time need no index and no column
-// of their own. It is also the leading 63 bits of the id's ULID: such an id leads to its row by
-// itself. The id of an idempotency key is a hash, and keys leads to its row; that
-// table is filled in sorted batches a little behind the orders (see keys.go).
+// seq is the primary key and the order of creation: the creation time in milliseconds and 15 bits
+// of counter. Seqs grow with each commit, and none is used twice. Inserts append, and the list, its
+// cursor and the creation time need neither an index nor a column. A seq is also the leading 63
+// bits of the ULID in the id, so such an id leads to its row. The id of an order with an
+// idempotency key is a hash, which the table keys maps to the seq; keys is written in sorted
+// batches a little behind the orders (see keys.go).
 package sqlite
 
-import "zombiezen.com/go/sqlite/sqlitemigration"
+import (
+	"fmt"
 
-// migrations[n] takes a file from schema version n to n+1. The version is
-// PRAGMA user_version. What has been released is never edited, only added to.
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitemigration"
+)
+
+// migrations[n] brings a file from schema version n to n+1. The version is PRAGMA user_version. A
+// released migration is never edited.
 var migrations = []string{`
 CREATE TABLE orders (
 	seq              INTEGER PRIMARY KEY,
@@ -52,7 +60,7 @@ CREATE TABLE orders (
 	total_amount     INTEGER NOT NULL, -- hundredths
 	fingerprint      BLOB    NOT NULL,
 	status           INTEGER NOT NULL CHECK (status BETWEEN 0 AND 2),
-	started_at       INTEGER NOT NULL, -- milliseconds since 1970, or unset (see row.go)
+	started_at       INTEGER NOT NULL, -- milliseconds since 1970, or unset (see rows.go)
 	completed_at     INTEGER NOT NULL
 ) STRICT;
 
@@ -94,9 +102,33 @@ CREATE TABLE probe (
 	one    INTEGER PRIMARY KEY CHECK (one = 1),
 	filler BLOB    NOT NULL
 ) STRICT;
+`, `
+ALTER TABLE tally RENAME COLUMN timed_orders TO completed_count;
+ALTER TABLE tally RENAME COLUMN timed_millis TO duration_sum_ms;
+ALTER TABLE dead_letters RENAME COLUMN buried_at TO dead_lettered_at;
 `}
 
-// applicationID marks a file as ours in SQLite's header ("ORDS").
+// applicationID is the application id in the header of our files ("ORDS").
 const applicationID = 0x4f524453
 
 var schema = sqlitemigration.Schema{AppID: applicationID, Migrations: migrations}
+
+// schemaVersion returns the schema version of a file, 0 if the file is empty. It returns ErrDamaged
+// for the database of another program, and ErrNewer.
+func schemaVersion(conn *sqlite.Conn) (int, error) {
+	var got [3]int64
+	for i, query := range []string{"PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"} {
+		var err error
+		if got[i], err = queryInt(conn, query); err != nil {
+			return 0, err
+		}
+	}
+	application, version, objects := got[0], int(got[1]), got[2]
+	switch {
+	case application != applicationID && (application != 0 || objects > 0):
+		return 0, ErrDamaged
+	case version > len(migrations):
+		return 0, fmt.Errorf("%w (schema %d; this one knows %d)", ErrNewer, version, len(migrations))
+	}
+	return version, nil
+}

@@ -1,11 +1,13 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,26 +18,26 @@ import (
 	"orders/shared/order"
 )
 
-// Config is what a Store needs. All fields are required but for Elapsed.
+// Config is the configuration of a Store. All fields except Elapsed are required.
 type Config struct {
-	// Path of the database file, made if there is none. Beside it lie SQLite's
-	// own -wal and -shm, and a .lock that shows that a process owns the file.
+	// Path of the database file, which is created if it does not exist. SQLite keeps its own files
+	// beside it, -wal and -shm. A file .lock shows that a process owns the database.
 	Path string
 	// ProcessingTime is how long an order stays in Processing.
 	ProcessingTime time.Duration
-	// Now is the clock. With a monotonic reading, as time.Now gives, a step of
-	// the wall clock does not disturb the orders under way.
+	// Now is the wall clock. If it has a monotonic reading, as time.Now has, a step of the wall
+	// clock does not change when unfinished orders are due.
 	Now func() time.Time
-	// Elapsed, which may be nil, is the time since some fixed moment, by a clock that nobody sets
-	// and that counts the machine's sleep. With it, a step of the wall clock does not date orders
-	// before it has held for 10 s.
+	// Elapsed is optional: the time since some fixed moment, by a clock that cannot be set and
+	// that counts the machine's sleep. With it, a step of the wall clock changes the times of
+	// orders only after it has lasted for 10 s.
 	Elapsed func() time.Duration
-	// Random makes ids impossible to guess, and generations different.
+	// Random is the source of ids that cannot be guessed, and of generation numbers.
 	Random io.Reader
 	Log    *slog.Logger
 }
 
-// validate returns all that is wrong with a configuration.
+// validate returns all problems of a configuration.
 func (c Config) validate() error {
 	var problems []error
 	check := func(holds bool, problem string) {
@@ -51,12 +53,12 @@ func (c Config) validate() error {
 	return errors.Join(problems...)
 }
 
-// A Store is an open database file. It implements order.Store and
-// order.MetricsReader, and works orders off in the background until Close.
+// A Store is an open database file. It implements order.Store and order.MetricsReader, and
+// processes orders in the background until Close. Its methods may be called concurrently.
 type Store struct {
 	cfg     Config
 	owner   *owner
-	files   *watch
+	files   *fileWatch
 	clock   *clock
 	health  health
 	conn    *sqlite.Conn // the writer's
@@ -64,41 +66,35 @@ type Store struct {
 	keys    *keyIndex
 	tally   atomic.Pointer[order.Tally]
 
-	mu      sync.Mutex
-	waiting *group // what the next commit will take
-	crowded bool   // whether orders have been refused because too many wait
-	err     error  // why nothing is taken any more
+	mu         sync.Mutex
+	waiting    *group // the next group to commit
+	overloaded bool   // whether orders have been refused because too many wait
+	err        error  // why the store has stopped
 
-	wake    chan struct{} // tells the writer that something waits
-	stopped chan struct{} // closed when the writer has ended
-	watched chan struct{} // closed when watch has ended
+	wake      chan struct{} // tells the writer that the group is not empty
+	stopped   chan struct{} // closed when the writer has ended
+	watchDone chan struct{} // closed when watchFiles has ended
 }
 
-// A group is what one transaction is to commit of what came from outside.
+// A group is the new orders that one transaction commits.
 type group struct {
-	creations  []*creation
-	deliveries []*delivery
-	done       chan struct{} // closed when each has its result
+	creates []*createRequest
+	done    chan struct{} // closed when each request has its result
 }
 
 func newGroup(size int) *group {
-	return &group{creations: make([]*creation, 0, size), done: make(chan struct{})}
+	return &group{creates: make([]*createRequest, 0, size), done: make(chan struct{})}
 }
 
-func (g *group) empty() bool { return len(g.creations) == 0 && len(g.deliveries) == 0 }
-
-// fail gives everything in the group the same error.
+// fail gives all requests of the group the same error.
 func (g *group) fail(err error) {
-	for _, c := range g.creations {
+	for _, c := range g.creates {
 		c.err = err
 	}
-	for _, d := range g.deliveries {
-		d.err = err
-	}
 }
 
-// A creation is one call of Create on its way through the writer.
-type creation struct {
+// A createRequest is one call of Create on its way through the writer, and its result.
+type createRequest struct {
 	draft   order.Draft
 	itemIDs []byte // draft.ItemIDs as JSON
 
@@ -107,72 +103,43 @@ type creation struct {
 	err      error
 }
 
-// A delivery is one message's body on its way through the writer.
-type delivery struct {
-	body []byte
-	err  error
-}
-
-// maxWaiting bounds the orders that wait for a commit, and so the memory they
-// take while the disk stalls. More are refused as unavailable.
+// maxWaiting bounds the orders that wait for a commit, and so the memory that they take while the
+// disk stalls. Further orders are refused as unavailable.
 const maxWaiting = 50_000
 
-var errCrowded = fmt.Errorf("%w: too many orders wait for the disk", order.ErrUnavailable)
+var errOverloaded = fmt.Errorf("%w: too many orders wait for the disk", order.ErrUnavailable)
 
-// Create implements order.Store. It does not return before the commit, also if
-// the context ends meanwhile: the order is on its way, and the commit is a matter of
-// milliseconds.
+// Create implements order.Store. It returns after the commit, also if the context ends meanwhile:
+// the writer has the order already, and a commit takes milliseconds.
 func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, error) {
 	if err := ctx.Err(); err != nil {
 		return order.Order{}, false, err
 	}
-	c := &creation{draft: d, itemIDs: itemsColumn(d.ItemIDs)}
-	err := s.submit(func(g *group) { g.creations = append(g.creations, c) })
-	if err != nil {
+	c := &createRequest{draft: d, itemIDs: encodeItems(d.ItemIDs)}
+	if err := s.submit(c); err != nil {
 		return order.Order{}, false, err
 	}
 	return c.order, c.replayed, c.err
 }
 
-// Deliver processes the bodies of messages that the store has not made itself, and
-// returns when each has been worked on once. Orders need none: it is the queue's
-// door for tests, through which the conformance suite sends duplicates and nonsense.
-func (s *Store) Deliver(ctx context.Context, bodies ...[]byte) error {
-	deliveries := make([]*delivery, len(bodies))
-	for i, body := range bodies {
-		deliveries[i] = &delivery{body: body}
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	err := s.submit(func(g *group) { g.deliveries = append(g.deliveries, deliveries...) })
-	for _, d := range deliveries {
-		if err == nil {
-			err = d.err
-		}
-	}
-	return err
-}
-
-// submit adds to the next group and waits until that is committed.
-func (s *Store) submit(add func(*group)) error {
+// submit adds a request to the next group and waits until the group is committed.
+func (s *Store) submit(c *createRequest) error {
 	s.mu.Lock()
 	g := s.waiting
-	if s.err != nil || len(g.creations) >= maxWaiting {
-		err := s.err
-		crowded := s.crowded
-		s.crowded = crowded || err == nil
+	if s.err != nil || len(g.creates) >= maxWaiting {
+		err, overloaded := s.err, s.overloaded
+		s.overloaded = overloaded || err == nil
 		s.mu.Unlock()
 		if err == nil {
-			err = errCrowded
-			if !crowded {
-				s.cfg.Log.Error("orders are refused until the disk is faster", "err", err)
+			err = errOverloaded
+			if !overloaded {
+				s.cfg.Log.Error("refusing orders until the disk is faster", "err", err)
 			}
 		}
 		return err
 	}
-	first := g.empty()
-	add(g)
+	first := len(g.creates) == 0
+	g.creates = append(g.creates, c)
 	s.mu.Unlock()
 	if first {
 		s.signal()
@@ -181,7 +148,7 @@ func (s *Store) submit(add func(*group)) error {
 	return nil
 }
 
-// signal wakes the writer. It never blocks: one signal waiting is enough.
+// signal wakes the writer. It never blocks: one pending signal is enough.
 func (s *Store) signal() {
 	select {
 	case s.wake <- struct{}{}:
@@ -189,25 +156,25 @@ func (s *Store) signal() {
 	}
 }
 
-// take hands what waits to the writer and begins a new group. An error says that
-// it is the last one.
-func (s *Store) take() (*group, error) {
+// swapGroup gives the waiting group to the writer and begins a new one. If it returns an error, the
+// store has stopped and this is the last group.
+func (s *Store) swapGroup() (*group, error) {
 	s.mu.Lock()
 	g, err := s.waiting, s.err
-	s.waiting = newGroup(len(g.creations))
-	over := s.crowded && len(g.creations) < maxWaiting
-	s.crowded = s.crowded && !over
+	s.waiting = newGroup(len(g.creates))
+	over := s.overloaded && len(g.creates) < maxWaiting
+	s.overloaded = s.overloaded && !over
 	s.mu.Unlock()
 	if over {
-		s.cfg.Log.Info("orders are no longer refused: the disk keeps up again")
+		s.cfg.Log.Info("accepting orders again: the disk keeps up")
 	}
 	return g, err
 }
 
-// refuse makes all calls from now on fail with err. The first reason stays, but for
-// a commit that fails while the store is being closed. It reports whether err is the
-// reason now.
-func (s *Store) refuse(err error) bool {
+// fail stops the store: all later calls return err. The first error stays, except that an error
+// while the store is being closed replaces errClosed. It reports whether err is the store's error
+// now.
+func (s *Store) fail(err error) bool {
 	s.mu.Lock()
 	first := s.err == nil || errors.Is(s.err, errClosed)
 	if first {
@@ -218,31 +185,111 @@ func (s *Store) refuse(err error) bool {
 	return first
 }
 
-// reason is why nothing is taken any more, nil while all is well.
-func (s *Store) reason() error {
+// Done is closed when the store has stopped accepting orders: after Close, or because the file can
+// no longer be relied on. Err tells which.
+func (s *Store) Done() <-chan struct{} { return s.stopped }
+
+// Err returns why the store has stopped, nil while it accepts orders.
+func (s *Store) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
 }
 
-// Done is closed when the store has stopped taking orders: after Close, or
-// because nobody can rely on the file any more. See Close.
-func (s *Store) Done() <-chan struct{} { return s.stopped }
-
 var errClosed = fmt.Errorf("%w: the store is closed", order.ErrUnavailable)
 
-// Close commits what waits, stops the background work and closes the file. It
-// returns the error that had stopped the store before, if one had. Orders that are not
-// finished go on when the file is opened again. It is to be called once.
+// Close commits the orders that wait, stops the background work and closes the file. It returns
+// the error that had stopped the store before, if any. Unfinished orders continue when the file is
+// opened again. Close must be called once.
 //
-// A file that nobody can rely on is left as a crash would leave it: SQLite's connections
-// stay open, because the last to be closed would write the log into the file.
+// A file that cannot be relied on is left as a crash would leave it: SQLite's connections stay
+// open, because the last one to be closed would write the log into the file.
 func (s *Store) Close() error {
-	s.refuse(errClosed)
+	s.fail(errClosed)
 	<-s.stopped
-	<-s.watched
-	if err := s.reason(); !errors.Is(err, errClosed) {
+	<-s.watchDone
+	if err := s.Err(); !errors.Is(err, errClosed) {
 		return errors.Join(err, s.owner.release())
 	}
 	return s.release()
+}
+
+// Get implements order.Store.
+func (s *Store) Get(ctx context.Context, id order.ID) (o order.Order, err error) {
+	err = s.read(ctx, func(conn *sqlite.Conn) error {
+		_, o, err = find(conn, s.keys, id)
+		return err
+	})
+	return o, err
+}
+
+// List implements order.Store. A position is the seq of the last id on the page before.
+func (s *Store) List(ctx context.Context, limit int, after string) (page order.Page, err error) {
+	before := int64(1<<63 - 1)
+	if after != "" {
+		before, err = strconv.ParseInt(after, 10, 64)
+		if err != nil || before <= 0 {
+			return order.Page{}, order.ErrInvalidCursor
+		}
+	}
+	err = s.read(ctx, func(conn *sqlite.Conn) error {
+		page, err = list(conn, limit, before)
+		return err
+	})
+	return page, err
+}
+
+// list reads one row more than the limit, to find out whether there is another page.
+func list(conn *sqlite.Conn, limit int, before int64) (page order.Page, err error) {
+	const query = "SELECT seq, id FROM orders WHERE seq < ? AND seq > 0 ORDER BY seq DESC LIMIT ?"
+	stmt, err := prepare(conn, query, before, int64(limit)+1)
+	if err != nil {
+		return page, err
+	}
+	defer func() { err = cmp.Or(err, stmt.Reset()) }()
+	page.IDs = make([]order.ID, 0, limit)
+	for last := int64(0); ; last = stmt.ColumnInt64(0) {
+		row, err := stmt.Step()
+		if err != nil || !row {
+			return page, err
+		}
+		if len(page.IDs) == limit {
+			page.Next = strconv.FormatInt(last, 10)
+			return page, nil
+		}
+		page.IDs = append(page.IDs, order.ID(idPrefix+stmt.ColumnText(1)))
+	}
+}
+
+// Metrics implements order.MetricsReader. It returns the tally of the last commit, from memory.
+func (s *Store) Metrics(context.Context) (order.Tally, error) { return *s.tally.Load(), nil }
+
+// Ping reports whether the store accepts orders: it has not stopped, commits neither fail nor
+// stall, and the file can be read. It returns order.ErrUnavailable with the reason.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.Err(); err != nil {
+		return err
+	}
+	if err := s.health.check(s.cfg.Now()); err != nil {
+		return err
+	}
+	return s.read(ctx, func(conn *sqlite.Conn) error {
+		_, err := checkpoint(conn, finishedCheckpoint)
+		return err
+	})
+}
+
+// read calls fn with a connection for reading. Errors of SQLite become order.ErrUnavailable.
+func (s *Store) read(ctx context.Context, fn func(*sqlite.Conn) error) error {
+	conn, err := s.readers.Take(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", order.ErrUnavailable, err)
+	}
+	defer s.readers.Put(conn)
+	err = fn(conn)
+	if isSQLite(err) {
+		s.failOnDamage(err)
+		return fmt.Errorf("%w: %w", order.ErrUnavailable, err)
+	}
+	return err
 }

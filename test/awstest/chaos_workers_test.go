@@ -209,6 +209,9 @@ func (h *chaosDeployment) process(fault string) {
 	})
 }
 
+// TakesForeign implements chaos.Deployment: anybody may send to the queue.
+func (h *chaosDeployment) TakesForeign() bool { return true }
+
 // Deliver implements chaos.Deployment. A message that fails stays in the queue, and comes again.
 func (h *chaosDeployment) Deliver(bodies [][]byte, fault string) {
 	h.deliver(chaos.Deliver, fault, func() []held { return h.queue.put(bodies) })

@@ -56,6 +56,9 @@ type Deployment interface {
 	// Deliver passes bodies to the worker of the queue in one batch, as a queue does that
 	// delivers more than once, too early and out of order.
 	Deliver(bodies [][]byte, fault string)
+	// TakesForeign reports whether Deliver reads bodies, as from a queue that others may write to.
+	// If not, Deliver gets only messages of orders that exist.
+	TakesForeign() bool
 	// Tick moves the clock, forward or back.
 	Tick(d time.Duration)
 

@@ -108,8 +108,13 @@ func (h *history) deliver(messages []Message) {
 	var poison []string
 	for _, m := range messages {
 		body := m.body(ids)
+		m.More = false
+		isPoison := h.isPoison(m.body(ids))
+		if isPoison && !h.deployment.TakesForeign() {
+			continue
+		}
 		bodies = append(bodies, []byte(body))
-		if m.More = false; h.isPoison(m.body(ids)) {
+		if isPoison {
 			h.poison[body] = h.poison[body] || h.fault == ""
 			poison = append(poison, body)
 		}

@@ -204,6 +204,8 @@ func (m *memory) DeadLetter(_ context.Context, body []byte, _ error) error {
 	return nil
 }
 
+func (m *memory) TakesForeign() bool { return true }
+
 func (m *memory) Deliver(bodies [][]byte, _ string) {
 	for _, body := range bodies {
 		if m.bug == "dead-letters unknown members" && bytes.Contains(body, []byte(`"trace"`)) {

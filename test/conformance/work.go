@@ -49,6 +49,7 @@ var processTests = []test{
 		})
 	}},
 	{"I5 I9 messages that come again, concurrently and in any order, have no second effect", func(t *tester) {
+		t.needsDeliver()
 		o := t.create()
 		messages := [][]byte{body(o.ID, order.Completed), body(o.ID, order.Processing), body(o.ID, order.Completed)}
 		repeat := func() {
@@ -66,6 +67,7 @@ var processTests = []test{
 		t.awaitCompleted(1)
 	}},
 	{"I7 a message that comes early waits for its time", func(t *tester) {
+		t.needsDeliver()
 		o := t.create(imported(order.Processing))
 		if err := t.Deliver(t.Context(), body(o.ID, order.Completed)); err != nil {
 			t.Fatalf("Deliver: %v", err)
@@ -93,6 +95,7 @@ var processTests = []test{
 
 var queueTests = []test{
 	{"I13 I14 a message that can never succeed goes to the dead-letter queue, and the messages beside it succeed", func(t *tester) {
+		t.needsDeliver()
 		unknown := body(order.KeyedID("", "never used"), order.Processing)
 		bad := [][]byte{
 			[]byte(""), []byte("not JSON"), []byte("null"), []byte("[]"), []byte("{}"), unknown,
@@ -117,6 +120,7 @@ var queueTests = []test{
 		t.awaitCompleted(1)
 	}},
 	{"I4 I13 members of a message that are not known are ignored", func(t *tester) {
+		t.needsDeliver()
 		o := t.create(imported(order.Processing))
 		late := bytes.Replace(body(o.ID, order.Completed), []byte("{"), []byte(`{"attempt":1,"from":{"regions":["a",null]},`), 1)
 		if err := t.Deliver(t.Context(), late, late); err != nil {
@@ -129,6 +133,7 @@ var queueTests = []test{
 		t.awaitCompleted(1)
 	}},
 	{"an empty batch is nothing", func(t *tester) {
+		t.needsDeliver()
 		if err := t.Deliver(t.Context()); err != nil {
 			t.Errorf("Deliver: %v", err)
 		}

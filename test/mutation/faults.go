@@ -36,11 +36,11 @@ var faults = []fault{
 		onAWS: "SendMessageBatch returns 200 with entries in Failed",
 	}, map[home]string{embedded: "there is no batch of messages"}},
 	{"F8", "a message is delivered twice, in sequence and concurrently", map[home]string{
-		embedded: "bodies are passed to the worker again, before and after its own work",
+		embedded: "the worker gets ranges of orders again, before and after its own work",
 		onAWS:    "events come again; two functions get the same messages at once",
 	}, nil},
 	{"F9", "messages come out of order, or too early", map[home]string{
-		embedded: "bodies are passed to the worker in any order",
+		embedded: "the worker gets ranges of orders in any order, and before their time",
 		onAWS:    "the completion comes before the start, and before its time",
 	}, nil},
 	{"F10", "a worker dies after a transition, before the message is deleted", map[home]string{
@@ -61,7 +61,7 @@ var faults = []fault{
 		onAWS: "a handler that panics on one message of a batch",
 	}, map[home]string{embedded: "a panic in the writer ends the process, which is F22"}},
 	{"F15", "poison: messages and records that can never succeed", map[home]string{
-		embedded: "junk, cut and foreign bodies among good ones; rows that cannot be read, or were changed or deleted by hand",
+		embedded: "rows that cannot be read, or were changed or deleted by hand; no foreign messages are taken",
 		onAWS:    "junk, cut and foreign bodies and stream records among good ones",
 	}, nil},
 	{"F16", "dead letters are redriven, twice", map[home]string{

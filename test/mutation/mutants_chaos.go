@@ -4,9 +4,9 @@ package main
 // transaction, a lost acknowledgement and a late retry, and how soon.
 var chaosMutants = []mutant{
 	{
-		name:  "a run completes only orders that are Processing (random histories)",
+		name:  "a range completes only orders that are Processing (random histories)",
 		holds: "F8 F10 I5",
-		file:  "shared/sqlite/advance.go",
+		file:  "shared/sqlite/tx.go",
 		old:   `AND ?3 AND status = 1 AND started_at = ?4`,
 		new:   `AND ?3 AND ?4 > 0`,
 		test:  "TestChaos",
@@ -25,15 +25,15 @@ var chaosMutants = []mutant{
 		name:  "transitions whose commit failed come again (random histories)",
 		holds: "F11 F23 I4 I13",
 		file:  "shared/sqlite/writer.go",
-		old:   "for _, r := range runs {\n\t\tw.queue.retry(r, t.began)\n\t}\n\terr =",
-		new:   "_ = runs\n\terr =",
+		old:   "for _, r := range ranges {\n\t\tw.queue.retry(r, t.began)\n\t}\n\terr =",
+		new:   "_ = ranges\n\terr =",
 		test:  "TestChaos",
 		chaos: true,
 	},
 	{
 		name:  "transitions whose commit failed come again soon (random histories)",
 		holds: "F11 F23 I16",
-		file:  "shared/sqlite/queue.go",
+		file:  "shared/sqlite/ranges.go",
 		old:   `	retryDelay    = time.Second`,
 		new:   `	retryDelay    = time.Minute`,
 		test:  "TestChaos",

@@ -3,12 +3,9 @@ package sqlite
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,12 +13,11 @@ import (
 	"time"
 
 	"zombiezen.com/go/sqlite"
-	"zombiezen.com/go/sqlite/sqlitex"
 
 	"orders/shared/order"
 )
 
-// badRows are what may become of the order whose seq is n by another program's hand.
+// badRows are what another program may do to the row at seq n.
 var badRows = []struct {
 	name, plan string
 }{
@@ -53,19 +49,12 @@ func alter(t *testing.T, conn *sqlite.Conn, script string, n int64) {
 	script = strings.ReplaceAll(script, "seq = n", fmt.Sprintf("seq = %d", n))
 	for statement := range strings.SplitSeq(script, ";") {
 		if strings.TrimSpace(statement) != "" {
-			execute(t, conn, statement)
+			runSQL(t, conn, statement)
 		}
 	}
 }
 
-func execute(t *testing.T, conn *sqlite.Conn, statement string) {
-	t.Helper()
-	if err := sqlitex.ExecuteTransient(conn, statement, nil); err != nil {
-		t.Fatalf("%s: %v", statement, err)
-	}
-}
-
-// alterFile runs a script on a file that nobody serves.
+// alterFile runs a script, in which n is a seq, on a file that is not served.
 func alterFile(t *testing.T, path, script string, n int64) {
 	t.Helper()
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
@@ -78,40 +67,15 @@ func alterFile(t *testing.T, path, script string, n int64) {
 	}
 }
 
-func keyed(key string) order.Draft {
-	d := order.Draft{Details: order.Details{UserID: "645", ItemIDs: []string{"890"}, TotalAmount: 165078}}
-	if key != "" {
-		d.Key = order.KeyedID("", key)
-	}
-	d.SetFingerprint()
-	return d
-}
-
-// together commits the drafts as one group.
-func together(w *writer, now time.Time, drafts ...order.Draft) []*creation {
-	g := newGroup(len(drafts))
-	for _, d := range drafts {
-		g.creations = append(g.creations, &creation{draft: d, itemIDs: itemsColumn(d.ItemIDs)})
-	}
-	w.commit(g, nil, w.finished, now)
-	return g.creations
-}
-
-// work commits what is due at a time.
-func work(w *writer, now time.Time) {
-	mark := w.mark(now)
-	w.commit(newGroup(0), w.queue.pop(now), mark, now)
-}
-
-// F15, I2, I3, I14: a retry finds its order in a row that cannot be read, or does not find
-// it where it was. That fails this one request, and makes no second order.
-func TestABadRowFailsNoneButTheRequestForIt(t *testing.T) {
+// F15, I2, I3, I14: the order of a retry is in a row that cannot be read, or is no longer there.
+// Only this request fails, and it creates no second order.
+func TestABadRowFailsOnlyTheRequestForIt(t *testing.T) {
 	for _, bad := range badRows {
 		for _, merged := range []bool{false, true} {
 			t.Run(fmt.Sprint(bad.name, ", key in its table: ", merged), func(t *testing.T) {
-				path, now := filepath.Join(t.TempDir(), "orders.db"), time.UnixMilli(1_800_000_000_000)
+				path, now := newPath(t), epoch
 				s, w := openByHand(t, path, &now)
-				seq := seqOf(together(w, now, keyed(""), keyed("bad"), keyed(""))[0].order.ID) + 1
+				seq := decodeSeq(together(w, now, keyed(""), keyed("bad"), keyed(""))[0].order.ID) + 1
 				before := int64(3)
 				if merged {
 					before++
@@ -142,17 +106,10 @@ func TestABadRowFailsNoneButTheRequestForIt(t *testing.T) {
 	}
 }
 
-func release(t *testing.T, s *Store) {
-	t.Helper()
-	if err := s.release(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// F15, I14.
-func TestARandomSourceThatFailsFailsNoneButTheCreateThatAskedIt(t *testing.T) {
-	now := time.UnixMilli(1_800_000_000_000)
-	s, w := openByHand(t, filepath.Join(t.TempDir(), "orders.db"), &now)
+// F15, I14: no other request of the group fails.
+func TestARandomSourceThatFailsFailsOnlyTheCreateThatUsedIt(t *testing.T) {
+	now := epoch
+	s, w := openByHand(t, newPath(t), &now)
 	s.cfg.Random = io.MultiReader(bytes.NewReader(make([]byte, 8)), iotest.ErrReader(errors.New("no randomness")))
 	c := together(w, now, keyed(""), keyed(""), keyed("k"))
 	if c[0].err != nil || c[1].err == nil || c[2].err != nil || errors.Is(c[1].err, order.ErrUnavailable) {
@@ -161,11 +118,10 @@ func TestARandomSourceThatFailsFailsNoneButTheCreateThatAskedIt(t *testing.T) {
 	release(t, s)
 }
 
-// F15, I1, I2, I3, I14: under load, group commits hold retries that cannot be answered. No
-// other client notices.
-func TestRetriesThatCannotBeAnsweredHarmNoClientUnderLoad(t *testing.T) {
+// F15, I1, I2, I3, I14: under load, groups contain retries that fail. No other client notices.
+func TestRetriesThatFailHarmNoOtherClientUnderLoad(t *testing.T) {
 	path := fileWithBadKeys(t)
-	s := openForLoad(t, path)
+	s := openStore(t, path, time.Minute)
 	const clients, creates = 8, 100
 	var healthy, retries sync.WaitGroup
 	ctx, over := context.WithCancel(t.Context())
@@ -186,53 +142,38 @@ func TestRetriesThatCannotBeAnsweredHarmNoClientUnderLoad(t *testing.T) {
 	healthy.Wait()
 	over()
 	retries.Wait()
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	closeStore(t, s)
 	report, err := Check(t.Context(), path)
 	if want := int64(1 + clients*creates*3/4); err != nil || report.Tally.Total() != want {
 		t.Errorf("%d orders, error %v, want %d", report.Tally.Total(), err, want)
 	}
 }
 
-// badKeys are keys with what becomes of their orders.
+// badKeys are keys, and what happens to the rows of their orders.
 var badKeys = map[string]string{
 	"damaged": "UPDATE orders SET item_ids = '[' WHERE seq = n",
 	"deleted": "DELETE FROM orders WHERE seq = n",
 }
 
-// fileWithBadKeys makes a file whose table keys leads to the orders of badKeys.
+// fileWithBadKeys makes a file whose table keys has the keys of badKeys.
 func fileWithBadKeys(t *testing.T) (path string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "orders.db")
-	s, seqs := openForLoad(t, path), map[string]int64{}
+	path = newPath(t)
+	s, seqs := openStore(t, path, time.Minute), map[string]int64{}
 	for key := range badKeys {
 		if _, _, err := s.Create(t.Context(), keyed(key)); err != nil {
 			t.Fatal(err)
 		}
 		seqs[key] = s.keys.recent[order.KeyedID("", key)]
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	closeStore(t, s)
 	for key, plan := range badKeys {
 		alterFile(t, path, "INSERT INTO keys SELECT id, seq FROM orders WHERE seq = n;"+plan, seqs[key])
 	}
 	return path
 }
 
-func openForLoad(t *testing.T, path string) *Store {
-	t.Helper()
-	s, err := Open(t.Context(), Config{
-		Path: path, ProcessingTime: time.Minute, Now: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// createAndReplay is a client: of four creates two have a key, and one is their replay.
+// createAndReplay is a client. Of four creates, two have the same key.
 func createAndReplay(t *testing.T, s *Store, client, creates int) {
 	for n := range creates {
 		d := keyed("")
@@ -250,12 +191,12 @@ func createAndReplay(t *testing.T, s *Store, client, creates int) {
 	}
 }
 
-// F23, I2, I14: SQLite may roll back everything with the statement that fails, here because
-// a trigger says so. Then the group is refused as a whole, and nothing of it is stored.
-func TestAGroupEndsWithItsTransaction(t *testing.T) {
-	now := time.UnixMilli(1_800_000_000_000)
-	s, w := openByHand(t, filepath.Join(t.TempDir(), "orders.db"), &now)
-	execute(t, w.conn, `CREATE TRIGGER t BEFORE INSERT ON orders WHEN new.client_reference = 'bad'
+// F23, I2, I14: SQLite may roll back the transaction when a statement fails, here because of a
+// trigger. Then the whole group fails, and nothing of it is stored.
+func TestAGroupFailsWithItsTransaction(t *testing.T) {
+	now := epoch
+	s, w := openByHand(t, newPath(t), &now)
+	runSQL(t, w.conn, `CREATE TRIGGER t BEFORE INSERT ON orders WHEN new.client_reference = 'bad'
 		BEGIN SELECT RAISE(ROLLBACK, 'by a trigger'); END`)
 	bad := keyed("")
 	bad.ClientReference = "bad"
@@ -273,19 +214,12 @@ func TestAGroupEndsWithItsTransaction(t *testing.T) {
 	release(t, s)
 }
 
-// I14: an error of SQLite's ends a transaction, because SQLite may have rolled it back. All
-// others are their request's.
-func TestErrorsOfSQLitesAreToldFromAllOthers(t *testing.T) {
-	conn, err := sqlite.OpenConn(":memory:")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, mistake := conn.Prepare("SELECT no_such_column")
+// I14: an error of SQLite ends a transaction, because SQLite may have rolled it back. Any other
+// error belongs to its request.
+func TestSQLiteErrorsAreDistinguishedFromOthers(t *testing.T) {
+	_, mistake := connect(t, ":memory:").Prepare("SELECT no_such_column")
 	if code := sqlite.ErrCode(mistake); code != sqlite.ResultError {
 		t.Fatalf("a statement with a mistake has the code %v", code)
-	}
-	if err := conn.Close(); err != nil {
-		t.Fatal(err)
 	}
 	for err, want := range map[error]bool{
 		mistake: true, fmt.Errorf("wrapped: %w", mistake): true, sqlite.ResultFull.ToError(): true,
@@ -296,4 +230,33 @@ func TestErrorsOfSQLitesAreToldFromAllOthers(t *testing.T) {
 			t.Errorf("%v: %t, want %t", err, !want, want)
 		}
 	}
+}
+
+func TestAnOrderThatCannotBeReadDelaysNoOther(t *testing.T) {
+	now := epoch
+	s, w := openByHand(t, newPath(t), &now)
+	c := together(w, now, keyed(""), keyed(""))
+	// The row is not in the state that its range expects, so it is read; and it cannot be read.
+	alter(t, w.conn, "UPDATE orders SET status = 1, started_at = seq >> 15, item_ids = 'x' WHERE seq = n", decodeSeq(c[0].order.ID))
+	work(w, now)
+	if o, err := s.Get(t.Context(), c[1].order.ID); err != nil || o.Status != order.Processing {
+		t.Errorf("the healthy order is %+v, error %v", o, err)
+	}
+	if got := len(w.queue.waiting); got != 2 {
+		t.Errorf("%d runs wait, not the completion of one order and the start of the other", got)
+	}
+	release(t, s)
+}
+
+func TestAnIDFindsOnlyItsOwnOrder(t *testing.T) {
+	now := epoch
+	s, w := openByHand(t, newPath(t), &now)
+	c := together(w, now, keyed(""))[0]
+	// As if a commit had failed during the read, and its seq had been given to another order.
+	id := order.KeyedID("", "k")
+	s.keys.add(id, decodeSeq(c.order.ID))
+	if o, err := s.Get(t.Context(), id); !errors.Is(err, order.ErrNotFound) {
+		t.Errorf("Get(%s): %+v, error %v", id, o, err)
+	}
+	release(t, s)
 }

@@ -9,17 +9,17 @@ import (
 	"syscall"
 )
 
-// onlyFile makes the opening of a link fail, and that of a pipe not wait for somebody at its other end.
-const onlyFile = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+// noFollow makes opening a link fail, and opening a pipe not wait for its other end.
+const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
-// links is how many names a file has.
-func links(info fs.FileInfo) uint64 {
+// linkCount returns how many names a file has.
+func linkCount(info fs.FileInfo) uint64 {
 	return uint64(info.Sys().(*syscall.Stat_t).Nlink) //nolint:unconvert // its type differs between systems
 }
 
-// giveTo gives a file that root has made to the user and the group whose the other one is, so that it
-// does not stand in that user's way.
-func giveTo(path, like string) error {
+// chownLike gives a file that root has created the owner and the group of another file, so that the
+// owner's service can open it.
+func chownLike(path, like string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
@@ -37,12 +37,12 @@ func giveTo(path, like string) error {
 	}
 	err = os.Lchown(path, int(to.Uid), int(to.Gid))
 	if from.Uid == to.Uid && errors.Is(err, fs.ErrPermission) {
-		return nil // a superuser without that right: the user can do without the group
+		return nil // root may lack this right in a container, and the user does not need the group
 	}
 	return err
 }
 
-// sameGroup reports whether both files belong to one group.
+// sameGroup reports whether both files have the same group.
 func sameGroup(a, b fs.FileInfo) bool {
 	return a.Sys().(*syscall.Stat_t).Gid == b.Sys().(*syscall.Stat_t).Gid
 }

@@ -6,12 +6,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
-// Whatever lies where the lock file belongs is neither written over nor waited for.
-func TestALockThatIsNoFileIsRefusedAndLeftAlone(t *testing.T) {
-	now := time.UnixMilli(1_800_000_000_000)
+// Anything else in the place of the lock file is neither overwritten nor waited for.
+func TestALockFileThatIsNotAFileIsRefusedAndNotChanged(t *testing.T) {
+	now := epoch
 	victim := filepath.Join(t.TempDir(), "victim")
 	for name, put := range map[string]func(lock string) error{
 		"a link":            func(lock string) error { return os.Symlink(victim, lock) },
@@ -20,17 +19,11 @@ func TestALockThatIsNoFileIsRefusedAndLeftAlone(t *testing.T) {
 		"a folder":          func(lock string) error { return os.Mkdir(lock, 0o700) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "orders.db")
+			path := newPath(t)
 			s, _ := openByHand(t, path, &now)
-			if err := s.release(); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Remove(path + lockSuffix); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			release(t, s)
+			remove(t, path+lockSuffix)
+			overwrite(t, victim, []byte("precious"))
 			if err := put(path + lockSuffix); err != nil {
 				t.Fatal(err)
 			}
@@ -51,17 +44,15 @@ func TestALockThatIsNoFileIsRefusedAndLeftAlone(t *testing.T) {
 	}
 }
 
-// As when somebody puts a link in the place of the lock file while the service runs.
+// The lock file is replaced by a link while the service runs.
 func TestALockFileThatBecomesALinkIsNotWrittenOver(t *testing.T) {
-	link := filepath.Join(t.TempDir(), "orders.db")
+	link := newPath(t)
 	victim := link + "-victim"
-	if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	overwrite(t, victim, []byte("precious"))
 	if err := os.Symlink(victim, link+lockSuffix); err != nil {
 		t.Fatal(err)
 	}
-	o := &owner{file: link, beside: link + lockSuffix}
+	o := &owner{file: link, lockPath: link + lockSuffix}
 	written := o.writeLockFile("", os.O_TRUNC)
 	if content, err := os.ReadFile(victim); written == nil || err != nil || string(content) != "precious" {
 		t.Errorf("error %v; %q is left of another file, error %v", written, content, err)

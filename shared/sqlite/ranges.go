@@ -1,0 +1,161 @@
+package sqlite
+
+import (
+	"container/heap"
+	"encoding/json/v2"
+	"math"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+
+	"orders/shared/order"
+)
+
+// A seqRange is the messages of all orders from seq first to seq last: the same transition of each,
+// due at the same time. No other order lies between them. Orders of one group commit are due
+// together, so under load most ranges hold hundreds of orders, and one UPDATE advances them all.
+type seqRange struct {
+	to          order.Status
+	first, last int64
+	// startedAt is when the orders were started, zero for Pending orders.
+	startedAt time.Time
+	// notBefore is order.Message.NotBefore, in wall-clock time.
+	notBefore time.Time
+	// due is when to process the range: a monotonic time, which a step of the wall clock does not
+	// change.
+	due time.Time
+	// failures is how often the orders could not be advanced. They are in dead_letters since the
+	// first failure.
+	failures int
+}
+
+// len is the number of orders.
+func (r seqRange) len() int { return int(r.last - r.first + 1) }
+
+// A queue holds the waiting messages in memory, for the writer alone. The process owns its file, so
+// no other process can process them, and after a crash they are computed from the orders again.
+type queue struct {
+	waiting    rangeHeap
+	processing time.Duration
+}
+
+// push queues a range. now is the monotonic time, and wall the time by the clock that dates the
+// orders. No range waits longer than the processing time, even if that clock was set back.
+func (q *queue) push(r seqRange, now, wall time.Time) {
+	r.due = now.Add(min(max(r.notBefore.Sub(wall), 0), q.processing))
+	heap.Push(&q.waiting, r)
+}
+
+// retry queues a range again whose commit has failed, or whose order could not be advanced. The
+// delay grows with the number of failures.
+func (q *queue) retry(r seqRange, now time.Time) {
+	r.due = now.Add(min(retryDelay<<min(r.failures, 6), maxRetryDelay))
+	heap.Push(&q.waiting, r)
+}
+
+const (
+	retryDelay    = time.Second
+	maxRetryDelay = time.Minute
+)
+
+// maxAdvances is about how many transitions one commit makes, so that a backlog does not delay new
+// orders.
+const maxAdvances = 5_000
+
+// pop removes ranges that are due.
+func (q *queue) pop(now time.Time) (due []seqRange) {
+	for n := 0; n < maxAdvances && len(q.waiting) > 0 && !now.Before(q.waiting[0].due); {
+		r := heap.Pop(&q.waiting).(seqRange)
+		n += r.len()
+		due = append(due, r)
+	}
+	return due
+}
+
+// wait returns the time until a range is due; ok is false if none waits.
+func (q *queue) wait(now time.Time) (d time.Duration, ok bool) {
+	if len(q.waiting) == 0 {
+		return 0, false
+	}
+	return q.waiting[0].due.Sub(now), true
+}
+
+// finishedBelow returns the seq, at most next, below which no order waits for a transition. Orders
+// that could not be advanced do not count: a restart finds them in dead_letters.
+func (q *queue) finishedBelow(next int64) int64 {
+	for _, r := range q.waiting {
+		if r.failures == 0 {
+			next = min(next, r.first)
+		}
+	}
+	return next
+}
+
+// rangeHeap is a heap.Interface of ranges by due time.
+type rangeHeap []seqRange
+
+func (h rangeHeap) Len() int           { return len(h) }
+func (h rangeHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h rangeHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *rangeHeap) Push(r any)        { *h = append(*h, r.(seqRange)) }
+func (h *rangeHeap) Pop() any {
+	last := len(*h) - 1
+	r := (*h)[last]
+	*h = (*h)[:last]
+	return r
+}
+
+// A rangeBuilder gathers messages into ranges.
+type rangeBuilder struct {
+	ranges []seqRange
+	// open is the index in ranges plus one of the range that can still grow, for each transition;
+	// 0 if there is none.
+	open [len(order.Statuses)]int
+}
+
+const maxRangeLen = 1_000
+
+// add adds the messages of the order at seq.
+func (b *rangeBuilder) add(seq int64, o *order.Order, messages []order.Message) {
+	for _, m := range messages {
+		if i := b.open[m.To] - 1; i >= 0 && b.ranges[i].extendedBy(seq, m) {
+			b.ranges[i].last = seq
+			continue
+		}
+		b.ranges = append(b.ranges, seqRange{to: m.To, first: seq, last: seq, startedAt: o.StartedAt, notBefore: m.NotBefore})
+		b.open[m.To] = len(b.ranges)
+	}
+}
+
+// extendedBy reports whether the message of the order at seq can be added at the end of the range.
+func (r seqRange) extendedBy(seq int64, m order.Message) bool {
+	return seq == r.last+1 && r.len() < maxRangeLen && r.notBefore.Equal(m.NotBefore)
+}
+
+// A deadLetter is the body in dead_letters of the message of an order that cannot be read, so that
+// its id is not known.
+type deadLetter struct {
+	Seq int64  `json:"seq"`
+	To  string `json:"to"`
+}
+
+// deadLetter encodes the message of a range of one order.
+func (r seqRange) deadLetter() []byte {
+	body, err := json.Marshal(deadLetter{r.first, r.to.String()})
+	if err != nil {
+		panic(err) // a number and a plain string always have a JSON form
+	}
+	return body
+}
+
+// loadPostponed returns the seqs in dead_letters: of orders that could not be advanced.
+func loadPostponed(conn *sqlite.Conn) (map[int64]bool, error) {
+	seqs := map[int64]bool{}
+	err := eachRow(conn, "SELECT body FROM dead_letters WHERE number >= ?", math.MinInt64, func(row *sqlite.Stmt) {
+		var entry deadLetter
+		if json.UnmarshalRead(row.ColumnReader(0), &entry) == nil && entry.Seq > 0 {
+			seqs[entry.Seq] = true
+		}
+	})
+	return seqs, err
+}
