@@ -11,8 +11,8 @@ mkdir test/mutation/mutants
 cp $here/_engine/*.go test/mutation/
 # The folders of each deployment, as they are now.
 sed -n -e 's/\[\]home{/[]deployment{/' -e '/^\t\t{".*},$/p' "$old/home.go" > "$old/table"
-sed -e "/^\t\tdeployments \[\]deployment$/{n
-r $old/table
+sed -e "/the rows of home.go/{r $old/table
+d
 }" $here/_engine/names.go > test/mutation/names.go
 gofmt -w test/mutation/*.go
 OLD=$old NEW=$PWD/test/mutation/mutants go test -count=1 -v -run '^TestConvert$' ./test/mutation

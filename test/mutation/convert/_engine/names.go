@@ -26,7 +26,9 @@ func deploymentsOf(name string) []deployment {
 	for _, part := range []struct {
 		folder      string
 		deployments []deployment
-	}{} {
+	}{
+		{"the rows of home.go", nil},
+	} {
 		if strings.HasPrefix(name, part.folder) {
 			return part.deployments
 		}
