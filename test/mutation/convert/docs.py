@@ -18,9 +18,9 @@ text, mutants = re.subn(
     """A mutant is the code without one protection, and names the test that must fail then. It is three
 lines in one of the lists of [test/mutation/mutants](test/mutation/mutants):
 
-    mutant: an order is not completed before its time [F9 F20 I7]
-    edit:   shared/order Order.Advance: case 4 of 4 => false
-    test:   TestATransitionWaitsForItsTime
+    mutant: an order is not completed before it is started [F9 I6 I7]
+    edit:   shared/order Order.Advance: case 2 of 4 => false
+    test:   TestAnEarlyTransitionIsRefusedUntilItsTime
 
 The first line says what the protection promises, and which faults and invariants it is for. The
 second names a folder, a declaration in it, and the edit that removes the protection. The third
@@ -31,7 +31,14 @@ the kinds of edits; they name places by syntax, so that a variable can be rename
     text,
     flags=re.S,
 )
-text, code = re.subn(r"The new text must compile\. `make mutate` gives it", "The edited file must compile. `make mutate` gives it", text)
+text, code = re.subn(
+    r"The new text must compile\. `make mutate` gives it.*?improve the test\.",
+    """The edited file must compile. `make mutate` gives it to the compiler in place of the original; the
+tree is not changed. A mutant that survives shows that the test is missing something: improve the
+test.""",
+    text,
+    flags=re.S,
+)
 text = text.replace("# by fault, invariant, name or file", "# by fault, invariant, name, folder or test")
 with open("CONTRIBUTING.md", "w") as page:
     page.write(text)

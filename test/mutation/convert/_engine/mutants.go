@@ -12,9 +12,9 @@ import (
 
 // A mutant is the code without one protection. A list describes it in three lines:
 //
-//	mutant: an order is not completed before it is started [F9 I6]
-//	edit:   shared/order Order.Advance: case 2 of 3 => false
-//	test:   TestATransitionWaitsForItsTime
+//	mutant: an order is not completed before it is started [F9 I6 I7]
+//	edit:   shared/order Order.Advance: case 2 of 4 => false
+//	test:   TestAnEarlyTransitionIsRefusedUntilItsTime
 //
 // The first line says what the protection promises, and names the faults and invariants that
 // it is there for. The second line names a folder and a declaration in it, or one file that is

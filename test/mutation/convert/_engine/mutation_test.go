@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +24,32 @@ func load(t *testing.T) evidence {
 		t.Fatal(err)
 	}
 	return e
+}
+
+var example = regexp.MustCompile(`(?m)^(?:    |//\t)((?:mutant|edit|test): .*\n)`)
+
+func TestTheExampleInTheDocsIsInTheLists(t *testing.T) {
+	for _, page := range []string{"CONTRIBUTING.md", "test/mutation/mutants.go"} {
+		text, err := fs.ReadFile(root, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines strings.Builder
+		for _, line := range example.FindAllSubmatch(text, -1) {
+			lines.Write(line[1])
+		}
+		list, err := parseMutants(page, lines.String())
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%s: %d examples, error %v", page, len(list), err)
+		}
+		want := list[0]
+		if !slices.ContainsFunc(load(t).mutants, func(m mutant) bool {
+			want.line = m.line
+			return reflect.DeepEqual(m, want)
+		}) {
+			t.Errorf("%s: mutant %q is not, or not so, in the lists", page, want.name)
+		}
+	}
 }
 
 // A mutant that does not compile is found when it is run.
