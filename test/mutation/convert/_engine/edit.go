@@ -319,8 +319,8 @@ func nameOf(e ast.Expr) string {
 // whole returns the smallest statement of a block, or element of a list, that holds a node. It
 // returns the zero span when there is none.
 func (s scope) whole(n ast.Node, stack []ast.Node) span {
-	for i := len(stack) - 1; i >= 0; i-- {
-		switch parent := stack[i].(type) {
+	for _, parent := range slices.Backward(stack) {
+		switch parent := parent.(type) {
 		case *ast.BlockStmt, *ast.CaseClause, *ast.CommClause:
 			if _, ok := n.(ast.Stmt); ok {
 				return s.spanOf(n.Pos(), n.End())
@@ -334,7 +334,7 @@ func (s scope) whole(n ast.Node, stack []ast.Node) span {
 				return s.element(n)
 			}
 		}
-		n = stack[i]
+		n = parent
 	}
 	return span{}
 }
