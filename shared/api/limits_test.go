@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,16 @@ func TestALongFieldNameIsCutAt400BytesBetweenCharacters(t *testing.T) {
 		_, pointers := create(t, strings.TrimSuffix(validOrder, "}")+`, "`+name+`": 1}`, true)
 		if len(pointers) != 1 || pointers[0] != "/"+want {
 			t.Errorf("a name of %d bytes: pointers %.420q", len(name), pointers)
+		}
+	}
+}
+
+func TestItemsBeyondTheLargestNumberAreNotChecked(t *testing.T) {
+	for valid, want := range map[int][]string{99: {"/item_ids/99"}, 100: {"/item_ids"}} {
+		items := strings.Repeat(`"tea", `, valid) + `" "`
+		_, pointers := create(t, `{"user_id": "anna", "item_ids": [`+items+`], "total_amount": 1}`, true)
+		if !slices.Equal(pointers, want) {
+			t.Errorf("an invalid item behind %d valid ones: errors at %v, want %v", valid, pointers, want)
 		}
 	}
 }
