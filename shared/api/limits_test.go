@@ -97,3 +97,23 @@ func TestItemsBeyondTheLargestNumberAreNotChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestARequestIDIsKeptIfItHas1To100VisibleASCIICharacters(t *testing.T) {
+	const other = "the-request"
+	handler := api.New(api.Config{
+		Orders: failing{}, Metrics: failing{}, Health: failing{}.Health, Now: time.Now,
+		RequestID: func() string { return other }, Log: slog.New(slog.DiscardHandler),
+	})
+	for id, want := range map[string]string{
+		"!~": "!~", " ~": other, "!\x7f": other, "é": other, "": other,
+		strings.Repeat("x", 100): strings.Repeat("x", 100), strings.Repeat("x", 101): other,
+	} {
+		req := httptest.NewRequest(http.MethodGet, "/api/metrics/", nil)
+		req.Header["X-Request-Id"] = []string{id}
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, req)
+		if got := recorder.Header().Get("X-Request-Id"); got != want {
+			t.Errorf("%q becomes %q, want %q", id, got, want)
+		}
+	}
+}
