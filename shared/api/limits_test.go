@@ -117,3 +117,13 @@ func TestARequestIDIsKeptIfItHas1To100VisibleASCIICharacters(t *testing.T) {
 		}
 	}
 }
+
+func TestAPageHas1To1000IDs(t *testing.T) {
+	for limit, want := range map[int]int{
+		0: http.StatusBadRequest, 1: http.StatusOK, 1000: http.StatusOK, 1001: http.StatusBadRequest,
+	} {
+		if res, _ := serve(failing{}, http.MethodGet, fmt.Sprintf("/api/orders/ids/?limit=%d", limit)); res.Code != want {
+			t.Errorf("limit %d: status %d, want %d", limit, res.Code, want)
+		}
+	}
+}
