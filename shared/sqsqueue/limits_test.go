@@ -94,6 +94,7 @@ func TestARedriveFillsEachCall(t *testing.T) {
 		"exactly 256 KiB":        {[]int{128 << 10, 128 << 10}, []int{2}},
 		"one byte more":          {[]int{128 << 10, 128<<10 + 1}, []int{1, 1}},
 		"one message of 256 KiB": {[]int{256 << 10, 1}, []int{1, 1}},
+		"a longer message":       {[]int{256<<10 + 1, 1}, []int{1, 1}},
 		"ten messages":           {slices.Repeat([]int{1}, 10), []int{10}},
 		"eleven messages":        {slices.Repeat([]int{1}, 11), []int{10, 1}},
 	} {
