@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json/v2"
 	"fmt"
 	"io"
@@ -125,5 +127,14 @@ func TestAPageHas1To1000IDs(t *testing.T) {
 		if res, _ := serve(failing{}, http.MethodGet, fmt.Sprintf("/api/orders/ids/?limit=%d", limit)); res.Code != want {
 			t.Errorf("limit %d: status %d, want %d", limit, res.Code, want)
 		}
+	}
+}
+
+// I12. A cursor is a checksum and a position.
+func TestACursorWithoutAPositionIsInvalid(t *testing.T) {
+	sum := sha256.Sum256([]byte("cursor "))
+	cursor := base64.RawURLEncoding.EncodeToString(sum[:6])
+	if res, _ := serve(failing{}, http.MethodGet, "/api/orders/ids/?cursor="+cursor); res.Code != http.StatusBadRequest {
+		t.Errorf("status %d, want 400: %s", res.Code, res.Body)
 	}
 }
