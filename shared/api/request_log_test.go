@@ -62,3 +62,17 @@ func TestTheQueryOfACreateDoesNotChangeItsLocation(t *testing.T) {
 		t.Errorf("Location is %q with a query and %q without one", query.Header().Get("Location"), want)
 	}
 }
+
+func TestLinesOfOneKindAreCountedOnlyFromTheEleventhOfASecond(t *testing.T) {
+	for lines, want := range map[int]string{10: "", 11: "count=1"} {
+		var logs bytes.Buffer
+		sampler := api.NewSampler(slog.New(slog.NewTextHandler(&logs, nil)))
+		for range lines {
+			sampler.Allow(time.Unix(1, 0), slog.LevelInfo, "route", http.StatusBadRequest)
+		}
+		sampler.Flush()
+		if got := logs.String(); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%d lines log %q, want %q", lines, got, want)
+		}
+	}
+}
