@@ -9,6 +9,7 @@ package api
 
 import (
 	"context"
+	_ "embed"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -17,6 +18,11 @@ import (
 
 	"orders/shared/order"
 )
+
+// OpenAPI is openapi.yaml: the HTTP interface in OpenAPI 3.0.
+//
+//go:embed openapi.yaml
+var OpenAPI []byte
 
 // Config is what the handler needs.
 type Config struct {

@@ -3,10 +3,10 @@ package api
 import (
 	"bytes"
 	"encoding/json/jsontext"
-	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,15 +16,6 @@ import (
 
 // maxBody is the largest body that create reads, in bytes.
 const maxBody = 64 << 10
-
-// answerStatus says what became of an order. This is the answer that most requests
-// get, and neither of its texts holds a character that JSON escapes.
-func answerStatus(httpStatus int, id order.ID, s order.Status) response {
-	return response{
-		status: httpStatus, orderID: id,
-		body: []byte(`{"order_id":"` + string(id) + `","status":"` + s.String() + `"}`),
-	}
-}
 
 // create answers POST /api/orders/create/.
 func (a *api) create(r *http.Request) (response, error) {
@@ -112,6 +103,55 @@ func readDraft(r *http.Request) (order.Draft, error) {
 	return draft, nil
 }
 
+// checkBodyType reports whether the headers announce what create reads:
+// JSON in UTF-8 (RFC 8259), as it is.
+func checkBodyType(h http.Header) error {
+	for _, encoding := range h["Content-Encoding"] {
+		if !strings.EqualFold(encoding, "identity") {
+			return errEncoding
+		}
+	}
+	types := h["Content-Type"]
+	if len(types) != 1 {
+		return errMediaType
+	}
+	if types[0] == "application/json" {
+		return nil
+	}
+	media, parameters, err := mime.ParseMediaType(types[0])
+	charset, hasCharset := parameters["charset"]
+	if err != nil || media != "application/json" || hasCharset && !isUTF8(charset) {
+		return errMediaType
+	}
+	return nil
+}
+
+// isUTF8 reports whether a charset is UTF-8, which many clients spell without the hyphen.
+func isUTF8(charset string) bool {
+	return strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
+}
+
+// idempotencyKey returns the id that the Idempotency-Key header names, "" without
+// one. The key may be quoted; a comma, which would join two headers, is not part of any.
+func idempotencyKey(h http.Header) (order.ID, *fault) {
+	values := h["Idempotency-Key"]
+	if len(values) == 0 {
+		return "", nil
+	}
+	key := values[0]
+	if len(key) >= 2 && key[0] == '"' && key[len(key)-1] == '"' {
+		key = key[1 : len(key)-1]
+	}
+	if len(values) > 1 || !visibleASCII(key, 255) || strings.Contains(key, ",") {
+		return "", &fault{
+			Header: "Idempotency-Key", Code: "invalid_idempotency_key",
+			Detail: "must be given once and have 1 to 255 visible ASCII characters, none of them a comma",
+		}
+	}
+	const caller = "" // there is no authorizer that would tell one from another
+	return order.KeyedID(caller, key), nil
+}
+
 // draftParsers keeps the buffers of requests that are done.
 var draftParsers = sync.Pool{New: func() any {
 	return &draftParser{json: new(jsontext.Decoder)}
@@ -139,9 +179,3 @@ func (p *draftParser) read(r *http.Request) error {
 }
 
 func bodyFault(code, detail string) fault { return fault{Pointer: new(""), Code: code, Detail: detail} }
-
-// answerJSON is the answer that holds v and is about the order of that id.
-func answerJSON(id order.ID, v any) (response, error) {
-	body, err := json.Marshal(v)
-	return response{status: http.StatusOK, body: body, orderID: id}, err
-}

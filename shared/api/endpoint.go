@@ -2,10 +2,12 @@ package api
 
 import (
 	"context"
+	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"mime"
 	"net/http"
 	"path"
 	"runtime/debug"
@@ -88,6 +90,21 @@ func (res response) write(w http.ResponseWriter, method, requestID string) {
 	}
 }
 
+// answerStatus says what became of an order. This is the answer that most requests
+// get, and neither of its texts holds a character that JSON escapes.
+func answerStatus(httpStatus int, id order.ID, s order.Status) response {
+	return response{
+		status: httpStatus, orderID: id,
+		body: []byte(`{"order_id":"` + string(id) + `","status":"` + s.String() + `"}`),
+	}
+}
+
+// answerJSON is the answer that holds v and is about the order of that id.
+func answerJSON(id order.ID, v any) (response, error) {
+	body, err := json.Marshal(v)
+	return response{status: http.StatusOK, body: body, orderID: id}, err
+}
+
 // answer finds who answers, and turns a panic into an error, so that one bad
 // request harms no other.
 func (a *api) answer(r *http.Request, methods map[string]handler, allow string) (res response, err error) {
@@ -109,12 +126,47 @@ func (a *api) answer(r *http.Request, methods map[string]handler, allow string) 
 	return handle(r)
 }
 
+// accepts reports whether an Accept header (RFC 9110, section 12.5.1) leaves room
+// for JSON: the most specific range that covers it has a weight above 0. A header
+// that cannot be read excludes nothing.
+func accepts(values []string) bool {
+	header := strings.Join(values, ",")
+	if strings.Trim(header, " ,") == "" || header == "*/*" {
+		return true
+	}
+	specificity, accepted := 0, false
+	for text := range strings.SplitSeq(header, ",") {
+		media, parameters, err := mime.ParseMediaType(text)
+		if err != nil && strings.TrimSpace(text) != "" {
+			return true
+		}
+		if n := covering[media]; n > specificity {
+			weight, err := strconv.ParseFloat(parameters["q"], 64)
+			specificity, accepted = n, err != nil || weight > 0
+		}
+	}
+	return accepted
+}
+
+// covering ranks the media ranges that cover application/json.
+var covering = map[string]int{"*/*": 1, "application/*": 2, "application/json": 3}
+
 // requestID is the id that the client gave the request, or a new one.
 func (a *api) requestID(r *http.Request) string {
 	if ids := r.Header["X-Request-Id"]; len(ids) == 1 && visibleASCII(ids[0], 100) {
 		return ids[0]
 	}
 	return a.RequestID()
+}
+
+// visibleASCII reports whether s has 1 to limit visible ASCII characters and no others.
+func visibleASCII(s string, limit int) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return 0 < len(s) && len(s) <= limit
 }
 
 // levelOf makes the default level quiet as long as all goes well, also when a client
@@ -151,6 +203,17 @@ func (a *api) log(r *http.Request, level slog.Level, route, id string, res respo
 		attrs = append(attrs, slog.Any("err", err))
 	}
 	a.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// knownMethod keeps what a client may put for a method out of the log.
+func knownMethod(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return m
+	default:
+		return "other"
+	}
 }
 
 // cleanPath serves a path with empty or dot segments, such as a base URL's slash

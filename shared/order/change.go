@@ -44,7 +44,7 @@ type Tally struct {
 	ByStatus [len(Statuses)]int64
 	// CompletedCount counts the orders that the system itself has completed, and
 	// DurationSumMillis sums their completed_at - created_at in milliseconds.
-	CompletedCount int64
+	CompletedCount    int64
 	DurationSumMillis int64
 }
 

@@ -46,7 +46,7 @@ var apiMutants = []mutant{
 	{
 		name:  "two idempotency keys are not taken for one",
 		holds: "I2 I3",
-		file:  "shared/api/header.go",
+		file:  "shared/api/create.go",
 		old:   `if len(values) > 1 || !visibleASCII(key, 255) || strings.Contains(key, ",") {`,
 		new:   `if !visibleASCII(key, 255) || strings.Contains(key, ",") {`,
 		test:  "TestHTTP",
@@ -62,7 +62,7 @@ var apiMutants = []mutant{
 	{
 		name:  "a damaged cursor is refused",
 		holds: "I12",
-		file:  "shared/api/page.go",
+		file:  "shared/api/read.go",
 		old:   `return position, encodeCursor(position) == cursor`,
 		new:   `return position, true`,
 		test:  "TestHTTP",
@@ -94,7 +94,7 @@ var apiMutants = []mutant{
 	{
 		name:  "a number with an exponent is exact",
 		holds: "I2",
-		file:  "shared/order/amount.go",
+		file:  "shared/order/draft.go",
 		old:   `+ 2 - int64(len(fraction)) + `,
 		new:   `+ 2 + `,
 		pkg:   "shared/api",
@@ -103,7 +103,7 @@ var apiMutants = []mutant{
 	{
 		name:  "a number beyond the largest amount is refused, whatever its exponent",
 		holds: "F26 I15",
-		file:  "shared/order/amount.go",
+		file:  "shared/order/draft.go",
 		old:   `case int64(len(significant))+zeros > maxDigits:`,
 		new:   `case zeros > 1000:`,
 		test:  "TestANumberWithAnExponentIsAnExactAmount",
@@ -111,7 +111,7 @@ var apiMutants = []mutant{
 	{
 		name:  "an integer with an empty fraction is the integer",
 		holds: "I3",
-		file:  "shared/api/fields.go",
+		file:  "shared/api/draft.go",
 		old:   `digits = whole`,
 		new:   `_ = whole`,
 		test:  "TestHTTP",

@@ -93,7 +93,7 @@ var processMutants = []mutant{
 	{
 		name:  "a message of an order that is not there is buried as it came",
 		holds: "I13",
-		file:  "shared/order/process.go",
+		file:  "shared/order/message.go",
 		old:   `return p.handle(ctx, m, body, now)`,
 		new:   `return p.handle(ctx, m, m.Body(), now)`,
 		test:  "TestProcessingOneMessage",
@@ -109,7 +109,7 @@ var processMutants = []mutant{
 	{
 		name:  "what is no id is not looked for",
 		holds: "F15 I15",
-		file:  "shared/order/id.go",
+		file:  "shared/order/order.go",
 		old:   `if !ok || len(code) != ulid.EncodedSize || strings.Trim(code, alphabet) != "" {`,
 		new:   `if !ok || len(code) != ulid.EncodedSize {`,
 		test:  "TestIDs",
@@ -117,7 +117,7 @@ var processMutants = []mutant{
 	{
 		name:  "a message that cannot be read is buried at once",
 		holds: "F15 I13 I14",
-		file:  "shared/order/process.go",
+		file:  "shared/order/message.go",
 		old:   `return p.Queue.DeadLetter(ctx, body, err)`,
 		new:   `return err`,
 		test:  "TestProcessingOneMessage",
@@ -125,7 +125,7 @@ var processMutants = []mutant{
 	{
 		name:  "a message of an order that is not there is buried at once",
 		holds: "F15 I13",
-		file:  "shared/order/process.go",
+		file:  "shared/order/message.go",
 		old:   `return p.Queue.DeadLetter(ctx, original, err)`,
 		new:   `return err`,
 		test:  "TestProcessingOneMessage",
@@ -133,7 +133,7 @@ var processMutants = []mutant{
 	{
 		name:  "a message whose work is done is done with",
 		holds: "F6 F8 F10 F11 F12 F16 I4 I5",
-		file:  "shared/order/process.go",
+		file:  "shared/order/message.go",
 		old:   `case err == nil, errors.Is(err, ErrAlreadyDone):`,
 		new:   `case err == nil:`,
 		test:  "TestProcessingOneMessage",
@@ -141,7 +141,7 @@ var processMutants = []mutant{
 	{
 		name:  "a message that is early is sent again before it goes",
 		holds: "F9 I4 I13",
-		file:  "shared/order/process.go",
+		file:  "shared/order/message.go",
 		old:   `return p.Queue.Send(ctx, m)`,
 		new:   `return nil`,
 		test:  "TestProcessingOneMessage",
@@ -149,7 +149,7 @@ var processMutants = []mutant{
 	{
 		name:  "a message of which nothing is decided stays",
 		holds: "F10 F11 I4",
-		file:  "shared/order/process.go",
+		file:  "shared/order/message.go",
 		old:   "default:\n\t\treturn err",
 		new:   "default:\n\t\treturn nil",
 		test:  "TestProcessingOneMessage",
