@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 	"orders/shared/order"
 )
 
-func TestAMessageIsReadAsItIsWritten(t *testing.T) {
+func TestMessagesSurviveARoundTrip(t *testing.T) {
 	for _, to := range []order.Status{order.Processing, order.Completed} {
 		m := order.Message{OrderID: order.KeyedID("", "k"), To: to}
 		if got, err := order.ParseMessage(m.Body()); err != nil || got != m {
@@ -22,9 +23,9 @@ func TestAMessageIsReadAsItIsWritten(t *testing.T) {
 	}
 }
 
-// A message that is in the queue during a deployment is read by the other version, so
-// its bytes stay as they were when the first was written.
-func TestAMessageIsWrittenInTheSameBytesForever(t *testing.T) {
+// During a deployment one version reads the messages of another, so that the bytes of a message
+// must never change.
+func TestMessageBytesNeverChange(t *testing.T) {
 	for body, m := range map[string]order.Message{
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing"}`: {OrderID: order.NewID(ulid.Zero), To: order.Processing},
 		`{"order_id":"ORDXPNXAYDVDHVEBNEVVWXMQTVVE8","to":"Completed"}`:  {OrderID: "ORDXPNXAYDVDHVEBNEVVWXMQTVVE8", To: order.Completed},
@@ -37,13 +38,13 @@ func TestAMessageIsWrittenInTheSameBytesForever(t *testing.T) {
 		}
 		m.NotBefore = noon
 		if got := string(m.Body()); got != body {
-			t.Errorf("a message that waits has the body %s, not %s", got, body)
+			t.Errorf("a message with a delay has the body %s, not %s", got, body)
 		}
 	}
 }
 
-// I4, I13: what a later version adds to a message makes it no dead letter.
-func TestMembersOfAMessageThatAreNotKnownAreIgnored(t *testing.T) {
+// I4, I13: members that a later version adds do not send a message to the dead-letter queue.
+func TestUnknownMembersOfAMessageAreIgnored(t *testing.T) {
 	want := order.Message{OrderID: "ORD00000000000000000000000000", To: order.Processing}
 	for _, added := range []string{
 		`"x":1`, `"x":1.5e300`, `"x":"text"`, `"x":true`, `"x":null`, `"x":[]`, `"x":{}`, `"":0`, `"\u0000":0`,
@@ -63,7 +64,7 @@ func TestMembersOfAMessageThatAreNotKnownAreIgnored(t *testing.T) {
 }
 
 // F15, I13.
-func TestAMessageThatIsNoneIsMalformed(t *testing.T) {
+func TestMalformedMessagesAreRefused(t *testing.T) {
 	for _, body := range []string{
 		"", "x", "null", "[]", "{}", `"x"`, `{"order_id":"ORD00000000000000000000000000"}`, `{"to":"Processing"}`,
 		`{"order_id":"ORD00000000000000000000000000","to":"Pending"}`, `{"order_id":"ORD00000000000000000000000000","to":"x"}`,
@@ -78,7 +79,7 @@ func TestAMessageThatIsNoneIsMalformed(t *testing.T) {
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing","x":01}`,
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing","x":"` + "\xff" + `"}`,
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing",}`,
-		// What the relay leaves of a record that it cannot read is no message either.
+		// The relay sends this to the dead-letter queue for a stream record that it cannot read.
 		`{"event_id":"e","sequence_number":"1","keys":{"pk":"ORDER#ORD00000000000000000000000000","sk":"ORDER"}}`,
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing"}x`,
 		`{"ORDER_ID":"ORD00000000000000000000000000","to":"Processing"}`,
@@ -100,7 +101,7 @@ func TestIDs(t *testing.T) {
 	if u, ok := minted.ULID(); !ok || u.String() != "01HZX000000000000000000000" {
 		t.Errorf("%s has the ULID %s", minted, u)
 	}
-	// The SHA-256 of "caller\x00key" in Crockford's alphabet, worked out with other tools.
+	// The SHA-256 of "caller\x00key" in Crockford's alphabet, computed with other tools.
 	if want := order.ID("ORD20T1CWHT6YX0AMF7H72ZJ8YM9S"); keyed != want {
 		t.Errorf("keyed id %s, not %s", keyed, want)
 	}
@@ -118,11 +119,12 @@ func (f advance) Advance(_ context.Context, id order.ID, to order.Status, now ti
 	return f(id, to, now)
 }
 
-// queue is an order.Queue that remembers what it is given, and fails if told to.
+// queue is an order.Queue that records its calls and returns err.
 type queue struct {
-	err    error
-	sent   []order.Message
-	buried []string
+	err          error
+	sent         []order.Message
+	deadLettered []string
+	reason       error // of the last dead letter
 }
 
 func (q *queue) Send(_ context.Context, messages ...order.Message) error {
@@ -130,36 +132,37 @@ func (q *queue) Send(_ context.Context, messages ...order.Message) error {
 	return q.err
 }
 
-func (q *queue) DeadLetter(_ context.Context, body []byte, _ error) error {
-	q.buried = append(q.buried, string(body))
+func (q *queue) DeadLetter(_ context.Context, body []byte, reason error) error {
+	q.deadLettered, q.reason = append(q.deadLettered, string(body)), reason
 	return q.err
 }
 
-// F6, F8 to F11, F15, I4, I5, I13: whatever comes of a transition, its message goes, stays, or is sent again.
+// F6, F8 to F11, F15, I4, I5, I13: for each result of a transition its message is removed, kept, sent
+// again, or moved to the dead-letter queue.
 func TestProcessingOneMessage(t *testing.T) {
 	down := errors.New("the store is down")
 	m := order.Message{OrderID: order.KeyedID("", "k"), To: order.Completed}
 	good := string(m.Body())
 	later := strings.Replace(good, "{", `{"x":[1],`, 1) // as a later version may write it
 	for name, tt := range map[string]struct {
-		body     string
-		advance  error
-		queueErr error
-		want     error
-		sent     int
-		buried   int
+		body         string
+		advance      error
+		queueErr     error
+		want         error
+		sent         int
+		deadLettered error // the reason
 	}{
-		"applied: acknowledged":                       {body: good},
-		"already done: acknowledged":                  {body: good, advance: fmt.Errorf("advance: %w", order.ErrAlreadyDone)},
-		"early: sent again, then acknowledged":        {body: good, advance: &order.EarlyError{Until: noon}, sent: 1},
-		"early, and sending fails: stays":             {body: good, advance: &order.EarlyError{Until: noon}, queueErr: down, want: down, sent: 1},
-		"unknown order: dead letter, acknowledged":    {body: good, advance: order.ErrNotFound, buried: 1},
-		"unknown order: dead letter as it came":       {body: later, advance: order.ErrNotFound, buried: 1},
-		"says more than is known: acknowledged":       {body: later},
-		"malformed: dead letter, acknowledged":        {body: "{", buried: 1},
-		"malformed, and burying fails: stays":         {body: "{", queueErr: down, want: down, buried: 1},
-		"the store fails: stays, to be delivered on":  {body: good, advance: down, want: down},
-		"the store is unavailable: stays for another": {body: good, advance: order.ErrUnavailable, want: order.ErrUnavailable},
+		"made: removed":                               {body: good},
+		"already done: removed":                       {body: good, advance: fmt.Errorf("advance: %w", order.ErrAlreadyDone)},
+		"early: sent again, then removed":             {body: good, advance: &order.EarlyError{Until: noon}, sent: 1},
+		"early, and sending fails: kept":              {body: good, advance: &order.EarlyError{Until: noon}, queueErr: down, want: down, sent: 1},
+		"unknown order: dead letter, removed":         {body: good, advance: order.ErrNotFound, deadLettered: order.ErrNotFound},
+		"unknown order: dead letter with all members": {body: later, advance: order.ErrNotFound, deadLettered: order.ErrNotFound},
+		"unknown members: removed":                    {body: later},
+		"malformed: dead letter, removed":             {body: "{", deadLettered: order.ErrMalformed},
+		"malformed, and the queue fails: kept":        {body: "{", queueErr: down, want: down, deadLettered: order.ErrMalformed},
+		"the store fails: kept":                       {body: good, advance: down, want: down},
+		"the store is unavailable: kept":              {body: good, advance: order.ErrUnavailable, want: order.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := &queue{err: tt.queueErr}
@@ -172,14 +175,15 @@ func TestProcessingOneMessage(t *testing.T) {
 			if err := p.Process(t.Context(), []byte(tt.body), noon); !errors.Is(err, tt.want) {
 				t.Errorf("error %v, not %v", err, tt.want)
 			}
-			if len(q.sent) != tt.sent || len(q.buried) != tt.buried {
-				t.Errorf("sent %v, buried %v", q.sent, q.buried)
+			if len(q.sent) != tt.sent {
+				t.Errorf("sent %v", q.sent)
 			}
 			if tt.sent > 0 && (q.sent[0].OrderID != m.OrderID || q.sent[0].To != m.To || !q.sent[0].NotBefore.Equal(noon)) {
 				t.Errorf("sent %+v again", q.sent[0])
 			}
-			if tt.buried > 0 && q.buried[0] != tt.body {
-				t.Errorf("buried %q, not %q", q.buried[0], tt.body)
+			if want := []string{tt.body}; tt.deadLettered == nil && q.deadLettered != nil || !errors.Is(q.reason, tt.deadLettered) ||
+				tt.deadLettered != nil && !slices.Equal(q.deadLettered, want) {
+				t.Errorf("dead letters %q because of %v, want %v", q.deadLettered, q.reason, tt.deadLettered)
 			}
 		})
 	}

@@ -106,7 +106,7 @@ var apiMutants = []mutant{
 		file:  "shared/order/draft.go",
 		old:   `case int64(len(significant))+zeros > maxDigits:`,
 		new:   `case zeros > 1000:`,
-		test:  "TestANumberWithAnExponentIsAnExactAmount",
+		test:  "TestParseAmountNumberWithExponentsIsExact",
 	},
 	{
 		name:  "an integer with an empty fraction is the integer",

@@ -9,7 +9,7 @@ var orderMutants = []mutant{
 		file:  "shared/order/order.go",
 		old:   `case o.Status >= to:`,
 		new:   `case o.Status > to:`,
-		test:  "TestAnOrderGoesOneWay",
+		test:  "TestStatusesOnlyMoveForward",
 	},
 	{
 		name:  "an order is not completed before it is started",
@@ -17,7 +17,7 @@ var orderMutants = []mutant{
 		file:  "shared/order/order.go",
 		old:   `case predecessor[to] != o.Status:`,
 		new:   `case false:`,
-		test:  "TestATransitionWaitsForItsTime",
+		test:  "TestAnEarlyTransitionIsRefusedUntilItsTime",
 	},
 	{
 		name:  "an order is not completed before its time",
@@ -25,7 +25,7 @@ var orderMutants = []mutant{
 		file:  "shared/order/order.go",
 		old:   `case now.Before(o.StartedAt.Add(processing)):`,
 		new:   `case false:`,
-		test:  "TestATransitionWaitsForItsTime",
+		test:  "TestAnEarlyTransitionIsRefusedUntilItsTime",
 	},
 	{
 		name:  "an order does not start before its creation, whatever the clocks say",
@@ -42,7 +42,7 @@ var orderMutants = []mutant{
 		file:  "shared/order/change.go",
 		old:   `if c.New == nil || c.Old != nil && c.Old.Status == c.New.Status {`,
 		new:   `if c.New == nil {`,
-		test:  "TestWhatFollowsFromAChange",
+		test:  "TestFollowUpsOfAChange",
 	},
 	{
 		name:  "a transition takes from one count what it adds to another",
@@ -68,7 +68,7 @@ var orderMutants = []mutant{
 		file:  "shared/order/change.go",
 		old:   `return float64(t.DurationSumMillis) / float64(t.CompletedCount) / 1000`,
 		new:   `return float64(t.DurationSumMillis/t.CompletedCount) / 1000`,
-		test:  "TestTheMeanIsTheIntegerSumOverTheCount",
+		test:  "TestAvgProcessTimeIsExact",
 	},
 	{
 		name:  "two requests are the same only if they ask for the same",
@@ -76,7 +76,7 @@ var orderMutants = []mutant{
 		file:  "shared/order/draft.go",
 		old:   `return append(binary.AppendUvarint(b, uint64(len(s))), s...)`,
 		new:   `return append(b, s...)`,
-		test:  "TestAFingerprintTellsRequestsApart",
+		test:  "TestDifferentDraftsHaveDifferentFingerprints",
 	},
 }
 
@@ -88,7 +88,7 @@ var processMutants = []mutant{
 		file:  "shared/order/message.go",
 		old:   `json.Unmarshal(body, &b)`,
 		new:   `json.Unmarshal(body, &b, json.RejectUnknownMembers(true))`,
-		test:  "TestMembersOfAMessageThatAreNotKnownAreIgnored",
+		test:  "TestUnknownMembersOfAMessageAreIgnored",
 	},
 	{
 		name:  "a message of an order that is not there is buried as it came",
@@ -104,7 +104,7 @@ var processMutants = []mutant{
 		file:  "shared/order/message.go",
 		old:   `if !ok || to == Pending {`,
 		new:   `if !ok {`,
-		test:  "TestAMessageThatIsNoneIsMalformed",
+		test:  "TestMalformedMessagesAreRefused",
 	},
 	{
 		name:  "what is no id is not looked for",
