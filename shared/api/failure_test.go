@@ -17,8 +17,7 @@ import (
 	"orders/shared/order"
 )
 
-// failing is a store, a metrics reader and a health check that all do the same:
-// return an error, or panic with it.
+// failing is a store, a metrics reader and a health check that all return err, or panic with it.
 type failing struct {
 	err    error
 	panics bool
@@ -41,7 +40,7 @@ func (f failing) List(context.Context, int, string) (order.Page, error) {
 func (f failing) Metrics(context.Context) (order.Tally, error) { return order.Tally{}, f.fail() }
 func (f failing) Health(context.Context) error                 { return f.fail() }
 
-// serve answers one request and returns what it logs.
+// serve sends one request to a handler over f, and returns the response and the log.
 func serve(f failing, method, target string) (*httptest.ResponseRecorder, string) {
 	var logs bytes.Buffer
 	handler := api.New(api.Config{
@@ -57,7 +56,7 @@ func serve(f failing, method, target string) (*httptest.ResponseRecorder, string
 	return recorder, logs.String()
 }
 
-// everyRoute is a request for each.
+// everyRoute has a request for each route.
 var everyRoute = []struct{ method, target string }{
 	{http.MethodPost, "/api/orders/create/"},
 	{http.MethodGet, "/api/orders/ORD00000000000000000000000000/"},
@@ -67,7 +66,7 @@ var everyRoute = []struct{ method, target string }{
 }
 
 // F1, F24, I16.
-func TestAStoreThatCannotIsA503ThatSaysWhenToTryAgain(t *testing.T) {
+func TestAnUnavailableStoreIsA503WithRetryAfter(t *testing.T) {
 	for _, err := range []error{
 		fmt.Errorf("%w: the disk is full, says /secret/path", order.ErrUnavailable),
 		fmt.Errorf("wait: %w", context.DeadlineExceeded),
@@ -89,8 +88,8 @@ func TestAStoreThatCannotIsA503ThatSaysWhenToTryAgain(t *testing.T) {
 	}
 }
 
-// I15: a fault of ours is told as one, and ends with its request.
-func TestAPanicOrAnUnknownErrorIsA500ThatSaysNothingOfTheInside(t *testing.T) {
+// I15: a bug ends one request, and only the log has the details.
+func TestAPanicOrAnUnknownErrorIsA500WithoutDetails(t *testing.T) {
 	for _, f := range []failing{{err: errors.New("at /secret/path")}, {err: errors.New("at /secret/path"), panics: true}} {
 		for _, r := range everyRoute {
 			res, logs := serve(f, r.method, r.target)
@@ -102,7 +101,7 @@ func TestAPanicOrAnUnknownErrorIsA500ThatSaysNothingOfTheInside(t *testing.T) {
 	}
 }
 
-// checkFailure makes sure that an answer is a problem, and tells no secret.
+// checkFailure fails the test unless the response is the problem, without internal details.
 func checkFailure(t *testing.T, res *httptest.ResponseRecorder, status int, code string) {
 	t.Helper()
 	var problem struct {
@@ -110,17 +109,17 @@ func checkFailure(t *testing.T, res *httptest.ResponseRecorder, status int, code
 		Instance string `json:"instance"`
 	}
 	if err := json.Unmarshal(res.Body.Bytes(), &problem); err != nil {
-		t.Errorf("answer %s: %v", res.Body, err)
+		t.Errorf("response %s: %v", res.Body, err)
 	}
 	if res.Code != status || problem.Code != code || problem.Instance != "urn:orders:request:the-request" {
-		t.Errorf("answer %d %s", res.Code, res.Body)
+		t.Errorf("response %d %s", res.Code, res.Body)
 	}
 	if strings.Contains(res.Body.String(), "secret") {
-		t.Errorf("the answer tells of the inside: %s", res.Body)
+		t.Errorf("the response has internal details: %s", res.Body)
 	}
 }
 
-func TestARequestLeavesOneLineAtTheLevelOfItsOutcome(t *testing.T) {
+func TestARequestIsLoggedOnceAtTheLevelOfItsResult(t *testing.T) {
 	for _, tt := range []struct {
 		method, target string
 		err            error
@@ -143,12 +142,12 @@ func TestARequestLeavesOneLineAtTheLevelOfItsOutcome(t *testing.T) {
 	}
 }
 
-func TestAClientThatHasGoneIsNoWarningAndADeadlineIs(t *testing.T) {
-	gone, hangUp := context.WithCancel(t.Context())
-	hangUp()
-	late, cancel := context.WithDeadline(t.Context(), time.Now())
+func TestAnExceededDeadlineIsAWarningAndACanceledRequestIsNot(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	exceeded, cancel := context.WithDeadline(t.Context(), time.Now())
 	defer cancel()
-	for ctx, want := range map[context.Context]string{gone: "level=DEBUG", late: "level=WARN"} {
+	for ctx, want := range map[context.Context]string{canceled: "level=DEBUG", exceeded: "level=WARN"} {
 		var logs bytes.Buffer
 		f := failing{err: ctx.Err()}
 		handler := api.New(api.Config{
@@ -162,19 +161,19 @@ func TestAClientThatHasGoneIsNoWarningAndADeadlineIs(t *testing.T) {
 	}
 }
 
-// What a host knows of a request is in its context, and is for the log's handler.
-func TestTheLogIsGivenTheRequestsContext(t *testing.T) {
+// A host can keep its own id of a request in the context, for the slog handler.
+func TestTheLogGetsTheContextOfTheRequest(t *testing.T) {
 	type key struct{}
 	seen := contextHandler{slog.DiscardHandler, func(ctx context.Context) any { return ctx.Value(key{}) }, new(any)}
-	ctx := context.WithValue(t.Context(), key{}, "known to the host")
+	ctx := context.WithValue(t.Context(), key{}, "the id of the host")
 	handler := api.New(api.Config{Now: time.Now, RequestID: func() string { return "the-request" }, Log: slog.New(seen)})
 	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/nowhere", nil))
-	if *seen.found != "known to the host" {
-		t.Errorf("the log saw %v", *seen.found)
+	if *seen.found != "the id of the host" {
+		t.Errorf("the log got a context with %v", *seen.found)
 	}
 }
 
-// A contextHandler finds something in the context of what is logged.
+// A contextHandler stores in found what find returns for the context of a line.
 type contextHandler struct {
 	slog.Handler
 	find  func(context.Context) any
@@ -187,12 +186,12 @@ func (h contextHandler) Handle(ctx context.Context, _ slog.Record) error {
 	return nil
 }
 
-func TestRequestIDsAreEscapedWhereTheyBecomeAURI(t *testing.T) {
+func TestARequestIDIsEscapedInTheInstanceURI(t *testing.T) {
 	req := httptest.NewRequest(http.MethodGet, "/nowhere", nil)
 	req.Header.Set("X-Request-Id", `a%"<b>`)
 	res := httptest.NewRecorder()
 	api.New(api.Config{Now: time.Now, Log: slog.New(slog.DiscardHandler)}).ServeHTTP(res, req)
 	if !strings.Contains(res.Body.String(), `"urn:orders:request:a%25%22%3Cb%3E"`) || res.Header().Get("X-Request-Id") != `a%"<b>` {
-		t.Errorf("answer %s, headers %v", res.Body, res.Header())
+		t.Errorf("response %s, headers %v", res.Body, res.Header())
 	}
 }

@@ -106,4 +106,9 @@ func TestOnlyCompletionsByTheServiceAreTimed(t *testing.T) {
 	if got, want := (order.Change{New: &imported}).Tally(), (order.Tally{ByStatus: [...]int64{order.Completed: 1}}); got != want {
 		t.Errorf("an imported order counts as %+v, not %+v", got, want)
 	}
+	sum := order.Tally{ByStatus: [...]int64{1, 2, 3}, CompletedCount: 4, DurationSumMillis: 5}
+	sum.Add(order.Change{New: &completed}.Tally())
+	if want := (order.Tally{ByStatus: [...]int64{1, 2, 4}, CompletedCount: 5, DurationSumMillis: 51_005}); sum != want || sum.Total() != 7 {
+		t.Errorf("the sum is %+v, not %+v", sum, want)
+	}
 }

@@ -113,7 +113,7 @@ func TestNewKeepsTheDraft(t *testing.T) {
 	}
 }
 
-// F14, I6, I8.
+// F15, I6, I8.
 func TestValidateRefusesALifecycleThatCannotBe(t *testing.T) {
 	at := func(seconds ...int) (o order.Order) { // a negative number leaves the time out
 		for i, field := range []*time.Time{&o.CreatedAt, &o.StartedAt, &o.CompletedAt} {

@@ -1,10 +1,9 @@
 package main
 
-// orderMutants are the rules of the domain: which step an order may take, and what
-// follows from it.
+// orderMutants change the rules of the domain: transitions, their follow-ups, and the tally.
 var orderMutants = []mutant{
 	{
-		name:  "a transition that was made is not made again",
+		name:  "a transition is made only once",
 		holds: "F8 F10 F11 F12 F16 I5 I6",
 		file:  "shared/order/order.go",
 		old:   `case o.Status >= to:`,
@@ -37,7 +36,7 @@ var orderMutants = []mutant{
 		rapid: true,
 	},
 	{
-		name:  "a write that is no transition is followed by nothing",
+		name:  "a write that is not a transition has no follow-ups",
 		holds: "I5",
 		file:  "shared/order/change.go",
 		old:   `if c.New == nil || c.Old != nil && c.Old.Status == c.New.Status {`,
@@ -54,7 +53,7 @@ var orderMutants = []mutant{
 		rapid: true,
 	},
 	{
-		name:  "an order that was taken over as Completed is not timed",
+		name:  "an order imported as Completed is not timed",
 		holds: "I11",
 		file:  "shared/order/change.go",
 		old:   `if !o.CompletedAt.IsZero() {`,
@@ -63,7 +62,7 @@ var orderMutants = []mutant{
 		test:  "TestTheTallyIsTheSumOfAllChanges/taken_over_as_Completed",
 	},
 	{
-		name:  "the mean is the sum over the count, in full",
+		name:  "the average is not rounded",
 		holds: "I11",
 		file:  "shared/order/change.go",
 		old:   `return float64(t.DurationSumMillis) / float64(t.CompletedCount) / 1000`,
@@ -71,7 +70,23 @@ var orderMutants = []mutant{
 		test:  "TestAvgProcessTimeIsExact",
 	},
 	{
-		name:  "two requests are the same only if they ask for the same",
+		name:  "an order is dated with its completion, not with its due time",
+		holds: "I11",
+		file:  "shared/order/order.go",
+		old:   `o.CompletedAt = now`,
+		new:   `o.CompletedAt = o.StartedAt.Add(processing)`,
+		test:  "TestStatusesOnlyMoveForward",
+	},
+	{
+		name:  "a stored order whose times contradict its status is refused",
+		holds: "F15 I6 I8",
+		file:  "shared/order/order.go",
+		old:   `case !consistent:`,
+		new:   `case false:`,
+		test:  "TestValidateRefusesALifecycleThatCannotBe",
+	},
+	{
+		name:  "different requests have different fingerprints",
 		holds: "F3 I2 I3",
 		file:  "shared/order/draft.go",
 		old:   `return append(binary.AppendUvarint(b, uint64(len(s))), s...)`,
@@ -80,10 +95,10 @@ var orderMutants = []mutant{
 	},
 }
 
-// processMutants decide about a message: done, early, impossible, or to come again.
+// processMutants change how messages are parsed and processed.
 var processMutants = []mutant{
 	{
-		name:  "a message may have members that its reader does not know",
+		name:  "a message may have unknown members",
 		holds: "I4 I13",
 		file:  "shared/order/message.go",
 		old:   `json.Unmarshal(body, &b)`,
@@ -91,7 +106,7 @@ var processMutants = []mutant{
 		test:  "TestUnknownMembersOfAMessageAreIgnored",
 	},
 	{
-		name:  "a message of an order that is not there is buried as it came",
+		name:  "a dead letter keeps its unknown members",
 		holds: "I13",
 		file:  "shared/order/message.go",
 		old:   `return p.handle(ctx, m, body, now)`,
@@ -99,7 +114,7 @@ var processMutants = []mutant{
 		test:  "TestProcessingOneMessage",
 	},
 	{
-		name:  "a message to a status that nothing leads to is malformed",
+		name:  "a message to Pending is malformed",
 		holds: "F15 I13",
 		file:  "shared/order/message.go",
 		old:   `if !ok || to == Pending {`,
@@ -107,7 +122,7 @@ var processMutants = []mutant{
 		test:  "TestMalformedMessagesAreRefused",
 	},
 	{
-		name:  "what is no id is not looked for",
+		name:  "an invalid id is refused without a lookup",
 		holds: "F15 I15",
 		file:  "shared/order/order.go",
 		old:   `if !ok || len(code) != ulid.EncodedSize || strings.Trim(code, alphabet) != "" {`,
@@ -115,7 +130,7 @@ var processMutants = []mutant{
 		test:  "TestIDs",
 	},
 	{
-		name:  "a message that cannot be read is buried at once",
+		name:  "a malformed message is dead-lettered at once",
 		holds: "F15 I13 I14",
 		file:  "shared/order/message.go",
 		old:   `return p.Queue.DeadLetter(ctx, body, err)`,
@@ -123,7 +138,7 @@ var processMutants = []mutant{
 		test:  "TestProcessingOneMessage",
 	},
 	{
-		name:  "a message of an order that is not there is buried at once",
+		name:  "a message of an unknown order is dead-lettered at once",
 		holds: "F15 I13",
 		file:  "shared/order/message.go",
 		old:   `return p.Queue.DeadLetter(ctx, original, err)`,
@@ -131,7 +146,7 @@ var processMutants = []mutant{
 		test:  "TestProcessingOneMessage",
 	},
 	{
-		name:  "a message whose work is done is done with",
+		name:  "a message whose transition is done is removed",
 		holds: "F6 F8 F10 F11 F12 F16 I4 I5",
 		file:  "shared/order/message.go",
 		old:   `case err == nil, errors.Is(err, ErrAlreadyDone):`,
@@ -139,7 +154,7 @@ var processMutants = []mutant{
 		test:  "TestProcessingOneMessage",
 	},
 	{
-		name:  "a message that is early is sent again before it goes",
+		name:  "an early message is sent again before it is removed",
 		holds: "F9 I4 I13",
 		file:  "shared/order/message.go",
 		old:   `return p.Queue.Send(ctx, m)`,
@@ -147,7 +162,7 @@ var processMutants = []mutant{
 		test:  "TestProcessingOneMessage",
 	},
 	{
-		name:  "a message of which nothing is decided stays",
+		name:  "a message whose transition failed is kept",
 		holds: "F10 F11 I4",
 		file:  "shared/order/message.go",
 		old:   "default:\n\t\treturn err",
