@@ -7,14 +7,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mattn/go-isatty"
 
+	"orders/shared/api"
+	"orders/shared/order"
 	"orders/shared/sqlite"
 )
 
@@ -73,4 +81,219 @@ func newLogger(cfg config, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// Limits of the server. A client that is slower loses its connection and
+// disturbs nobody.
+const (
+	readTimeout    = 10 * time.Second // for the headers and the body together
+	writeTimeout   = 30 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+)
+
+// Limits of a stop, from its beginning. Docker kills a process after 10 s.
+const (
+	keepAliveGrace = time.Second     // how long requests may still come on connections kept open
+	stallTimeout   = 5 * time.Second // when clients that stall lose their connection
+	stopTimeout    = 7 * time.Second // when requests that have not ended are cut off
+)
+
+// A server answers from the moment its address is bound: while the store is not open yet, with
+// 503 to everything but the probes.
+type server struct {
+	http        *http.Server
+	api         api.Config // without a store
+	hosts       *hostNames // nil when every Host is answered
+	misdirected http.Handler
+	// warnMisdirected is for the first request alone: it may be a reverse proxy's.
+	warnMisdirected sync.Once
+	backend         atomic.Pointer[backend]
+	stallDeadline   atomic.Pointer[time.Time] // nil until the server is to stop
+	connections     connections
+
+	listener net.Listener
+	done     chan struct{} // closed when no connections are taken any more
+	err      error         // why, once done is closed
+}
+
+// A backend is what answers at the moment.
+type backend struct {
+	handler http.Handler
+	ping    func(context.Context) error // nil while orders are taken
+}
+
+var (
+	errStarting = fmt.Errorf("%w: the database file is being opened", order.ErrUnavailable)
+	errStopping = fmt.Errorf("%w: the service is stopping", order.ErrUnavailable)
+)
+
+// newServer returns a server without a store.
+func newServer(hosts *hostNames, logger *slog.Logger) *server {
+	s := &server{hosts: hosts, done: make(chan struct{})}
+	s.api = api.Config{
+		Health: s.health, RequestID: requestIDs(), Now: time.Now,
+		Log: logger, StoreLogs: true, Sampler: api.NewSampler(logger),
+	}
+	s.misdirected = api.NewRefusing(s.api, api.ErrMisdirected)
+	s.backend.Store(&backend{
+		handler: api.NewRefusing(s.api, errStarting),
+		ping:    func(context.Context) error { return errStarting },
+	})
+	s.http = &http.Server{
+		Handler:        s,
+		ReadTimeout:    readTimeout,
+		WriteTimeout:   writeTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
+		ConnState:      s.connections.note,
+		ErrorLog:       log.New(serverLog{s}, "", 0),
+	}
+	return s
+}
+
+// start takes connections in the background.
+func (s *server) start(listener net.Listener) {
+	s.listener = listener
+	go func() {
+		defer close(s.done)
+		s.err = s.http.Serve(listener)
+	}()
+}
+
+// open serves the store from now on: the API and its description.
+func (s *server) open(store *sqlite.Store) {
+	cfg := s.api
+	cfg.Orders, cfg.Metrics = store, store
+	s.backend.Store(&backend{handler: withDocs(api.New(cfg)), ping: store.Ping})
+}
+
+// health is nil while orders are taken.
+func (s *server) health(ctx context.Context) error {
+	if s.stallDeadline.Load() != nil {
+		return errStopping
+	}
+	return s.backend.Load().ping(ctx)
+}
+
+// ServeHTTP implements http.Handler.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.connections.requests.Add(1)
+	defer s.connections.requests.Add(-1)
+	if deadline := s.stallDeadline.Load(); deadline != nil {
+		w.Header().Set("Connection", "close")
+		limit(http.NewResponseController(w), *deadline)
+	}
+	if s.hosts != nil && !s.hosts.contain(r.Host) {
+		s.warnMisdirected.Do(func() {
+			s.api.Log.Warn("a request names another host than this service answers to, and gets 421: --trusted-host adds a name")
+		})
+		s.misdirected.ServeHTTP(w, r)
+		return
+	}
+	s.backend.Load().handler.ServeHTTP(w, r)
+}
+
+// stop takes no new connections and answers the requests under way, and those that still come on
+// connections kept open, for as long as grace. It returns an error when requests have not ended in
+// time, but not for clients that stall.
+func (s *server) stop(grace time.Duration) error {
+	began := time.Now()
+	deadline := began.Add(stallTimeout)
+	s.stallDeadline.Store(&deadline)
+	_ = s.listener.Close() // what matters is that Serve returns
+	<-s.done
+	s.api.Log.Info("stopping: requests under way are being answered")
+	for s.connections.any() && time.Since(began) < grace {
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.connections.limit(deadline)
+	if s.connections.any() {
+		s.api.Log.Info("stopping: waiting for connections to end", s.connections.attrs()...)
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), began.Add(stopTimeout))
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("some requests did not end within %s: %w", stopTimeout, err), s.http.Close())
+	}
+	s.api.Sampler.Flush()
+	return err
+}
+
+// connections knows the connections of a server, and how many requests it is answering. It is
+// asked for little: each request pays for it.
+type connections struct {
+	requests atomic.Int64
+
+	mu   sync.Mutex
+	open map[net.Conn]bool
+}
+
+// note is told by the server of each change.
+func (c *connections) note(conn net.Conn, state http.ConnState) {
+	if state != http.StateNew && state != http.StateClosed {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if state == http.StateClosed {
+		delete(c.open, conn)
+		return
+	}
+	if c.open == nil {
+		c.open = map[net.Conn]bool{}
+	}
+	c.open[conn] = true
+}
+
+func (c *connections) any() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open) > 0
+}
+
+// attrs says for the log how many connections there are, and how many requests are being
+// answered; on the other connections one may be on its way.
+func (c *connections) attrs() []any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return []any{"connections", len(c.open), "requests_under_way", c.requests.Load()}
+}
+
+// limit bounds what clients may take to send their requests, and to read the answers.
+func (c *connections) limit(deadline time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.open {
+		limit(conn, deadline)
+	}
+}
+
+// limit cuts off a request at the deadline, and its answer a second later: a client that has not
+// sent all is told so. The errors are those of connections that are gone.
+func limit(conn interface {
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+}, deadline time.Time) {
+	_ = conn.SetReadDeadline(deadline)
+	_ = conn.SetWriteDeadline(deadline.Add(time.Second))
+}
+
+// A serverLog logs what net/http has to say. Clients cause such lines in numbers, for example by
+// opening more connections than the operating system allows.
+type serverLog struct{ *server }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	if l.api.Sampler.Allow(time.Now(), slog.LevelWarn, "net/http", 0) {
+		l.api.Log.Warn(strings.TrimSpace(string(line)))
+	}
+	return len(line), nil
+}
+
+// requestIDs counts requests behind a prefix of this process's own.
+func requestIDs() func() string {
+	prefix := rand.Text()[:10] + "-"
+	var n atomic.Uint64
+	return func() string { return prefix + strconv.FormatUint(n.Add(1), 36) }
 }

@@ -5,7 +5,7 @@ var serverMutants = []mutant{
 	{
 		name:  "a client that does not send loses its connection",
 		holds: "F26 I16",
-		file:  "cmd/orders/server.go",
+		file:  "cmd/orders/serve.go",
 		old:   `ReadTimeout:    readTimeout,`,
 		new:   ``,
 		test:  "TestSlowClientsLoseTheirConnectionAndDisturbNobody",
@@ -13,7 +13,7 @@ var serverMutants = []mutant{
 	{
 		name:  "a client that does not read loses its connection",
 		holds: "F26 I16",
-		file:  "cmd/orders/server.go",
+		file:  "cmd/orders/serve.go",
 		old:   `WriteTimeout:   writeTimeout,`,
 		new:   ``,
 		test:  "TestSlowClientsLoseTheirConnectionAndDisturbNobody",
@@ -21,7 +21,7 @@ var serverMutants = []mutant{
 	{
 		name:  "a client that asks no more may keep its connection for a while, and no longer",
 		holds: "F26 I16",
-		file:  "cmd/orders/server.go",
+		file:  "cmd/orders/serve.go",
 		old:   `IdleTimeout:    idleTimeout,`,
 		new:   ``,
 		test:  "TestSlowClientsLoseTheirConnectionAndDisturbNobody",
@@ -61,7 +61,7 @@ var serverMutants = []mutant{
 	{
 		name:  "a service that stops says that it is not ready",
 		holds: "F25",
-		file:  "cmd/orders/server.go",
+		file:  "cmd/orders/serve.go",
 		old:   `return errStopping`,
 		new:   `_ = errStopping`,
 		test:  "TestAStoppingServiceIsNotReadyAndAnswersKeptConnections",
@@ -69,7 +69,7 @@ var serverMutants = []mutant{
 	{
 		name:  "a request that still comes on a kept connection is answered",
 		holds: "F25",
-		file:  "cmd/orders/server.go",
+		file:  "cmd/orders/serve.go",
 		old:   `for s.connections.any() && time.Since(began) < grace {`,
 		new:   `for s.connections.any() && time.Since(began) < -grace {`,
 		test:  "TestAStoppingServiceIsNotReadyAndAnswersKeptConnections",
@@ -77,7 +77,7 @@ var serverMutants = []mutant{
 	{
 		name:  "a kept connection is closed with its last answer",
 		holds: "F25",
-		file:  "cmd/orders/server.go",
+		file:  "cmd/orders/serve.go",
 		old:   `w.Header().Set("Connection", "close")`,
 		new:   ``,
 		test:  "TestAStoppingServiceIsNotReadyAndAnswersKeptConnections",
@@ -85,7 +85,7 @@ var serverMutants = []mutant{
 	{
 		name:  "a client that stalls does not hold up the end",
 		holds: "F25 F26 I16",
-		file:  "cmd/orders/server.go",
+		file:  "cmd/orders/serve.go",
 		old:   `s.connections.limit(deadline)`,
 		new:   ``,
 		test:  "TestClientsThatStallDoNotHoldUpTheEnd",
@@ -93,7 +93,7 @@ var serverMutants = []mutant{
 	{
 		name:  "a request that does not end is cut off",
 		holds: "F25 I16",
-		file:  "cmd/orders/server.go",
+		file:  "cmd/orders/serve.go",
 		old:   `context.WithDeadline(context.Background(), began.Add(stopTimeout))`,
 		new:   `context.WithDeadline(context.Background(), began.Add(5*stopTimeout))`,
 		test:  "TestARequestThatDoesNotEndIsCutOffAndSaid",
@@ -101,7 +101,7 @@ var serverMutants = []mutant{
 	{
 		name:  "a service is not ready while it opens its file",
 		holds: "F22",
-		file:  "cmd/orders/server.go",
+		file:  "cmd/orders/serve.go",
 		old:   `ping:    func(context.Context) error { return errStarting },`,
 		new:   `ping:    func(context.Context) error { return nil },`,
 		test:  "TestServiceAnswersWhileItOpensItsFile",
@@ -117,7 +117,7 @@ var serverMutants = []mutant{
 	{
 		name:  "a name that is not the service's reads and creates nothing",
 		holds: "I15",
-		file:  "cmd/orders/server.go",
+		file:  "cmd/orders/serve.go",
 		old:   `if s.hosts != nil && !s.hosts.contain(r.Host) {`,
 		new:   `if s.hosts != nil && false {`,
 		test:  "TestAReboundNameReadsAndCreatesNothing",
@@ -141,7 +141,7 @@ var serverMutants = []mutant{
 	{
 		name:  "a flood of net/http's own lines is counted, not written",
 		holds: "F26",
-		file:  "cmd/orders/server.go",
+		file:  "cmd/orders/serve.go",
 		old:   `if l.api.Sampler.Allow(time.Now(), slog.LevelWarn, "net/http", 0) {`,
 		new:   `if true {`,
 		test:  "TestAFloodOfTheServersOwnLinesIsCounted",
@@ -157,7 +157,7 @@ var serverMutants = []mutant{
 	{
 		name:  "creates that the store refuses leave no lines",
 		holds: "F23",
-		file:  "cmd/orders/server.go",
+		file:  "cmd/orders/serve.go",
 		old:   `StoreLogs: true,`,
 		new:   ``,
 		test:  "TestCreatesThatTheStoreRefusesLeaveNoLines",
