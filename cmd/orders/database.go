@@ -11,52 +11,81 @@ import (
 	"orders/shared/sqlite"
 )
 
-// backup copies the database to a file, and prints what is in the copy.
-func backup(ctx context.Context, cfg config, stdout, _ io.Writer) error {
-	report, err := sqlite.Backup(ctx, cfg.db, cfg.file, time.Now)
-	return printCopied(stdout, cfg.file, report, err)
+type backupCommand struct {
+	database
+	Dest string `arg:"" name:"DEST" help:"The file to write. If it exists, it is replaced once the copy is checked."`
 }
 
-// restore puts a copy of a backup in the place of the database, and prints what is in it.
-func restore(ctx context.Context, cfg config, stdout, _ io.Writer) error {
-	report, err := sqlite.Restore(ctx, cfg.file, cfg.db, time.Now)
-	return printCopied(stdout, cfg.db, report, err)
+type restoreCommand struct {
+	database
+	Src string `arg:"" name:"SRC" help:"The backup to copy to the place of the database."`
 }
 
-// printCopied prints what has been read in a copy: of one that was refused, too.
-func printCopied(w io.Writer, file string, report sqlite.Report, err error) error {
+type checkCommand struct {
+	database
+	Repair bool `help:"Back up the database, and recompute from the orders what follows from them."`
+}
+
+// AfterApply reports all wrong settings together.
+func (c *backupCommand) AfterApply() error {
+	return errors.Join(requirePath("DEST", c.Dest), c.database.AfterApply())
+}
+
+// AfterApply reports all wrong settings together.
+func (c *restoreCommand) AfterApply() error {
+	return errors.Join(requirePath("SRC", c.Src), c.database.AfterApply())
+}
+
+func requirePath(argument, value string) error {
+	return require(isPath(value), argument, "the path of a file, such as backup.db", value)
+}
+
+// Run copies the database to a file and prints a report of the copy.
+func (c *backupCommand) Run(ctx context.Context, out console) error {
+	report, err := sqlite.Backup(ctx, c.DB, c.Dest, time.Now)
+	return printCopy(out.stdout, c.Dest, report, err)
+}
+
+// Run replaces the database with a copy of a backup and prints a report of the copy.
+func (c *restoreCommand) Run(ctx context.Context, out console) error {
+	report, err := sqlite.Restore(ctx, c.Src, c.DB, time.Now)
+	return printCopy(out.stdout, c.DB, report, err)
+}
+
+// printCopy prints the report of a copy, also if the copy was refused because of its findings.
+func printCopy(w io.Writer, file string, report sqlite.Report, err error) error {
 	if err == nil || errors.Is(err, sqlite.ErrFindings) {
 		err = errors.Join(printReport(w, file, report), err)
 	}
 	return err
 }
 
-// check reads the whole database file and prints what is in it. It fails when
-// something there does not fit together, and cannot be mended or is not to be.
-func check(ctx context.Context, cfg config, stdout, _ io.Writer) error {
-	if cfg.repair {
-		return repair(ctx, cfg.db, stdout)
+// Run reads the whole database and prints a report. It fails if there are findings, or if findings
+// remain after a repair.
+func (c *checkCommand) Run(ctx context.Context, out console) error {
+	if c.Repair {
+		return repair(ctx, c.DB, out.stdout)
 	}
-	report, err := sqlite.Check(ctx, cfg.db)
+	report, err := sqlite.Check(ctx, c.DB)
 	if err != nil {
 		return err
 	}
-	if err := printReport(stdout, cfg.db, report); err != nil {
+	if err := printReport(out.stdout, c.DB, report); err != nil {
 		return err
 	}
 	switch {
 	case report.Damaged:
-		return fmt.Errorf("%s: %w", cfg.db, errDamaged)
+		return fmt.Errorf("%s: %w", c.DB, errDamaged)
 	case len(report.Findings) > 0:
-		return fmt.Errorf("%s: does not fit together, see the findings; orders check --repair mends what does not concern an order itself", cfg.db)
+		return fmt.Errorf("%s: does not fit together, see the findings; orders check --repair mends what does not concern an order itself", c.DB)
 	}
 	return nil
 }
 
-// errDamaged is about a file in which no repair helps.
+// errDamaged is for a file that a repair cannot help.
 var errDamaged = errors.New("is damaged, see the findings: restore a backup with orders restore")
 
-// repair mends what follows from the orders, and prints what it has changed and what is in the file.
+// repair recomputes from the orders what follows from them, and prints the changes and a report.
 func repair(ctx context.Context, db string, stdout io.Writer) error {
 	repaired, err := sqlite.Repair(ctx, db, time.Now)
 	if err != nil {

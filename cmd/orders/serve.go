@@ -26,18 +26,18 @@ import (
 	"orders/shared/sqlite"
 )
 
-// serve runs the service until the context ends, and then lets the requests
-// under way end.
-func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
-	log := newLogger(cfg, stderr)
-	listener, err := (&net.ListenConfig{}).Listen(ctx, network(cfg.addr), cfg.addr)
+// Run runs the service until the context ends or the service cannot go on. It then waits for the
+// requests under way.
+func (c *serveCommand) Run(ctx context.Context, out console) error {
+	log := c.newLogger(out.stderr)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, network(c.Addr), c.Addr)
 	if err != nil {
-		return err // before there is a file
+		return err // no file is created
 	}
-	server := newServer(newHostNames(listener.Addr(), cfg.trustedHosts), log)
+	server := newServer(newHostNames(listener.Addr(), c.trustedHosts), log)
 	server.start(listener)
 	store, err := sqlite.Open(ctx, sqlite.Config{
-		Path: cfg.db, ProcessingTime: cfg.processingTime,
+		Path: c.DB, ProcessingTime: c.processingTime,
 		Now: time.Now, Elapsed: elapsed, Random: bufio.NewReader(rand.Reader), Log: log,
 	})
 	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
@@ -51,9 +51,9 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	if !isLoopback(listener.Addr()) {
 		log.Warn("there is no authentication: whoever reaches this address can read and create orders", "addr", listener.Addr().String())
 	}
-	fmt.Fprintf(stdout, "orders %s listens on http://%s (database %s, API page /docs/)\n", version, listener.Addr(), cfg.db)
+	fmt.Fprintf(out.stdout, "orders %s listens on http://%s (database %s, API page /docs/)\n", version, listener.Addr(), c.DB)
 
-	grace := time.Duration(0) // there is nothing to take an order for
+	grace := time.Duration(0) // unless the store can still take orders
 	select {
 	case <-ctx.Done():
 		grace = keepAliveGrace
@@ -64,8 +64,7 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	return errors.Join(err, server.stop(grace), store.Close())
 }
 
-// network is that of an address: an IPv4 address is not to open the port for IPv6, too, as
-// 0.0.0.0 would.
+// network returns the network to listen on. With "tcp", 0.0.0.0 would also open the port for IPv6.
 func network(addr string) string {
 	if ip, err := netip.ParseAddrPort(addr); err == nil && ip.Addr().Is4() {
 		return "tcp4"
@@ -73,11 +72,11 @@ func network(addr string) string {
 	return "tcp"
 }
 
-func newLogger(cfg config, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.logLevel}
+func (c *serveCommand) newLogger(w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.logLevel}
 	file, isFile := w.(*os.File)
 	terminal := isFile && isatty.IsTerminal(file.Fd())
-	if cfg.logFormat == "text" || cfg.logFormat == "" && terminal {
+	if c.LogFormat == "text" || c.LogFormat == "" && terminal {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))

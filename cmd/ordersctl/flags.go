@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"orders/shared/order"
 )
 
 // rule returns the text as an error unless it holds.
@@ -31,16 +33,10 @@ type processing struct {
 	ProcessingTime string `env:"PROCESSING_TIME" default:"50s" placeholder:"TIME" help:"How long an order stays in Processing, 1ms to 15m; 50s unless given."`
 }
 
-// Bounds of the processing time; the upper one is what a queue can delay.
-const (
-	minProcessingTime = time.Millisecond
-	maxProcessingTime = 15 * time.Minute
-)
-
 // valid names the flag if it makes no sense.
 func (p *processing) valid() error {
 	d, err := time.ParseDuration(p.ProcessingTime)
-	return rule(err == nil && minProcessingTime <= d && d <= maxProcessingTime,
+	return rule(err == nil && order.MinProcessingTime <= d && d <= order.MaxProcessingTime,
 		"--processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not %q", p.ProcessingTime)
 }
 

@@ -25,7 +25,7 @@ func main() {
 	env := awsclient.NewEnv(os.Getenv)
 	table := env.Text("ORDERS_TABLE")
 	queueURL, deadLetterURL := env.URL("ORDERS_QUEUE_URL"), env.URL("DEAD_LETTER_QUEUE_URL")
-	processing := env.Duration("PROCESSING_TIME", time.Millisecond, 15*time.Minute)
+	processing := env.Duration("PROCESSING_TIME", order.MinProcessingTime, order.MaxProcessingTime)
 	aws := env.AWS("AWS_ENDPOINT_URL")
 	orders, storeErr := dynamostore.New(dynamostore.Config{Client: dynamodb.NewFromConfig(aws), Table: table, ProcessingTime: processing})
 	queue, queueErr := sqsqueue.New(sqsqueue.Config{

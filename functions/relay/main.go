@@ -14,6 +14,7 @@ import (
 
 	"orders/shared/awsclient"
 	"orders/shared/dynamostore"
+	"orders/shared/order"
 	"orders/shared/sqsqueue"
 )
 
@@ -21,7 +22,7 @@ func main() {
 	log := lambdacontext.NewLogger()
 	env := awsclient.NewEnv(os.Getenv)
 	queueURL, deadLetterURL := env.URL("ORDERS_QUEUE_URL"), env.URL("DEAD_LETTER_QUEUE_URL")
-	processing := env.Duration("PROCESSING_TIME", time.Millisecond, 15*time.Minute)
+	processing := env.Duration("PROCESSING_TIME", order.MinProcessingTime, order.MaxProcessingTime)
 	aws := env.AWS("AWS_ENDPOINT_URL")
 	queue, err := sqsqueue.New(sqsqueue.Config{
 		Client: sqs.NewFromConfig(aws), URL: queueURL, DeadLetterURL: deadLetterURL, Now: time.Now, Log: log,

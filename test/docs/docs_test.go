@@ -49,14 +49,14 @@ func TestMakeHelpExplainsEveryTarget(t *testing.T) {
 }
 
 func TestReadmeNamesEverySetting(t *testing.T) {
-	help, err := exec.CommandContext(t.Context(), "go", "run", "orders/cmd/orders", "--help").CombinedOutput()
+	help, err := exec.CommandContext(t.Context(), "go", "run", "orders/cmd/orders", "serve", "--help").CombinedOutput()
 	if err != nil {
-		t.Fatalf("orders --help: %v\n%s", err, help)
+		t.Fatalf("orders serve --help: %v\n%s", err, help)
 	}
-	// A setting's line is: --flag VALUE VARIABLE what it does (default)
-	settings := regexp.MustCompile(`(?m)^ +(--[a-z-]+) +[A-Z]+ +([A-Z_]+) `).FindAllStringSubmatch(string(help), -1)
+	// A setting is: --flag=VALUE what it does ($VARIABLE, default).
+	settings := regexp.MustCompile(`(--[a-z-]+)=[A-Z]+ [^$]*\$([A-Z_]+)`).FindAllStringSubmatch(string(help), -1)
 	if len(settings) == 0 {
-		t.Fatalf("orders --help lists no settings:\n%s", help)
+		t.Fatalf("orders serve --help lists no settings:\n%s", help)
 	}
 	readme := string(readDocument(t, "README.md").source)
 	for _, setting := range settings {

@@ -96,7 +96,7 @@ var serverMutants = []mutant{
 		file:  "cmd/orders/serve.go",
 		old:   `context.WithDeadline(context.Background(), began.Add(stopTimeout))`,
 		new:   `context.WithDeadline(context.Background(), began.Add(5*stopTimeout))`,
-		test:  "TestARequestThatDoesNotEndIsCutOffAndSaid",
+		test:  "TestARequestThatDoesNotEndIsCutOffAndReported",
 	},
 	{
 		name:  "a service is not ready while it opens its file",
@@ -110,8 +110,8 @@ var serverMutants = []mutant{
 		name:  "a service that cannot listen makes no file",
 		holds: "F23",
 		file:  "cmd/orders/serve.go",
-		old:   `return err // before there is a file`,
-		new:   `_, _ = sqlite.Open(ctx, sqlite.Config{Path: cfg.db, Now: time.Now, Random: rand.Reader, Log: log}); return err`,
+		old:   `return err // no file is created`,
+		new:   `_, _ = sqlite.Open(ctx, sqlite.Config{Path: c.DB, Now: time.Now, Random: rand.Reader, Log: log}); return err`,
 		test:  "TestPortInUseLeavesNoFileAndAnOldOneFree",
 	},
 	{
@@ -160,7 +160,7 @@ var serverMutants = []mutant{
 		file:  "cmd/orders/serve.go",
 		old:   `StoreLogs: true,`,
 		new:   ``,
-		test:  "TestCreatesThatTheStoreRefusesLeaveNoLines",
+		test:  "TestCreatesThatTheStoreRefusesAreNotLogged",
 	},
 	{
 		name:  "a signal before the file is open is no failure",
