@@ -12,7 +12,7 @@ import (
 )
 
 // The commands of README run in a shell, with curl and the port of a service. An order stays in
-// Processing for 2 s instead of 50; all that README does with a Processing order must fit into them.
+// Processing for 3 s instead of 50; all that README does with a Processing order must fit into them.
 func TestReadmeCommandsPrintWhatReadmeShows(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil && os.Getenv("CI") == "" {
 		t.Skip("*** SKIPPED: the commands of README need curl ***")
@@ -21,7 +21,7 @@ func TestReadmeCommandsPrintWhatReadmeShows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := startHere(t, newPath(t), "--processing-time", "2s")
+	s := startHere(t, newPath(t), "--processing-time", "3s")
 	ids := map[string]string{} // the ids in README, and those of the service
 	examples := parseExamples(string(readme))
 	if n := strings.Count(string(readme), "$ curl"); n == 0 || len(examples) != n {

@@ -53,7 +53,7 @@ func (c *serveCommand) Run(ctx context.Context, out console) error {
 	}
 	fmt.Fprintf(out.stdout, "orders %s listens on http://%s (database %s, API page /docs/)\n", version, listener.Addr(), c.DB)
 
-	grace := time.Duration(0) // unless the store can still take orders
+	grace := time.Duration(0) // without a store that accepts orders
 	select {
 	case <-ctx.Done():
 		grace = keepAliveGrace
@@ -82,8 +82,7 @@ func (c *serveCommand) newLogger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, options))
 }
 
-// Limits of the server. A client that is slower loses its connection and
-// disturbs nobody.
+// Limits of the server. A client that is slower loses its connection.
 const (
 	readTimeout    = 10 * time.Second // for the headers and the body together
 	writeTimeout   = 30 * time.Second
@@ -93,33 +92,33 @@ const (
 
 // Limits of a stop, from its beginning. Docker kills a process after 10 s.
 const (
-	keepAliveGrace = time.Second     // how long requests may still come on connections kept open
+	keepAliveGrace = time.Second     // how long keep-alive connections may still send requests
 	stallTimeout   = 5 * time.Second // when clients that stall lose their connection
-	stopTimeout    = 7 * time.Second // when requests that have not ended are cut off
+	stopTimeout    = 7 * time.Second // when all requests are cut off
 )
 
-// A server answers from the moment its address is bound: while the store is not open yet, with
-// 503 to everything but the probes.
+// A server responds as soon as it listens. Until the store is open, all responses but those of the
+// probes are a 503.
 type server struct {
 	http        *http.Server
 	api         api.Config // without a store
-	hosts       *hostNames // nil when every Host is answered
+	hosts       *hostNames // nil if every Host header is accepted
 	misdirected http.Handler
-	// warnMisdirected is for the first request alone: it may be a reverse proxy's.
+	// warnMisdirected logs the first refused Host header, which may be that of a reverse proxy.
 	warnMisdirected sync.Once
 	backend         atomic.Pointer[backend]
-	stallDeadline   atomic.Pointer[time.Time] // nil until the server is to stop
+	stallDeadline   atomic.Pointer[time.Time] // nil until the server stops
 	connections     connections
 
 	listener net.Listener
-	done     chan struct{} // closed when no connections are taken any more
-	err      error         // why, once done is closed
+	done     chan struct{} // closed when the server accepts no more connections
+	err      error         // the reason, once done is closed
 }
 
-// A backend is what answers at the moment.
+// A backend handles the requests: one while the store is being opened, and another one afterwards.
 type backend struct {
 	handler http.Handler
-	ping    func(context.Context) error // nil while orders are taken
+	ping    func(context.Context) error // returns nil while orders are accepted
 }
 
 var (
@@ -151,7 +150,7 @@ func newServer(hosts *hostNames, logger *slog.Logger) *server {
 	return s
 }
 
-// start takes connections in the background.
+// start accepts connections in the background.
 func (s *server) start(listener net.Listener) {
 	s.listener = listener
 	go func() {
@@ -160,14 +159,14 @@ func (s *server) start(listener net.Listener) {
 	}()
 }
 
-// open serves the store from now on: the API and its description.
+// open serves the API over the store, and its docs, from now on.
 func (s *server) open(store *sqlite.Store) {
 	cfg := s.api
 	cfg.Orders, cfg.Metrics = store, store
 	s.backend.Store(&backend{handler: withDocs(api.New(cfg)), ping: store.Ping})
 }
 
-// health is nil while orders are taken.
+// health returns nil while orders are accepted.
 func (s *server) health(ctx context.Context) error {
 	if s.stallDeadline.Load() != nil {
 		return errStopping
@@ -193,14 +192,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.backend.Load().handler.ServeHTTP(w, r)
 }
 
-// stop takes no new connections and answers the requests under way, and those that still come on
-// connections kept open, for as long as grace. It returns an error when requests have not ended in
-// time, but not for clients that stall.
+// stop closes the listener and waits for the requests under way. During grace, keep-alive connections
+// may send further requests. It returns an error if requests do not end in time, but not for clients
+// that stall.
 func (s *server) stop(grace time.Duration) error {
 	began := time.Now()
 	deadline := began.Add(stallTimeout)
 	s.stallDeadline.Store(&deadline)
-	_ = s.listener.Close() // what matters is that Serve returns
+	_ = s.listener.Close() // makes Serve return
 	<-s.done
 	s.api.Log.Info("stopping: requests under way are being answered")
 	for s.connections.any() && time.Since(began) < grace {
@@ -220,8 +219,7 @@ func (s *server) stop(grace time.Duration) error {
 	return err
 }
 
-// connections knows the connections of a server, and how many requests it is answering. It is
-// asked for little: each request pays for it.
+// connections has the open connections of a server, and the number of requests under way.
 type connections struct {
 	requests atomic.Int64
 
@@ -229,7 +227,7 @@ type connections struct {
 	open map[net.Conn]bool
 }
 
-// note is told by the server of each change.
+// note is the ConnState hook of the server.
 func (c *connections) note(conn net.Conn, state http.ConnState) {
 	if state != http.StateNew && state != http.StateClosed {
 		return
@@ -252,15 +250,14 @@ func (c *connections) any() bool {
 	return len(c.open) > 0
 }
 
-// attrs says for the log how many connections there are, and how many requests are being
-// answered; on the other connections one may be on its way.
+// attrs returns the numbers for the log. A connection without a request under way may be sending one.
 func (c *connections) attrs() []any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return []any{"connections", len(c.open), "requests_under_way", c.requests.Load()}
 }
 
-// limit bounds what clients may take to send their requests, and to read the answers.
+// limit sets deadlines for clients to send their requests and to read the responses.
 func (c *connections) limit(deadline time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -269,8 +266,8 @@ func (c *connections) limit(deadline time.Time) {
 	}
 }
 
-// limit cuts off a request at the deadline, and its answer a second later: a client that has not
-// sent all is told so. The errors are those of connections that are gone.
+// limit cuts off a request at the deadline, and its response a second later, so that a client with an
+// incomplete request gets a response. Errors mean that the connection is gone.
 func limit(conn interface {
 	SetReadDeadline(time.Time) error
 	SetWriteDeadline(time.Time) error
@@ -279,8 +276,8 @@ func limit(conn interface {
 	_ = conn.SetWriteDeadline(deadline.Add(time.Second))
 }
 
-// A serverLog logs what net/http has to say. Clients cause such lines in numbers, for example by
-// opening more connections than the operating system allows.
+// A serverLog logs the lines of net/http. Clients can cause many of them, for example with more
+// connections than the operating system allows.
 type serverLog struct{ *server }
 
 func (l serverLog) Write(line []byte) (int, error) {
@@ -290,7 +287,7 @@ func (l serverLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// requestIDs counts requests behind a prefix of this process's own.
+// requestIDs returns a function for new ids: a random prefix of this process, and a counter.
 func requestIDs() func() string {
 	prefix := rand.Text()[:10] + "-"
 	var n atomic.Uint64

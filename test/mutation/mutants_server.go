@@ -1,6 +1,6 @@
 package main
 
-// serverMutants are those of the process `orders serve`: clients that stall, and its end.
+// serverMutants change `orders serve`: its limits for clients, its start, and its stop.
 var serverMutants = []mutant{
 	{
 		name:  "a client that does not send loses its connection",
@@ -19,7 +19,7 @@ var serverMutants = []mutant{
 		test:  "TestSlowClientsLoseTheirConnectionAndDisturbNobody",
 	},
 	{
-		name:  "a client that asks no more may keep its connection for a while, and no longer",
+		name:  "an idle connection is closed after a while",
 		holds: "F26 I16",
 		file:  "cmd/orders/serve.go",
 		old:   `IdleTimeout:    idleTimeout,`,
@@ -27,7 +27,7 @@ var serverMutants = []mutant{
 		test:  "TestSlowClientsLoseTheirConnectionAndDisturbNobody",
 	},
 	{
-		name:  "SIGTERM is heard",
+		name:  "SIGTERM stops the service",
 		holds: "F25 I1",
 		file:  "cmd/orders/main.go",
 		old:   `signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)`,
@@ -43,7 +43,7 @@ var serverMutants = []mutant{
 		test:  "TestRequestUnderWayIsAnsweredAfterTheSignal",
 	},
 	{
-		name:  "the store is there until the last request is answered",
+		name:  "the store is closed after the last response",
 		holds: "F25 I1",
 		file:  "cmd/orders/serve.go",
 		old:   `errors.Join(err, server.stop(grace), store.Close())`,
@@ -59,7 +59,7 @@ var serverMutants = []mutant{
 		test:  "TestSecondSignalEndsTheProcessAtOnce",
 	},
 	{
-		name:  "a service that stops says that it is not ready",
+		name:  "a stopping service is not ready",
 		holds: "F25",
 		file:  "cmd/orders/serve.go",
 		old:   `return errStopping`,
@@ -67,7 +67,7 @@ var serverMutants = []mutant{
 		test:  "TestAStoppingServiceIsNotReadyAndAnswersKeptConnections",
 	},
 	{
-		name:  "a request that still comes on a kept connection is answered",
+		name:  "during a stop, keep-alive connections may send further requests",
 		holds: "F25",
 		file:  "cmd/orders/serve.go",
 		old:   `for s.connections.any() && time.Since(began) < grace {`,
@@ -75,7 +75,7 @@ var serverMutants = []mutant{
 		test:  "TestAStoppingServiceIsNotReadyAndAnswersKeptConnections",
 	},
 	{
-		name:  "a kept connection is closed with its last answer",
+		name:  "a keep-alive connection is closed with its last response",
 		holds: "F25",
 		file:  "cmd/orders/serve.go",
 		old:   `w.Header().Set("Connection", "close")`,
@@ -83,7 +83,7 @@ var serverMutants = []mutant{
 		test:  "TestAStoppingServiceIsNotReadyAndAnswersKeptConnections",
 	},
 	{
-		name:  "a client that stalls does not hold up the end",
+		name:  "a client that stalls does not delay the end",
 		holds: "F25 F26 I16",
 		file:  "cmd/orders/serve.go",
 		old:   `s.connections.limit(deadline)`,
@@ -99,7 +99,7 @@ var serverMutants = []mutant{
 		test:  "TestARequestThatDoesNotEndIsCutOffAndReported",
 	},
 	{
-		name:  "a service is not ready while it opens its file",
+		name:  "a service that opens its file is not ready",
 		holds: "F22",
 		file:  "cmd/orders/serve.go",
 		old:   `ping:    func(context.Context) error { return errStarting },`,
@@ -107,7 +107,7 @@ var serverMutants = []mutant{
 		test:  "TestServiceAnswersWhileItOpensItsFile",
 	},
 	{
-		name:  "a service that cannot listen makes no file",
+		name:  "a service that cannot listen creates no file",
 		holds: "F23",
 		file:  "cmd/orders/serve.go",
 		old:   `return err // no file is created`,
@@ -115,7 +115,7 @@ var serverMutants = []mutant{
 		test:  "TestPortInUseLeavesNoFileAndAnOldOneFree",
 	},
 	{
-		name:  "a name that is not the service's reads and creates nothing",
+		name:  "another Host header than the service's is refused",
 		holds: "I15",
 		file:  "cmd/orders/serve.go",
 		old:   `if s.hosts != nil && !s.hosts.contain(r.Host) {`,
@@ -123,7 +123,7 @@ var serverMutants = []mutant{
 		test:  "TestAReboundNameReadsAndCreatesNothing",
 	},
 	{
-		name:  "a name that only begins like one of the service's is another",
+		name:  "a name that only begins with localhost is refused",
 		holds: "I15",
 		file:  "cmd/orders/hosts.go",
 		old:   `if name == "localhost" {`,
@@ -139,7 +139,7 @@ var serverMutants = []mutant{
 		test:  "TestAnAddressThatOthersReachIsWarnedAbout",
 	},
 	{
-		name:  "a flood of net/http's own lines is counted, not written",
+		name:  "a flood of lines of net/http is counted, not logged",
 		holds: "F26",
 		file:  "cmd/orders/serve.go",
 		old:   `if l.api.Sampler.Allow(time.Now(), slog.LevelWarn, "net/http", 0) {`,
@@ -155,7 +155,7 @@ var serverMutants = []mutant{
 		test:  "TestBadSettingsAreRefused",
 	},
 	{
-		name:  "creates that the store refuses leave no lines",
+		name:  "creates that the store refuses are not logged",
 		holds: "F23",
 		file:  "cmd/orders/serve.go",
 		old:   `StoreLogs: true,`,
@@ -163,7 +163,7 @@ var serverMutants = []mutant{
 		test:  "TestCreatesThatTheStoreRefusesAreNotLogged",
 	},
 	{
-		name:  "a signal before the file is open is no failure",
+		name:  "a signal before the file is open is not a failure",
 		holds: "F25",
 		file:  "cmd/orders/serve.go",
 		old:   `ended != nil && errors.Is(err, ended)`,
