@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"orders/shared/order"
@@ -55,7 +56,7 @@ func (c *restoreCommand) Run(ctx context.Context, out console) error {
 // printCopy prints the report of a copy, also if the copy was refused because of its findings.
 func printCopy(w io.Writer, file string, report sqlite.Report, err error) error {
 	if err == nil || errors.Is(err, sqlite.ErrFindings) {
-		err = errors.Join(printReport(w, file, report), err)
+		err = errors.Join(printReport(w, "", file, report), err)
 	}
 	return err
 }
@@ -70,7 +71,7 @@ func (c *checkCommand) Run(ctx context.Context, out console) error {
 	if err != nil {
 		return err
 	}
-	if err := printReport(out.stdout, c.DB, report); err != nil {
+	if err := printReport(out.stdout, "", c.DB, report); err != nil {
 		return err
 	}
 	switch {
@@ -91,7 +92,7 @@ func repair(ctx context.Context, db string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := printRepaired(stdout, db, repaired); err != nil {
+	if err := printReport(stdout, formatRepair(repaired), db, repaired.After); err != nil {
 		return err
 	}
 	switch {
@@ -103,44 +104,40 @@ func repair(ctx context.Context, db string, stdout io.Writer) error {
 	return nil
 }
 
-func printRepaired(w io.Writer, db string, repaired sqlite.Repaired) error {
-	var err error
-	line := func(format string, args ...any) {
-		if err == nil {
-			_, err = fmt.Fprintf(w, format+"\n", args...)
-		}
-	}
+// formatRepair returns the lines about a repair.
+func formatRepair(repaired sqlite.Repaired) string {
+	var b strings.Builder
 	if repaired.Before.Missing > 0 {
-		line("missing: %d orders that were acknowledged; the numbers agree again, but no repair brings orders back: restore a backup if you did not delete them", repaired.Before.Missing)
+		fmt.Fprintf(&b, "missing: %d orders that were acknowledged; the numbers agree again, but no repair brings orders back: restore a backup if you did not delete them\n", repaired.Before.Missing)
 	}
 	if repaired.Backup != "" {
 		for _, finding := range repaired.Before.Findings {
-			line("found: %s", finding)
+			fmt.Fprintf(&b, "found: %s\n", finding)
 		}
-		line("backup: %s", repaired.Backup)
+		fmt.Fprintf(&b, "backup: %s\n", repaired.Backup)
 		for _, change := range repaired.Changes {
-			line("changed: %s", change)
+			fmt.Fprintf(&b, "changed: %s\n", change)
 		}
 	}
-	return errors.Join(err, printReport(w, db, repaired.After))
+	return b.String()
 }
 
-func printReport(w io.Writer, db string, report sqlite.Report) error {
+// printReport prints the report of a file after the text.
+func printReport(w io.Writer, text, file string, report sqlite.Report) error {
 	count := report.Tally.ByStatus
-	_, err := fmt.Fprintf(w, `database      %s
+	text += fmt.Sprintf(`database      %s
 orders        %d (%d Pending, %d Processing, %d Completed)
 timed         %d, on average %.3f s from creation to completion
 keys indexed  %d
 dead letters  %d
-`, db, report.Tally.Total(), count[order.Pending], count[order.Processing], count[order.Completed],
+`, file, report.Tally.Total(), count[order.Pending], count[order.Processing], count[order.Completed],
 		report.Tally.CompletedCount, report.Tally.AvgProcessTime(), report.Keys, report.DeadLetters)
 	for _, finding := range report.Findings {
-		if err == nil {
-			_, err = fmt.Fprintln(w, "finding:", finding)
-		}
+		text += fmt.Sprintln("finding:", finding)
 	}
-	if err == nil && len(report.Findings) == 0 {
-		_, err = fmt.Fprintln(w, "ok")
+	if len(report.Findings) == 0 {
+		text += "ok\n"
 	}
+	_, err := io.WriteString(w, text)
 	return err
 }

@@ -371,15 +371,15 @@ func traced(t *testing.T, file string, cmd *exec.Cmd, options ...string) *exec.C
 	strace := []string{"strace", "-D", "-f", "-y", "-e", "trace=pwrite64,write,fsync,fdatasync", "-o", file}
 	strace = append(strace, options...)
 	try := exec.CommandContext(t.Context(), strace[0], append(strace[1:], "true")...)
-	var said bytes.Buffer
-	try.Stdout, try.Stderr = &said, &said // Run returns when strace has ended, too
+	var output bytes.Buffer
+	try.Stdout, try.Stderr = &output, &output // Run returns when strace has ended, too
 	err := try.Run()
 	calls, _ := os.ReadFile(file)
 	switch works := err == nil && bytes.Contains(calls, []byte("+++ exited with 0 +++")); {
 	case !works && os.Getenv("CI") == "":
-		t.Skipf("*** SKIPPED: strace cannot trace: %v %s ***", err, &said)
+		t.Skipf("*** SKIPPED: strace cannot trace: %v %s ***", err, &output)
 	case !works:
-		t.Fatalf("strace cannot trace: %v %s", err, &said)
+		t.Fatalf("strace cannot trace: %v %s", err, &output)
 	}
 	cmd.Args = append(append(strace, "--", cmd.Path), cmd.Args[1:]...)
 	cmd.Path = try.Path

@@ -58,8 +58,7 @@ var orderMutants = []mutant{
 		file:  "shared/order/change.go",
 		old:   `if !o.CompletedAt.IsZero() {`,
 		new:   `if o.Status == Completed {`,
-		pkg:   "shared/dynamostore",
-		test:  "TestTheTallyIsTheSumOfAllChanges/taken_over_as_Completed",
+		test:  "TestOnlyCompletionsByTheServiceAreTimed",
 	},
 	{
 		name:  "the average is not rounded",
