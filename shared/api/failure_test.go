@@ -6,11 +6,13 @@ import (
 	"encoding/json/v2"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"orders/shared/api"
@@ -105,17 +107,47 @@ func TestAPanicOrAnUnknownErrorIsA500WithoutDetails(t *testing.T) {
 func checkFailure(t *testing.T, res *httptest.ResponseRecorder, status int, code string) {
 	t.Helper()
 	var problem struct {
+		Title    string `json:"title"`
 		Code     string `json:"code"`
 		Instance string `json:"instance"`
 	}
 	if err := json.Unmarshal(res.Body.Bytes(), &problem); err != nil {
 		t.Errorf("response %s: %v", res.Body, err)
 	}
-	if res.Code != status || problem.Code != code || problem.Instance != "urn:orders:request:the-request" {
+	if res.Code != status || problem.Code != code || problem.Title != http.StatusText(status) || problem.Instance != "urn:orders:request:the-request" {
 		t.Errorf("response %d %s", res.Code, res.Body)
 	}
 	if strings.Contains(res.Body.String(), "secret") {
 		t.Errorf("the response has internal details: %s", res.Body)
+	}
+}
+
+// F26: the rest of a body that was not read would be taken for the next request.
+func TestABodyThatIsNotReadToItsEndIsRefused(t *testing.T) {
+	const tooLarge = 64<<10 + 1
+	for _, tt := range []struct {
+		name       string
+		body       io.Reader
+		length     int64
+		status     int
+		code       string
+		connection string
+	}{
+		{"announces too much", http.NoBody, tooLarge, 413, "body_too_large", "close"},
+		{"has too much", strings.NewReader(strings.Repeat(" ", tooLarge)), -1, 413, "body_too_large", "close"},
+		{"ends too early", iotest.ErrReader(io.ErrUnexpectedEOF), 100, 400, "incomplete_body", ""},
+		{"breaks off", iotest.ErrReader(errors.New("connection reset")), 100, 408, "body_lost", "close"},
+		{"cannot be decoded", iotest.ErrReader(api.ErrUndecodable), 100, 400, "invalid_encoding", ""},
+	} {
+		req := httptest.NewRequest(http.MethodPost, "/api/orders/", tt.body)
+		req.ContentLength = tt.length
+		req.Header.Set("Content-Type", "application/json")
+		res := httptest.NewRecorder()
+		newLogRecorder(failing{}, slog.LevelInfo, false).ServeHTTP(res, req)
+		checkFailure(t, res, tt.status, tt.code)
+		if got := res.Header().Get("Connection"); got != tt.connection {
+			t.Errorf("a body that %s: Connection is %q, want %q", tt.name, got, tt.connection)
+		}
 	}
 }
 

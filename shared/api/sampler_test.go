@@ -76,6 +76,22 @@ func TestAFloodOfBadRequestsLogsTenLinesASecondAndACount(t *testing.T) {
 	}
 }
 
+func TestLinesOfAnotherLevelRouteOrStatusAreCountedApart(t *testing.T) {
+	s := api.NewSampler(slog.New(slog.DiscardHandler))
+	now := time.Unix(1_700_000_000, 0)
+	for n := range 11 {
+		if got := s.Allow(now, slog.LevelInfo, "/a", 400); got != (n < 10) {
+			t.Errorf("line %d is allowed: %t", n, got)
+		}
+	}
+	if !s.Allow(now, slog.LevelWarn, "/a", 400) || !s.Allow(now, slog.LevelInfo, "/b", 400) || !s.Allow(now, slog.LevelInfo, "/a", 404) {
+		t.Error("a line of another kind is not allowed")
+	}
+	if !s.Allow(now.Add(time.Second), slog.LevelInfo, "/a", 400) {
+		t.Error("a line in the next second is not allowed")
+	}
+}
+
 func TestAtLevelDebugEveryRequestIsLogged(t *testing.T) {
 	w := newLogRecorder(failing{}, slog.LevelDebug, false)
 	if logs := w.send(100, "GET", "/nowhere", ""); strings.Count(logs, "\n") != 100 {
