@@ -178,7 +178,7 @@ func TestFullDiskAtTheStartIsSaid(t *testing.T) {
 	d := smallDisk(t, 4)
 	checkNoSpace(t, d) // for a new file
 	s := d.start(t, "--processing-time", "1s")
-	s.mustCreate(t, "")
+	s.mustCreate(t)
 	s.stop(t)
 	before := fingerprint(d.path("orders.db"))
 	checkNoSpace(t, d)
@@ -205,7 +205,7 @@ func TestReadOnlyDiskAtTheStartIsRefused(t *testing.T) {
 	t.Parallel()
 	d := smallDisk(t, 4)
 	s := d.start(t, "--processing-time", "1s")
-	s.mustCreate(t, "")
+	s.mustCreate(t)
 	s.stop(t)
 	d.remount("ro")
 	checkRefused(t, d.run(serveProgram(t, d.db())), "orders: "+d.db()+": ", "cannot be ")
@@ -226,7 +226,7 @@ func TestReadOnlyDiskAtTheStartIsRefused(t *testing.T) {
 func TestDiskThatBecomesReadOnlyEndsTheService(t *testing.T) {
 	db := newPath(t)
 	s := startHere(t, db, "--processing-time", "10s")
-	id := s.mustCreate(t, "")
+	id := s.mustCreate(t)
 	waitFor(t, "the writer has nothing to do", func() bool { return s.metrics(t).StatusCounts.Processing == 1 })
 	makeReadOnly(t, db+"-wal")
 	if res, err := s.create(""); err != nil || res.status != http.StatusServiceUnavailable {
@@ -289,7 +289,7 @@ func TestAFileThatIsMountedTwiceHasOneOwner(t *testing.T) {
 		t.Fatalf("%v: %s", err, output)
 	}
 	checkRefused(t, d.run(serveProgram(t, other)), "orders: ", "is in use by another process")
-	s.mustCreate(t, "")
+	s.mustCreate(t)
 	s.stop(t)
 }
 

@@ -201,7 +201,7 @@ func TestTheServiceStopsWhenItsFileIsDeletedOrReplaced(t *testing.T) {
 					t.Fatal(err)
 				}
 				s := start(t, db)
-				s.mustCreate(t, "")
+				s.mustCreate(t)
 				if err := do(db); err != nil {
 					t.Fatal(err)
 				}

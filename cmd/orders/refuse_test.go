@@ -128,7 +128,7 @@ func goodFile(t *testing.T) (db string) {
 		t.Fatal(err)
 	}
 	s := startHere(t, db)
-	s.mustCreate(t, "")
+	s.mustCreate(t)
 	s.stop(t)
 	return db
 }

@@ -22,7 +22,7 @@ func TestServiceStopsWithoutALeak(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	db := newPath(t)
 	s := startHere(t, db)
-	s.mustCreate(t, "")
+	s.mustCreate(t)
 	s.stop(t)
 	if _, err := net.Dial("tcp", s.addr()); err == nil {
 		t.Error("it still listens")
@@ -37,7 +37,7 @@ func TestSecondServiceOnAFileIsRefused(t *testing.T) {
 	for _, cmd := range []string{"serve --addr 127.0.0.1:0", "check"} {
 		checkRefused(t, program(t, append(strings.Fields(cmd), "--db", db)...), "orders: "+db+": ", "is in use by another process\n")
 	}
-	s.mustCreate(t, "")
+	s.mustCreate(t)
 	s.stop(t)
 }
 
@@ -67,7 +67,7 @@ func TestPortInUseLeavesNoFileAndAnOldOneFree(t *testing.T) {
 func TestServiceGoesOnWithOrdersOfTheOneBefore(t *testing.T) {
 	db := newPath(t)
 	s := startHere(t, db, "--processing-time", "100ms")
-	s.mustCreate(t, "")
+	s.mustCreate(t)
 	s.stop(t)
 	s = startHere(t, db, "--processing-time", "100ms")
 	s.awaitCompleted(t, 1)

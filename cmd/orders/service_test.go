@@ -200,7 +200,9 @@ func (s *service) kill(t *testing.T) {
 	if err := s.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	<-s.ended
+	if err := <-s.ended; err == nil {
+		t.Fatal("the process had ended before")
+	}
 }
 
 // A response is what the service sends.
@@ -249,11 +251,11 @@ func (s *service) create(key string) (response, error) {
 }
 
 // mustCreate is create for an order that must be accepted.
-func (s *service) mustCreate(t *testing.T, key string) (id string) {
+func (s *service) mustCreate(t *testing.T) (id string) {
 	t.Helper()
-	res, err := s.create(key)
+	res, err := s.create("")
 	if err != nil || res.status != http.StatusCreated {
-		t.Fatalf("create %s: %d %s %v", key, res.status, res.body, err)
+		t.Fatalf("create: %d %s %v", res.status, res.body, err)
 	}
 	return res.id
 }

@@ -71,7 +71,7 @@ func TestSlowClientsLoseTheirConnectionAndDisturbNobody(t *testing.T) {
 				}
 				synctest.Wait()
 				before := time.Now()
-				network.service(t).mustCreate(t, "")
+				network.service(t).mustCreate(t)
 				if took := time.Since(before); took > time.Second {
 					t.Errorf("another client got its response after %s", took)
 				}
@@ -232,7 +232,7 @@ func TestProcessServesOthersUntilEverySlowClientIsCutOff(t *testing.T) {
 			}
 			left--
 		case <-others.C:
-			s.mustCreate(t, "")
+			s.mustCreate(t)
 		}
 	}
 	s.stop(t)

@@ -81,19 +81,10 @@ func (o Order) Advance(to Status, now time.Time, processing time.Duration) (Orde
 // Details, which storage may not have read.
 func (o Order) Validate() error {
 	started, completed := !o.StartedAt.IsZero(), !o.CompletedAt.IsZero()
-	var consistent bool
-	switch o.Status {
-	case Pending:
-		consistent = !started && !completed
-	case Processing:
-		consistent = started && !completed
-	case Completed:
-		consistent = started == completed // an imported order has neither
-	default:
-		return fmt.Errorf("unknown status %d", o.Status)
-	}
 	switch {
-	case !consistent:
+	case o.Status > Completed:
+		return fmt.Errorf("unknown status %d", o.Status)
+	case !o.Status.allows(started, completed):
 		return fmt.Errorf("status %s contradicts the times (started: %t, completed: %t)", o.Status, started, completed)
 	case o.CreatedAt.IsZero():
 		return errors.New("creation time is missing")
@@ -103,6 +94,18 @@ func (o Order) Validate() error {
 		return errors.New("completed before it was started")
 	}
 	return nil
+}
+
+// allows reports whether an order in this status can have been started and completed by the service.
+func (s Status) allows(started, completed bool) bool {
+	switch s {
+	case Pending:
+		return !started && !completed
+	case Processing:
+		return started && !completed
+	default:
+		return started == completed // an imported order has neither time
+	}
 }
 
 // Timestamp is t in the precision of orders: UTC, truncated to the millisecond.

@@ -80,7 +80,7 @@ var orderMutants = []mutant{
 		name:  "a stored order whose times contradict its status is refused",
 		holds: "F15 I6 I8",
 		file:  "shared/order/order.go",
-		old:   `case !consistent:`,
+		old:   `case !o.Status.allows(started, completed):`,
 		new:   `case false:`,
 		test:  "TestValidateRefusesALifecycleThatCannotBe",
 	},
