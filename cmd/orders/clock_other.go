@@ -6,6 +6,6 @@ import "time"
 
 var started = time.Now()
 
-// elapsed is the time since the process was started. It may not count the machine's sleep, which
-// then is a step of the wall clock like any other.
+// elapsed returns the time since the start of the process. On some systems it does not include the
+// sleep of the machine; the store then treats a sleep as a step of the wall clock.
 func elapsed() time.Duration { return time.Since(started) }

@@ -1,150 +1,79 @@
 package main
 
 import (
-	"cmp"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"strconv"
 	"strings"
 	"time"
+
+	"orders/shared/order"
 )
 
-// config is what the flags and the environment say.
-type config struct {
-	addr           string
-	trustedHosts   string // separated by commas
-	db             string
-	processingTime time.Duration
-	logLevel       slog.Level
-	logFormat      string // "text", "json", or "" to go by the terminal
-	repair         bool
-	file           string // the argument of backup and restore
+// serveCommand has the settings of the service. AfterApply checks the texts of the command line and
+// sets the fields that kong does not read.
+type serveCommand struct {
+	Addr        string   `variable:"ORDERS_ADDR" default:"127.0.0.1:8000" placeholder:"ADDRESS" help:"host:port to listen on; port 0 takes any free one"`
+	TrustedHost []string `variable:"ORDERS_TRUSTED_HOSTS" sep:"none" placeholder:"NAME" help:"Name, besides localhost, that a reverse proxy keeps in the Host header; may be given more than once, or as a list with commas"`
+	database
+	ProcessingTime string `variable:"PROCESSING_TIME" default:"50s" placeholder:"TIME" help:"How long an order stays in Processing, 1ms to 15m"`
+	LogLevel       string `variable:"LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error; debug has a line for every request"`
+	LogFormat      string `variable:"LOG_FORMAT" placeholder:"FORMAT" help:"text or json; by default text on a terminal, else json"`
+
+	trustedHosts   string        `kong:"-"` // separated by commas
+	processingTime time.Duration `kong:"-"`
+	logLevel       slog.Level    `kong:"-"`
 }
 
-// Bounds of the processing time; the upper one is what a queue on AWS can delay.
-const (
-	minProcessingTime = time.Millisecond
-	maxProcessingTime = 15 * time.Minute
-)
-
-// A setting is a flag with the variable that sets its default.
-type setting struct {
-	flag, variable, fallback string
-	rule                     string // what a value must be, for the person who gave another
-	set                      func(c *config, value string) (ok bool)
-	repeats                  bool // whether it may be given more than once; a comma joins the values
+// Help follows the list of flags.
+func (*serveCommand) Help() string {
+	return `The address is printed once the service listens; the log goes to standard error. After a signal the service answers the requests under way, for 7 s at most. A second signal ends it at once.`
 }
 
-var (
-	addrSetting = setting{
-		flag: "addr", variable: "ORDERS_ADDR", fallback: "127.0.0.1:8000", rule: "host:port, such as 127.0.0.1:8000",
-		set: func(c *config, value string) bool { c.addr = value; return validAddr(value) },
-	}
-	trustedHostSetting = setting{
-		flag: "trusted-host", variable: "ORDERS_TRUSTED_HOSTS", repeats: true,
-		rule: "names without scheme and port, such as shop.example,www.shop.example",
-		set:  func(c *config, value string) bool { c.trustedHosts = value; return validHostNames(value) },
-	}
-	dbSetting = setting{
-		flag: "db", variable: "ORDERS_DB", fallback: "orders.db",
-		rule: `the path of a file on disk, such as orders.db (":memory:" would lose all orders with the process, "file:" begins a URI)`,
-		set:  func(c *config, value string) bool { c.db = value; return isPath(value) },
-	}
-	processingTimeSetting = setting{
-		flag: "processing-time", variable: "PROCESSING_TIME", fallback: "50s", rule: "from 1ms to 15m, such as 50s",
-		set: func(c *config, value string) bool {
-			var err error
-			c.processingTime, err = time.ParseDuration(value)
-			return err == nil && minProcessingTime <= c.processingTime && c.processingTime <= maxProcessingTime
-		},
-	}
-	logLevelSetting = setting{
-		flag: "log-level", variable: "LOG_LEVEL", fallback: "info", rule: "debug, info, warn or error",
-		set: func(c *config, value string) bool { return c.logLevel.UnmarshalText([]byte(value)) == nil },
-	}
-	logFormatSetting = setting{
-		flag: "log-format", variable: "LOG_FORMAT", rule: "text or json",
-		set: func(c *config, value string) bool {
-			c.logFormat = value
-			return value == "" || value == "text" || value == "json"
-		},
-	}
-)
+// AfterApply reports all wrong settings together.
+func (c *serveCommand) AfterApply() error {
+	c.trustedHosts = strings.Join(c.TrustedHost, ",")
+	var err error
+	c.processingTime, err = time.ParseDuration(c.ProcessingTime)
+	validTime := err == nil && order.MinProcessingTime <= c.processingTime && c.processingTime <= order.MaxProcessingTime
+	validLevel := c.logLevel.UnmarshalText([]byte(c.LogLevel)) == nil
+	validFormat := c.LogFormat == "" || c.LogFormat == "text" || c.LogFormat == "json"
+	return errors.Join(
+		require(validAddr(c.Addr), "--addr (ORDERS_ADDR)", "host:port, such as 127.0.0.1:8000", c.Addr),
+		require(validHostNames(c.trustedHosts), "--trusted-host (ORDERS_TRUSTED_HOSTS)",
+			"names without scheme and port, such as shop.example,www.shop.example", c.trustedHosts),
+		c.database.AfterApply(),
+		require(validTime, "--processing-time (PROCESSING_TIME)", "from 1ms to 15m, such as 50s", c.ProcessingTime),
+		require(validLevel, "--log-level (LOG_LEVEL)", "debug, info, warn or error", c.LogLevel),
+		require(validFormat, "--log-format (LOG_FORMAT)", "text or json", c.LogFormat),
+	)
+}
 
-// isPath reports whether a name is that of a file. SQLite makes a database of the others that is
-// gone with its connection, or reads them as a URI, in which a parameter can ask for the same.
+// A database is the setting that all commands have.
+type database struct {
+	DB string `variable:"ORDERS_DB" default:"orders.db" placeholder:"FILE" help:"Database file; serve creates it if it is missing"`
+}
+
+// AfterApply checks the name of the file.
+func (d *database) AfterApply() error {
+	return require(isPath(d.DB), "--db (ORDERS_DB)",
+		`the path of a file on disk, such as orders.db (":memory:" would lose all orders with the process, "file:" begins a URI)`, d.DB)
+}
+
+// require returns an error that names a setting and its rule, unless the value is valid.
+func require(valid bool, setting, rule, value string) error {
+	if valid {
+		return nil
+	}
+	return fmt.Errorf("%s must be %s, not %q", setting, rule, value)
+}
+
+// isPath reports whether a name is the path of a file. SQLite opens the other names as a database
+// that is gone with its connection, or as a URI, whose parameters can ask for such a database.
 func isPath(name string) bool {
 	return name != "" && name != ":memory:" && !strings.HasPrefix(name, "file:")
-}
-
-// parseConfig reads the settings and the argument that a command has, and reports all that is
-// wrong with them together. A flag goes before its variable. It returns
-// flag.ErrHelp when the arguments ask for help.
-func parseConfig(c command, args []string, getenv func(string) string) (config, error) {
-	var cfg config
-	flags, values := c.flags(&cfg, getenv)
-	arguments, err := parseInterspersed(flags, args)
-	if errors.Is(err, flag.ErrHelp) {
-		return cfg, err
-	}
-	var problems []error
-	switch {
-	case err != nil:
-		problems, arguments = append(problems, err), nil
-	case c.argument == "":
-	case len(arguments) == 0 || !isPath(arguments[0]):
-		problems, arguments = append(problems, fmt.Errorf("%s must be the path of a file, such as backup.db", c.argument)), nil
-	default:
-		cfg.file, arguments = arguments[0], arguments[1:]
-	}
-	if len(arguments) > 0 {
-		problems = append(problems, fmt.Errorf("unexpected argument %q", arguments[0]))
-	}
-	for i, s := range c.settings {
-		if !s.set(&cfg, values[i]) {
-			problems = append(problems, fmt.Errorf("--%s (%s) must be %s, not %q", s.flag, s.variable, s.rule, values[i]))
-		}
-	}
-	return cfg, errors.Join(problems...)
-}
-
-// flags are the command's, and the values that its settings have once they are parsed. Its switches
-// go to cfg.
-func (c command) flags(cfg *config, getenv func(string) string) (flags *flag.FlagSet, values []string) {
-	flags = flag.NewFlagSet("orders", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	for name, field := range c.switches {
-		flags.BoolVar(field(cfg), name, false, "")
-	}
-	values = make([]string, len(c.settings))
-	given := make([]bool, len(c.settings))
-	for i, s := range c.settings {
-		values[i] = cmp.Or(getenv(s.variable), s.fallback)
-		flags.Func(s.flag, "", func(value string) error {
-			if s.repeats && given[i] {
-				value = values[i] + "," + value
-			}
-			values[i], given[i] = value, true
-			return nil
-		})
-	}
-	return flags, values
-}
-
-// parseInterspersed returns the arguments that are no flags, which may stand before, between and
-// behind the flags.
-func parseInterspersed(flags *flag.FlagSet, args []string) (arguments []string, err error) {
-	for {
-		if err := flags.Parse(args); err != nil || flags.NArg() == 0 {
-			return arguments, err
-		}
-		arguments = append(arguments, flags.Arg(0))
-		args = flags.Args()[1:]
-	}
 }
 
 func validAddr(addr string) bool {

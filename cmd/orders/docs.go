@@ -19,9 +19,9 @@ import (
 	"orders/shared/api"
 )
 
-// withDocs adds the contract and a page to read it and try it on. The page is part of the
-// program and loads nothing from elsewhere. All references in it are relative, so that it works
-// below any prefix of a reverse proxy.
+// withDocs adds the contract, and a page to read and try it. The page is embedded and loads nothing
+// from other hosts. All its references are relative, so that it works behind any prefix of a reverse
+// proxy.
 func withDocs(api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, get := r.URL.Path, r.Method == http.MethodGet || r.Method == http.MethodHead
@@ -41,21 +41,21 @@ func withDocs(api http.Handler) http.Handler {
 	})
 }
 
-// wantsHTML tells a browser from a client of the API.
+// wantsHTML reports whether a browser, and not a client of the API, sends the request.
 func wantsHTML(h http.Header) bool { return strings.Contains(h.Get("Accept"), "text/html") }
 
-// redirect leads to a relative reference, which http.Redirect would make absolute.
+// redirect redirects to a relative reference, which http.Redirect would make absolute.
 func redirect(w http.ResponseWriter, reference string, status int) {
 	w.Header().Set("Location", reference)
 	w.WriteHeader(status)
 }
 
-// contentSecurityPolicy makes the browser refuse whatever the page might want from another
-// host, and scripts within the page. The page has pictures in its styles.
+// contentSecurityPolicy makes the browser refuse inline scripts, and everything from other hosts. The
+// styles of the page have images in data URLs.
 const contentSecurityPolicy = "default-src 'none'; connect-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// serveDocs answers with the file at the path, compressed if the client takes that.
+// serveDocs sends the file at the path, compressed if the client accepts that.
 func serveDocs(w http.ResponseWriter, r *http.Request) {
 	file, found := docs()[r.URL.Path]
 	if !found {
@@ -66,7 +66,7 @@ func serveDocs(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Type", file.mediaType)
 	header.Set("Content-Security-Policy", contentSecurityPolicy)
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Cache-Control", "no-cache") // to be kept, and asked for again by its ETag
+	header.Set("Cache-Control", "no-cache") // clients keep it and revalidate it with the ETag
 	header.Set("Vary", "Accept-Encoding")
 	body, etag := file.body, file.etag
 	if acceptsGzip(r.Header) {
@@ -77,8 +77,7 @@ func serveDocs(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
-// acceptsGzip reports whether Accept-Encoding (RFC 9110, section 12.5.3) names gzip, and not to
-// exclude it.
+// acceptsGzip reports whether Accept-Encoding (RFC 9110, section 12.5.3) has gzip with a weight above 0.
 func acceptsGzip(h http.Header) bool {
 	for coding := range strings.SplitSeq(h.Get("Accept-Encoding"), ",") {
 		name, weight, _ := strings.Cut(coding, ";")
@@ -89,7 +88,7 @@ func acceptsGzip(h http.Header) bool {
 	return false
 }
 
-// A docFile is one file of the page, as it is and compressed.
+// A docFile is one file of the page, plain and compressed.
 type docFile struct {
 	mediaType     string
 	body, gzipped []byte
@@ -99,8 +98,8 @@ type docFile struct {
 //go:embed docs
 var page embed.FS
 
-// docs are the files by their paths. They are made at the first request for one, so that the
-// service starts without them.
+// docs returns the files by path. It makes them at the first request, so that they do not delay the
+// start of the service.
 var docs = sync.OnceValue(func() map[string]docFile {
 	files := map[string]docFile{"/openapi.yaml": newDocFile("openapi.yaml", api.OpenAPI)}
 	for _, source := range []struct {
@@ -116,7 +115,7 @@ var docs = sync.OnceValue(func() map[string]docFile {
 				panic(err) // it is embedded
 			}
 			if plain, compressed := strings.CutSuffix(name, ".gz"); compressed {
-				name, content = plain, unzipped(content)
+				name, content = plain, unzip(content)
 			}
 			files["/docs/"+path.Base(name)] = newDocFile(name, content)
 		}
@@ -126,7 +125,7 @@ var docs = sync.OnceValue(func() map[string]docFile {
 	return files
 })
 
-// mediaTypes are those of the files, by the ends of their names.
+// mediaTypes are the media types by file extension.
 var mediaTypes = map[string]string{
 	".yaml": "application/yaml", ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
 	".js": "text/javascript; charset=utf-8", ".png": "image/png",
@@ -141,7 +140,7 @@ func newDocFile(name string, body []byte) docFile {
 	return docFile{mediaTypes[path.Ext(name)], body, gzipped.Bytes(), hex.EncodeToString(sum[:8])}
 }
 
-func unzipped(content []byte) []byte {
+func unzip(content []byte) []byte {
 	z, err := gzip.NewReader(bytes.NewReader(content))
 	if err != nil {
 		panic(err) // it is embedded

@@ -7,16 +7,17 @@ import (
 	"sync/atomic"
 )
 
-// hostNames are the names under which a service is asked that only this machine can reach. A web
-// page of any site can have its own name lead to 127.0.0.1 (DNS rebinding), and the browser then
-// lets it read and create orders. The Host header still has the page's name.
+// hostNames are the accepted names in the Host header of a service on a loopback address. They prevent
+// DNS rebinding: any web page can make its own name lead to 127.0.0.1, and the browser then lets the
+// page read and create orders. The Host header of these requests still has the name of the page.
 type hostNames struct {
-	trusted map[string]bool // in lower case, besides those of the loopback
+	trusted map[string]bool // in lower case, in addition to those of the loopback
 	last    atomic.Pointer[string]
 }
 
-// newHostNames returns the names that a service at that address answers to, nil for all names: it
-// is asked by others anyway, and only who runs it knows by which name.
+// newHostNames returns the accepted names of a service on an address. It returns nil, which accepts all
+// names, for an address that others reach, unless there are trusted names: the service cannot know the
+// names of such an address.
 func newHostNames(addr net.Addr, trusted string) *hostNames {
 	if !isLoopback(addr) && trusted == "" {
 		return nil
@@ -25,7 +26,7 @@ func newHostNames(addr net.Addr, trusted string) *hostNames {
 	for name := range strings.SplitSeq(trusted, ",") {
 		names.trusted[hostName(name)] = true
 	}
-	delete(names.trusted, "") // a request without a name is from no browser, and may be from anywhere
+	delete(names.trusted, "") // browsers always send a name
 	return names
 }
 
@@ -34,10 +35,10 @@ func isLoopback(addr net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
-// contain reports whether a request with that Host header is for this service.
+// contain reports whether the Host header is accepted.
 func (n *hostNames) contain(host string) bool {
 	if last := n.last.Load(); last != nil && *last == host {
-		return true // most requests have the Host of the one before
+		return true // most requests have the same Host header
 	}
 	found := n.find(host)
 	if found {
@@ -59,7 +60,7 @@ func (n *hostNames) find(host string) bool {
 	return err == nil && addr.IsLoopback() || n.trusted[name]
 }
 
-// hostName is a name without a port in the one spelling in which names are compared.
+// hostName returns the normal form of a name without a port.
 func hostName(name string) string {
 	if inner, ok := strings.CutPrefix(name, "["); ok && strings.HasSuffix(inner, "]") {
 		return strings.ToLower(strings.TrimSuffix(inner, "]")) // an IPv6 address
@@ -67,7 +68,7 @@ func hostName(name string) string {
 	return strings.ToLower(strings.TrimSuffix(name, "."))
 }
 
-// validHostNames reports whether all names of a list are such as can be in a Host header.
+// validHostNames reports whether all names of a list can be in a Host header.
 func validHostNames(list string) bool {
 	if list == "" {
 		return true

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+
+	"github.com/alecthomas/kong"
 )
 
 // version is set by the linker, see the Makefile.
@@ -21,63 +22,46 @@ var version = "dev"
 // Exit codes.
 const (
 	exitOK     = 0
-	exitFailed = 1 // it could not do, or go on doing, what was asked
-	exitUsage  = 2 // what was asked makes no sense
+	exitFailed = 1 // the command failed, or check has findings
+	exitUsage  = 2 // the command line or the environment is wrong
 )
 
-const usage = `orders takes orders over HTTP and works them through Pending, Processing and
-Completed in the background. All it keeps is in one SQLite file.
+const description = `The order service in one process. It takes orders over HTTP and processes them in the background, from Pending to Processing to Completed. It keeps all data in one SQLite file.
 
-Usage:
-  orders serve [flags]      run the service until SIGTERM or Ctrl-C, then answer
-                            the requests under way, for 7 s at most; a second
-                            signal ends it at once
-  orders backup DEST [--db FILE]
-                            copy the database, while the service runs or not, to
-                            the file DEST, which may exist, once the copy is checked
-  orders restore SRC [--db FILE]
-                            put a copy of the backup SRC in the place of the
-                            database, with the service stopped
-  orders check [--db FILE] [--repair]
-                            read the whole database file, with the service stopped,
-                            and report whether all in it fits together; --repair
-                            backs it up and mends what the orders tell by themselves
-  orders --version          print the version
-  orders --help             print this
+To try it, run "orders serve" and then
 
-Flags with a value, each with the environment variable that sets its default:
-  --addr ADDRESS          ORDERS_ADDR      host:port to listen on (127.0.0.1:8000);
-                                           port 0 takes any free one
-  --trusted-host NAME     ORDERS_TRUSTED_HOSTS  name, besides localhost, that a reverse
-                                           proxy keeps in the Host header; may be given
-                                           more than once, or as a list with commas
-  --db FILE               ORDERS_DB        database file, made if missing (orders.db)
-  --processing-time TIME  PROCESSING_TIME  how long an order stays in Processing,
-                                           1ms to 15m (50s)
-  --log-level LEVEL       LOG_LEVEL        debug, info, warn or error (info);
-                                           debug has a line for every request
-  --log-format FORMAT     LOG_FORMAT       text or json (text on a terminal, else json)
+    curl -d '{"user_id":645,"item_ids":[1,2],"total_amount":1650.78}' \
+      -H 'Content-Type: application/json' http://127.0.0.1:8000/api/orders/create/
+    curl http://127.0.0.1:8000/api/metrics/
 
-The address is printed once the service listens; the log goes to standard error.
-To try it, start it, and then:
-  curl -d '{"user_id":645,"item_ids":[1,2],"total_amount":1650.78}' \
-    -H 'Content-Type: application/json' http://127.0.0.1:8000/api/orders/create/
-  curl http://127.0.0.1:8000/api/metrics/
 or open http://127.0.0.1:8000/docs/ in a browser.
 
-Exit status: 0 all is well, 1 it failed or check has findings, 2 wrong usage.
-`
+A flag goes before its variable. Exit status: 0 all is well, 1 it failed or check has findings, 2 wrong usage.`
+
+// helpWidth is the width of help on a wide terminal.
+const helpWidth = 110
+
+// commands is the command line, as kong parses it.
+type commands struct {
+	Serve   serveCommand     `cmd:"" help:"Run the service until SIGTERM or Ctrl-C."`
+	Backup  backupCommand    `cmd:"" help:"Copy the database to a file, while the service runs or not."`
+	Restore restoreCommand   `cmd:"" help:"Replace the database with a backup, while the service is stopped."`
+	Check   checkCommand     `cmd:"" help:"Read the whole database, while the service is stopped, and report whether all in it fits together."`
+	Version kong.VersionFlag `help:"Print the version."`
+}
+
+// A console is where a command writes to: results to stdout, the log to stderr.
+type console struct{ stdout, stderr io.Writer }
 
 func main() {
-	signalled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signaled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	ctx, end := context.WithCancel(context.Background())
-	// Whoever sees ctx end may rely on it that a second signal ends the process at once.
-	context.AfterFunc(signalled, func() { stop(); end() })
+	// By the time ctx ends, a second signal ends the process at once.
+	context.AfterFunc(signaled, func() { stop(); end() })
 	os.Exit(exitCode(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr), os.Stderr))
 }
 
-// exitCode reports an error to the person who typed the command, a line for
-// each thing that is wrong.
+// exitCode reports an error to the user, one line for each problem.
 func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
@@ -85,63 +69,58 @@ func exitCode(err error, stderr io.Writer) int {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintln(stderr, "orders:", strings.TrimSpace(line))
 	}
-	if _, ok := errors.AsType[*usageError](err); ok {
+	if _, ok := errors.AsType[*kong.ParseError](err); ok {
 		fmt.Fprintln(stderr, "Try: orders --help")
 		return exitUsage
 	}
 	return exitFailed
 }
 
-// A usageError is a command line or an environment that makes no sense.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
-// A command is what the first argument names.
-type command struct {
-	settings []setting
-	switches map[string]func(*config) *bool // flags without a value, and where they go
-	argument string                         // what it takes besides, "" for nothing
-	run      func(ctx context.Context, cfg config, stdout, stderr io.Writer) error
-}
-
-var commands = map[string]command{
-	"serve": {
-		settings: []setting{addrSetting, trustedHostSetting, dbSetting, processingTimeSetting, logLevelSetting, logFormatSetting},
-		run:      serve,
-	},
-	"backup":  {settings: []setting{dbSetting}, argument: "DEST", run: backup},
-	"restore": {settings: []setting{dbSetting}, argument: "SRC", run: restore},
-	"check": {
-		settings: []setting{dbSetting}, run: check,
-		switches: map[string]func(*config) *bool{"repair": func(c *config) *bool { return &c.repair }},
-	},
-}
-
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	if len(args) == 0 {
-		return &usageError{errors.New("the command is missing: serve, backup, restore or check")}
+	if len(args) > 0 && (args[0] == "help" || args[0] == "version") {
+		args = []string{"--" + args[0]}
 	}
-	switch args[0] {
-	case "--version", "version":
-		_, err := fmt.Fprintf(stdout, "orders %s (%s)\n", version, runtime.Version())
+	informed := false // --help or --version was printed
+	command, err := parse(&commands{}, args, getenv,
+		kong.Writers(stdout, stderr), kong.Exit(func(int) { informed = true }))
+	if informed {
+		return nil
+	}
+	if err != nil {
 		return err
-	case "--help", "-h", "help":
-		_, err := io.WriteString(stdout, usage)
-		return err
 	}
-	command, ok := commands[args[0]]
-	if !ok {
-		return &usageError{fmt.Errorf("there is no command %q", args[0])}
+	command.BindTo(ctx, (*context.Context)(nil))
+	return command.Run(console{stdout, stderr})
+}
+
+// parse parses the command line into line. A flag that is missing there gets the value of its
+// variable. An empty variable counts as unset, which kong's own env tag does not do.
+func parse(line *commands, args []string, getenv func(string) string, options ...kong.Option) (*kong.Context, error) {
+	parser, err := kong.New(line, append(options,
+		kong.Name("orders"), kong.Description(description),
+		kong.Vars{"version": fmt.Sprintf("orders %s (%s)", version, runtime.Version())},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth}), kong.ValueFormatter(formatHelp),
+		kong.Resolvers(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+			if value := getenv(flag.Tag.Get("variable")); value != "" {
+				return value, nil
+			}
+			return nil, nil
+		})),
+	)...)
+	if err != nil {
+		return nil, err
 	}
-	cfg, err := parseConfig(command, args[1:], getenv)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		_, err := io.WriteString(stdout, usage)
-		return err
-	case err != nil:
-		return &usageError{err}
+	return parser.Parse(args)
+}
+
+// formatHelp adds the variable and the default of a flag to its help.
+func formatHelp(flag *kong.Value) string {
+	switch variable := flag.Tag.Get("variable"); {
+	case variable == "":
+		return flag.Help
+	case flag.HasDefault:
+		return fmt.Sprintf("%s ($%s, default %s).", flag.Help, variable, flag.Default)
+	default:
+		return fmt.Sprintf("%s ($%s).", flag.Help, variable)
 	}
-	return command.run(ctx, cfg, stdout, stderr)
 }

@@ -1,73 +1,41 @@
 package main
 
 import (
-	"bytes"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
-
-// asProgram is the variable that makes the test binary be the program, for what
-// only a process of its own can show: signals, and other users.
-const asProgram = "ORDERS_TEST_AS_PROGRAM"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-	}
-	os.Exit(m.Run())
-}
-
-// program is the command with these arguments, to be run as a process.
-func program(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	path, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), path, args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
-	return cmd
-}
-
-// invoke runs the command in this process, as a person would type it.
-func invoke(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	getenv := func(name string) string { return env[name] }
-	code = exitCode(run(t.Context(), args, getenv, &out, &errs), &errs)
-	return code, out.String(), errs.String()
-}
 
 func TestCommandLine(t *testing.T) {
 	tests := []struct {
 		name           string
 		args           string
 		code           int
-		stdout, stderr string // what it begins with
+		stdout, stderr string // how it begins
 	}{
-		{"asks which command", "", 2, "", "orders: the command is missing: serve, backup, restore or check\nTry: orders --help\n"},
-		{"knows no other command", "server", 2, "", "orders: there is no command \"server\"\nTry: orders --help\n"},
-		{"takes flags after the command only", "--db x serve", 2, "", `orders: there is no command "--db"`},
-		{"knows no other flag", "serve --port 80", 2, "", "orders: flag provided but not defined: -port\nTry: orders --help\n"},
-		{"has only the flag that checking needs", "check --addr :80", 2, "", "orders: flag provided but not defined: -addr"},
-		{"takes no further argument", "check orders.db", 2, "", `orders: unexpected argument "orders.db"`},
-		{"wants the file to write a backup to", "backup --db x", 2, "", "orders: DEST must be the path of a file, such as backup.db\nTry: orders --help\n"},
-		{"wants the backup to restore", "restore", 2, "", "orders: SRC must be the path of a file, such as backup.db\nTry: orders --help\n"},
-		{"takes flags before and behind the argument", "backup --db missing.db copy.db --db gone.db", 1, "", "orders: gone.db: no such file or directory\n"},
-		{"takes one argument only", "backup a b", 2, "", `orders: unexpected argument "b"`},
-		{"repairs nothing but what it has checked", "backup a --repair", 2, "", "orders: flag provided but not defined: -repair\nTry: orders --help\n"},
-		{"makes no backup that is gone with the command", "backup :memory:", 2, "", "orders: DEST must be the path of a file"},
-		{"wants a value for a flag", "serve --db", 2, "", "orders: flag needs an argument: -db"},
-		{"tells its version", "--version", 0, "orders dev (go1.", ""},
-		{"tells its version as a command", "version", 0, "orders dev (go1.", ""},
-		{"helps", "--help", 0, usage, ""},
-		{"helps for short", "-h", 0, usage, ""},
-		{"helps as a command", "help", 0, usage, ""},
-		{"helps after a command", "serve --help", 0, usage, ""},
-		{"helps whatever else is said", "check --db x -h", 0, usage, ""},
+		{"lists the commands if there is none", "", 2, "", "orders: expected one of \"serve\", \"backup\", \"restore\", \"check\"\nTry: orders --help\n"},
+		{"refuses another command", "server", 2, "", "orders: unexpected argument server, did you mean \"serve\"?\nTry: orders --help\n"},
+		{"refuses a flag before the command", "--db x serve", 2, "", "orders: unknown flag --db"},
+		{"refuses another flag", "serve --port 80", 2, "", "orders: unknown flag --port\nTry: orders --help\n"},
+		{"refuses a flag of another command", "check --addr :80", 2, "", "orders: unknown flag --addr"},
+		{"refuses to repair in a backup", "backup a --repair", 2, "", "orders: unknown flag --repair\nTry: orders --help\n"},
+		{"refuses another argument", "check orders.db", 2, "", "orders: unexpected argument orders.db"},
+		{"refuses a second argument", "backup a b", 2, "", "orders: unexpected argument b"},
+		{"requires the file to write a backup to", "backup --db x", 2, "", "orders: expected \"<DEST>\"\nTry: orders --help\n"},
+		{"requires the backup to restore", "restore", 2, "", "orders: expected \"<SRC>\"\nTry: orders --help\n"},
+		{"takes flags on both sides of the argument", "backup --db missing.db copy.db --db gone.db", 1, "", "orders: gone.db: no such file or directory\n"},
+		{"refuses a backup in memory", "backup :memory:", 2, "", "orders: DEST must be the path of a file, such as backup.db, not \":memory:\"\n"},
+		{"refuses to restore a URI", "restore file:x", 2, "", "orders: SRC must be the path of a file, such as backup.db, not \"file:x\"\n"},
+		{"checks the database of each command", "restore x --db=:memory:", 2, "", "orders: --db (ORDERS_DB) must be the path of a file on disk"},
+		{"requires a value for a flag", "serve --db", 2, "", "orders: --db: expected string value"},
+		{"prints its version", "--version", 0, "orders dev (go1.", ""},
+		{"prints its version as a command", "version", 0, "orders dev (go1.", ""},
+		{"prints help", "--help", 0, "Usage: orders <command> [flags]\n", ""},
+		{"prints help with -h", "-h", 0, "Usage: orders <command> [flags]\n", ""},
+		{"prints help as a command", "help", 0, "Usage: orders <command> [flags]\n", ""},
+		{"prints help of a command", "serve --help", 0, "Usage: orders serve [flags]\n", ""},
+		{"prints help with wrong settings", "check --db= -h", 0, "Usage: orders check [flags]\n", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -85,40 +53,83 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-func TestHelpNamesEverySetting(t *testing.T) {
-	for name, command := range commands {
-		if !strings.Contains(usage, "\n  orders "+name+" ") {
-			t.Errorf("no line for orders %s", name)
+func TestHelpNamesVariablesAndDefaults(t *testing.T) {
+	_, help, _ := invoke(t, map[string]string{"ORDERS_DB": "other.db"}, "serve", "--help")
+	help = strings.Join(strings.Fields(help), " ")
+	for _, want := range []string{"($ORDERS_DB, default orders.db).", "($LOG_LEVEL, default info).", "($ORDERS_TRUSTED_HOSTS)."} {
+		if !strings.Contains(help, want) {
+			t.Errorf("no %q in\n%s", want, help)
 		}
-		for name := range command.switches {
-			if !strings.Contains(usage, " [--"+name+"]\n") {
-				t.Errorf("nothing about --%s", name)
-			}
+	}
+}
+
+func TestFlagsGoBeforeVariablesAndVariablesBeforeDefaults(t *testing.T) {
+	env := map[string]string{
+		"ORDERS_ADDR": ":81", "ORDERS_TRUSTED_HOSTS": "a,b", "ORDERS_DB": "env.db", "PROCESSING_TIME": "1s", "LOG_LEVEL": "warn", "LOG_FORMAT": "json",
+	}
+	empty := map[string]string{"ORDERS_ADDR": "", "ORDERS_DB": "", "PROCESSING_TIME": "", "LOG_LEVEL": "", "LOG_FORMAT": ""}
+	flags := []string{
+		"--addr", "localhost:82", "--trusted-host", "c", "--trusted-host=d,e", "--db", "other.db", "--db=flag.db",
+		"--processing-time", "2ms", "--log-level", "DEBUG", "--log-format", "text",
+	}
+	for _, tt := range []struct {
+		env   map[string]string
+		flags []string
+		want  serveCommand
+	}{
+		{nil, nil, serveCommand{Addr: "127.0.0.1:8000", database: database{"orders.db"}, processingTime: 50 * time.Second}},
+		{empty, nil, serveCommand{Addr: "127.0.0.1:8000", database: database{"orders.db"}, processingTime: 50 * time.Second}},
+		{env, nil, serveCommand{Addr: ":81", trustedHosts: "a,b", database: database{"env.db"}, processingTime: time.Second, logLevel: slog.LevelWarn, LogFormat: "json"}},
+		{env, flags, serveCommand{Addr: "localhost:82", trustedHosts: "c,d,e", database: database{"flag.db"}, processingTime: 2 * time.Millisecond, logLevel: slog.LevelDebug, LogFormat: "text"}},
+		{nil, []string{"--processing-time=1ms"}, serveCommand{Addr: "127.0.0.1:8000", database: database{"orders.db"}, processingTime: time.Millisecond}},
+		{nil, []string{"--processing-time=15m"}, serveCommand{Addr: "127.0.0.1:8000", database: database{"orders.db"}, processingTime: 15 * time.Minute}},
+	} {
+		var line commands
+		_, err := parse(&line, append([]string{"serve"}, tt.flags...), func(name string) string { return tt.env[name] })
+		got := line.Serve
+		if err != nil || got.Addr != tt.want.Addr || got.trustedHosts != tt.want.trustedHosts || got.DB != tt.want.DB ||
+			got.processingTime != tt.want.processingTime || got.logLevel != tt.want.logLevel || got.LogFormat != tt.want.LogFormat {
+			t.Errorf("%v with %v: %+v, %v; want %+v", tt.flags, tt.env, got, err, tt.want)
 		}
-		for _, s := range command.settings {
-			line := ""
-			for l := range strings.Lines(usage) {
-				if strings.HasPrefix(l, "  --"+s.flag+" ") {
-					line = l
-				}
-			}
-			if !strings.Contains(line, " "+s.variable+" ") {
-				t.Errorf("no line for --%s with %s", s.flag, s.variable)
-			}
-			if !strings.Contains(usage, "("+s.fallback) {
-				t.Errorf("the default of --%s, %s, is not there", s.flag, s.fallback)
+	}
+}
+
+func TestBadSettingsAreRefused(t *testing.T) {
+	for name, values := range map[string][]string{
+		"addr":            {"8000", "localhost", "localhost:", ":http", ":65536", ":-1", "a:b:1"},
+		"trusted-host":    {"shop.example:443", "https://shop.example", "a b", "*.shop.example", ",", "a,", ".", "é"},
+		"db":              {"", ":memory:", "file::memory:", "file:orders.db", "file:orders.db?mode=memory&cache=shared"},
+		"processing-time": {"", "50", "0s", "-1s", "999us", "15m1ms", "soon"},
+		"log-level":       {"", "loud", "2"},
+		"log-format":      {"xml", "JSON"},
+	} {
+		for _, value := range values {
+			code, _, stderr := invoke(t, nil, "serve", "--"+name+"="+value)
+			if code != exitUsage || !strings.HasPrefix(stderr, "orders: --"+name+" (") || !strings.HasSuffix(stderr, ", not \""+value+"\"\nTry: orders --help\n") {
+				t.Errorf("--%s %q: exit code %d, %s; want 2 and an error that names both", name, value, code, stderr)
 			}
 		}
 	}
 }
 
-func TestProcessEndsWithTheExitCode(t *testing.T) {
-	missing := filepath.Join(t.TempDir(), "orders.db")
-	for code, args := range [][]string{{"--version"}, {"check", "--db", missing}, {"check", "--nonsense"}} {
-		cmd := program(t, args...)
-		_ = cmd.Run() // its error is the exit code
-		if got := cmd.ProcessState.ExitCode(); got != code {
-			t.Errorf("orders %q: exit code %d, want %d", args, got, code)
-		}
+func TestAllBadSettingsAreReportedTogether(t *testing.T) {
+	env := map[string]string{"ORDERS_ADDR": "here", "PROCESSING_TIME": "50", "LOG_FORMAT": "xml"}
+	code, _, stderr := invoke(t, env, "serve", "--log-level", "loud", "--db", "")
+	want := `orders: --addr (ORDERS_ADDR) must be host:port, such as 127.0.0.1:8000, not "here"
+orders: --db (ORDERS_DB) must be the path of a file on disk, such as orders.db (":memory:" would lose all orders with the process, "file:" begins a URI), not ""
+orders: --processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not "50"
+orders: --log-level (LOG_LEVEL) must be debug, info, warn or error, not "loud"
+orders: --log-format (LOG_FORMAT) must be text or json, not "xml"
+Try: orders --help
+`
+	if code != exitUsage || stderr != want {
+		t.Errorf("exit code %d and\n%s\nwant 2 and\n%s", code, stderr, want)
+	}
+}
+
+func TestACommandIgnoresTheVariablesOfOthers(t *testing.T) {
+	env := map[string]string{"ORDERS_ADDR": "here", "PROCESSING_TIME": "50", "LOG_FORMAT": "xml"}
+	if code, _, stderr := invoke(t, env, "check", "--db", "missing.db"); code != exitFailed || stderr != "orders: missing.db: no such file or directory\n" {
+		t.Errorf("exit code %d, %s", code, stderr)
 	}
 }

@@ -17,11 +17,10 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 )
 
-// unusable lists what may be wrong with the file, and what the person who
-// starts the service is told after the file's name.
+// unusable lists what may be wrong with the file, and the error after the name of the file.
 var unusable = []struct {
 	name  string
-	spoil func(t *testing.T, db string) // makes it so, from a good file
+	spoil func(t *testing.T, db string) // changes a good file
 	want  string
 }{
 	{"noise", func(t *testing.T, db string) { rewrite(t, db, func([]byte) []byte { return noise(20_000) }) }, damaged},
@@ -68,7 +67,7 @@ func TestFileThatMustNotBeWrittenIsRefused(t *testing.T) {
 		want         string
 	}{
 		{"a file to read only", 0o444, 0o777, "cannot be written: the file or its disk is read-only"},
-		{"a file that is not to be read", 0o000, 0o777, "permission denied"},
+		{"a file without permission to read", 0o000, 0o777, "permission denied"},
 		{"a folder to read only", 0o666, 0o555, "permission denied"},
 	}
 	for _, test := range tests {
@@ -80,16 +79,7 @@ func TestFileThatMustNotBeWrittenIsRefused(t *testing.T) {
 			if err := os.Chmod(folder, test.folder); err != nil {
 				t.Fatal(err)
 			}
-			cmd := program(t, "serve", "--addr", "127.0.0.1:0", "--db", db)
-			asOrdinaryUser(t, cmd)
-			output, _ := cmd.CombinedOutput()
-			if cmd.ProcessState.ExitCode() != exitFailed {
-				t.Errorf("%v; want exit code 1", cmd.ProcessState)
-			}
-			text := string(output)
-			if !strings.HasPrefix(text, "orders: "+db+": ") || !strings.Contains(text, test.want) || strings.Count(text, "\n") != 1 {
-				t.Errorf("output %q; want one line with the file and %q", text, test.want)
-			}
+			checkRefused(t, asOrdinaryUser(t, serveProgram(t, db)), "orders: "+db+": ", test.want)
 			if fingerprint(db) != before {
 				t.Error("the file was changed")
 			}
@@ -97,19 +87,19 @@ func TestFileThatMustNotBeWrittenIsRefused(t *testing.T) {
 	}
 }
 
-// asOrdinaryUser takes from the process the rights of a superuser, whom no
-// permission stops.
-func asOrdinaryUser(t *testing.T, cmd *exec.Cmd) {
+// asOrdinaryUser changes a command so that it does not run as the superuser, whom no permission stops.
+func asOrdinaryUser(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
 	t.Helper()
 	if os.Getuid() != 0 {
-		return
+		return cmd
 	}
 	const nobody = 65534
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	copied := filepath.Join(publicFolder(t), "orders") // the test binary lies where only its owner gets at
+	copied := filepath.Join(publicFolder(t), "orders") // only its owner can read the test binary
 	rewriteTo(t, cmd.Path, copied, 0o755)
 	cmd.Path, cmd.Args[0] = copied, copied
 	cmd.Dir = "/"
+	return cmd
 }
 
 // publicFolder is a temporary folder that every user can write to.
@@ -130,22 +120,20 @@ func publicFolder(t *testing.T) string {
 	return folder
 }
 
-// goodFile makes a database with an order in it, and nothing beside it.
+// goodFile makes a database with one order, in a folder of its own.
 func goodFile(t *testing.T) (db string) {
 	t.Helper()
 	db = filepath.Join(t.TempDir(), "orders", "orders.db")
 	if err := os.Mkdir(filepath.Dir(db), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s := startService(t, "--addr", "127.0.0.1:0", "--db", db)
-	_, err := post(s.client, s.url)
-	if err := errors.Join(err, s.stop()); err != nil {
-		t.Fatal(err)
-	}
+	s := startHere(t, db)
+	s.mustCreate(t)
+	s.stop(t)
 	return db
 }
 
-// fingerprint tells one state of a file from another.
+// fingerprint returns the size and the hash of a file, or the error.
 func fingerprint(path string) string {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -207,12 +195,11 @@ func removeFolder(t *testing.T, db string) {
 	}
 }
 
-// holdLock keeps the file locked, as another SQLite program may, until the test
-// is over.
+// holdLock locks the file until the end of the test, as another SQLite program may.
 func holdLock(t *testing.T, db string) {
 	conn := connect(t, db)
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := sqlitex.ExecScript(conn, "PRAGMA locking_mode = EXCLUSIVE; UPDATE tally SET pending = pending"); err != nil {
+	if err := sqlitex.ExecScript(conn, lockScript); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -234,19 +221,15 @@ func connect(t *testing.T, db string) *sqlite.Conn {
 	return conn
 }
 
-// What the superuser did with a file, to check or to serve it, does not keep the service of
-// the file's own user from starting.
+// After the superuser has checked or served a file, the service of its owner still starts.
 func TestTheSuperuserStandsInNobodysWay(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("*** SKIPPED: only the superuser can show this ***")
 	}
 	db := filepath.Join(publicFolder(t), "orders.db")
-	served := func() *exec.Cmd { return program(t, "serve", "--addr", "127.0.0.1:0", "--db", db) }
 	serveAsUser := func() {
 		t.Helper()
-		cmd := served()
-		asOrdinaryUser(t, cmd)
-		startOn(t, cmd).end(t)
+		launch(t, asOrdinaryUser(t, serveProgram(t, db))).ready(t, db).stop(t)
 	}
 	serveAsUser()
 	if err := os.Remove(db + ".lock"); err != nil {
@@ -259,6 +242,6 @@ func TestTheSuperuserStandsInNobodysWay(t *testing.T) {
 	if err := os.Remove(db + ".lock"); err != nil {
 		t.Fatal(err)
 	}
-	startOn(t, served()).end(t)
+	start(t, db).stop(t)
 	serveAsUser()
 }

@@ -1,16 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -18,114 +14,31 @@ import (
 
 	"go.uber.org/goleak"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"orders/test/conformance"
 )
 
-// A service is `orders serve` that runs in this process.
-type service struct {
-	url     string
-	started string // the line that it has printed
-	client  *http.Client
-	cancel  context.CancelFunc
-	ended   <-chan error
-}
-
-// startService returns once the address is printed.
-func startService(t *testing.T, args ...string) *service {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	stdout, printed := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := run(ctx, append([]string{"serve"}, args...), func(string) string { return "" }, printed, t.Output())
-		_ = printed.CloseWithError(errors.Join(err, io.EOF))
-		ended <- err
-	}()
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		cancel()
-		t.Fatalf("the service does not start: %v", err)
-	}
-	return &service{
-		url: addressIn(t, line), started: line, client: &http.Client{Transport: &http.Transport{}},
-		cancel: cancel, ended: ended,
-	}
-}
-
-// stop ends the service and returns what it has to say about that.
-func (s *service) stop() error {
-	s.cancel()
-	s.client.CloseIdleConnections()
-	return <-s.ended
-}
-
-var startLine = regexp.MustCompile(`^orders dev listens on (http://127\.0\.0\.1:[1-9][0-9]*) \(database \S+, API page /docs/\)\n$`)
-
-func addressIn(t *testing.T, line string) string {
-	t.Helper()
-	match := startLine.FindStringSubmatch(line)
-	if match == nil {
-		t.Fatalf("the start-up line is %q", line)
-	}
-	return match[1]
-}
-
-const goodOrder = `{"user_id":645,"item_ids":[1,2],"total_amount":1650.78}`
-
-// post creates an order and returns its id.
-func post(client *http.Client, url string) (id string, err error) {
-	res, err := client.Post(url+"/api/orders/create/", "application/json", strings.NewReader(goodOrder))
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusCreated {
-		err = fmt.Errorf("%s: %s", res.Status, body)
-	}
-	return strings.Split(string(body)+`"""`, `"`)[3], err
-}
-
-func TestServiceSaysWhereItListensAndEndsWithoutATrace(t *testing.T) {
+func TestServiceStopsWithoutALeak(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	db := filepath.Join(t.TempDir(), "orders.db")
-	s := startService(t, "--addr", "127.0.0.1:0", "--db", db)
-	if !strings.Contains(s.started, db) {
-		t.Errorf("the start-up line %q does not name the database", s.started)
-	}
-	if _, err := post(s.client, s.url); err != nil {
-		t.Error(err)
-	}
-	if err := s.stop(); err != nil {
-		t.Errorf("after a stop: %v", err)
-	}
-	if _, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://")); err == nil {
+	db := newPath(t)
+	s := startHere(t, db)
+	s.mustCreate(t)
+	s.stop(t)
+	if _, err := net.Dial("tcp", s.addr()); err == nil {
 		t.Error("it still listens")
 	}
-	code, stdout, stderr := invoke(t, nil, "check", "--db", db)
-	if code != exitOK || !strings.HasSuffix(stdout, "\nok\n") {
-		t.Errorf("check: exit code %d, %s%s", code, stdout, stderr)
-	}
+	checkOK(t, db)
 }
 
 // F23, I5.
 func TestSecondServiceOnAFileIsRefused(t *testing.T) {
-	db := filepath.Join(t.TempDir(), "orders.db")
-	s := startService(t, "--addr", "127.0.0.1:0", "--db", db)
-	for _, command := range []string{"serve", "check"} {
-		cmd := program(t, command, "--db", db)
-		cmd.Env = append(cmd.Env, "ORDERS_ADDR=127.0.0.1:0")
-		output, _ := cmd.CombinedOutput()
-		want := fmt.Sprintf("orders: %s: is in use by another process\n", db)
-		if cmd.ProcessState.ExitCode() != exitFailed || string(output) != want {
-			t.Errorf("orders %s: %v, %q; want exit code 1 and %q", command, cmd.ProcessState, output, want)
-		}
+	db := newPath(t)
+	s := startHere(t, db)
+	for _, cmd := range []string{"serve --addr 127.0.0.1:0", "check"} {
+		checkRefused(t, program(t, append(strings.Fields(cmd), "--db", db)...), "orders: "+db+": ", "is in use by another process\n")
 	}
-	if _, err := post(s.client, s.url); err != nil {
-		t.Errorf("the first service is disturbed: %v", err)
-	}
-	if err := s.stop(); err != nil {
-		t.Error(err)
-	}
+	s.mustCreate(t)
+	s.stop(t)
 }
 
 func TestPortInUseLeavesNoFileAndAnOldOneFree(t *testing.T) {
@@ -136,7 +49,7 @@ func TestPortInUseLeavesNoFileAndAnOldOneFree(t *testing.T) {
 	}
 	defer listener.Close()
 	addr := listener.Addr().String()
-	old, fresh := goodFile(t), filepath.Join(t.TempDir(), "orders.db")
+	old, fresh := goodFile(t), newPath(t)
 	for _, db := range []string{old, fresh} {
 		code, stdout, stderr := invoke(t, nil, "serve", "--addr", addr, "--db", db)
 		want := fmt.Sprintf("orders: listen tcp4 %s: bind: address already in use\n", addr)
@@ -144,9 +57,7 @@ func TestPortInUseLeavesNoFileAndAnOldOneFree(t *testing.T) {
 			t.Errorf("exit code %d, %q, %q; want 1 and %q", code, stdout, stderr, want)
 		}
 	}
-	if code, _, stderr := invoke(t, nil, "check", "--db", old); code != exitOK {
-		t.Errorf("check: exit code %d, %s", code, stderr)
-	}
+	checkOK(t, old)
 	if left, err := os.ReadDir(filepath.Dir(fresh)); err != nil || len(left) > 0 {
 		t.Errorf("a service that could not listen has left %v, %v", left, err)
 	}
@@ -154,88 +65,48 @@ func TestPortInUseLeavesNoFileAndAnOldOneFree(t *testing.T) {
 
 // F10, F22, I4.
 func TestServiceGoesOnWithOrdersOfTheOneBefore(t *testing.T) {
-	db := filepath.Join(t.TempDir(), "orders.db")
-	s := startService(t, "--addr", "127.0.0.1:0", "--db", db, "--processing-time", "100ms")
-	id, err := post(s.client, s.url)
-	if err := errors.Join(err, s.stop()); err != nil {
-		t.Fatal(err)
-	}
-	s = startService(t, "--addr", "127.0.0.1:0", "--db", db, "--processing-time", "100ms")
-	waitFor(t, "the order is Completed", func() bool {
-		res, err := s.client.Get(s.url + "/api/orders/" + id + "/status/")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		body, _ := io.ReadAll(res.Body)
-		return strings.Contains(string(body), `"Completed"`)
-	})
-	if err := s.stop(); err != nil {
-		t.Error(err)
-	}
+	db := newPath(t)
+	s := startHere(t, db, "--processing-time", "100ms")
+	s.mustCreate(t)
+	s.stop(t)
+	s = startHere(t, db, "--processing-time", "100ms")
+	s.awaitCompleted(t, 1)
+	s.stop(t)
 }
 
-// waitFor returns when the condition holds.
-func waitFor(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s", what)
-		}
-	}
-}
-
-// A load balancer asks from the first moment, and a file of millions of orders takes a while.
+// A load balancer sends probes from the first moment, and opening a file with millions of orders
+// takes a while.
 func TestServiceAnswersWhileItOpensItsFile(t *testing.T) {
 	db := goodFile(t)
 	for deadline := time.Now().Add(15 * time.Second); !startOnLockedFile(t, db); {
 		if time.Now().After(deadline) {
-			t.Fatal("the service was never seen while it opened its file")
+			t.Fatal("the service never answered while it opened its file")
 		}
 	}
 }
 
-// startOnLockedFile starts a service that has to wait for its file, and frees the file once the
-// service has answered. It returns false when the service has given up before.
-func startOnLockedFile(t *testing.T, db string) (seen bool) {
+// startOnLockedFile starts a service on a locked file, and unlocks the file once the service has
+// answered. It returns false if the service gives up before.
+func startOnLockedFile(t *testing.T, db string) (answered bool) {
 	t.Helper()
-	addr := freeAddr(t)
 	lock := connect(t, db)
-	if err := sqlitex.ExecScript(lock, "PRAGMA locking_mode = EXCLUSIVE; UPDATE tally SET pending = pending"); err != nil {
+	unlock := sync.OnceValue(lock.Close)
+	defer func() { _ = unlock() }()
+	if err := sqlitex.ExecScript(lock, lockScript); err != nil {
 		t.Fatal(err)
 	}
-	free := sync.OnceValue(lock.Close)
-	defer func() { _ = free() }()
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	stdout, printed := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := run(ctx, []string{"serve", "--addr", addr, "--db", db}, func(string) string { return "" }, printed, t.Output())
-		_ = printed.CloseWithError(errors.Join(err, io.EOF))
-		ended <- err
-	}()
-	client := &http.Client{Transport: &http.Transport{}}
-	defer client.CloseIdleConnections()
-	status := func(method, path string) int {
-		req, err := http.NewRequest(method, "http://"+addr+path, http.NoBody)
-		if err != nil {
-			t.Fatal(err)
+	addr := freeAddr(t)
+	s := launchHere(t, t.Output(), "serve", "--addr", addr, "--db", db)
+	s.url = "http://" + addr
+	for {
+		if _, err := s.get("/livez"); err == nil {
+			break
 		}
-		res, err := client.Do(req)
-		if err != nil {
-			return 0
-		}
-		defer res.Body.Close()
-		return res.StatusCode
-	}
-	for status(http.MethodGet, "/livez") == 0 {
 		select {
-		case err := <-ended:
+		case err := <-s.ended:
 			t.Log("it gave up:", err)
 			return false
-		default:
-			time.Sleep(time.Millisecond)
+		case <-time.After(time.Millisecond):
 		}
 	}
 	for _, r := range []struct {
@@ -245,28 +116,24 @@ func startOnLockedFile(t *testing.T, db string) (seen bool) {
 		{"GET", "/livez", 200}, {"GET", "/readyz", 503}, {"GET", "/healthz", 503},
 		{"POST", "/api/orders/", 503}, {"GET", "/api/metrics/", 503}, {"GET", "/docs/", 503},
 	} {
-		if got := status(r.method, r.path); got != r.status && got != 0 {
-			t.Errorf("while it opens its file: %s %s is answered %d, want %d", r.method, r.path, got, r.status)
+		if res, err := s.send(r.method, r.path, ""); err == nil && res.status != r.status {
+			t.Errorf("while it opens its file: %s %s: %d, want %d", r.method, r.path, res.status, r.status)
 		}
 	}
-	if err := free(); err != nil {
+	if err := unlock(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+	if _, err := s.stdout.ReadString('\n'); err != nil {
 		return false
 	}
-	if got := status(http.MethodGet, "/readyz"); got != http.StatusOK {
-		t.Errorf("/readyz is answered %d once the file is open", got)
+	if res, err := s.get("/readyz"); err != nil || res.status != http.StatusOK {
+		t.Errorf("/readyz: %d, %v, once the file is open", res.status, err)
 	}
-	client.CloseIdleConnections()
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	s.stop(t)
 	return true
 }
 
-// freeAddr is an address on which nobody listens.
+// freeAddr returns an address on which nobody listens.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -275,4 +142,85 @@ func freeAddr(t *testing.T) string {
 	}
 	defer listener.Close()
 	return listener.Addr().String()
+}
+
+func TestOnlyNamesOfTheLoopbackAndTrustedOnesAreAnswered(t *testing.T) {
+	onLoopback := &net.TCPAddr{IP: net.IPv6loopback, Port: 8000}
+	onAll := &net.TCPAddr{IP: net.IPv4zero, Port: 8000}
+	names := newHostNames(onLoopback, "shop.example,Www.Shop.Example.,10.0.0.5,[fd00::1]")
+	for host, want := range map[string]bool{
+		"localhost": true, "localhost:8000": true, "LocalHost": true, "localhost.": true, "localhost.:8000": true, "localhost:": true,
+		"127.0.0.1": true, "127.0.0.1:8000": true, "127.255.0.3:1": true, "[::1]": true, "[::1]:8000": true,
+		"shop.example": true, "SHOP.example.:443": true, "www.shop.example": true, "10.0.0.5:8000": true, "[fd00::1]:8000": true,
+
+		"": false, ":8000": false, ".": false, "evil.example": false, "evil.example:8000": false, "localhost.evil.example": false,
+		"evil-localhost": false, "a.localhost": false, "127.0.0.1.evil.example": false, "127.1": false, "2130706433": false, "0x7f.0.0.1": false,
+		"0.0.0.0": false, "0.0.0.0:8000": false, "128.0.0.1": false, "10.0.0.6": false, "[::]": false, "::1": false, "[::1": false,
+		"localhost@evil.example": false, "localhost:80:80": false, "localhost/": false, "localhost\x00": false, "m.shop.example": false,
+	} {
+		if got := names.contain(host); got != want {
+			t.Errorf("Host %q: answered %t, want %t", host, got, want)
+		}
+	}
+	if newHostNames(onAll, "") != nil {
+		t.Error("without trusted names, an address that others reach must answer to all names")
+	}
+	if names := newHostNames(onAll, "shop.example"); names.contain("evil.example") || !names.contain("shop.example") || !names.contain("localhost") {
+		t.Error("with trusted names, an address that others reach must answer to them and the loopback only")
+	}
+}
+
+// The name of a web page can lead to 127.0.0.1. The browser then sends requests with that name.
+func TestAReboundNameReadsAndCreatesNothing(t *testing.T) {
+	s := startHere(t, newPath(t), "--trusted-host", "shop.example")
+	port := s.url[strings.LastIndexByte(s.url, ':'):]
+	send := func(method, path, host string) response {
+		t.Helper()
+		res, err := s.send(method, path, goodOrder, "Content-Type", "application/json", "Host", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	for _, r := range []struct {
+		method, path string
+		status       int // for a name of the service
+	}{
+		{"POST", "/api/orders/create/", 201}, {"GET", "/api/orders/ids/", 200}, {"GET", "/api/metrics/", 200},
+		{"GET", "/openapi.yaml", 200}, {"GET", "/docs/", 200}, {"GET", "/nowhere", 404}, {"DELETE", "/api/metrics/", 405},
+	} {
+		for _, host := range []string{"evil.example" + port, "evil.example"} {
+			if res := send(r.method, r.path, host); res.status != 421 || !strings.Contains(res.body, `"code":"misdirected_request"`) {
+				t.Errorf("Host %s: %s %s: %d %.200s, want 421", host, r.method, r.path, res.status, res.body)
+			}
+		}
+		for _, host := range []string{"localhost" + port, "shop.example"} {
+			if res := send(r.method, r.path, host); res.status != r.status {
+				t.Errorf("Host %s: %s %s: %d, want %d", host, r.method, r.path, res.status, r.status)
+			}
+		}
+	}
+	for _, probe := range []string{"/livez", "/readyz", "/healthz"} {
+		if res := send("GET", probe, "10.0.0.7"+port); res.status != http.StatusOK {
+			t.Errorf("%s: %d for a prober with another name", probe, res.status)
+		}
+	}
+	if n := s.metrics(t).TotalOrders; n != 2 {
+		t.Errorf("there are %d orders, want the two with a 201", n)
+	}
+	s.stop(t)
+}
+
+func TestAnAddressThatOthersReachIsWarnedAbout(t *testing.T) {
+	for addr, want := range map[string]int{"127.0.0.1:0": 0, "0.0.0.0:0": 1} {
+		logs := &conformance.LogBuffer{}
+		s := launchHere(t, logs, "serve", "--addr", addr, "--db", newPath(t), "--log-format", "text")
+		if line, err := s.stdout.ReadString('\n'); err != nil {
+			t.Errorf("%s: %q, %v", addr, line, err)
+		}
+		s.stop(t)
+		if got := strings.Count(string(logs.Bytes()), `level=`+slog.LevelWarn.String()+` msg="there is no authentication`); got != want {
+			t.Errorf("%s: %d warnings, want %d:\n%s", addr, got, want, logs.Bytes())
+		}
+	}
 }

@@ -9,22 +9,23 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"orders/shared/order"
 	"orders/shared/sqlite"
 )
 
-// Clients that do not keep up, what they send at once, what they repeat a byte of
-// each second, and when their connection is to be gone.
+// slowClients are clients that stall, and when they must lose their connection.
 var slowClients = []struct {
 	name  string
-	sends string
-	drips string
-	reads bool // what is answered
+	sends string // at once
+	drips string // a byte of it each second
+	reads bool   // whether they read responses
 	gone  time.Duration
 }{
 	{"send nothing", "", "", true, readTimeout},
@@ -39,8 +40,8 @@ var slowClients = []struct {
 const halfOrder = "POST /api/orders/ HTTP/1.1\r\nHost: orders\r\nContent-Type: application/json\r\n" +
 	"Content-Length: 100\r\n\r\n" + `{"user_id":645,`
 
-// F26, I16: the clock in a synctest bubble jumps ahead when all goroutines wait, and the
-// bubble fails the test when a goroutine is left at its end.
+// F26, I16: the clock of a synctest bubble jumps ahead when all goroutines wait. The bubble fails the
+// test if a goroutine is left at its end.
 func TestSlowClientsLoseTheirConnectionAndDisturbNobody(t *testing.T) {
 	const clients = 1000
 	for _, slow := range slowClients {
@@ -69,8 +70,10 @@ func TestSlowClientsLoseTheirConnectionAndDisturbNobody(t *testing.T) {
 					}()
 				}
 				synctest.Wait()
-				if err := placeOrder(network); err != nil {
-					t.Errorf("another client: %v", err)
+				before := time.Now()
+				network.service(t).mustCreate(t)
+				if took := time.Since(before); took > time.Second {
+					t.Errorf("another client got its response after %s", took)
 				}
 				for range clients {
 					// net/http gives a client half a second to read the last answer.
@@ -80,7 +83,7 @@ func TestSlowClientsLoseTheirConnectionAndDisturbNobody(t *testing.T) {
 				}
 				dripping.Wait()
 				if tally, _ := store.Metrics(t.Context()); tally.Total() != 1 {
-					t.Errorf("%d orders are stored; want that of the other client alone", tally.Total())
+					t.Errorf("%d orders are stored; want only that of the other client", tally.Total())
 				}
 			})
 		})
@@ -111,8 +114,7 @@ func TestClientThatHangsUpLeavesNothing(t *testing.T) {
 	})
 }
 
-// serveInMemory serves a real store on a network in memory, for the time of the
-// bubble.
+// serveInMemory serves a real store on a network in memory until the end of the bubble.
 func serveInMemory(t *testing.T) (*sqlite.Store, *memoryNetwork) {
 	t.Helper()
 	store, server, network := openInMemory(t, slog.New(slog.DiscardHandler))
@@ -124,11 +126,11 @@ func serveInMemory(t *testing.T) (*sqlite.Store, *memoryNetwork) {
 	return store, network
 }
 
-// openInMemory is serveInMemory without the end.
+// openInMemory is serveInMemory, but leaves it to the caller to stop the server.
 func openInMemory(t *testing.T, log *slog.Logger) (*sqlite.Store, *server, *memoryNetwork) {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), sqlite.Config{
-		Path: filepath.Join(t.TempDir(), "orders.db"), ProcessingTime: maxProcessingTime,
+		Path: newPath(t), ProcessingTime: order.MaxProcessingTime,
 		Now: laterThanTheBubble, Random: rand.Reader, Log: log,
 	})
 	if err != nil {
@@ -141,24 +143,22 @@ func openInMemory(t *testing.T, log *slog.Logger) (*sqlite.Store, *server, *memo
 	return store, server, network
 }
 
-// laterThanTheBubble is a clock for orders: that of a bubble begins in the year 2000.
+// laterThanTheBubble is a clock for the store, which refuses that of a bubble: it begins in the year
+// 2000.
 func laterThanTheBubble() time.Time { return time.Now().Add(30 * 365 * 24 * time.Hour) }
 
-func placeOrder(network *memoryNetwork) error {
-	began := time.Now()
-	client := &http.Client{Transport: &http.Transport{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return network.dial(), nil },
-	}}
-	defer client.CloseIdleConnections()
-	_, err := post(client, "http://orders")
-	if took := time.Since(began); err == nil && took > time.Second {
-		return fmt.Errorf("answered after %s", took)
+// service returns a client of the network.
+func (m *memoryNetwork) service(t *testing.T) *service {
+	client := newClient(t)
+	client.Transport = &http.Transport{
+		DisableKeepAlives: true, // a goroutine of an open connection would outlive the bubble
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return m.dial(), nil },
 	}
-	return err
+	return &service{url: "http://orders", client: client}
 }
 
-// A memoryNetwork is a net.Listener whose connections are pipes: unlike sockets,
-// they let the clock of a bubble jump.
+// A memoryNetwork is a net.Listener whose connections are pipes. Unlike sockets they let the clock of
+// a bubble jump.
 type memoryNetwork struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -182,3 +182,90 @@ func (m *memoryNetwork) Accept() (net.Conn, error) {
 
 func (m *memoryNetwork) Close() error   { m.close.Do(func() { close(m.closed) }); return nil }
 func (m *memoryNetwork) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
+
+const (
+	// A large response has 400 KB. The buffers of both sockets hold less than 16 of them.
+	manyResponses = 16
+	largeRequest  = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n"
+	// cutOffBy is longer than every limit of the server together.
+	cutOffBy = writeTimeout + 20*time.Second
+)
+
+// F26, I16: the sockets are real, and so are the process and the time that this takes.
+func TestProcessServesOthersUntilEverySlowClientIsCutOff(t *testing.T) {
+	t.Parallel() // it waits for the limits, and hardly works meanwhile
+	s := start(t, newPath(t))
+	const (
+		silent, dripping = 490, 490
+		unreading        = 20 // each fills some megabytes of the kernel's memory
+		clients          = silent + dripping + unreading
+	)
+	ended := make(chan error, clients)
+	for _, kind := range []struct {
+		clients int
+		isSlow  func(net.Conn) error // returns nil once the connection is lost
+	}{
+		{silent, sendNothing},
+		{dripping, func(conn net.Conn) error {
+			return sendSlowly(conn, "GET /api/metrics/ HTTP/1.1\r\nHost: localhost\r\nX-Slow: "+strings.Repeat("z", 100))
+		}},
+		{unreading, func(conn net.Conn) error {
+			if _, err := io.WriteString(conn, strings.Repeat(largeRequest, manyResponses)); err != nil {
+				return err
+			}
+			return sendSlowly(conn, largeRequest)
+		}},
+	} {
+		for range kind.clients {
+			conn := s.dialSlow(t)
+			go func() { ended <- kind.isSlow(conn) }()
+		}
+	}
+	s.client.Timeout = cutOffBy
+	others := time.NewTicker(100 * time.Millisecond)
+	defer others.Stop()
+	for left := clients; left > 0; {
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatalf("a slow client: %v", err)
+			}
+			left--
+		case <-others.C:
+			s.mustCreate(t)
+		}
+	}
+	s.stop(t)
+}
+
+func (s *service) dialSlow(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.addr())
+	if err == nil {
+		err = conn.SetDeadline(time.Now().Add(cutOffBy))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func sendNothing(conn net.Conn) error {
+	n, err := conn.Read(make([]byte, 1))
+	if n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("it has %d bytes, and %w", n, err)
+	}
+	return nil
+}
+
+// sendSlowly sends a byte a second, and reads nothing.
+func sendSlowly(conn net.Conn, text string) error {
+	for began, n := time.Now(), 0; time.Since(began) < cutOffBy; n++ {
+		if _, err := conn.Write([]byte{text[n%len(text)]}); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil
+		}
+		time.Sleep(time.Second)
+	}
+	return errors.New("it is still connected")
+}

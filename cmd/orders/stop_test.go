@@ -2,15 +2,19 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
+	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,14 +22,143 @@ import (
 	"orders/test/conformance"
 )
 
-// A keptConnection is one that a client keeps open for its next request.
+// F25, I1, I4, I9.
+func TestTerminationUnderLoadLosesNoAcknowledgedOrder(t *testing.T) {
+	const clients, enough = 8, 300
+	db := newPath(t)
+	s := start(t, db, "--processing-time", "50ms")
+	var (
+		acknowledged sync.Map
+		count        atomic.Int64
+		terminating  atomic.Bool
+		wg           sync.WaitGroup
+	)
+	reached := make(chan struct{})
+	for range clients {
+		wg.Go(func() {
+			for {
+				res, err := s.create("")
+				if err != nil || res.status != http.StatusCreated {
+					if !terminating.Load() {
+						t.Errorf("before the signal: %d %s, %v", res.status, res.body, err)
+					}
+					return
+				}
+				acknowledged.Store(res.id, true)
+				if count.Add(1) == enough {
+					close(reached)
+				}
+			}
+		})
+	}
+	<-reached
+	terminating.Store(true)
+	s.signal()
+	wg.Wait()
+	s.awaitEnd(t)
+
+	s = startHere(t, db)
+	acknowledged.Range(func(id, _ any) bool { s.checkOrder(t, id.(string)); return true })
+	s.stop(t)
+	checkOK(t, db)
+}
+
+// A halfRequest is a create whose headers the service has read, and whose body it waits for.
+type halfRequest struct {
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func (s *service) sendHalf(t *testing.T) *halfRequest {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	fmt.Fprintf(conn, "POST /api/orders/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
+		"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(goodOrder))
+	h := &halfRequest{conn, bufio.NewReader(conn)}
+	// The service asks for the body when its handler begins to read it.
+	if status := h.status(t); status != http.StatusContinue {
+		t.Fatalf("status %d, want 100", status)
+	}
+	return h
+}
+
+func (h *halfRequest) status(t *testing.T) int {
+	t.Helper()
+	res, err := http.ReadResponse(h.in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := res.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode
+}
+
+// awaitClosed returns when the service accepts no more connections.
+func (s *service) awaitClosed(t *testing.T) {
+	t.Helper()
+	waitFor(t, "the service accepts no more connections", func() bool {
+		conn, err := net.Dial("tcp", s.addr())
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	})
+}
+
+// F25, I1.
+func TestRequestUnderWayIsAnsweredAfterTheSignal(t *testing.T) {
+	s := start(t, newPath(t))
+	half := s.sendHalf(t)
+	s.signal()
+	s.awaitClosed(t)
+	fmt.Fprint(half.conn, goodOrder)
+	if status := half.status(t); status != http.StatusCreated {
+		t.Errorf("status %d, want 201", status)
+	}
+	s.awaitEnd(t)
+}
+
+// F25.
+func TestSecondSignalEndsTheProcessAtOnce(t *testing.T) {
+	s := start(t, newPath(t))
+	_ = s.sendHalf(t) // a first signal waits for it
+	s.signal()
+	s.awaitClosed(t)
+	s.signal()
+	err := <-s.ended
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+		t.Errorf("the process ended with %v, want death by SIGTERM", err)
+	}
+}
+
+// F25: a signal while the file is being opened is not a failure.
+func TestASignalAtTheStartEndsTheProcessWell(t *testing.T) {
+	db := goodFile(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout bytes.Buffer
+	logs := &conformance.LogBuffer{}
+	err := run(ctx, []string{"serve", "--addr", "127.0.0.1:0", "--db", db}, func(string) string { return "" }, &stdout, logs)
+	if err != nil || stdout.Len() > 0 || !strings.Contains(string(logs.Bytes()), "stopping before the database is open") {
+		t.Errorf("error %v; it printed %q and logged\n%s", err, &stdout, logs.Bytes())
+	}
+	checkOK(t, db)
+}
+
+// A keptConnection is a keep-alive connection.
 type keptConnection struct {
 	conn net.Conn
 	in   *bufio.Reader
 }
 
-// ask returns the status of the answer, and whether it closes the connection.
-func (k *keptConnection) ask(t *testing.T, request string) (status int, closes bool) {
+// send returns the status of the response, and whether it closes the connection.
+func (k *keptConnection) send(t *testing.T, request string) (status int, closes bool) {
 	t.Helper()
 	if _, err := io.WriteString(k.conn, request); err != nil {
 		t.Fatal(err)
@@ -41,9 +174,10 @@ func (k *keptConnection) ask(t *testing.T, request string) (status int, closes b
 	return res.StatusCode, res.Close
 }
 
-const askReady = "GET /readyz HTTP/1.1\r\nHost: orders\r\n\r\n"
+const readyRequest = "GET /readyz HTTP/1.1\r\nHost: orders\r\n\r\n"
 
-// F25: a load balancer is told to go elsewhere, and what it has sent meanwhile is answered.
+// F25: a load balancer learns that it must send requests elsewhere, and requests that it has sent
+// already are answered.
 func TestAStoppingServiceIsNotReadyAndAnswersKeptConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, server, network := openInMemory(t, slog.New(slog.DiscardHandler))
@@ -51,8 +185,8 @@ func TestAStoppingServiceIsNotReadyAndAnswersKeptConnections(t *testing.T) {
 		for range 3 {
 			conn := network.dial()
 			k := &keptConnection{conn, bufio.NewReader(conn)}
-			if status, closes := k.ask(t, askReady); status != http.StatusOK || closes {
-				t.Fatalf("before the stop: /readyz answers %d, close %t", status, closes)
+			if status, closes := k.send(t, readyRequest); status != http.StatusOK || closes {
+				t.Fatalf("before the stop: /readyz: %d, close %t", status, closes)
 			}
 			kept = append(kept, k)
 		}
@@ -64,10 +198,10 @@ func TestAStoppingServiceIsNotReadyAndAnswersKeptConnections(t *testing.T) {
 		for i, want := range map[int]struct {
 			request string
 			status  int
-		}{0: {askReady, 503}, 1: {create, 201}, 2: {strings.Replace(askReady, "readyz", "livez", 1), 200}} {
-			status, closes := kept[i].ask(t, want.request)
+		}{0: {readyRequest, 503}, 1: {create, 201}, 2: {strings.Replace(readyRequest, "readyz", "livez", 1), 200}} {
+			status, closes := kept[i].send(t, want.request)
 			if _, err := kept[i].in.ReadByte(); status != want.status || !closes || err != io.EOF {
-				t.Errorf("%q is answered %d, close %t, and then %v; want %d and a closed connection", want.request, status, closes, err, want.status)
+				t.Errorf("%q: %d, close %t, and then %v; want %d and a closed connection", want.request, status, closes, err, want.status)
 			}
 		}
 		began := time.Now()
@@ -83,8 +217,8 @@ func TestAStoppingServiceIsNotReadyAndAnswersKeptConnections(t *testing.T) {
 	})
 }
 
-// F25, F26: a client that stalls holds up the end for a few seconds, and is no fault of the
-// service's.
+// F25, F26: a client that stalls delays the end for a few seconds, and the service exits with 0. A
+// client whose body is incomplete gets a response.
 func TestClientsThatStallDoNotHoldUpTheEnd(t *testing.T) {
 	for _, slow := range slowClients {
 		t.Run(slow.name, func(t *testing.T) {
@@ -93,13 +227,14 @@ func TestClientsThatStallDoNotHoldUpTheEnd(t *testing.T) {
 				store, server, network := openInMemory(t, slog.New(slog.NewTextHandler(logs, nil)))
 				conn := network.dial()
 				var client sync.WaitGroup
+				var received bytes.Buffer
 				client.Go(func() {
 					_, _ = io.WriteString(conn, slow.sends)
 					if slow.drips != "" {
 						client.Go(func() { drip(conn, slow.drips) })
 					}
 					if slow.reads {
-						_, _ = io.Copy(io.Discard, conn)
+						_, _ = io.Copy(&received, conn)
 					}
 				})
 				synctest.Wait()
@@ -118,12 +253,15 @@ func TestClientsThatStallDoNotHoldUpTheEnd(t *testing.T) {
 				}
 				_ = conn.Close()
 				client.Wait()
+				if slow.sends == halfOrder && !strings.HasPrefix(received.String(), "HTTP/1.1 408 ") {
+					t.Errorf("received %q, want 408", received.String())
+				}
 			})
 		})
 	}
 }
 
-func TestARequestThatDoesNotEndIsCutOffAndSaid(t *testing.T) {
+func TestARequestThatDoesNotEndIsCutOffAndReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, server, network := openInMemory(t, slog.New(slog.DiscardHandler))
 		end := make(chan struct{})
@@ -131,7 +269,7 @@ func TestARequestThatDoesNotEndIsCutOffAndSaid(t *testing.T) {
 		server.backend.Store(&backend{handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-end })})
 		conn := network.dial()
 		defer conn.Close()
-		if _, err := io.WriteString(conn, askReady); err != nil {
+		if _, err := io.WriteString(conn, readyRequest); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -146,21 +284,7 @@ func TestARequestThatDoesNotEndIsCutOffAndSaid(t *testing.T) {
 	})
 }
 
-// F25.
-func TestProcessEndsWellWithAHalfRequest(t *testing.T) {
-	t.Parallel() // it waits for the client
-	cmd, url := startProcess(t, filepath.Join(t.TempDir(), "orders.db"))
-	half := sendHalf(t, url)
-	terminate(t, cmd)
-	if status := half.status(t); status != http.StatusRequestTimeout {
-		t.Errorf("the half request is answered %d, want 408", status)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the process ended with %v, want exit code 0", err)
-	}
-}
-
-// What net/http logs can be caused by clients, thousands of times a second.
+// Clients can make net/http log thousands of lines a second.
 func TestAFloodOfTheServersOwnLinesIsCounted(t *testing.T) {
 	logs := &conformance.LogBuffer{}
 	s := newServer(nil, slog.New(slog.NewTextHandler(logs, nil)))
@@ -176,16 +300,16 @@ func TestAFloodOfTheServersOwnLinesIsCounted(t *testing.T) {
 	}
 }
 
-// F23: the store says once that it takes no orders, however many are refused meanwhile.
-func TestCreatesThatTheStoreRefusesLeaveNoLines(t *testing.T) {
+// F23: the store logs once that it accepts no orders, however many are refused then.
+func TestCreatesThatTheStoreRefusesAreNotLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logs := &conformance.LogBuffer{}
 		store, server, network := openInMemory(t, slog.New(slog.NewTextHandler(logs, nil)))
 		if err := store.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := placeOrder(network); err == nil || !strings.Contains(err.Error(), "503") {
-			t.Errorf("a create with a closed store: %v, want 503", err)
+		if res, err := network.service(t).create(""); err != nil || res.status != http.StatusServiceUnavailable {
+			t.Errorf("a create with a closed store: %d, %v, want 503", res.status, err)
 		}
 		if text := string(logs.Bytes()); text != "" {
 			t.Errorf("it logged %s", text)

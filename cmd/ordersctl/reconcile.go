@@ -51,13 +51,8 @@ The stream serves two readers, the relay and the tally, and this is a third. So 
 Exit status 1 means that there are findings that were not mended, or that mending failed.`
 }
 
-// Bounds of two settings: the longest that a queue can delay a message, and the shortest time in
-// which quiet means anything.
-const (
-	minProcessingTime = time.Millisecond
-	maxProcessingTime = 15 * time.Minute
-	minQuietPeriod    = 100 * time.Millisecond
-)
+// minQuietPeriod is the shortest time in which quiet means anything.
+const minQuietPeriod = 100 * time.Millisecond
 
 // Validate names every flag whose value is invalid.
 func (c *reconcileCommand) Validate() error {
@@ -65,7 +60,7 @@ func (c *reconcileCommand) Validate() error {
 	c.processing, err = time.ParseDuration(c.ProcessingTime)
 	problems := []error{
 		given("--table", "ORDERS_TABLE", c.Table),
-		rule(err == nil && minProcessingTime <= c.processing && c.processing <= maxProcessingTime,
+		rule(err == nil && order.MinProcessingTime <= c.processing && c.processing <= order.MaxProcessingTime,
 			"--processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not %q", c.ProcessingTime),
 		rule(c.Grace >= 0, "--grace must be 0 or more, not %v", c.Grace),
 		rule(c.QuietPeriod >= minQuietPeriod, "--settle must be %v or more, not %v", minQuietPeriod, c.QuietPeriod),

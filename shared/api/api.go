@@ -1,14 +1,14 @@
-// Package api is the HTTP interface of the order service: routes, what is asked
-// of a request, and what is answered. openapi.yaml describes it from outside.
+// Package api is the HTTP interface of the order service: its routes, the checks of requests, and
+// the responses. openapi.yaml is the contract with clients.
 //
-// It promises that every answer is JSON in UTF-8, that a request with faults is
-// told all of them at once (RFC 9457), that bad input never gives a 5xx, and that
-// no body is ever logged. It knows orders and net/http, and nothing of where orders
-// are kept or what serves the handler.
+// Every response is JSON in UTF-8. An invalid request gets all its violations in one response
+// (RFC 9457), and never a 5xx. No body is ever logged. The package depends on orders and net/http,
+// and neither on the store nor on the server that runs the handler.
 package api
 
 import (
 	"context"
+	_ "embed"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -18,36 +18,40 @@ import (
 	"orders/shared/order"
 )
 
-// Config is what the handler needs.
+// OpenAPI is the content of openapi.yaml: the contract in OpenAPI 3.0.
+//
+//go:embed openapi.yaml
+var OpenAPI []byte
+
+// Config configures a handler. Only Health, StoreLogs and Sampler are optional.
 type Config struct {
 	Orders  order.Store
 	Metrics order.MetricsReader
-	// Health answers the probes /readyz and /healthz: nil while orders are taken. Without
-	// the function there are no probes.
+	// Health returns nil while the service accepts orders. The probes /readyz and /healthz report
+	// it. If Health is nil, there are no probes.
 	Health func(context.Context) error
-	// RequestID makes the id of a request that brings none: 1 to 100 visible
-	// ASCII characters, not twice the same.
+	// RequestID returns a new id for a request that has none: 1 to 100 visible ASCII characters.
 	RequestID func() string
 	Now       func() time.Time
 	Log       *slog.Logger
-	// StoreLogs says that Orders logs by itself when it becomes unavailable and when that is
-	// over, so that a create that is refused meanwhile leaves no line of its own.
+	// StoreLogs means that Orders itself logs when it becomes unavailable and available again. A
+	// create that fails in between is then logged at level debug only.
 	StoreLogs bool
-	// Sampler bounds the lines in Log; without one the handler has its own.
+	// Sampler limits the lines in Log. If it is nil, the handler makes its own.
 	Sampler *Sampler
 }
 
 type api struct {
 	Config
-	elsewhere error // what is answered where there is no route
+	fallback error // for paths without a route
 }
 
-// A handler answers one method of one route. An error becomes a problem
-// (see problem.go); nothing else writes to the client.
+// A handler handles one method of one route. Its response or error is written by endpoint; an error
+// becomes a problem (see problem.go).
 type handler func(*http.Request) (response, error)
 
-// routes names every path, without the trailing slash that each may have, and
-// what answers its methods. A HEAD is answered like a GET.
+// routes are the handlers by path and method. Each path also works with a trailing slash, and each
+// GET handler also handles HEAD.
 func (a *api) routes() map[string]map[string]handler {
 	routes := map[string]map[string]handler{
 		"/api/orders":                   {http.MethodPost: a.create},
@@ -61,8 +65,8 @@ func (a *api) routes() map[string]map[string]handler {
 	return routes
 }
 
-// probes are the routes for whoever watches over the process. /livez says that it runs; /readyz,
-// and /healthz, the older name of the same, that it takes orders.
+// probes are the routes for monitoring. /livez reports that the process runs, /readyz that it
+// accepts orders; /healthz is the old name of /readyz.
 func (a *api) probes() map[string]map[string]handler {
 	if a.Health == nil {
 		return nil
@@ -74,24 +78,24 @@ func (a *api) probes() map[string]map[string]handler {
 	}
 }
 
-// New returns the handler of all routes.
+// New returns the handler of all routes. It may be used concurrently.
 func New(cfg Config) http.Handler {
 	a := newAPI(cfg, errNoRoute)
 	return a.handler(a.routes())
 }
 
-// NewRefusing returns a handler that answers the probes, and whatever else is asked with the
-// problem that err is. It needs neither Orders nor Metrics.
+// NewRefusing returns a handler that serves the probes, and responds to all other requests with the
+// problem of err. It uses neither Orders nor Metrics.
 func NewRefusing(cfg Config, err error) http.Handler {
 	a := newAPI(cfg, err)
 	return a.handler(a.probes())
 }
 
-func newAPI(cfg Config, elsewhere error) *api {
+func newAPI(cfg Config, fallback error) *api {
 	if cfg.Sampler == nil {
 		cfg.Sampler = NewSampler(cfg.Log)
 	}
-	return &api{cfg, elsewhere}
+	return &api{cfg, fallback}
 }
 
 func (a *api) handler(routes map[string]map[string]handler) http.Handler {
@@ -101,11 +105,11 @@ func (a *api) handler(routes map[string]map[string]handler) http.Handler {
 		mux.Handle(path+"/{$}", a.endpoint(path, methods))
 	}
 	mux.Handle("/", a.endpoint("none", nil))
-	return cleanPath(mux)
+	return withCleanPath(mux)
 }
 
-// Routes lists the routes, such as "POST /api/orders/create", for the contract
-// and the deployment to be compared with.
+// Routes lists the routes, such as "POST /api/orders/create". Tests compare them with the contract
+// and the deployment.
 func Routes() []string {
 	var list []string
 	for path, methods := range (&api{Config: Config{Health: func(context.Context) error { return nil }}}).routes() {

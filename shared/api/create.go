@@ -3,30 +3,22 @@ package api
 import (
 	"bytes"
 	"encoding/json/jsontext"
-	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 
 	"orders/shared/order"
 )
 
-// maxBody is the largest body that create reads, in bytes.
+// maxBody is the largest allowed body of a create, in bytes.
 const maxBody = 64 << 10
 
-// answerStatus says what became of an order. This is the answer that most requests
-// get, and neither of its texts holds a character that JSON escapes.
-func answerStatus(httpStatus int, id order.ID, s order.Status) response {
-	return response{
-		status: httpStatus, orderID: id,
-		body: []byte(`{"order_id":"` + string(id) + `","status":"` + s.String() + `"}`),
-	}
-}
-
-// create answers POST /api/orders/create/.
+// create handles POST /api/orders/ and POST /api/orders/create/.
 func (a *api) create(r *http.Request) (response, error) {
 	draft, err := readDraft(r)
 	if err != nil {
@@ -36,26 +28,25 @@ func (a *api) create(r *http.Request) (response, error) {
 	if err != nil {
 		return response{orderID: draft.Key}, err
 	}
-	// The status is the one asked for, also in a replay: a retry gets the answer
-	// that it has missed, not the news.
-	res := answerStatus(http.StatusCreated, o.ID, draft.InitialStatus)
-	res.header = append(res.header, headerField{"Location", orderReference(sentPath(r), o.ID)})
+	// A replay gets the same response as the first request, even if the order has moved on.
+	res := newStatusResponse(http.StatusCreated, o.ID, draft.InitialStatus)
+	res.header = append(res.header, headerField{"Location", orderLocation(originalPath(r), o.ID)})
 	if replayed {
 		res.header = append(res.header, headerField{"Idempotency-Replayed", "true"})
 	}
 	return res, nil
 }
 
-// orderReference is the address of an order, relative to the path of the create that made it,
-// as it was sent: a client resolves it under whatever prefix a proxy has added. It goes up to the
-// last place in the path that lies above the order, and down from there. Empty segments count for
-// RFC 3986, and mean nothing here (see cleanPath).
-func orderReference(sent string, id order.ID) string {
+// orderLocation returns a reference to an order, relative to the path of its create. A client
+// resolves it against the path that it has sent, with any prefix that a proxy removes. The reference
+// goes up to the last common parent of both paths, and down from there. Empty segments of the sent
+// path count in RFC 3986, although the service ignores them (see withCleanPath).
+func orderLocation(sent string, id order.ID) string {
 	if sent == "/api/orders/create/" {
 		return "../" + string(id) + "/"
 	}
 	down, up := "api/orders/", 0
-	for segment := range strings.SplitAfterSeq(mergeBase(sent), "/") {
+	for segment := range strings.SplitAfterSeq(basePath(sent), "/") {
 		switch rest, leads := strings.CutPrefix(down, segment); {
 		case segment == "", segment == "/" && up == 0:
 		case leads && up == 0:
@@ -67,10 +58,10 @@ func orderReference(sent string, id order.ID) string {
 	return strings.Repeat("../", up) + down + string(id) + "/"
 }
 
-// mergeBase is what remains of a path when a client resolves a relative reference against it: the
-// segments up to the last slash, without the first slash and without dot segments. See RFC 3986,
-// sections 5.2.3 and 5.2.4.
-func mergeBase(sent string) string {
+// basePath returns the part of a path against which a client resolves a relative reference: the
+// segments up to the last slash, without the first slash and without dot segments (RFC 3986,
+// sections 5.2.3 and 5.2.4).
+func basePath(sent string) string {
 	base := strings.TrimPrefix(sent[:strings.LastIndexByte(sent, '/')+1], "/")
 	if !strings.Contains(sent, "/.") {
 		return base
@@ -89,7 +80,7 @@ func mergeBase(sent string) string {
 	return string(kept)
 }
 
-// readDraft reads and checks everything that a create says.
+// readDraft reads and checks the request of a create.
 func readDraft(r *http.Request) (order.Draft, error) {
 	if err := checkBodyType(r.Header); err != nil {
 		return order.Draft{}, err
@@ -100,24 +91,68 @@ func readDraft(r *http.Request) (order.Draft, error) {
 	if err := p.read(r); err != nil {
 		return order.Draft{}, err
 	}
-	draft, found := p.parse()
-	if badKey != nil {
-		found = append(found, *badKey)
-	}
-	if len(found) > 0 {
-		return order.Draft{}, found
+	draft, all := p.parse()
+	if all = append(all, badKey...); len(all) > 0 {
+		return order.Draft{}, all
 	}
 	draft.Key = key
 	draft.SetFingerprint()
 	return draft, nil
 }
 
-// draftParsers keeps the buffers of requests that are done.
+// checkBodyType returns an error unless the headers announce JSON in UTF-8 (RFC 8259) without a
+// content encoding.
+func checkBodyType(h http.Header) error {
+	for _, encoding := range h["Content-Encoding"] {
+		if !strings.EqualFold(encoding, "identity") {
+			return errEncoding
+		}
+	}
+	types := h["Content-Type"]
+	if len(types) != 1 {
+		return errMediaType
+	}
+	if types[0] == "application/json" {
+		return nil
+	}
+	media, parameters, err := mime.ParseMediaType(types[0])
+	charset, hasCharset := parameters["charset"]
+	if err != nil || media != "application/json" || hasCharset && !utf8Name.MatchString(charset) {
+		return errMediaType
+	}
+	return nil
+}
+
+// utf8Name matches UTF-8 as clients spell it, many of them without the hyphen.
+var utf8Name = regexp.MustCompile(`^(?i:utf-?8)$`)
+
+// idempotencyKey returns the id that belongs to the Idempotency-Key header, "" without the header.
+// The key may be quoted. It has no comma, because a proxy joins two headers with one.
+func idempotencyKey(h http.Header) (order.ID, violations) {
+	values := h["Idempotency-Key"]
+	if len(values) == 0 {
+		return "", nil
+	}
+	key := values[0]
+	if len(key) >= 2 && key[0] == '"' && key[len(key)-1] == '"' {
+		key = key[1 : len(key)-1]
+	}
+	if len(values) > 1 || !visibleASCII(key, 255) || strings.Contains(key, ",") {
+		return "", violations{{
+			Header: "Idempotency-Key", Code: "invalid_idempotency_key",
+			Detail: "must be given once and have 1 to 255 visible ASCII characters, none of them a comma",
+		}}
+	}
+	const caller = "" // the service has no authorizer
+	return order.KeyedID(caller, key), nil
+}
+
+// draftParsers reuses parsers and their buffers.
 var draftParsers = sync.Pool{New: func() any {
 	return &draftParser{json: new(jsontext.Decoder)}
 }}
 
-// read takes in the body, and no more of it than is allowed.
+// read reads the body, up to maxBody.
 func (p *draftParser) read(r *http.Request) error {
 	if r.ContentLength > maxBody {
 		return errTooLarge
@@ -128,20 +163,16 @@ func (p *draftParser) read(r *http.Request) error {
 	case n > maxBody:
 		return errTooLarge
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return faults{bodyFault("incomplete_body", "ended before the length that was announced")}
+		return violations{bodyViolation("incomplete_body", "ended before the length that was announced")}
 	case err != nil:
 		return fmt.Errorf("%w: read the body: %w", errBodyLost, err)
 	case len(bytes.Trim(p.body.Bytes(), " \t\r\n")) == 0:
-		return faults{bodyFault("empty_body", "must be a JSON object")}
+		return violations{bodyViolation("empty_body", "must be a JSON object")}
 	default:
 		return nil
 	}
 }
 
-func bodyFault(code, detail string) fault { return fault{Pointer: new(""), Code: code, Detail: detail} }
-
-// answerJSON is the answer that holds v and is about the order of that id.
-func answerJSON(id order.ID, v any) (response, error) {
-	body, err := json.Marshal(v)
-	return response{status: http.StatusOK, body: body, orderID: id}, err
+func bodyViolation(code, detail string) violation {
+	return violation{Pointer: new(""), Code: code, Detail: detail}
 }

@@ -12,23 +12,21 @@ import (
 	"orders/shared/order"
 )
 
-// A draftParser reads the body of a create, token by token, because it is to
-// find all faults and not only the first. The syntax is encoding/json/v2's:
-// strict UTF-8, exact names.
+// A draftParser parses the body of a create. It reads token by token, to find all violations and not
+// only the first. The syntax is that of encoding/json/v2: strict UTF-8, case-sensitive names.
 type draftParser struct {
-	body   bytes.Buffer
-	json   *jsontext.Decoder
-	draft  order.Draft
-	faults faults
+	body       bytes.Buffer
+	json       *jsontext.Decoder
+	draft      order.Draft
+	violations violations
 }
 
-// maxFaults bounds what is answered to a body of nothing but faults.
-const maxFaults = 200
+// maxViolations limits the size of the response.
+const maxViolations = 200
 
 const fieldCount = 5
 
-// fields are the members of the body in the order in which missing ones are
-// reported.
+// fields are the members of the body. Missing ones are reported in this order.
 var fields = [fieldCount]struct {
 	name     string
 	required bool
@@ -41,22 +39,21 @@ var fields = [fieldCount]struct {
 	{"status", false, (*draftParser).status},
 }
 
-// parse returns the draft, or what is wrong with it. A body that is not JSON has
-// that one fault.
-func (p *draftParser) parse() (order.Draft, faults) {
-	p.draft, p.faults = order.Draft{}, nil
+// parse returns the draft or its violations. A body that is not JSON has only that violation.
+func (p *draftParser) parse() (order.Draft, violations) {
+	p.draft, p.violations = order.Draft{}, nil
 	if !utf8.Valid(p.body.Bytes()) {
-		return order.Draft{}, faults{bodyFault("invalid_utf8", "must be UTF-8")}
+		return order.Draft{}, violations{bodyViolation("invalid_utf8", "must be UTF-8")}
 	}
-	p.json.Reset(&p.body, jsontext.AllowDuplicateNames(true)) // told as faults of ours
+	p.json.Reset(&p.body, jsontext.AllowDuplicateNames(true)) // reported by member
 	err := p.document()
 	if err != nil {
-		return order.Draft{}, faults{bodyFault("invalid_json", syntaxDetail(err))}
+		return order.Draft{}, violations{bodyViolation("invalid_json", syntaxDetail(err))}
 	}
-	return p.draft, p.faults
+	return p.draft, p.violations
 }
 
-// syntaxDetail says what is wrong and where, in words of JSON alone.
+// syntaxDetail describes a syntax error and its place, without words of the Go decoder.
 func syntaxDetail(err error) string {
 	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		return "must be one JSON document (RFC 8259): " + syntax.Err.Error() +
@@ -65,8 +62,8 @@ func syntaxDetail(err error) string {
 	return "must be one JSON document (RFC 8259): " + err.Error()
 }
 
-// document reads the one value that the body is to hold. Its error, like that of
-// all methods that it calls, is one of syntax and ends the reading.
+// document parses the body as one value. Its error, like that of all methods that it calls, is a
+// syntax error, after which parsing ends.
 func (p *draftParser) document() error {
 	if p.json.PeekKind() != jsontext.KindBeginObject {
 		if err := p.wrongType("", "must be an object"); err != nil {
@@ -104,47 +101,208 @@ func (p *draftParser) object() error {
 	}
 	for i, f := range fields {
 		if f.required && !seen[i] {
-			p.fault("/"+f.name, "required", "is missing")
+			p.report("/"+f.name, "required", "is missing")
 		}
 	}
 	_, err := p.json.ReadToken()
 	return err
 }
 
-// member reads one member's value.
+// member parses the value of one member.
 func (p *draftParser) member(name string, seen []bool) error {
 	for i, f := range fields {
 		if f.name != name {
 			continue
 		}
 		if seen[i] {
-			p.fault("/"+name, "duplicate_field", "is given more than once")
+			p.report("/"+name, "duplicate_field", "is given more than once")
 			return p.json.SkipValue()
 		}
 		seen[i] = true
 		return f.parse(p, "/"+name, f.required)
 	}
-	p.fault(pointerTo(name), "unknown_field", "is not a field of an order")
+	p.report(newPointer(name), "unknown_field", "is not a field of an order")
 	return p.json.SkipValue()
 }
 
-// pointerTo is the RFC 6901 pointer to a member of the client's naming, cut if
-// it is long.
-func pointerTo(name string) string {
+// newPointer returns the RFC 6901 pointer to a member that the client has named. A long name is
+// truncated.
+func newPointer(name string) string {
 	if len(name) > 4*order.MaxTextLength {
 		name = strings.ToValidUTF8(name[:4*order.MaxTextLength], "") + "…"
 	}
 	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
-func (p *draftParser) fault(pointer, code, detail string) {
-	if len(p.faults) < maxFaults {
-		p.faults = append(p.faults, fault{Pointer: &pointer, Code: code, Detail: detail})
+// report adds a violation.
+func (p *draftParser) report(pointer, code, detail string) {
+	if len(p.violations) < maxViolations {
+		p.violations = append(p.violations, violation{Pointer: &pointer, Code: code, Detail: detail})
 	}
 }
 
-// wrongType notes that a value is of the wrong type, and skips it.
+// wrongType reports a value of the wrong type, and skips it.
 func (p *draftParser) wrongType(pointer, detail string) error {
-	p.fault(pointer, "wrong_type", detail)
+	p.report(pointer, "wrong_type", detail)
 	return p.json.SkipValue()
+}
+
+func (p *draftParser) userID(pointer string, required bool) (err error) {
+	p.draft.UserID, err = p.identifier(pointer, required)
+	return err
+}
+
+func (p *draftParser) clientReference(pointer string, required bool) (err error) {
+	if p.json.PeekKind() != jsontext.KindString {
+		return p.wrongType(pointer, "must be a string")
+	}
+	p.draft.ClientReference, err = p.identifier(pointer, required)
+	return err
+}
+
+// itemIDs parses MaxItems entries and skips the rest.
+func (p *draftParser) itemIDs(pointer string, required bool) error {
+	if p.json.PeekKind() != jsontext.KindBeginArray {
+		return p.wrongTypeOrNull(pointer, required, "must be an array of integers and strings")
+	}
+	if _, err := p.json.ReadToken(); err != nil {
+		return err
+	}
+	n := 0
+	for ; p.json.PeekKind() != jsontext.KindEndArray; n++ {
+		if n >= order.MaxItems {
+			if err := p.json.SkipValue(); err != nil {
+				return err
+			}
+			continue
+		}
+		item, err := p.identifier(pointer+"/"+strconv.Itoa(n), false)
+		if err != nil {
+			return err
+		}
+		p.draft.ItemIDs = append(p.draft.ItemIDs, item)
+	}
+	if n == 0 || n > order.MaxItems {
+		p.report(pointer, "invalid_length", "must have 1 to 100 entries")
+	}
+	_, err := p.json.ReadToken()
+	return err
+}
+
+// identifier parses a string, or an integer, whose digits it returns unchanged. As in JSON Schema,
+// 5.0 is the integer 5.
+func (p *draftParser) identifier(pointer string, required bool) (string, error) {
+	const rule = "must be an integer or a string"
+	switch p.json.PeekKind() {
+	case jsontext.KindString:
+		token, err := p.json.ReadToken()
+		if err != nil {
+			return "", err
+		}
+		return token.String(), p.checkRule(pointer, order.CheckText(token.String()))
+	case jsontext.KindNumber:
+		digits, err := p.number()
+		if err != nil {
+			return "", err
+		}
+		if whole, fraction, _ := strings.Cut(digits, "."); strings.Trim(fraction, "0") == "" {
+			digits = whole
+		}
+		if strings.ContainsAny(digits, ".eE") {
+			p.report(pointer, "wrong_type", rule)
+		}
+		return digits, p.checkRule(pointer, order.CheckText(digits))
+	default:
+		return "", p.wrongTypeOrNull(pointer, required, rule)
+	}
+}
+
+func (p *draftParser) totalAmount(pointer string, required bool) error {
+	var broken error
+	switch p.json.PeekKind() {
+	case jsontext.KindString:
+		token, err := p.json.ReadToken()
+		if err != nil {
+			return err
+		}
+		p.draft.TotalAmount, broken = order.ParseAmount(token.String())
+	case jsontext.KindNumber:
+		digits, err := p.number()
+		if err != nil {
+			return err
+		}
+		p.draft.TotalAmount, broken = order.ParseAmountNumber(digits)
+	default:
+		return p.wrongTypeOrNull(pointer, required, "must be a number or a string")
+	}
+	return p.checkRule(pointer, broken)
+}
+
+func (p *draftParser) status(pointer string, _ bool) error {
+	if p.json.PeekKind() != jsontext.KindString {
+		return p.wrongType(pointer, "must be a string")
+	}
+	token, err := p.json.ReadToken()
+	if err != nil {
+		return err
+	}
+	status, ok := order.ParseStatus(token.String())
+	if !ok {
+		p.report(pointer, "invalid_status", "must be Pending, Processing or Completed")
+	}
+	p.draft.InitialStatus = status
+	return nil
+}
+
+// number returns a number as it is written. It refuses a number that is out of the range of a
+// double, because other JSON parsers could not read it (RFC 8259, section 6).
+func (p *draftParser) number() (string, error) {
+	token, err := p.json.ReadToken()
+	if err != nil {
+		return "", err
+	}
+	digits := token.String()
+	if strings.ContainsAny(digits, "eE") {
+		if _, err := strconv.ParseFloat(digits, 64); err != nil {
+			return "", errNumberTooLarge
+		}
+	}
+	return digits, nil
+}
+
+var errNumberTooLarge = errors.New("a number is too large for any reader")
+
+// wrongTypeOrNull reports a value of the wrong type. Null in a required field is reported as a
+// missing value instead.
+func (p *draftParser) wrongTypeOrNull(pointer string, required bool, rule string) error {
+	if required && p.json.PeekKind() == jsontext.KindNull {
+		p.report(pointer, "required", "must not be null")
+		return p.json.SkipValue()
+	}
+	return p.wrongType(pointer, rule)
+}
+
+// checkRule reports the rule of the domain that a value breaks, if any. It always returns nil, as a
+// convenience for its callers.
+func (p *draftParser) checkRule(pointer string, broken error) error {
+	if broken == nil {
+		return nil
+	}
+	for _, rule := range rules {
+		if errors.Is(broken, rule.err) {
+			p.report(pointer, rule.code, rule.err.Error())
+		}
+	}
+	return nil
+}
+
+var rules = []struct {
+	err  error
+	code string
+}{
+	{order.ErrLength, "invalid_length"},
+	{order.ErrCharacters, "invalid_characters"},
+	{order.ErrNotDecimal, "invalid_amount"},
+	{order.ErrOutOfRange, "out_of_range"},
+	{order.ErrPrecision, "precision"},
 }

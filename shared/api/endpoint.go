@@ -2,10 +2,12 @@ package api
 
 import (
 	"context"
+	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"mime"
 	"net/http"
 	"path"
 	"runtime/debug"
@@ -17,19 +19,19 @@ import (
 	"orders/shared/order"
 )
 
-// A response is an answer that is ready to be written.
+// A response is complete, and not yet written.
 type response struct {
 	status  int
-	header  []headerField // besides those that every answer has
-	problem bool          // of the media type of problems
+	header  []headerField // in addition to those that every response has
+	problem bool          // whether the body is of the media type of problems
 	body    []byte
-	orderID order.ID // whom it is about, for the log
+	orderID order.ID // for the log
 }
 
-// A headerField has its name in canonical form.
+// A headerField is a header. Its name has the canonical form.
 type headerField struct{ name, value string }
 
-// The values that many answers share.
+// Header values that many responses share; sharing saves allocations.
 var (
 	typeJSON    = []string{"application/json"}
 	typeProblem = []string{"application/problem+json"}
@@ -37,8 +39,8 @@ var (
 	noSniff     = []string{"nosniff"}
 )
 
-// endpoint answers all requests for one path. It is the one place that writes
-// to the client and to the log; with no methods it answers as for no such path.
+// endpoint returns the handler for one path. It is the only code that writes responses and log
+// lines. Without methods it responds that the path has no route.
 func (a *api) endpoint(route string, methods map[string]handler) http.Handler {
 	if get, ok := methods[http.MethodGet]; ok {
 		methods = maps.Clone(methods)
@@ -48,26 +50,26 @@ func (a *api) endpoint(route string, methods map[string]handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := a.Now()
 		id := a.requestID(r)
-		res, err := a.answer(r, methods, allow)
+		res, err := a.dispatch(r, methods, allow)
 		if err != nil {
-			res = problemOf(err, id, res.orderID)
+			res = newProblemResponse(err, id, res.orderID)
 		}
 		res.write(w, r.Method, id)
 
 		a.Sampler.tick(began)
-		if level := a.levelOf(r, res.status); a.logs(r, began, level, route, res.status) {
+		if level := a.logLevel(r, res.status); a.shouldLog(r, began, level, route, res.status) {
 			a.log(r, level, route, id, res, err, a.Now().Sub(began))
 		}
 	})
 }
 
-// logs reports whether a request leaves a line: at level debug every request does.
-func (a *api) logs(r *http.Request, now time.Time, level slog.Level, route string, status int) bool {
+// shouldLog reports whether a request is logged. At level debug every request is.
+func (a *api) shouldLog(r *http.Request, now time.Time, level slog.Level, route string, status int) bool {
 	return a.Log.Enabled(r.Context(), level) &&
 		(a.Log.Enabled(r.Context(), slog.LevelDebug) || a.Sampler.Allow(now, level, route, status))
 }
 
-// write sends the response, with the headers that every answer has.
+// write writes the response, with the headers that every response has.
 func (res response) write(w http.ResponseWriter, method, requestID string) {
 	header := w.Header()
 	header["Content-Type"] = typeJSON
@@ -83,21 +85,35 @@ func (res response) write(w http.ResponseWriter, method, requestID string) {
 	}
 	w.WriteHeader(res.status)
 	if method != http.MethodHead {
-		// An error here means that the client has gone; it has nobody to tell.
-		_, _ = w.Write(res.body)
+		_, _ = w.Write(res.body) // it fails only if the client is gone
 	}
 }
 
-// answer finds who answers, and turns a panic into an error, so that one bad
-// request harms no other.
-func (a *api) answer(r *http.Request, methods map[string]handler, allow string) (res response, err error) {
+// newStatusResponse returns the response with the id and the status of an order. It is the most
+// frequent one, and so built without an encoder: neither text has a character that JSON escapes.
+func newStatusResponse(httpStatus int, id order.ID, s order.Status) response {
+	return response{
+		status: httpStatus, orderID: id,
+		body: []byte(`{"order_id":"` + string(id) + `","status":"` + s.String() + `"}`),
+	}
+}
+
+// newJSONResponse returns a response with the body v. id is for the log, "" if it concerns no order.
+func newJSONResponse(id order.ID, v any) (response, error) {
+	body, err := json.Marshal(v)
+	return response{status: http.StatusOK, body: body, orderID: id}, err
+}
+
+// dispatch calls the handler of the request's method. It turns a panic into an error, so that a bug
+// does not break other requests.
+func (a *api) dispatch(r *http.Request, methods map[string]handler, allow string) (res response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
 	if len(methods) == 0 {
-		return response{}, a.elsewhere
+		return response{}, a.fallback
 	}
 	handle, ok := methods[r.Method]
 	if !ok {
@@ -109,7 +125,31 @@ func (a *api) answer(r *http.Request, methods map[string]handler, allow string) 
 	return handle(r)
 }
 
-// requestID is the id that the client gave the request, or a new one.
+// accepts reports whether an Accept header (RFC 9110, section 12.5.1) allows JSON: the most specific
+// range that matches has a weight above 0. A malformed header allows everything.
+func accepts(values []string) bool {
+	header := strings.Join(values, ",")
+	if strings.Trim(header, " ,") == "" || header == "*/*" {
+		return true
+	}
+	specificity, accepted := 0, false
+	for text := range strings.SplitSeq(header, ",") {
+		media, parameters, err := mime.ParseMediaType(text)
+		if err != nil && strings.TrimSpace(text) != "" {
+			return true
+		}
+		if n := jsonRangeRank[media]; n > specificity {
+			weight, err := strconv.ParseFloat(parameters["q"], 64)
+			specificity, accepted = n, err != nil || weight > 0
+		}
+	}
+	return accepted
+}
+
+// jsonRangeRank ranks the media ranges that match application/json by how specific they are.
+var jsonRangeRank = map[string]int{"*/*": 1, "application/*": 2, "application/json": 3}
+
+// requestID returns the X-Request-Id header if it is valid, otherwise a new id.
 func (a *api) requestID(r *http.Request) string {
 	if ids := r.Header["X-Request-Id"]; len(ids) == 1 && visibleASCII(ids[0], 100) {
 		return ids[0]
@@ -117,9 +157,20 @@ func (a *api) requestID(r *http.Request) string {
 	return a.RequestID()
 }
 
-// levelOf makes the default level quiet as long as all goes well, also when a client
-// does not wait for its answer; a deadline that passes is no client's doing.
-func (a *api) levelOf(r *http.Request, status int) slog.Level {
+// visibleASCII reports whether s has 1 to limit visible ASCII characters and no others.
+func visibleASCII(s string, limit int) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return 0 < len(s) && len(s) <= limit
+}
+
+// logLevel returns the level at which a request is logged. A request that succeeds, or that its
+// client cancels, is invisible at the default level. A deadline is not set by the client, and so an
+// exceeded one counts as a failure.
+func (a *api) logLevel(r *http.Request, status int) slog.Level {
 	abandoned := errors.Is(r.Context().Err(), context.Canceled)
 	unavailable := status == http.StatusServiceUnavailable
 	switch {
@@ -136,9 +187,9 @@ func (a *api) levelOf(r *http.Request, status int) slog.Level {
 	}
 }
 
-// log writes the one line of a request. Nothing that the client wrote is in it but
-// the request id, which is visible ASCII. The handler of the log gets the request's
-// context, in which a host may have put its own name for the request.
+// log writes the one line of a request. The request id, which is visible ASCII, is the only text of
+// the client in it. The slog handler gets the context of the request, in which a host can keep its
+// own id of the request.
 func (a *api) log(r *http.Request, level slog.Level, route, id string, res response, err error, took time.Duration) {
 	attrs := []slog.Attr{
 		slog.String("method", knownMethod(r.Method)), slog.String("route", route), slog.Int("status", res.status),
@@ -153,15 +204,26 @@ func (a *api) log(r *http.Request, level slog.Level, route, id string, res respo
 	a.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
-// cleanPath serves a path with empty or dot segments, such as a base URL's slash
-// and the path's own make, as what it means, where a ServeMux would redirect.
-// Escaped characters stay as they are.
-func cleanPath(next http.Handler) http.Handler {
+// knownMethod returns m if it is a standard method, and "other" for any text that a client invents.
+func knownMethod(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return m
+	default:
+		return "other"
+	}
+}
+
+// withCleanPath serves a path with empty or dot segments like the clean path, where a ServeMux would
+// redirect. Clients send such paths when they append "/api" to a base URL with a trailing slash.
+// Escaped characters stay escaped.
+func withCleanPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if escaped := r.URL.EscapedPath(); escaped != cleaned(escaped) {
-			if u, err := r.URL.Parse(cleaned(escaped)); err == nil {
+		if escaped := r.URL.EscapedPath(); escaped != cleanPath(escaped) {
+			if u, err := r.URL.Parse(cleanPath(escaped)); err == nil {
 				u.RawQuery = r.URL.RawQuery
-				r = r.WithContext(context.WithValue(r.Context(), uncleanPath{}, escaped))
+				r = r.WithContext(context.WithValue(r.Context(), originalPathKey{}, escaped))
 				r.URL = u
 			}
 		}
@@ -169,21 +231,21 @@ func cleanPath(next http.Handler) http.Handler {
 	})
 }
 
-// uncleanPath is the key of the path that cleanPath has replaced.
-type uncleanPath struct{}
+// originalPathKey is the context key of the path that withCleanPath has replaced.
+type originalPathKey struct{}
 
-// sentPath is the path of a request as it was sent, escaped if it was unclean.
-func sentPath(r *http.Request) string {
+// originalPath returns the path of a request as it was sent; escaped, if withCleanPath replaced it.
+func originalPath(r *http.Request) string {
 	if r.RequestURI == r.URL.Path {
-		return r.RequestURI // as from most clients, and cheaper than to look at the context
+		return r.RequestURI // the common case, without a look into the context
 	}
-	if path, ok := r.Context().Value(uncleanPath{}).(string); ok {
+	if path, ok := r.Context().Value(originalPathKey{}).(string); ok {
 		return path
 	}
 	return r.URL.Path
 }
 
-func cleaned(p string) string {
+func cleanPath(p string) string {
 	if !strings.Contains(p, "//") && !strings.Contains(p, "/.") && strings.HasPrefix(p, "/") {
 		return p
 	}

@@ -6,19 +6,20 @@ import (
 	"encoding/json/v2"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"orders/shared/api"
 	"orders/shared/order"
 )
 
-// failing is a store, a metrics reader and a health check that all do the same:
-// return an error, or panic with it.
+// failing is a store, a metrics reader and a health check that all return err, or panic with it.
 type failing struct {
 	err    error
 	panics bool
@@ -41,7 +42,7 @@ func (f failing) List(context.Context, int, string) (order.Page, error) {
 func (f failing) Metrics(context.Context) (order.Tally, error) { return order.Tally{}, f.fail() }
 func (f failing) Health(context.Context) error                 { return f.fail() }
 
-// serve answers one request and returns what it logs.
+// serve sends one request to a handler over f, and returns the response and the log.
 func serve(f failing, method, target string) (*httptest.ResponseRecorder, string) {
 	var logs bytes.Buffer
 	handler := api.New(api.Config{
@@ -57,7 +58,7 @@ func serve(f failing, method, target string) (*httptest.ResponseRecorder, string
 	return recorder, logs.String()
 }
 
-// everyRoute is a request for each.
+// everyRoute has a request for each route.
 var everyRoute = []struct{ method, target string }{
 	{http.MethodPost, "/api/orders/create/"},
 	{http.MethodGet, "/api/orders/ORD00000000000000000000000000/"},
@@ -67,7 +68,7 @@ var everyRoute = []struct{ method, target string }{
 }
 
 // F1, F24, I16.
-func TestAStoreThatCannotIsA503ThatSaysWhenToTryAgain(t *testing.T) {
+func TestAnUnavailableStoreIsA503WithRetryAfter(t *testing.T) {
 	for _, err := range []error{
 		fmt.Errorf("%w: the disk is full, says /secret/path", order.ErrUnavailable),
 		fmt.Errorf("wait: %w", context.DeadlineExceeded),
@@ -89,8 +90,8 @@ func TestAStoreThatCannotIsA503ThatSaysWhenToTryAgain(t *testing.T) {
 	}
 }
 
-// I15: a fault of ours is told as one, and ends with its request.
-func TestAPanicOrAnUnknownErrorIsA500ThatSaysNothingOfTheInside(t *testing.T) {
+// I15: a bug ends one request, and only the log has the details.
+func TestAPanicOrAnUnknownErrorIsA500WithoutDetails(t *testing.T) {
 	for _, f := range []failing{{err: errors.New("at /secret/path")}, {err: errors.New("at /secret/path"), panics: true}} {
 		for _, r := range everyRoute {
 			res, logs := serve(f, r.method, r.target)
@@ -102,25 +103,55 @@ func TestAPanicOrAnUnknownErrorIsA500ThatSaysNothingOfTheInside(t *testing.T) {
 	}
 }
 
-// checkFailure makes sure that an answer is a problem, and tells no secret.
+// checkFailure fails the test unless the response is the problem, without internal details.
 func checkFailure(t *testing.T, res *httptest.ResponseRecorder, status int, code string) {
 	t.Helper()
 	var problem struct {
+		Title    string `json:"title"`
 		Code     string `json:"code"`
 		Instance string `json:"instance"`
 	}
 	if err := json.Unmarshal(res.Body.Bytes(), &problem); err != nil {
-		t.Errorf("answer %s: %v", res.Body, err)
+		t.Errorf("response %s: %v", res.Body, err)
 	}
-	if res.Code != status || problem.Code != code || problem.Instance != "urn:orders:request:the-request" {
-		t.Errorf("answer %d %s", res.Code, res.Body)
+	if res.Code != status || problem.Code != code || problem.Title != http.StatusText(status) || problem.Instance != "urn:orders:request:the-request" {
+		t.Errorf("response %d %s", res.Code, res.Body)
 	}
 	if strings.Contains(res.Body.String(), "secret") {
-		t.Errorf("the answer tells of the inside: %s", res.Body)
+		t.Errorf("the response has internal details: %s", res.Body)
 	}
 }
 
-func TestARequestLeavesOneLineAtTheLevelOfItsOutcome(t *testing.T) {
+// F26: the rest of a body that was not read would be taken for the next request.
+func TestABodyThatIsNotReadToItsEndIsRefused(t *testing.T) {
+	const tooLarge = 64<<10 + 1
+	for _, tt := range []struct {
+		name       string
+		body       io.Reader
+		length     int64
+		status     int
+		code       string
+		connection string
+	}{
+		{"announces too much", http.NoBody, tooLarge, 413, "body_too_large", "close"},
+		{"has too much", strings.NewReader(strings.Repeat(" ", tooLarge)), -1, 413, "body_too_large", "close"},
+		{"ends too early", iotest.ErrReader(io.ErrUnexpectedEOF), 100, 400, "incomplete_body", ""},
+		{"breaks off", iotest.ErrReader(errors.New("connection reset")), 100, 408, "body_lost", "close"},
+		{"cannot be decoded", iotest.ErrReader(api.ErrUndecodable), 100, 400, "invalid_encoding", ""},
+	} {
+		req := httptest.NewRequest(http.MethodPost, "/api/orders/", tt.body)
+		req.ContentLength = tt.length
+		req.Header.Set("Content-Type", "application/json")
+		res := httptest.NewRecorder()
+		newLogRecorder(failing{}, slog.LevelInfo, false).ServeHTTP(res, req)
+		checkFailure(t, res, tt.status, tt.code)
+		if got := res.Header().Get("Connection"); got != tt.connection {
+			t.Errorf("a body that %s: Connection is %q, want %q", tt.name, got, tt.connection)
+		}
+	}
+}
+
+func TestARequestIsLoggedOnceAtTheLevelOfItsResult(t *testing.T) {
 	for _, tt := range []struct {
 		method, target string
 		err            error
@@ -143,12 +174,12 @@ func TestARequestLeavesOneLineAtTheLevelOfItsOutcome(t *testing.T) {
 	}
 }
 
-func TestAClientThatHasGoneIsNoWarningAndADeadlineIs(t *testing.T) {
-	gone, hangUp := context.WithCancel(t.Context())
-	hangUp()
-	late, cancel := context.WithDeadline(t.Context(), time.Now())
+func TestAnExceededDeadlineIsAWarningAndACanceledRequestIsNot(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	exceeded, cancel := context.WithDeadline(t.Context(), time.Now())
 	defer cancel()
-	for ctx, want := range map[context.Context]string{gone: "level=DEBUG", late: "level=WARN"} {
+	for ctx, want := range map[context.Context]string{canceled: "level=DEBUG", exceeded: "level=WARN"} {
 		var logs bytes.Buffer
 		f := failing{err: ctx.Err()}
 		handler := api.New(api.Config{
@@ -162,19 +193,19 @@ func TestAClientThatHasGoneIsNoWarningAndADeadlineIs(t *testing.T) {
 	}
 }
 
-// What a host knows of a request is in its context, and is for the log's handler.
-func TestTheLogIsGivenTheRequestsContext(t *testing.T) {
+// A host can keep its own id of a request in the context, for the slog handler.
+func TestTheLogGetsTheContextOfTheRequest(t *testing.T) {
 	type key struct{}
 	seen := contextHandler{slog.DiscardHandler, func(ctx context.Context) any { return ctx.Value(key{}) }, new(any)}
-	ctx := context.WithValue(t.Context(), key{}, "known to the host")
+	ctx := context.WithValue(t.Context(), key{}, "the id of the host")
 	handler := api.New(api.Config{Now: time.Now, RequestID: func() string { return "the-request" }, Log: slog.New(seen)})
 	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/nowhere", nil))
-	if *seen.found != "known to the host" {
-		t.Errorf("the log saw %v", *seen.found)
+	if *seen.found != "the id of the host" {
+		t.Errorf("the log got a context with %v", *seen.found)
 	}
 }
 
-// A contextHandler finds something in the context of what is logged.
+// A contextHandler stores in found what find returns for the context of a line.
 type contextHandler struct {
 	slog.Handler
 	find  func(context.Context) any
@@ -187,12 +218,12 @@ func (h contextHandler) Handle(ctx context.Context, _ slog.Record) error {
 	return nil
 }
 
-func TestRequestIDsAreEscapedWhereTheyBecomeAURI(t *testing.T) {
+func TestARequestIDIsEscapedInTheInstanceURI(t *testing.T) {
 	req := httptest.NewRequest(http.MethodGet, "/nowhere", nil)
 	req.Header.Set("X-Request-Id", `a%"<b>`)
 	res := httptest.NewRecorder()
 	api.New(api.Config{Now: time.Now, Log: slog.New(slog.DiscardHandler)}).ServeHTTP(res, req)
 	if !strings.Contains(res.Body.String(), `"urn:orders:request:a%25%22%3Cb%3E"`) || res.Header().Get("X-Request-Id") != `a%"<b>` {
-		t.Errorf("answer %s, headers %v", res.Body, res.Header())
+		t.Errorf("response %s, headers %v", res.Body, res.Header())
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"orders/shared/order"
 )
 
-// FuzzCreateBody holds the parser to a few truths about any body: what it takes is
-// JSON and obeys every rule of the domain, and means the same when written anew.
+// FuzzCreateBody checks properties of any body. An accepted body is JSON and obeys every rule of the
+// domain, and its draft is the same after it was encoded and parsed again.
 func FuzzCreateBody(f *testing.F) {
 	for _, body := range []string{
 		`{"user_id": 645, "order_id": "userTest23", "item_ids": [890, 563], "total_amount": 1650.78, "status": "Processing"}`,
@@ -23,15 +23,15 @@ func FuzzCreateBody(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		draft, found := parseBody(body)
-		if len(found) > 0 {
-			if found.Error() == "" || len(found) > maxFaults {
-				t.Fatalf("%d faults", len(found))
+		draft, all := parseBody(body)
+		if len(all) > 0 {
+			if all.Error() == "" || len(all) > maxViolations {
+				t.Fatalf("%d violations", len(all))
 			}
 			return
 		}
 		if !jsontext.Value(body).IsValid() {
-			t.Fatalf("taken, but not JSON: %q", body)
+			t.Fatalf("accepted, but not JSON: %q", body)
 		}
 		for _, text := range append([]string{draft.UserID}, draft.ItemIDs...) {
 			if err := order.CheckText(text); err != nil {
@@ -41,23 +41,23 @@ func FuzzCreateBody(f *testing.F) {
 		if draft.TotalAmount < 0 || draft.TotalAmount > order.MaxAmount || len(draft.ItemIDs) < 1 || len(draft.ItemIDs) > order.MaxItems {
 			t.Fatalf("draft %+v", draft)
 		}
-		again, found := parseBody(written(t, draft))
+		again, all := parseBody(encode(t, draft))
 		draft.SetFingerprint()
 		again.SetFingerprint()
-		if len(found) > 0 || again.Fingerprint != draft.Fingerprint {
-			t.Fatalf("%+v was written and read as %+v, faults %v", draft, again, found)
+		if len(all) > 0 || again.Fingerprint != draft.Fingerprint {
+			t.Fatalf("%+v was encoded and parsed as %+v, violations %v", draft, again, all)
 		}
 	})
 }
 
-func parseBody(body []byte) (order.Draft, faults) {
+func parseBody(body []byte) (order.Draft, violations) {
 	p := &draftParser{json: new(jsontext.Decoder)}
 	p.body.Write(body)
 	return p.parse()
 }
 
-// written is the draft as a client would write it.
-func written(t *testing.T, d order.Draft) []byte {
+// encode returns the body of a create for the draft.
+func encode(t *testing.T, d order.Draft) []byte {
 	body := map[string]any{"user_id": d.UserID, "item_ids": d.ItemIDs, "total_amount": d.TotalAmount.String(), "status": d.InitialStatus.String()}
 	if d.ClientReference != "" {
 		body["order_id"] = d.ClientReference
@@ -69,14 +69,14 @@ func written(t *testing.T, d order.Draft) []byte {
 	return text
 }
 
-// FuzzCursor makes sure that only what encodeCursor gave out is taken.
+// FuzzCursor checks that only results of encodeCursor are accepted.
 func FuzzCursor(f *testing.F) {
 	for _, s := range []string{"", "x", "AAAAAAAAAA", encodeCursor("1"), encodeCursor("588306736133242880"), encodeCursor("1") + "=", "\n" + encodeCursor("1")} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if position, ok := decodeCursor(s); ok && (encodeCursor(position) != s || position == "") {
-			t.Fatalf("%q is taken as %q", s, position)
+			t.Fatalf("%q is accepted as %q", s, position)
 		}
 		if position, ok := decodeCursor(encodeCursor(s)); s != "" && (!ok || position != s) {
 			t.Fatalf("position %q comes back as %q, %v", s, position, ok)
@@ -84,19 +84,19 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
-// FuzzIdempotencyKey makes sure that quotes make no difference, that every other
-// one does, and that what is no key is refused.
+// FuzzIdempotencyKey checks that only the quotes around a key make no difference to the id, and that
+// an invalid key is refused.
 func FuzzIdempotencyKey(f *testing.F) {
 	for _, s := range []string{"", `"`, `""`, "k", `"k"`, "a,b", "a b", "é", "\x00", strings.Repeat("k", 255), strings.Repeat("k", 256)} {
 		f.Add(s, s+"x")
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
-		idA, faultA := idempotencyKey(http.Header{"Idempotency-Key": {a}})
-		idB, faultB := idempotencyKey(http.Header{"Idempotency-Key": {b}})
-		if (faultA == nil) == (idA == "") {
-			t.Fatalf("%q: id %q, fault %v", a, idA, faultA)
+		idA, violationA := idempotencyKey(http.Header{"Idempotency-Key": {a}})
+		idB, violationB := idempotencyKey(http.Header{"Idempotency-Key": {b}})
+		if (violationA == nil) == (idA == "") {
+			t.Fatalf("%q: id %q, violation %v", a, idA, violationA)
 		}
-		if faultA != nil || faultB != nil {
+		if violationA != nil || violationB != nil {
 			return
 		}
 		if _, err := order.ParseID(string(idA)); err != nil {

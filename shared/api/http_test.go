@@ -17,7 +17,7 @@ import (
 
 func TestHTTP(t *testing.T) { conformance.RunHTTP(t, openService) }
 
-// openService is the handler over a real file.
+// openService returns a service with a SQLite store.
 func openService(t *testing.T) conformance.Service {
 	const processingTime = 50 * time.Millisecond
 	logs := &conformance.LogBuffer{}

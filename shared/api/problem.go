@@ -11,22 +11,21 @@ import (
 	"orders/shared/order"
 )
 
-// A problem is an answer that says what is wrong, as RFC 9457 has it. Code is
-// its stable name; of several faults, that of the first.
+// A problem is the body of an error response (RFC 9457). Code is its stable name: the code of the
+// first violation, if there are violations.
 type problem struct {
-	Type     string  `json:"type"`
-	Title    string  `json:"title"`
-	Status   int     `json:"status"`
-	Code     string  `json:"code"`
-	Detail   string  `json:"detail"`
-	Instance string  `json:"instance"`
-	Errors   []fault `json:"errors,omitzero"`
+	Type     string      `json:"type"`
+	Title    string      `json:"title"`
+	Status   int         `json:"status"`
+	Code     string      `json:"code"`
+	Detail   string      `json:"detail"`
+	Instance string      `json:"instance"`
+	Errors   []violation `json:"errors,omitzero"`
 }
 
-// A fault is one thing that is wrong with a request, and where: in the body
-// (an RFC 6901 pointer, empty for the whole), a query parameter or a header. A query
-// that cannot be read at all has none of them.
-type fault struct {
+// A violation is a rule that a request breaks, and the place: a JSON pointer into the body (RFC 6901,
+// empty for the whole body), a query parameter, or a header. A malformed query has no place.
+type violation struct {
 	Pointer   *string `json:"pointer,omitzero"`
 	Parameter string  `json:"parameter,omitzero"`
 	Header    string  `json:"header,omitzero"`
@@ -34,40 +33,37 @@ type fault struct {
 	Detail    string  `json:"detail"`
 }
 
-// faults is the error of a request that breaks rules: all of them, in the order
-// of the request.
-type faults []fault
+// violations is the error of an invalid request: all its violations, in the order of the request.
+type violations []violation
 
-func (f faults) Error() string {
-	codes := make([]string, len(f))
-	for i := range f {
-		codes[i] = f[i].Code
+func (v violations) Error() string {
+	codes := make([]string, len(v))
+	for i := range v {
+		codes[i] = v[i].Code
 	}
 	return "bad input: " + strings.Join(codes, ", ")
 }
 
-// A methodError is a method that the path does not have.
+// A methodError means that the path does not have the method.
 type methodError struct{ allow string }
 
 func (e *methodError) Error() string { return "method not allowed, only " + e.allow }
 
-// ErrUndecodable is for the Body of a request to return when the host that hands
-// the request over has been given the body in an encoding, and could not decode it.
-// The request is answered with 400.
+// ErrUndecodable is for hosts that get a body in base64, like Lambda. If they cannot decode it, the
+// Body of the request returns this error, and the response is a 400.
 var ErrUndecodable = errors.New("the body could not be decoded")
 
-// ErrMisdirected is for a host to have requests refused with that are meant for another service,
-// see NewRefusing. They are answered with 421.
+// ErrMisdirected is for hosts that get a request for another service. With NewRefusing the response
+// is a 421.
 var ErrMisdirected = errors.New("the Host header names another service than this one; --trusted-host adds a name")
 
-// WriteProblem answers a request in the handler's place, for a host that has to:
-// with 500, and with other problems for the errors of package order. The request
-// id has 1 to 100 visible ASCII characters.
+// WriteProblem writes the response for err, for hosts that cannot call the handler: a 500, or the
+// problem of an error of package order. The request id must have 1 to 100 visible ASCII characters.
 func WriteProblem(w http.ResponseWriter, requestID string, err error) {
-	problemOf(err, requestID, "").write(w, "", requestID)
+	newProblemResponse(err, requestID, "").write(w, "", requestID)
 }
 
-// Errors that are an answer by themselves.
+// Errors with a problem of their own. The texts are sent to clients.
 var (
 	errNoRoute       = errors.New("there is nothing at this path")
 	errNotAcceptable = errors.New("answers are application/json, which the Accept header excludes")
@@ -77,9 +73,9 @@ var (
 	errEncoding      = errors.New("the body must not have a Content-Encoding")
 )
 
-// kinds says, for each error that has an answer of its own, which one. The text
-// of the error is the detail: it tells the client nothing that it cannot know.
-var kinds = []struct {
+// errorProblems maps errors to problems. The text of the error is the detail: the part of a wrapped
+// error that does not reveal anything internal.
+var errorProblems = []struct {
 	err    error
 	status int
 	code   string
@@ -97,28 +93,27 @@ var kinds = []struct {
 	{errEncoding, http.StatusUnsupportedMediaType, "unsupported_encoding", nil},
 }
 
-// retryAfter is in seconds.
-var retryAfter = []headerField{{"Retry-After", "1"}}
+var retryAfter = []headerField{{"Retry-After", "1"}} // in seconds
 
-// problemOf is the answer to a request that failed. What is not in the tables
-// is our fault, and the client learns no more than that.
-func problemOf(err error, requestID string, about order.ID) response {
+// newProblemResponse returns the response for an error. An error that classify does not know is a
+// bug: the client gets a 500 without details.
+func newProblemResponse(err error, requestID string, about order.ID) response {
 	p, header := classify(err)
 	p.Type = "urn:orders:problem:" + p.Code
 	p.Title = http.StatusText(p.Status)
 	p.Instance = "urn:orders:request:" + url.PathEscape(requestID)
 	body, err := json.Marshal(p)
 	if err != nil {
-		panic(err) // texts and numbers always have a JSON form
+		panic(err) // strings and numbers can always be encoded
 	}
 	return response{status: p.Status, header: header, problem: true, body: body, orderID: about}
 }
 
 func classify(err error) (problem, []headerField) {
 	if errors.Is(err, ErrUndecodable) {
-		err = faults{bodyFault("invalid_encoding", "is not the base64 that it was announced to be")}
+		err = violations{bodyViolation("invalid_encoding", "is not the base64 that it was announced to be")}
 	}
-	if all, ok := errors.AsType[faults](err); ok {
+	if all, ok := errors.AsType[violations](err); ok {
 		return problem{
 			Status: http.StatusBadRequest, Code: all[0].Code, Errors: all,
 			Detail: "The request breaks the rules listed in errors; nothing was stored.",
@@ -129,9 +124,9 @@ func classify(err error) (problem, []headerField) {
 			[]headerField{{"Allow", method.allow}}
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		err = order.ErrUnavailable // to the client it is the same
+		err = order.ErrUnavailable // the same to the client
 	}
-	for _, k := range kinds {
+	for _, k := range errorProblems {
 		if errors.Is(err, k.err) {
 			return problem{Status: k.status, Code: k.code, Detail: k.err.Error()}, k.header
 		}

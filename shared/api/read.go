@@ -1,28 +1,32 @@
 package api
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"orders/shared/order"
 )
 
-// maxPage is the largest number of ids on a page, and the one without a limit.
+// maxPage is the largest and the default number of ids on a page.
 const maxPage = 1000
 
-// status answers GET /api/orders/{order_id}/status/.
+// status handles GET /api/orders/{order_id}/status/.
 func (a *api) status(r *http.Request) (response, error) {
-	o, err := a.find(r)
+	o, err := a.findOrder(r)
 	if err != nil {
 		return response{}, err
 	}
-	return answerStatus(http.StatusOK, o.ID, o.Status), nil
+	return newStatusResponse(http.StatusOK, o.ID, o.Status), nil
 }
 
-// orderAnswer is the whole order. Times are in UTC, null until they are set.
-type orderAnswer struct {
+// orderResponse is the whole order. Times are null until they are set.
+type orderResponse struct {
 	OrderID         order.ID `json:"order_id"`
 	ClientReference *string  `json:"client_reference"`
 	UserID          string   `json:"user_id"`
@@ -34,34 +38,33 @@ type orderAnswer struct {
 	CompletedAt     *string  `json:"completed_at"`
 }
 
-// order answers GET /api/orders/{order_id}/.
+// order handles GET /api/orders/{order_id}/.
 func (a *api) order(r *http.Request) (response, error) {
-	o, err := a.find(r)
+	o, err := a.findOrder(r)
 	if err != nil {
 		return response{}, err
 	}
-	answer := orderAnswer{
+	body := orderResponse{
 		OrderID: o.ID, UserID: o.UserID, ItemIDs: o.ItemIDs,
 		TotalAmount: o.TotalAmount.String(), Status: o.Status.String(),
-		CreatedAt: instant(o.CreatedAt), StartedAt: instant(o.StartedAt), CompletedAt: instant(o.CompletedAt),
+		CreatedAt: formatTime(o.CreatedAt), StartedAt: formatTime(o.StartedAt), CompletedAt: formatTime(o.CompletedAt),
 	}
 	if o.ClientReference != "" {
-		answer.ClientReference = &o.ClientReference
+		body.ClientReference = &o.ClientReference
 	}
-	return answerJSON(o.ID, answer)
+	return newJSONResponse(o.ID, body)
 }
 
-// instant is t in RFC 3339 with milliseconds, nil when it is not set.
-func instant(t time.Time) *string {
+// formatTime returns t in RFC 3339 with milliseconds, nil for the zero time.
+func formatTime(t time.Time) *string {
 	if t.IsZero() {
 		return nil
 	}
 	return new(t.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
 }
 
-// find returns the order that the path names. What does not look like an id is
-// not looked for.
-func (a *api) find(r *http.Request) (order.Order, error) {
+// findOrder reads the order whose id is in the path. It does not ask the store for an invalid id.
+func (a *api) findOrder(r *http.Request) (order.Order, error) {
 	id, err := order.ParseID(r.PathValue("order_id"))
 	if err != nil {
 		return order.Order{}, err
@@ -69,8 +72,8 @@ func (a *api) find(r *http.Request) (order.Order, error) {
 	return a.Orders.Get(r.Context(), id)
 }
 
-// metricsAnswer counts all orders. AvgProcessTime is in seconds.
-type metricsAnswer struct {
+// metricsResponse is the tally of all orders. AvgProcessTime is in seconds.
+type metricsResponse struct {
 	TotalOrders    int64        `json:"total_orders"`
 	AvgProcessTime float64      `json:"avg_process_time"`
 	StatusCounts   statusCounts `json:"status_counts"`
@@ -82,13 +85,13 @@ type statusCounts struct {
 	Completed  int64 `json:"Completed"`
 }
 
-// metrics answers GET /api/metrics/.
+// metrics handles GET /api/metrics/.
 func (a *api) metrics(r *http.Request) (response, error) {
 	t, err := a.Metrics.Metrics(r.Context())
 	if err != nil {
 		return response{}, err
 	}
-	return answerJSON("", metricsAnswer{
+	return newJSONResponse("", metricsResponse{
 		TotalOrders: t.Total(), AvgProcessTime: t.AvgProcessTime(),
 		StatusCounts: statusCounts{
 			Pending:    t.ByStatus[order.Pending],
@@ -98,32 +101,32 @@ func (a *api) metrics(r *http.Request) (response, error) {
 	})
 }
 
-// live answers GET /livez: there is no more to say than that there is an answer.
+// live handles GET /livez. The response itself shows that the process runs.
 func (*api) live(*http.Request) (response, error) {
-	return answerJSON("", map[string]string{"status": "ok"})
+	return newJSONResponse("", map[string]string{"status": "ok"})
 }
 
-// ready answers GET /readyz and GET /healthz.
+// ready handles GET /readyz and GET /healthz.
 func (a *api) ready(r *http.Request) (response, error) {
 	if err := a.Health(r.Context()); err != nil {
 		return response{}, fmt.Errorf("%w: %w", order.ErrUnavailable, err)
 	}
-	return answerJSON("", map[string]string{"status": "ok"})
+	return newJSONResponse("", map[string]string{"status": "ok"})
 }
 
 type listEntry struct {
 	OrderID order.ID `json:"order_id"`
 }
 
-// ids answers GET /api/orders/ids/.
+// ids handles GET /api/orders/ids/.
 func (a *api) ids(r *http.Request) (response, error) {
-	limit, after, err := pageAsked(r.URL.RawQuery)
+	limit, after, err := parsePageQuery(r.URL.RawQuery)
 	if err != nil {
 		return response{}, err
 	}
 	page, err := a.Orders.List(r.Context(), limit, after)
 	if errors.Is(err, order.ErrInvalidCursor) {
-		return response{}, faults{invalidCursor}
+		return response{}, violations{cursorViolation}
 	}
 	if err != nil {
 		return response{}, err
@@ -132,11 +135,72 @@ func (a *api) ids(r *http.Request) (response, error) {
 	for i, id := range page.IDs {
 		entries[i].OrderID = id
 	}
-	res, err := answerJSON("", entries)
+	res, err := newJSONResponse("", entries)
 	if page.Next != "" {
-		// Relative to the list itself, whatever prefix a proxy has added to its path.
+		// The reference is relative to the list, so that it works behind a prefix of a proxy.
 		next := fmt.Sprintf(`<?limit=%d&cursor=%s>; rel="next"`, limit, encodeCursor(page.Next))
 		res.header = append(res.header, headerField{"Link", next})
 	}
 	return res, err
+}
+
+var (
+	limitViolation  = violation{Parameter: "limit", Code: "invalid_limit", Detail: "must be given once and be an integer from 1 to 1000"}
+	cursorViolation = violation{Parameter: "cursor", Code: "invalid_cursor", Detail: "must be taken, as it is, from a Link header that an earlier page gave"}
+)
+
+// parsePageQuery parses the query of a list. It ignores unknown parameters.
+func parsePageQuery(query string) (limit int, after string, err error) {
+	if query == "" {
+		return maxPage, "", nil
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return 0, "", violations{{Code: "invalid_query", Detail: "must be percent-encoded name=value pairs joined by &"}}
+	}
+	var all violations
+	limit, ok := parseLimit(values)
+	if !ok {
+		all = append(all, limitViolation)
+	}
+	if cursors, given := values["cursor"]; given {
+		if after, ok = decodeCursor(cursors[0]); !ok || len(cursors) > 1 {
+			all = append(all, cursorViolation)
+		}
+	}
+	if all != nil {
+		return 0, "", all
+	}
+	return limit, after, nil
+}
+
+func parseLimit(values url.Values) (limit int, ok bool) {
+	limits, given := values["limit"]
+	if !given {
+		return maxPage, true
+	}
+	limit, err := strconv.Atoi(limits[0])
+	return limit, err == nil && len(limits) == 1 && 1 <= limit && limit <= maxPage && limits[0][0] != '+'
+}
+
+// A cursor is a checksum and a position of the store, in base64url. The checksum is not a secret: it
+// detects a damaged cursor, which would otherwise lead to a wrong page.
+const checksumSize = 6
+
+func checksum(position string) []byte {
+	sum := sha256.Sum256([]byte("cursor " + position))
+	return sum[:checksumSize]
+}
+
+func encodeCursor(position string) string {
+	return base64.RawURLEncoding.EncodeToString(append(checksum(position), position...))
+}
+
+func decodeCursor(cursor string) (position string, ok bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(raw) <= checksumSize {
+		return "", false
+	}
+	position = string(raw[checksumSize:])
+	return position, encodeCursor(position) == cursor
 }

@@ -8,23 +8,22 @@ import (
 	"time"
 )
 
-// linesPerSecond is how many lines of a kind a Sampler lets through.
+// linesPerSecond is how many lines of each kind a Sampler allows.
 const linesPerSecond = 10
 
-// A Sampler bounds what clients can make a log grow by: of each kind of line it lets the first
-// ten of a second through and counts the others. The counts are logged with the first request of
-// a later second, or by Flush. It has no goroutine and no timer. All methods may be called
-// concurrently.
+// A Sampler limits how much clients can make a log grow. It allows the first ten lines of each kind
+// in a second, and counts the others. The counts are logged with the first request of a later second,
+// or by Flush. It needs no goroutine and no timer. All methods may be called concurrently.
 type Sampler struct {
 	log *slog.Logger
-	due atomic.Int64 // the second, in Unix time, of which something was counted; else 0
+	due atomic.Int64 // the second (Unix time) whose counts are not logged yet; 0 if there are none
 
 	mu     sync.Mutex
-	second int64 // which lines is about
+	second int64 // the second (Unix time) of lines
 	lines  map[lineKind]int
 }
 
-// A lineKind is what lines have in common that are counted together.
+// Lines of the same lineKind are counted together.
 type lineKind struct {
 	level  slog.Level
 	route  string
@@ -36,8 +35,8 @@ func NewSampler(log *slog.Logger) *Sampler {
 	return &Sampler{log: log, lines: map[lineKind]int{}}
 }
 
-// Allow reports whether a line may be written, and counts it. The route and the HTTP status say
-// of which kind it is; a line that is about no request has the status 0.
+// Allow counts a line and reports whether it may be written. A line that does not concern a request
+// has the status 0.
 func (s *Sampler) Allow(now time.Time, level slog.Level, route string, status int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,14 +53,14 @@ func (s *Sampler) Allow(now time.Time, level slog.Level, route string, status in
 	return false
 }
 
-// tick logs the counts of an earlier second. It costs next to nothing when there are none.
+// tick logs the counts of an earlier second. It is cheap if there are none.
 func (s *Sampler) tick(now time.Time) {
 	if due := s.due.Load(); due != 0 && due != now.Unix() {
 		s.Flush()
 	}
 }
 
-// Flush logs the counts now, because the log is about to end.
+// Flush logs the counts now. Call it before the log ends.
 func (s *Sampler) Flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

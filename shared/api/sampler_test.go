@@ -15,16 +15,16 @@ import (
 	"orders/shared/order"
 )
 
-// A watched handler is one whose clock is the test's, and whose log is kept.
-type watched struct {
+// A logRecorder is a handler with a manual clock and a recorded log.
+type logRecorder struct {
 	http.Handler
 	clock   time.Time
 	logs    bytes.Buffer
 	sampler *api.Sampler
 }
 
-func watch(f failing, level slog.Level, storeLogs bool) *watched {
-	w := &watched{clock: time.Unix(1_700_000_000, 0)}
+func newLogRecorder(f failing, level slog.Level, storeLogs bool) *logRecorder {
+	w := &logRecorder{clock: time.Unix(1_700_000_000, 0)}
 	log := slog.New(slog.NewTextHandler(&w.logs, &slog.HandlerOptions{Level: level}))
 	w.sampler = api.NewSampler(log)
 	w.Handler = api.New(api.Config{
@@ -34,8 +34,8 @@ func watch(f failing, level slog.Level, storeLogs bool) *watched {
 	return w
 }
 
-// ask sends requests and returns what they have logged.
-func (w *watched) ask(times int, method, target, body string) (logged string) {
+// send sends a request so many times, and returns the lines that were logged.
+func (w *logRecorder) send(times int, method, target, body string) (logged string) {
 	for range times {
 		r := httptest.NewRequest(method, target, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
@@ -44,26 +44,26 @@ func (w *watched) ask(times int, method, target, body string) (logged string) {
 	return w.logged()
 }
 
-func (w *watched) logged() string {
+func (w *logRecorder) logged() string {
 	defer w.logs.Reset()
 	return w.logs.String()
 }
 
-func TestAFloodOfBadRequestsLeavesAFewLinesASecondAndACount(t *testing.T) {
+func TestAFloodOfBadRequestsLogsTenLinesASecondAndACount(t *testing.T) {
 	const flood = 1000
-	w := watch(failing{}, slog.LevelInfo, false)
-	if logs := w.ask(flood, "POST", "/api/orders/", "{"); strings.Count(logs, "\n") != 10 || strings.Count(logs, "status=400") != 10 {
+	w := newLogRecorder(failing{}, slog.LevelInfo, false)
+	if logs := w.send(flood, "POST", "/api/orders/", "{"); strings.Count(logs, "\n") != 10 || strings.Count(logs, "status=400") != 10 {
 		t.Errorf("%d bad requests in a second logged\n%s\nnot 10 lines", flood, logs)
 	}
-	if logs := w.ask(1, "GET", "/nowhere", ""); !strings.Contains(logs, "status=404") {
+	if logs := w.send(1, "GET", "/nowhere", ""); !strings.Contains(logs, "status=404") {
 		t.Errorf("another kind of request logged %q", logs)
 	}
 	const count = `level=INFO msg="more lines of this kind were not logged" route=/api/orders status=400 count=990` + "\n"
 	w.clock = w.clock.Add(time.Second)
-	if logs := w.ask(1, "GET", "/api/metrics/", ""); !strings.HasSuffix(logs, count) || strings.Count(logs, "\n") != 1 {
-		t.Errorf("a request of the next second, which is well itself, logged\n%s\nnot %s", logs, count)
+	if logs := w.send(1, "GET", "/api/metrics/", ""); !strings.HasSuffix(logs, count) || strings.Count(logs, "\n") != 1 {
+		t.Errorf("a good request in the next second logged\n%s\nnot %s", logs, count)
 	}
-	if logs := w.ask(flood, "POST", "/api/orders/", "{"); strings.Count(logs, "\n") != 10 {
+	if logs := w.send(flood, "POST", "/api/orders/", "{"); strings.Count(logs, "\n") != 10 {
 		t.Errorf("%d bad requests in the next second logged\n%s\nnot 10 lines", flood, logs)
 	}
 	w.sampler.Flush()
@@ -72,13 +72,29 @@ func TestAFloodOfBadRequestsLeavesAFewLinesASecondAndACount(t *testing.T) {
 	}
 	w.sampler.Flush()
 	if logs := w.logged(); logs != "" {
-		t.Errorf("without anything new %s is logged", logs)
+		t.Errorf("a second Flush logs %s", logs)
 	}
 }
 
-func TestAtLevelDebugEveryRequestLeavesALine(t *testing.T) {
-	w := watch(failing{}, slog.LevelDebug, false)
-	if logs := w.ask(100, "GET", "/nowhere", ""); strings.Count(logs, "\n") != 100 {
+func TestLinesOfAnotherLevelRouteOrStatusAreCountedApart(t *testing.T) {
+	s := api.NewSampler(slog.New(slog.DiscardHandler))
+	now := time.Unix(1_700_000_000, 0)
+	for n := range 11 {
+		if got := s.Allow(now, slog.LevelInfo, "/a", 400); got != (n < 10) {
+			t.Errorf("line %d is allowed: %t", n, got)
+		}
+	}
+	if !s.Allow(now, slog.LevelWarn, "/a", 400) || !s.Allow(now, slog.LevelInfo, "/b", 400) || !s.Allow(now, slog.LevelInfo, "/a", 404) {
+		t.Error("a line of another kind is not allowed")
+	}
+	if !s.Allow(now.Add(time.Second), slog.LevelInfo, "/a", 400) {
+		t.Error("a line in the next second is not allowed")
+	}
+}
+
+func TestAtLevelDebugEveryRequestIsLogged(t *testing.T) {
+	w := newLogRecorder(failing{}, slog.LevelDebug, false)
+	if logs := w.send(100, "GET", "/nowhere", ""); strings.Count(logs, "\n") != 100 {
 		t.Errorf("100 requests logged\n%s", logs)
 	}
 }
@@ -91,8 +107,8 @@ func TestSamplingAllocatesNothing(t *testing.T) {
 	}
 }
 
-// The store says once that it cannot write. Thousands of creates a second are refused meanwhile.
-func TestACreateThatIsRefusedLeavesNoLineWhereTheStoreLogs(t *testing.T) {
+// The store logs once that it cannot write, and then refuses thousands of creates a second.
+func TestRefusedCreatesAreNotLoggedIfTheStoreLogs(t *testing.T) {
 	full := failing{err: fmt.Errorf("%w: the disk is full", order.ErrUnavailable)}
 	const create, read = "/api/orders/create/", "/api/orders/ids/"
 	for _, tt := range []struct {
@@ -101,43 +117,43 @@ func TestACreateThatIsRefusedLeavesNoLineWhereTheStoreLogs(t *testing.T) {
 		lines          int
 	}{
 		{true, "POST", create, 0},
-		{false, "POST", create, 1}, // on AWS nobody else logs
+		{false, "POST", create, 1}, // on AWS no store logs
 		{true, "GET", read, 1},
 	} {
-		logs := watch(full, slog.LevelInfo, tt.storeLogs).ask(1, tt.method, tt.target, `{"user_id": 1, "item_ids": [1], "total_amount": 1}`)
+		logs := newLogRecorder(full, slog.LevelInfo, tt.storeLogs).send(1, tt.method, tt.target, `{"user_id": 1, "item_ids": [1], "total_amount": 1}`)
 		if strings.Count(logs, "level=WARN") != tt.lines || strings.Count(logs, "\n") != tt.lines {
 			t.Errorf("%s %s, StoreLogs %t: logged %q, want %d lines", tt.method, tt.target, tt.storeLogs, logs, tt.lines)
 		}
 	}
-	broken := watch(failing{err: fmt.Errorf("a bug")}, slog.LevelInfo, true)
-	if logs := broken.ask(1, "POST", create, `{"user_id": 1, "item_ids": [1], "total_amount": 1}`); !strings.Contains(logs, "level=ERROR") {
-		t.Errorf("a create that fails for a reason of ours logged %q", logs)
+	broken := newLogRecorder(failing{err: fmt.Errorf("a bug")}, slog.LevelInfo, true)
+	if logs := broken.send(1, "POST", create, `{"user_id": 1, "item_ids": [1], "total_amount": 1}`); !strings.Contains(logs, "level=ERROR") {
+		t.Errorf("a create that fails because of a bug logged %q", logs)
 	}
 }
 
-// askOne answers one request of a handler.
-func askOne(h http.Handler, method, target string) *httptest.ResponseRecorder {
+// send sends one request to a handler.
+func send(h http.Handler, method, target string) *httptest.ResponseRecorder {
 	res := httptest.NewRecorder()
 	h.ServeHTTP(res, httptest.NewRequest(method, target, nil))
 	return res
 }
 
-func TestProbesTellARunningProcessFromOneThatTakesOrders(t *testing.T) {
+func TestLivezReportsTheProcessAndReadyzTheStore(t *testing.T) {
 	for _, tt := range []struct {
 		health error
 		ready  int
 	}{{nil, 200}, {fmt.Errorf("a commit has been under way for 6 s"), 503}} {
-		w := watch(failing{err: tt.health}, slog.LevelInfo, false)
+		w := newLogRecorder(failing{err: tt.health}, slog.LevelInfo, false)
 		for target, status := range map[string]int{"/livez": 200, "/livez/": 200, "/readyz": tt.ready, "/readyz/": tt.ready, "/healthz": tt.ready} {
-			res := askOne(w, "GET", target)
+			res := send(w, "GET", target)
 			if res.Code != status || status == 200 && res.Body.String() != `{"status":"ok"}` || status == 503 && res.Header().Get("Retry-After") != "1" {
-				t.Errorf("health %v: %s answers %d %v %s, want %d", tt.health, target, res.Code, res.Header(), res.Body, status)
+				t.Errorf("health %v: %s: %d %v %s, want %d", tt.health, target, res.Code, res.Header(), res.Body, status)
 			}
 		}
 	}
 }
 
-func TestARefusingHandlerAnswersTheProbesAndNothingElse(t *testing.T) {
+func TestARefusingHandlerServesOnlyTheProbes(t *testing.T) {
 	for err, want := range map[error]struct {
 		status int
 		code   string
@@ -150,12 +166,12 @@ func TestARefusingHandlerAnswersTheProbesAndNothingElse(t *testing.T) {
 			Now:    time.Now, RequestID: func() string { return "the-request" }, Log: slog.New(slog.DiscardHandler),
 		}, err)
 		for _, target := range []string{"/livez", "/readyz", "/healthz"} {
-			if res := askOne(h, "GET", target); res.Code != 200 {
-				t.Errorf("%v: %s answers %d", err, target, res.Code)
+			if res := send(h, "GET", target); res.Code != 200 {
+				t.Errorf("%v: %s: %d", err, target, res.Code)
 			}
 		}
 		for _, r := range append(everyRoute, struct{ method, target string }{"DELETE", "/nowhere"}) {
-			checkFailure(t, askOne(h, r.method, r.target), want.status, want.code)
+			checkFailure(t, send(h, r.method, r.target), want.status, want.code)
 		}
 	}
 }

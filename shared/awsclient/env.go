@@ -9,6 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"orders/shared/order"
 )
 
 // An Env reads the environment variables of a function, each by its own method. A method whose
@@ -30,20 +32,14 @@ func (e *Env) QueueURL() string { return e.url("ORDERS_QUEUE_URL") }
 // DeadLetterQueueURL is DEAD_LETTER_QUEUE_URL. It must be set to a URL.
 func (e *Env) DeadLetterQueueURL() string { return e.url("DEAD_LETTER_QUEUE_URL") }
 
-// Bounds of the processing time. A queue can delay a message no longer.
-const (
-	minProcessingTime = time.Millisecond
-	maxProcessingTime = 15 * time.Minute
-)
-
 // ProcessingTime is PROCESSING_TIME, how long an order stays in Processing. It must be set to a
 // duration such as 50s, from 1ms to 15m.
 func (e *Env) ProcessingTime() time.Duration {
 	const name = "PROCESSING_TIME"
 	value := e.text(name)
 	d, err := time.ParseDuration(value)
-	if value != "" && (err != nil || d < minProcessingTime || d > maxProcessingTime) {
-		e.problem("%s must be from %s to %s, such as 50s, not %q", name, minProcessingTime, maxProcessingTime, value)
+	if value != "" && (err != nil || d < order.MinProcessingTime || d > order.MaxProcessingTime) {
+		e.problem("%s must be from %s to %s, such as 50s, not %q", name, order.MinProcessingTime, order.MaxProcessingTime, value)
 	}
 	return d
 }

@@ -2,16 +2,16 @@ package order
 
 import "time"
 
-// A Change is what one write did to one order. Old is nil for a creation. New is
-// nil for a deletion, which the service never makes, but an operator may.
+// A Change is one write to one order: the order before and after it. Old is nil for a creation. New
+// is nil for a deletion; the service never deletes an order, but an operator can.
 type Change struct {
 	Old, New *Order
 }
 
-// FollowUps is what a change puts on the queue: the transition that follows.
-// processing is the time an order spends in Processing.
+// FollowUps returns the messages that must be queued after the change: one for the next transition,
+// none if there is none. processing is the processing time.
 //
-// For an order that is as it is, Change{New: &o}.FollowUps says what it waits for.
+// For an order o in any state, Change{New: &o}.FollowUps is the message that it waits for.
 func (c Change) FollowUps(processing time.Duration) []Message {
 	if c.New == nil || c.Old != nil && c.Old.Status == c.New.Status {
 		return nil
@@ -26,7 +26,7 @@ func (c Change) FollowUps(processing time.Duration) []Message {
 	}
 }
 
-// Tally is what a change adds to the metrics.
+// Tally returns what the change adds to the metrics. Its counts can be negative.
 func (c Change) Tally() Tally {
 	var t Tally
 	if c.New != nil {
@@ -38,13 +38,14 @@ func (c Change) Tally() Tally {
 	return t
 }
 
-// A Tally counts orders: the sum of Change.Tally over all changes so far, and
-// just as well the sum over all orders as they are.
+// A Tally counts orders. The sum of Change.Tally over all changes so far equals a recount: the sum
+// of Change{New: &o}.Tally over all orders o.
 type Tally struct {
 	ByStatus [len(Statuses)]int64
-	// CompletedCount counts the orders that the system itself has completed, and
-	// DurationSumMillis sums their completed_at - created_at in milliseconds.
-	CompletedCount    int64
+	// CompletedCount counts the orders that the service has completed. It leaves out those that
+	// were imported as Completed.
+	CompletedCount int64
+	// DurationSumMillis is the sum over these orders of the time from creation to completion.
 	DurationSumMillis int64
 }
 
@@ -56,7 +57,7 @@ func (t *Tally) count(o *Order, n int64) {
 	}
 }
 
-// Add adds what u counts to t.
+// Add adds u to t.
 func (t *Tally) Add(u Tally) {
 	for s := range u.ByStatus {
 		t.ByStatus[s] += u.ByStatus[s]
@@ -65,7 +66,7 @@ func (t *Tally) Add(u Tally) {
 	t.DurationSumMillis += u.DurationSumMillis
 }
 
-// Total is the number of orders.
+// Total returns the number of orders.
 func (t Tally) Total() int64 {
 	var n int64
 	for _, count := range t.ByStatus {
@@ -74,8 +75,8 @@ func (t Tally) Total() int64 {
 	return n
 }
 
-// AvgProcessTime is the mean time from creation to completion in seconds over
-// the orders that the system has completed, 0 when there is none.
+// AvgProcessTime returns the mean time from creation to completion, in seconds, of the orders that
+// the service has completed. It is 0 if there are none.
 func (t Tally) AvgProcessTime() float64 {
 	if t.CompletedCount == 0 {
 		return 0

@@ -10,7 +10,7 @@ import (
 )
 
 // I4, I5.
-func TestWhatFollowsFromAChange(t *testing.T) {
+func TestFollowUpsOfAChange(t *testing.T) {
 	at := func(s order.Status) *order.Order {
 		o := order.New(order.Draft{InitialStatus: s}, "ORD", noon)
 		return &o
@@ -19,14 +19,14 @@ func TestWhatFollowsFromAChange(t *testing.T) {
 		change order.Change
 		want   []order.Message
 	}{
-		"a new order":                    {order.Change{New: at(order.Pending)}, []order.Message{{"ORD", order.Processing, noon}}},
-		"an order taken over at work":    {order.Change{New: at(order.Processing)}, []order.Message{{"ORD", order.Completed, noon.Add(processing)}}},
-		"an order taken over when done":  {order.Change{New: at(order.Completed)}, nil},
-		"a start":                        {order.Change{Old: at(order.Pending), New: at(order.Processing)}, []order.Message{{"ORD", order.Completed, noon.Add(processing)}}},
-		"a completion":                   {order.Change{Old: at(order.Processing), New: at(order.Completed)}, nil},
-		"a write that moved no status":   {order.Change{Old: at(order.Pending), New: at(order.Pending)}, nil},
-		"a deletion":                     {order.Change{Old: at(order.Pending)}, nil},
-		"another such write, being done": {order.Change{Old: at(order.Processing), New: at(order.Processing)}, nil},
+		"a new order":                     {order.Change{New: at(order.Pending)}, []order.Message{{"ORD", order.Processing, noon}}},
+		"an order imported as Processing": {order.Change{New: at(order.Processing)}, []order.Message{{"ORD", order.Completed, noon.Add(processing)}}},
+		"an order imported as Completed":  {order.Change{New: at(order.Completed)}, nil},
+		"a start":                         {order.Change{Old: at(order.Pending), New: at(order.Processing)}, []order.Message{{"ORD", order.Completed, noon.Add(processing)}}},
+		"a completion":                    {order.Change{Old: at(order.Processing), New: at(order.Completed)}, nil},
+		"a write to a Pending order that keeps the status": {order.Change{Old: at(order.Pending), New: at(order.Pending)}, nil},
+		"a deletion": {order.Change{Old: at(order.Pending)}, nil},
+		"a write to a Processing order that keeps the status": {order.Change{Old: at(order.Processing), New: at(order.Processing)}, nil},
 	} {
 		got := tt.change.FollowUps(processing)
 		if len(got) != len(tt.want) || len(got) > 0 && got[0] != tt.want[0] {
@@ -35,8 +35,7 @@ func TestWhatFollowsFromAChange(t *testing.T) {
 	}
 }
 
-// TestTalliesAddUp is I9 to I11: whatever changes orders go through, the sum of
-// what the changes add is what a recount of the orders gives.
+// I9 to I11: for any history of changes, the sum of their tallies equals a recount of the orders.
 func TestTalliesAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var running order.Tally
@@ -68,11 +67,22 @@ func TestTalliesAddUp(t *testing.T) {
 		if running != recount || running.Total() != int64(len(orders)) {
 			t.Fatalf("tally %+v, recount %+v", running, recount)
 		}
+		for s, count := range recount.ByStatus {
+			var want int64
+			for _, o := range orders {
+				if o.Status == order.Status(s) {
+					want++
+				}
+			}
+			if count != want {
+				t.Fatalf("the recount has %d orders in %s, not %d", count, order.Status(s), want)
+			}
+		}
 	})
 }
 
 // I11.
-func TestTheMeanIsTheIntegerSumOverTheCount(t *testing.T) {
+func TestAvgProcessTimeIsExact(t *testing.T) {
 	for want, tally := range map[float64]order.Tally{
 		0:      {},
 		50.482: {CompletedCount: 1000, DurationSumMillis: 50_482_000},
@@ -81,5 +91,24 @@ func TestTheMeanIsTheIntegerSumOverTheCount(t *testing.T) {
 		if got := tally.AvgProcessTime(); got != want {
 			t.Errorf("mean of %+v is %v, not %v", tally, got, want)
 		}
+	}
+}
+
+// I11.
+func TestOnlyCompletionsByTheServiceAreTimed(t *testing.T) {
+	completed := order.Order{Status: order.Completed, CreatedAt: noon, StartedAt: noon.Add(time.Second), CompletedAt: noon.Add(51 * time.Second)}
+	imported := order.Order{Status: order.Completed, CreatedAt: noon}
+	if got, want := (order.Change{New: &completed}).Tally(), (order.Tally{
+		ByStatus: [...]int64{order.Completed: 1}, CompletedCount: 1, DurationSumMillis: 51_000,
+	}); got != want {
+		t.Errorf("a completed order counts as %+v, not %+v", got, want)
+	}
+	if got, want := (order.Change{New: &imported}).Tally(), (order.Tally{ByStatus: [...]int64{order.Completed: 1}}); got != want {
+		t.Errorf("an imported order counts as %+v, not %+v", got, want)
+	}
+	sum := order.Tally{ByStatus: [...]int64{1, 2, 3}, CompletedCount: 4, DurationSumMillis: 5}
+	sum.Add(order.Change{New: &completed}.Tally())
+	if want := (order.Tally{ByStatus: [...]int64{1, 2, 4}, CompletedCount: 5, DurationSumMillis: 51_005}); sum != want || sum.Total() != 7 {
+		t.Errorf("the sum is %+v, not %+v", sum, want)
 	}
 }

@@ -33,8 +33,8 @@ func TestParseAmount(t *testing.T) {
 	}
 }
 
-// Java's and .NET's encoders write ten million as 1.0E7.
-func TestANumberWithAnExponentIsAnExactAmount(t *testing.T) {
+// The encoders of Java and .NET write ten million as 1.0E7.
+func TestParseAmountNumberWithExponentsIsExact(t *testing.T) {
 	for text, want := range map[string]order.Amount{
 		"1.0E7": 1_000_000_000, "1.5E+3": 150_000, "16.5078e2": 165_078, "1e2": 10_000, "0.001e3": 100, "1650.78": 165_078,
 		"165078e-2": 165_078, "1e-2": 1, "100e-4": 1, "9999999999e-2": order.MaxAmount, "9.999999999e7": order.MaxAmount,
@@ -58,7 +58,7 @@ func TestANumberWithAnExponentIsAnExactAmount(t *testing.T) {
 	}
 }
 
-func TestAmountsAreReadAsTheyAreWritten(t *testing.T) {
+func TestAmountsSurviveARoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := order.Amount(rapid.Int64Range(0, int64(order.MaxAmount)).Draw(t, "cents"))
 		if got, err := order.ParseAmount(want.String()); err != nil || got != want {
@@ -90,10 +90,9 @@ func TestCheckText(t *testing.T) {
 	}
 }
 
-// F3, I2, I3.
-// TestAFingerprintTellsRequestsApart moves text between neighbouring fields, where
-// a fingerprint without lengths would not notice.
-func TestAFingerprintTellsRequestsApart(t *testing.T) {
+// F3, I2, I3: the drafts move text between neighboring fields. A fingerprint without lengths would
+// not change.
+func TestDifferentDraftsHaveDifferentFingerprints(t *testing.T) {
 	seen := map[order.Fingerprint]string{}
 	for _, d := range []order.Draft{
 		{Details: order.Details{UserID: "ab", ItemIDs: []string{"c"}}},
@@ -120,9 +119,9 @@ func TestAFingerprintTellsRequestsApart(t *testing.T) {
 	}
 }
 
-// I3: a client may repeat a request years later, so today's requests keep their
-// fingerprints. The hashes were worked out with other tools.
-func TestARequestKeepsItsFingerprintForever(t *testing.T) {
+// I3: a client may repeat a request years later, so that fingerprints must never change. These were
+// computed with other tools.
+func TestFingerprintsNeverChange(t *testing.T) {
 	for want, d := range map[string]order.Draft{
 		"678068ea0accaf121b92fb1f9d13a7f6a01d33e51ff1bd6f595febb86ba3eda8": {Details: order.Details{UserID: "645", ItemIDs: []string{"890", "563"}, TotalAmount: 1650_78}},
 		"b1f40f762482b479caa233a4e4760d0fda2bac6d3a669e461b80512f46bd59ca": {Details: order.Details{ClientReference: "userTest23", UserID: "645", ItemIDs: []string{"890", "563"}, TotalAmount: 1650_78}, InitialStatus: order.Processing},

@@ -1,18 +1,19 @@
 package order
 
 import (
+	"context"
 	"encoding/json/v2"
+	"errors"
 	"fmt"
 	"time"
 )
 
-// A Message asks for one transition of one order. It carries nothing of the
-// client's input.
+// A Message asks for one transition of one order. It has none of the client's input in it.
 type Message struct {
 	OrderID ID
 	To      Status
-	// NotBefore is when the message is due; zero means at once. It travels
-	// beside the message, as the queue's delay, never in its body.
+	// NotBefore is when the message is due; the zero time means now. The queue keeps it as the
+	// delay of the message; the body does not have it.
 	NotBefore time.Time
 }
 
@@ -21,21 +22,21 @@ type messageBody struct {
 	To      string `json:"to"`
 }
 
-// Body is the message on the wire: {"order_id":"ORD…","to":"Processing"}.
+// Body returns the message as queues hold it: {"order_id":"ORD…","to":"Processing"}.
 func (m Message) Body() []byte {
 	body, err := json.Marshal(messageBody{OrderID: string(m.OrderID), To: m.To.String()})
 	if err != nil {
-		panic(err) // two plain strings always have a JSON form
+		panic(err) // two ASCII strings can always be encoded
 	}
 	return body
 }
 
-// ParseMessage reads a message's body. Members that it does not know are ignored,
-// whatever they hold, so that a later version can write more than this one reads.
+// ParseMessage parses the body of a message. It ignores unknown members, so that a later version
+// can write more members than this one reads.
 //
-// It returns ErrMalformed, with the reason, when the body is not one JSON object,
-// when a name comes twice in an object, when order_id or to is missing or not of the
-// form that Body writes, and when no transition leads to that status.
+// It returns ErrMalformed, wrapped with the reason, unless the body is one JSON object without
+// duplicate names, order_id and to have the form that Body writes, and a transition leads to that
+// status.
 func ParseMessage(body []byte) (Message, error) {
 	var b messageBody
 	if err := json.Unmarshal(body, &b); err != nil {
@@ -43,11 +44,55 @@ func ParseMessage(body []byte) (Message, error) {
 	}
 	id, err := ParseID(b.OrderID)
 	if err != nil {
-		return Message{}, fmt.Errorf("%w: order_id has not the form of an id", ErrMalformed)
+		return Message{}, fmt.Errorf("%w: order_id is not the id of an order", ErrMalformed)
 	}
 	to, ok := ParseStatus(b.To)
 	if !ok || to == Pending {
-		return Message{}, fmt.Errorf("%w: there is no transition to that status", ErrMalformed)
+		return Message{}, fmt.Errorf("%w: no transition leads to the status in to", ErrMalformed)
 	}
 	return Message{OrderID: id, To: to}, nil
+}
+
+// A Processor processes messages, by the same rules for every queue.
+type Processor struct {
+	Orders Advancer
+	Queue  Queue
+}
+
+// Process parses and processes one message as the queue holds it. See Handle for its error. A
+// message that ParseMessage refuses goes to the dead-letter queue.
+func (p Processor) Process(ctx context.Context, body []byte, now time.Time) error {
+	m, err := ParseMessage(body)
+	if err != nil {
+		return p.Queue.DeadLetter(ctx, body, err)
+	}
+	return p.handle(ctx, m, body, now)
+}
+
+// Handle processes one message at the time now. The caller must remove the message from the queue
+// if Handle returns nil, and must leave it there after any error, to be delivered again. Handle
+// returns nil in three cases: the transition is made, now or before; it is early, and the message
+// was sent again for the remaining time; or it can never succeed, and the message is in the
+// dead-letter queue.
+func (p Processor) Handle(ctx context.Context, m Message, now time.Time) error {
+	return p.handle(ctx, m, m.Body(), now)
+}
+
+// handle is Handle for a message whose body is original, which may have more members than m.
+func (p Processor) handle(ctx context.Context, m Message, original []byte, now time.Time) error {
+	err := p.Orders.Advance(ctx, m.OrderID, m.To, now)
+	early, isEarly := errors.AsType[*EarlyError](err)
+	switch {
+	case err == nil, errors.Is(err, ErrAlreadyDone):
+		return nil
+	case isEarly:
+		// The new message is sent before the old one is removed: a crash in between leaves a
+		// duplicate, and never loses the message.
+		m.NotBefore = early.Until
+		return p.Queue.Send(ctx, m)
+	case errors.Is(err, ErrNotFound):
+		return p.Queue.DeadLetter(ctx, original, err)
+	default:
+		return err
+	}
 }

@@ -1,15 +1,20 @@
 package order_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 
 	"orders/shared/order"
 )
 
-func TestAMessageIsReadAsItIsWritten(t *testing.T) {
+func TestMessagesSurviveARoundTrip(t *testing.T) {
 	for _, to := range []order.Status{order.Processing, order.Completed} {
 		m := order.Message{OrderID: order.KeyedID("", "k"), To: to}
 		if got, err := order.ParseMessage(m.Body()); err != nil || got != m {
@@ -18,9 +23,9 @@ func TestAMessageIsReadAsItIsWritten(t *testing.T) {
 	}
 }
 
-// A message that is in the queue during a deployment is read by the other version, so
-// its bytes stay as they were when the first was written.
-func TestAMessageIsWrittenInTheSameBytesForever(t *testing.T) {
+// During a deployment one version reads the messages of another, so that the bytes of a message
+// must never change.
+func TestMessageBytesNeverChange(t *testing.T) {
 	for body, m := range map[string]order.Message{
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing"}`: {OrderID: order.NewID(ulid.Zero), To: order.Processing},
 		`{"order_id":"ORDXPNXAYDVDHVEBNEVVWXMQTVVE8","to":"Completed"}`:  {OrderID: "ORDXPNXAYDVDHVEBNEVVWXMQTVVE8", To: order.Completed},
@@ -33,13 +38,13 @@ func TestAMessageIsWrittenInTheSameBytesForever(t *testing.T) {
 		}
 		m.NotBefore = noon
 		if got := string(m.Body()); got != body {
-			t.Errorf("a message that waits has the body %s, not %s", got, body)
+			t.Errorf("a message with a delay has the body %s, not %s", got, body)
 		}
 	}
 }
 
-// I4, I13: what a later version adds to a message makes it no dead letter.
-func TestMembersOfAMessageThatAreNotKnownAreIgnored(t *testing.T) {
+// I4, I13: members that a later version adds do not send a message to the dead-letter queue.
+func TestUnknownMembersOfAMessageAreIgnored(t *testing.T) {
 	want := order.Message{OrderID: "ORD00000000000000000000000000", To: order.Processing}
 	for _, added := range []string{
 		`"x":1`, `"x":1.5e300`, `"x":"text"`, `"x":true`, `"x":null`, `"x":[]`, `"x":{}`, `"":0`, `"\u0000":0`,
@@ -59,7 +64,7 @@ func TestMembersOfAMessageThatAreNotKnownAreIgnored(t *testing.T) {
 }
 
 // F15, I13.
-func TestAMessageThatIsNoneIsMalformed(t *testing.T) {
+func TestMalformedMessagesAreRefused(t *testing.T) {
 	for _, body := range []string{
 		"", "x", "null", "[]", "{}", `"x"`, `{"order_id":"ORD00000000000000000000000000"}`, `{"to":"Processing"}`,
 		`{"order_id":"ORD00000000000000000000000000","to":"Pending"}`, `{"order_id":"ORD00000000000000000000000000","to":"x"}`,
@@ -74,7 +79,7 @@ func TestAMessageThatIsNoneIsMalformed(t *testing.T) {
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing","x":01}`,
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing","x":"` + "\xff" + `"}`,
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing",}`,
-		// What the relay leaves of a record that it cannot read is no message either.
+		// The relay sends this to the dead-letter queue for a stream record that it cannot read.
 		`{"event_id":"e","sequence_number":"1","keys":{"pk":"ORDER#ORD00000000000000000000000000","sk":"ORDER"}}`,
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing"}x`,
 		`{"ORDER_ID":"ORD00000000000000000000000000","to":"Processing"}`,
@@ -96,7 +101,7 @@ func TestIDs(t *testing.T) {
 	if u, ok := minted.ULID(); !ok || u.String() != "01HZX000000000000000000000" {
 		t.Errorf("%s has the ULID %s", minted, u)
 	}
-	// The SHA-256 of "caller\x00key" in Crockford's alphabet, worked out with other tools.
+	// The SHA-256 of "caller\x00key" in Crockford's alphabet, computed with other tools.
 	if want := order.ID("ORD20T1CWHT6YX0AMF7H72ZJ8YM9S"); keyed != want {
 		t.Errorf("keyed id %s, not %s", keyed, want)
 	}
@@ -104,5 +109,82 @@ func TestIDs(t *testing.T) {
 		if id, err := order.ParseID(s); !errors.Is(err, order.ErrNotFound) {
 			t.Errorf("%q is read as %s, error %v", s, id, err)
 		}
+	}
+}
+
+// advance is an order.Advancer of one function.
+type advance func(order.ID, order.Status, time.Time) error
+
+func (f advance) Advance(_ context.Context, id order.ID, to order.Status, now time.Time) error {
+	return f(id, to, now)
+}
+
+// queue is an order.Queue that records its calls and returns err.
+type queue struct {
+	err          error
+	sent         []order.Message
+	deadLettered []string
+	reason       error // of the last dead letter
+}
+
+func (q *queue) Send(_ context.Context, messages ...order.Message) error {
+	q.sent = append(q.sent, messages...)
+	return q.err
+}
+
+func (q *queue) DeadLetter(_ context.Context, body []byte, reason error) error {
+	q.deadLettered, q.reason = append(q.deadLettered, string(body)), reason
+	return q.err
+}
+
+// F6, F8 to F11, F15, I4, I5, I13: for each result of a transition its message is removed, kept, sent
+// again, or moved to the dead-letter queue.
+func TestProcessingOneMessage(t *testing.T) {
+	down := errors.New("the store is down")
+	m := order.Message{OrderID: order.KeyedID("", "k"), To: order.Completed}
+	good := string(m.Body())
+	later := strings.Replace(good, "{", `{"x":[1],`, 1) // as a later version may write it
+	for name, tt := range map[string]struct {
+		body         string
+		advance      error
+		queueErr     error
+		want         error
+		sent         int
+		deadLettered error // the reason
+	}{
+		"made: removed":                               {body: good},
+		"already done: removed":                       {body: good, advance: fmt.Errorf("advance: %w", order.ErrAlreadyDone)},
+		"early: sent again, then removed":             {body: good, advance: &order.EarlyError{Until: noon}, sent: 1},
+		"early, and sending fails: kept":              {body: good, advance: &order.EarlyError{Until: noon}, queueErr: down, want: down, sent: 1},
+		"unknown order: dead letter, removed":         {body: good, advance: order.ErrNotFound, deadLettered: order.ErrNotFound},
+		"unknown order: dead letter with all members": {body: later, advance: order.ErrNotFound, deadLettered: order.ErrNotFound},
+		"unknown members: removed":                    {body: later},
+		"malformed: dead letter, removed":             {body: "{", deadLettered: order.ErrMalformed},
+		"malformed, and the queue fails: kept":        {body: "{", queueErr: down, want: down, deadLettered: order.ErrMalformed},
+		"the store fails: kept":                       {body: good, advance: down, want: down},
+		"the store is unavailable: kept":              {body: good, advance: order.ErrUnavailable, want: order.ErrUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := &queue{err: tt.queueErr}
+			p := order.Processor{Queue: q, Orders: advance(func(id order.ID, to order.Status, now time.Time) error {
+				if id != m.OrderID || to != m.To || !now.Equal(noon) {
+					t.Errorf("Advance(%s, %s, %s)", id, to, now)
+				}
+				return tt.advance
+			})}
+			if err := p.Process(t.Context(), []byte(tt.body), noon); !errors.Is(err, tt.want) {
+				t.Errorf("error %v, not %v", err, tt.want)
+			}
+			if len(q.sent) != tt.sent {
+				t.Errorf("sent %v", q.sent)
+			}
+			if tt.sent > 0 && (q.sent[0].OrderID != m.OrderID || q.sent[0].To != m.To || !q.sent[0].NotBefore.Equal(noon)) {
+				t.Errorf("sent %+v again", q.sent[0])
+			}
+			if want := []string{tt.body}; tt.deadLettered == nil && q.deadLettered != nil || !errors.Is(q.reason, tt.deadLettered) ||
+				tt.deadLettered != nil && !slices.Equal(q.deadLettered, want) {
+				t.Errorf("dead letters %q because of %v, want %v", q.deadLettered, q.reason, tt.deadLettered)
+			}
+		})
 	}
 }

@@ -1,21 +1,28 @@
-// Package order is the domain of the order service: what an order is, which
-// way it goes from Pending to Completed, what follows from every step, and how
-// one message from the queue is worked off.
+// Package order is the domain of the order service: the order and its way from Pending to
+// Completed, the work that follows from each change, and the processing of one queued message.
 //
-// It promises that the rules are the same wherever orders are kept. Storing,
-// queueing and HTTP are left to the adapters, which implement the ports in
-// ports.go and are held to them by the conformance suite in test/conformance.
+// The rules are the same on every backend. Storage, queueing and HTTP are left to adapters. They
+// implement the interfaces in ports.go, and the conformance suite in test/conformance checks them.
 //
-// Times are UTC with millisecond precision. Nothing in this package reads a
-// clock or a source of randomness: both are passed in.
+// Times are UTC with millisecond precision. The package reads no clock and no source of randomness:
+// callers pass both in.
 package order
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
 
-// An Order is what a client has ordered and how far the system has got with it.
+	"github.com/oklog/ulid/v2"
+)
+
+// An Order is one order: the client's details, and how far the service has processed it.
 //
-// StartedAt and CompletedAt are zero until the system has taken that step. They
-// stay zero in an order taken over as Completed: the system did not take it.
+// StartedAt and CompletedAt are zero until the service makes that transition. An order imported as
+// Completed keeps both at zero, because the service did not process it.
 type Order struct {
 	ID ID
 	Details
@@ -25,8 +32,8 @@ type Order struct {
 	CompletedAt time.Time
 }
 
-// New makes the order that a draft becomes when a store accepts it under id at
-// the time now. One taken over as Processing is started at its creation.
+// New returns the order that a store creates from a draft under id at the time now. An order
+// imported as Processing is started at its creation.
 func New(d Draft, id ID, now time.Time) Order {
 	o := Order{ID: id, Details: d.Details, Status: d.InitialStatus, CreatedAt: Timestamp(now)}
 	if o.Status == Processing {
@@ -35,14 +42,21 @@ func New(d Draft, id ID, now time.Time) Order {
 	return o
 }
 
-// Advance returns the order as it is after the transition to status to at the
-// time now, or says why that transition is not made:
+// Bounds of the processing time, which is how long an order stays in Processing. The upper bound is
+// the longest delay of a message in SQS.
+const (
+	MinProcessingTime = time.Millisecond
+	MaxProcessingTime = 15 * time.Minute
+)
+
+// Advance returns the order after the transition to status to at the time now. Without a transition
+// it returns the order unchanged and one of these errors:
 //
-//   - ErrAlreadyDone: the order has reached that status, or one beyond it;
-//   - *EarlyError: its time has not come, or an earlier transition is still out.
+//   - ErrAlreadyDone: the order is in that status, or in a later one;
+//   - *EarlyError: the processing time is not over, or an earlier transition is missing.
 //
-// A start whose clock lies behind the creation starts at the creation, so that
-// times never run backwards within an order, whatever the clocks do.
+// Times never run backwards within an order, even if clocks do: a start with a clock that is behind
+// the creation is dated with the creation.
 func (o Order) Advance(to Status, now time.Time, processing time.Duration) (Order, error) {
 	now = Timestamp(now)
 	switch {
@@ -61,7 +75,40 @@ func (o Order) Advance(to Status, now time.Time, processing time.Duration) (Orde
 	return o, nil
 }
 
-// Timestamp is t as orders keep it: UTC, cut to the millisecond.
+// Validate checks the lifecycle of an order that was read from storage. It returns an error unless
+// New and Advance could have made the order's status and times: the status is known, the times are
+// set that the status requires, and they do not run backwards. It does not check the ID and the
+// Details, which storage may not have read.
+func (o Order) Validate() error {
+	started, completed := !o.StartedAt.IsZero(), !o.CompletedAt.IsZero()
+	switch {
+	case o.Status > Completed:
+		return fmt.Errorf("unknown status %d", o.Status)
+	case !o.Status.allows(started, completed):
+		return fmt.Errorf("status %s contradicts the times (started: %t, completed: %t)", o.Status, started, completed)
+	case o.CreatedAt.IsZero():
+		return errors.New("creation time is missing")
+	case started && o.StartedAt.Before(o.CreatedAt):
+		return errors.New("started before it was created")
+	case completed && o.CompletedAt.Before(o.StartedAt):
+		return errors.New("completed before it was started")
+	}
+	return nil
+}
+
+// allows reports whether an order in this status can have been started and completed by the service.
+func (s Status) allows(started, completed bool) bool {
+	switch s {
+	case Pending:
+		return !started && !completed
+	case Processing:
+		return started && !completed
+	default:
+		return started == completed // an imported order has neither time
+	}
+}
+
+// Timestamp is t in the precision of orders: UTC, truncated to the millisecond.
 func Timestamp(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }
 
 func latest(a, b time.Time) time.Time {
@@ -69,4 +116,86 @@ func latest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// A Status is how far an order is processed. Statuses are ordered: an order only ever moves to a
+// greater one.
+//
+//	Pending --start--> Processing --complete, once the processing time is over--> Completed
+type Status uint8
+
+const (
+	// Pending orders are stored and acknowledged, and not started.
+	Pending Status = iota
+	// Processing orders are started. They stay so for the processing time, 50 seconds by default.
+	Processing
+	// Completed is the last status. Nothing changes a completed order.
+	Completed
+)
+
+// Statuses lists every status, from the first to the last.
+var Statuses = [...]Status{Pending, Processing, Completed}
+
+var statusNames = [...]string{Pending: "Pending", Processing: "Processing", Completed: "Completed"}
+
+// predecessor is the transition table: the only status from which a transition leads to each
+// status. No transition leads to Pending, so that it is its own predecessor.
+var predecessor = [...]Status{Pending: Pending, Processing: Pending, Completed: Processing}
+
+// String returns the name of the status, as messages and HTTP responses have it.
+func (s Status) String() string {
+	if int(s) < len(statusNames) {
+		return statusNames[s]
+	}
+	return "unknown"
+}
+
+// ParseStatus returns the status with exactly that name; ok is false if there is none.
+func ParseStatus(name string) (s Status, ok bool) {
+	for _, s := range Statuses {
+		if s.String() == name {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
+// An ID identifies an order forever: "ORD" and 26 characters of Crockford's base 32. It is opaque
+// to all but the code that makes and stores ids.
+type ID string
+
+const (
+	idPrefix = "ORD"
+	alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+)
+
+var crockford = base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
+
+// NewID returns the id of an order that is created without an idempotency key. A ULID begins with
+// the time of creation, so that these ids sort by it.
+func NewID(u ulid.ULID) ID { return ID(idPrefix + u.String()) }
+
+// KeyedID returns the id of the order that an idempotency key identifies: a hash of the caller and
+// the key. A retry computes the same id and so finds its order, and two keys never share one. The
+// caller is empty while the service has no authorizer.
+func KeyedID(caller, key string) ID {
+	sum := sha256.Sum256([]byte(caller + "\x00" + key))
+	return ID(idPrefix + crockford.EncodeToString(sum[:])[:ulid.EncodedSize])
+}
+
+// ParseID returns s as an ID. It returns ErrNotFound if s does not have the form of an id, because
+// no order can have such an id.
+func ParseID(s string) (ID, error) {
+	code, ok := strings.CutPrefix(s, idPrefix)
+	if !ok || len(code) != ulid.EncodedSize || strings.Trim(code, alphabet) != "" {
+		return "", ErrNotFound
+	}
+	return ID(s), nil
+}
+
+// ULID returns the ULID that NewID was given. For an id that KeyedID returned, the ULID has no
+// meaning, or ok is false.
+func (id ID) ULID() (u ulid.ULID, ok bool) {
+	u, err := ulid.Parse(strings.TrimPrefix(string(id), idPrefix))
+	return u, err == nil
 }

@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -15,14 +16,15 @@ const processing = 50 * time.Second
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // F8, F16, I5, I6.
-func TestAnOrderGoesOneWay(t *testing.T) {
+func TestStatusesOnlyMoveForward(t *testing.T) {
 	pending := order.New(order.Draft{}, "ORD", noon)
 	started, err := pending.Advance(order.Processing, noon.Add(time.Second), processing)
 	if err != nil || started.Status != order.Processing || !started.StartedAt.Equal(noon.Add(time.Second)) {
 		t.Fatalf("started %+v, error %v", started, err)
 	}
-	completed, err := started.Advance(order.Completed, noon.Add(51*time.Second), processing)
-	if err != nil || completed.Status != order.Completed || !completed.CompletedAt.Equal(noon.Add(51*time.Second)) {
+	completed, err := started.Advance(order.Completed, noon.Add(52*time.Second), processing)
+	if err != nil || completed.Status != order.Completed || !completed.CompletedAt.Equal(noon.Add(52*time.Second)) ||
+		!completed.StartedAt.Equal(started.StartedAt) || !completed.CreatedAt.Equal(noon) {
 		t.Fatalf("completed %+v, error %v", completed, err)
 	}
 	for _, o := range []order.Order{pending, started, completed} {
@@ -30,15 +32,15 @@ func TestAnOrderGoesOneWay(t *testing.T) {
 			if to > o.Status {
 				continue
 			}
-			if same, err := o.Advance(to, noon.Add(time.Hour), processing); !errors.Is(err, order.ErrAlreadyDone) || same.Status != o.Status {
-				t.Errorf("%s to %s: %s, error %v", o.Status, to, same.Status, err)
+			if same, err := o.Advance(to, noon.Add(time.Hour), processing); !errors.Is(err, order.ErrAlreadyDone) || !reflect.DeepEqual(same, o) {
+				t.Errorf("%s to %s: %+v, error %v", o.Status, to, same, err)
 			}
 		}
 	}
 }
 
 // F9, F20, I7.
-func TestATransitionWaitsForItsTime(t *testing.T) {
+func TestAnEarlyTransitionIsRefusedUntilItsTime(t *testing.T) {
 	pending := order.New(order.Draft{}, "ORD", noon)
 	started := order.New(order.Draft{InitialStatus: order.Processing}, "ORD", noon)
 	for name, tt := range map[string]struct {
@@ -50,11 +52,14 @@ func TestATransitionWaitsForItsTime(t *testing.T) {
 		"by a clock that lies behind": {started, noon.Add(-10 * time.Minute), noon.Add(processing)},
 		"before the start":            {pending, noon.Add(time.Hour), noon.Add(time.Hour + processing)},
 	} {
-		_, err := tt.from.Advance(order.Completed, tt.now, processing)
+		same, err := tt.from.Advance(order.Completed, tt.now, processing)
 		early, ok := errors.AsType[*order.EarlyError](err)
-		if !ok || !early.Until.Equal(tt.until) {
-			t.Errorf("completing %s: error %v, not early until %s", name, err, tt.until)
+		if !ok || !early.Until.Equal(tt.until) || !reflect.DeepEqual(same, tt.from) {
+			t.Errorf("completing %s: %+v, error %v, not early until %s", name, same, err, tt.until)
 		}
+	}
+	if _, err := started.Advance(order.Completed, noon.Add(processing), processing); err != nil {
+		t.Errorf("completing at the first possible moment: %v", err)
 	}
 }
 
@@ -74,10 +79,82 @@ func TestTimesNeverRunBackwards(t *testing.T) {
 				o = next
 			}
 		}
-		if o.StartedAt.Before(o.CreatedAt) || o.CompletedAt.Sub(o.StartedAt) < processing {
-			t.Fatalf("order %+v", o)
+		if err := o.Validate(); err != nil || o.CompletedAt.Sub(o.StartedAt) < processing {
+			t.Fatalf("order %+v, %v", o, err)
 		}
 	})
+}
+
+func TestTimesAreUTCAndTruncatedToMilliseconds(t *testing.T) {
+	exact := noon.Add(time.Second + 1_999_999).In(time.FixedZone("", 3600))
+	want := noon.Add(time.Second + time.Millisecond)
+	o := order.New(order.Draft{InitialStatus: order.Processing}, "ORD", exact)
+	if o.CreatedAt != want || o.StartedAt != want {
+		t.Errorf("imported at %s: %+v", exact, o)
+	}
+	if o, err := o.Advance(order.Completed, exact.Add(processing), processing); err != nil || o.CompletedAt != want.Add(processing) {
+		t.Errorf("completed at %s: %+v, %v", exact.Add(processing), o, err)
+	}
+}
+
+func TestNewKeepsTheDraft(t *testing.T) {
+	d := order.Draft{Details: order.Details{
+		ClientReference: "r", UserID: "u", ItemIDs: []string{"i"}, TotalAmount: 1, Fingerprint: order.Fingerprint{1},
+	}}
+	for _, s := range order.Statuses {
+		d.InitialStatus = s
+		want := order.Order{ID: "ORD", Details: d.Details, Status: s, CreatedAt: noon}
+		if s == order.Processing {
+			want.StartedAt = noon
+		}
+		if got := order.New(d, "ORD", noon); !reflect.DeepEqual(got, want) || got.Validate() != nil {
+			t.Errorf("New makes %+v, not %+v; Validate: %v", got, want, got.Validate())
+		}
+	}
+}
+
+// F15, I6, I8.
+func TestValidateRefusesALifecycleThatCannotBe(t *testing.T) {
+	at := func(seconds ...int) (o order.Order) { // a negative number leaves the time out
+		for i, field := range []*time.Time{&o.CreatedAt, &o.StartedAt, &o.CompletedAt} {
+			if seconds[i] >= 0 {
+				*field = noon.Add(time.Duration(seconds[i]) * time.Second)
+			}
+		}
+		return o
+	}
+	for _, tt := range []struct {
+		status order.Status
+		order  order.Order
+		want   string // "" for nil
+	}{
+		{order.Pending, at(0, -1, -1), ""},
+		{order.Processing, at(0, 0, -1), ""},
+		{order.Processing, at(0, 1, -1), ""},
+		{order.Completed, at(0, 1, 51), ""},
+		{order.Completed, at(0, 1, 1), ""},
+		{order.Completed, at(0, -1, -1), ""}, // imported
+
+		{order.Pending, at(0, 1, -1), "status Pending contradicts the times (started: true, completed: false)"},
+		{order.Pending, at(0, -1, 1), "status Pending contradicts the times (started: false, completed: true)"},
+		{order.Processing, at(0, -1, -1), "status Processing contradicts the times (started: false, completed: false)"},
+		{order.Processing, at(0, 1, 2), "status Processing contradicts the times (started: true, completed: true)"},
+		{order.Completed, at(0, 1, -1), "status Completed contradicts the times (started: true, completed: false)"},
+		{order.Completed, at(0, -1, 1), "status Completed contradicts the times (started: false, completed: true)"},
+		{order.Pending, at(-1, -1, -1), "creation time is missing"},
+		{order.Processing, at(1, 0, -1), "started before it was created"},
+		{order.Completed, at(0, 2, 1), "completed before it was started"},
+		{order.Completed + 1, at(0, 1, 51), "unknown status 3"},
+	} {
+		tt.order.Status = tt.status
+		got := ""
+		if err := tt.order.Validate(); err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.order, got, tt.want)
+		}
+	}
 }
 
 func TestStatusNames(t *testing.T) {
@@ -92,6 +169,6 @@ func TestStatusNames(t *testing.T) {
 		}
 	}
 	if got := order.Status(3).String(); got != "unknown" {
-		t.Errorf("a status that is none is %q", got)
+		t.Errorf("an unknown status is %q", got)
 	}
 }

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"orders/shared/order"
+	"orders/shared/sqlite"
+)
+
+type backupCommand struct {
+	database
+	Dest string `arg:"" name:"DEST" help:"The file to write. If it exists, it is replaced once the copy is checked."`
+}
+
+type restoreCommand struct {
+	database
+	Src string `arg:"" name:"SRC" help:"The backup to copy to the place of the database."`
+}
+
+type checkCommand struct {
+	database
+	Repair bool `help:"Back up the database, and recompute from the orders what follows from them."`
+}
+
+// AfterApply reports all wrong settings together.
+func (c *backupCommand) AfterApply() error {
+	return errors.Join(requirePath("DEST", c.Dest), c.database.AfterApply())
+}
+
+// AfterApply reports all wrong settings together.
+func (c *restoreCommand) AfterApply() error {
+	return errors.Join(requirePath("SRC", c.Src), c.database.AfterApply())
+}
+
+func requirePath(argument, value string) error {
+	return require(isPath(value), argument, "the path of a file, such as backup.db", value)
+}
+
+// Run copies the database to a file and prints a report of the copy.
+func (c *backupCommand) Run(ctx context.Context, out console) error {
+	report, err := sqlite.Backup(ctx, c.DB, c.Dest, time.Now)
+	return printCopy(out.stdout, c.Dest, report, err)
+}
+
+// Run replaces the database with a copy of a backup and prints a report of the copy.
+func (c *restoreCommand) Run(ctx context.Context, out console) error {
+	report, err := sqlite.Restore(ctx, c.Src, c.DB, time.Now)
+	return printCopy(out.stdout, c.DB, report, err)
+}
+
+// printCopy prints the report of a copy, also if the copy was refused because of its findings.
+func printCopy(w io.Writer, file string, report sqlite.Report, err error) error {
+	if err == nil || errors.Is(err, sqlite.ErrFindings) {
+		err = errors.Join(printReport(w, "", file, report), err)
+	}
+	return err
+}
+
+// Run reads the whole database and prints a report. It fails if there are findings, or if findings
+// remain after a repair.
+func (c *checkCommand) Run(ctx context.Context, out console) error {
+	if c.Repair {
+		return repair(ctx, c.DB, out.stdout)
+	}
+	report, err := sqlite.Check(ctx, c.DB)
+	if err != nil {
+		return err
+	}
+	if err := printReport(out.stdout, "", c.DB, report); err != nil {
+		return err
+	}
+	switch {
+	case report.Damaged:
+		return fmt.Errorf("%s: %w", c.DB, errDamaged)
+	case len(report.Findings) > 0:
+		return fmt.Errorf("%s: does not fit together, see the findings; orders check --repair mends what does not concern an order itself", c.DB)
+	}
+	return nil
+}
+
+// errDamaged is for a file that a repair cannot help.
+var errDamaged = errors.New("is damaged, see the findings: restore a backup with orders restore")
+
+// repair recomputes from the orders what follows from them, and prints the changes and a report.
+func repair(ctx context.Context, db string, stdout io.Writer) error {
+	repaired, err := sqlite.Repair(ctx, db, time.Now)
+	if err != nil {
+		return err
+	}
+	if err := printReport(stdout, formatRepair(repaired), db, repaired.After); err != nil {
+		return err
+	}
+	switch {
+	case repaired.After.Damaged:
+		return fmt.Errorf("%s: %w; nothing was changed", db, errDamaged)
+	case len(repaired.After.Findings) > 0:
+		return fmt.Errorf("%s: the findings are about orders themselves, which no repair touches: restore a backup, or live with them", db)
+	}
+	return nil
+}
+
+// formatRepair returns the lines about a repair.
+func formatRepair(repaired sqlite.Repaired) string {
+	var b strings.Builder
+	if repaired.Before.Missing > 0 {
+		fmt.Fprintf(&b, "missing: %d orders that were acknowledged; the numbers agree again, but no repair brings orders back: restore a backup if you did not delete them\n", repaired.Before.Missing)
+	}
+	if repaired.Backup != "" {
+		for _, finding := range repaired.Before.Findings {
+			fmt.Fprintf(&b, "found: %s\n", finding)
+		}
+		fmt.Fprintf(&b, "backup: %s\n", repaired.Backup)
+		for _, change := range repaired.Changes {
+			fmt.Fprintf(&b, "changed: %s\n", change)
+		}
+	}
+	return b.String()
+}
+
+// printReport prints the report of a file after the text.
+func printReport(w io.Writer, text, file string, report sqlite.Report) error {
+	count := report.Tally.ByStatus
+	text += fmt.Sprintf(`database      %s
+orders        %d (%d Pending, %d Processing, %d Completed)
+timed         %d, on average %.3f s from creation to completion
+keys indexed  %d
+dead letters  %d
+`, file, report.Tally.Total(), count[order.Pending], count[order.Processing], count[order.Completed],
+		report.Tally.CompletedCount, report.Tally.AvgProcessTime(), report.Keys, report.DeadLetters)
+	for _, finding := range report.Findings {
+		text += fmt.Sprintln("finding:", finding)
+	}
+	if len(report.Findings) == 0 {
+		text += "ok\n"
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
