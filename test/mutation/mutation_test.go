@@ -1,85 +1,141 @@
 package main
 
 import (
+	"bytes"
+	"go/format"
+	"io/fs"
 	"os"
+	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 // root is that of the module.
-const root = "../.."
+var root = os.DirFS("../..")
 
-func TestEveryGuardIsFoundOnceInItsFile(t *testing.T) {
-	names := map[string]bool{}
-	for _, g := range mutants() {
-		if _, err := g.without(root); err != nil {
-			t.Error(err)
-		}
-		if names[g.name] {
-			t.Errorf("two guards are called %q", g.name)
-		}
-		names[g.name] = true
-	}
-}
-
-func TestEveryFaultAndInvariantHasATestAndAGuardOnEachHomeWhereItExists(t *testing.T) {
+func load(t *testing.T) evidence {
+	t.Helper()
 	e, err := gather(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, gap := range e.gaps() {
-		t.Error(gap)
-	}
-	if len(faults) != 26 || len(e.invariants) != 17 {
-		t.Errorf("%d faults and %d invariants; want 26 and 17", len(faults), len(e.invariants))
-	}
+	return e
 }
 
-func TestAFaultExistsOnAHomeOrThePageSaysWhyNot(t *testing.T) {
-	for _, f := range faults {
-		for _, h := range []home{embedded, onAWS} {
-			if (f.on[h] == "") == (f.not[h] == "") {
-				t.Errorf("%s on the home %s: brought about by %q, none because %q", f.id, h, f.on[h], f.not[h])
-			}
+var example = regexp.MustCompile(`(?m)^(?:    |//\t)((?:mutant|edit|test): .*\n)`)
+
+func TestTheExampleInTheDocsIsInTheLists(t *testing.T) {
+	for _, page := range []string{"CONTRIBUTING.md", "test/mutation/mutants.go"} {
+		text, err := fs.ReadFile(root, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines strings.Builder
+		for _, line := range example.FindAllSubmatch(text, -1) {
+			lines.Write(line[1])
+		}
+		list, err := parseMutants(page, lines.String())
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%s: %d examples, error %v", page, len(list), err)
+		}
+		want := list[0]
+		if !slices.ContainsFunc(load(t).mutants, func(m mutant) bool {
+			want.line = m.line
+			return reflect.DeepEqual(m, want)
+		}) {
+			t.Errorf("%s: mutant %q is not, or not so, in the lists", page, want.name)
 		}
 	}
 }
 
-// A test whose name has changed would be an error only when the guard is taken out.
-func TestTheTestsOfTheGuardsExist(t *testing.T) {
+// A mutant that does not compile is found when it is run.
+func TestEveryMutantChangesOnePlace(t *testing.T) {
+	names := map[string]bool{}
+	for _, m := range load(t).mutants {
+		file, mutated, err := m.mutate(root)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		original, err := fs.ReadFile(root, file)
+		if err != nil || bytes.Equal(original, mutated) {
+			t.Errorf("%s: mutant %q is the original, or %v", m.line, m.name, err)
+		}
+		if _, err := format.Source(mutated); err != nil && path.Ext(file) == ".go" {
+			t.Errorf("%s: mutant %q: %v", m.line, m.name, err)
+		}
+		if names[m.name] {
+			t.Errorf("%s: another mutant is called %q", m.line, m.name)
+		}
+		names[m.name] = true
+	}
+}
+
+// A test that was renamed would otherwise be noticed only when the mutant is run.
+func TestTheTestOfEveryMutantExists(t *testing.T) {
 	sources := map[string]string{} // of the tests, by folder
-	for _, g := range mutants() {
-		if sources[g.folder()] == "" {
-			sources[g.folder()] = testSources(t, g.folder())
+	for _, m := range load(t).mutants {
+		if sources[m.folder] == "" {
+			sources[m.folder] = testSources(t, m.folder)
 		}
-		if !strings.Contains(sources[g.folder()], "\nfunc "+g.testName()+"(") {
-			t.Errorf("guard %q: %s has no %s", g.name, g.folder(), g.testName())
+		if !strings.Contains(sources[m.folder], "\nfunc "+m.testName()+"(") {
+			t.Errorf("%s: mutant %q: %s has no %s", m.line, m.name, m.folder, m.testName())
 		}
 	}
 }
 
 func testSources(t *testing.T, folder string) string {
 	t.Helper()
-	entries, err := os.ReadDir(root + "/" + folder)
-	if err != nil {
-		t.Fatal(err)
-	}
+	files, err := fs.Glob(root, folder+"/*_test.go")
 	var all strings.Builder
-	for _, entry := range entries {
-		if strings.HasSuffix(entry.Name(), "_test.go") {
-			text, err := os.ReadFile(root + "/" + folder + "/" + entry.Name())
-			if err != nil {
-				t.Fatal(err)
-			}
-			all.Write(text)
+	for _, file := range files {
+		text, err := fs.ReadFile(root, file)
+		if err != nil {
+			t.Fatal(err)
 		}
+		all.Write(text)
+	}
+	if err != nil || all.Len() == 0 {
+		t.Fatalf("no tests in %s: %v", folder, err)
 	}
 	return all.String()
 }
 
-func TestReferencesAreReadOneByOneAndInRows(t *testing.T) {
+func TestEveryMutantNamesFaultsAndInvariantsThatExist(t *testing.T) {
+	e := load(t)
+	for _, m := range e.mutants {
+		for _, id := range m.ids {
+			isFault := slices.ContainsFunc(e.faults, func(f fault) bool { return f.id == id })
+			if !isFault && !slices.Contains(e.invariants, id) {
+				t.Errorf("%s: mutant %q names %q, which does not exist", m.line, m.name, id)
+			}
+		}
+	}
+}
+
+func TestEveryFaultAndInvariantHasATestAndAMutantOnEachDeploymentWhereItExists(t *testing.T) {
+	e := load(t)
+	for _, gap := range e.gaps() {
+		t.Error(gap)
+	}
+	if len(e.faults) < 26 || len(e.invariants) < 17 {
+		t.Errorf("%d faults and %d invariants; want at least 26 and 17", len(e.faults), len(e.invariants))
+	}
+}
+
+func TestAFaultInItalicsCannotHappen(t *testing.T) {
+	page := "| F1 | a fault | caused so | caused so |\n| F2 | another | *no such thing* | a `call` that fails |\n"
+	list, err := loadFaults(fstest.MapFS{"docs/verification.md": {Data: []byte(page)}})
+	if err != nil || len(list) != 2 || len(list[0].on) != 2 || !slices.Equal(list[1].on, []deployment{onAWS}) {
+		t.Errorf("%+v, error %v", list, err)
+	}
+}
+
+func TestReferencesAreReadOneByOneAndAsRanges(t *testing.T) {
 	for text, want := range map[string][]string{
 		"F7, I4: Lambda repeats":  {"F7", "I4"},
 		"I1..I3 and I9":           {"I1", "I2", "I3", "I9"},
@@ -92,8 +148,23 @@ func TestReferencesAreReadOneByOneAndInRows(t *testing.T) {
 	}
 }
 
+func TestTheShortListHasAMutantForEachFaultAndDeployment(t *testing.T) {
+	e := load(t)
+	short := evidence{mutants: shortList(e.mutants)}
+	for _, f := range e.faults {
+		for _, d := range f.on {
+			if !short.hasMutant(f.id, d) {
+				t.Errorf("no mutant for %s on %s", f.id, d)
+			}
+		}
+	}
+	if len(short.mutants) > len(e.mutants)/4 {
+		t.Errorf("%d of %d mutants are no short list", len(short.mutants), len(e.mutants))
+	}
+}
+
 func TestAVerdictTellsWhatHappenedToTheTest(t *testing.T) {
-	g := mutant{name: "it holds", test: "TestIt/part"}
+	m := mutant{name: "it holds", test: "TestIt/part"}
 	failed := os.ErrProcessDone
 	for name, tt := range map[string]struct {
 		output string
@@ -104,28 +175,135 @@ func TestAVerdictTellsWhatHappenedToTheTest(t *testing.T) {
 		"it failed":         {"--- FAIL: TestIt (0.00s)\n    --- FAIL: TestIt/part (0.00s)\nFAIL", failed, "TestIt", ""},
 		"it panicked":       {"panic: out of range\n\ngoroutine 1", failed, "TestIt", ""},
 		"it took too long":  {"--- FAIL: TestBefore\npanic: test timed out after 1s", failed, "", "did not end"},
-		"it passed":         {"ok  \torders/shared/order", nil, "", "passes without it"},
+		"it passed":         {"ok  \torders/shared/order", nil, "", "passes"},
 		"there is none":     {"ok  \torders/shared/order [no tests to run]", nil, "", "there is no TestIt"},
 		"it does not build": {"x.go:1: undefined\nFAIL\torders [build failed]", failed, "", "does not compile"},
 		"nobody knows":      {"FAIL", failed, "", "without a verdict"},
 	} {
-		killer, err := g.verdict(tt.output, tt.err)
+		killer, err := m.verdict(tt.output, tt.err)
 		if killer != tt.killer || (err == nil) != (tt.wrong == "") || err != nil && !strings.Contains(err.Error(), tt.wrong) {
 			t.Errorf("%s: killed by %q, error %v", name, killer, err)
 		}
 	}
 }
 
-func TestTheShortListHasAGuardForEachFaultAndHome(t *testing.T) {
-	few := evidence{guards: oneEach(mutants())}
-	for _, f := range faults {
-		for h := range f.on {
-			if len(few.guardsOf(f.id, h)) == 0 {
-				t.Errorf("no guard against %s on the home %s", f.id, h)
-			}
+func TestAListOfMutantsIsReadLineByLine(t *testing.T) {
+	list, err := parseMutants("a.txt", `# A comment.
+
+mutant: a code, and its ids [F1 I2]
+edit:   shared/order Order.Advance: if 2 of 3 => false
+test:   TestIt/part
+mutant: a file without ids
+edit:   shared/api/openapi.yaml: text "a: b" => ""
+test:   test/conformance TestIt
+`)
+	if err != nil || len(list) != 2 {
+		t.Fatal(list, err)
+	}
+	a, b := list[0], list[1]
+	if a.name != "a code, and its ids" || !slices.Equal(a.ids, []string{"F1", "I2"}) ||
+		a.code != "shared/order" || a.decl != "Order.Advance" || a.edit != (edit{kind: "if", n: 2, of: 3, new: "false"}) ||
+		a.folder != "shared/order" || a.test != "TestIt/part" || a.line != "a.txt:3" {
+		t.Errorf("%+v", a)
+	}
+	if len(b.ids) > 0 || b.code != "shared/api/openapi.yaml" || b.decl != "" ||
+		b.edit != (edit{kind: "text", name: "a: b", n: 1, of: 1}) || b.folder != "test/conformance" || b.test != "TestIt" {
+		t.Errorf("%+v", b)
+	}
+}
+
+func TestAListThatIsWrongIsToldWithItsLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"edit: a b: if => false":                                    "a.txt:1",
+		"mutant: a\nedit: a b: if => false":                         "no line \"test\"",
+		"mutant: a\nedit: if => false":                              "a.txt:2",
+		"mutant: a\nedit: a b: while => false":                      "is no edit",
+		"mutant: a\nedit: a b: delete if":                           "is no edit",
+		"mutant: a\nedit: a b: if":                                  "is no edit",
+		"mutant: a\nedit: a b: delete call f => g()":                "is no edit",
+		"mutant: a\nedit: a b: text \"a\"":                          "is no edit",
+		"mutant: a\nedit: b.yaml: text \"a\" => \"\"\ntest: TestIt": "folder of the test",
+	} {
+		if _, err := parseMutants("a.txt", text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", text, err, want)
 		}
 	}
-	if all := matching(mutants(), regexp.MustCompile("")); len(few.guards) >= len(all) {
-		t.Errorf("%d of %d guards are no short list", len(few.guards), len(all))
+}
+
+const original = `package p
+
+const limit = 2
+
+func (t *T[K]) run(n int) error {
+	if err := t.check(n); err != nil {
+		return err
+	}
+	for i := range n {
+		t.seen[i] = n
+	}
+	switch {
+	case n > 1, n < -1:
+		t.tally.add(n, 1)
+	}
+	defer t.close(options{Size: n, Name: "x"})
+	if n > 2 { return nil }
+	return t.done()
+}
+`
+
+func TestEditsByKind(t *testing.T) {
+	tree := fstest.MapFS{"p/p.go": {Data: []byte(original)}, "p/p_test.go": {Data: []byte(original)}}
+	for text, change := range map[string][2]string{
+		"p T.run: if 1 of 2 => $ && false":      {"; err != nil {", "; err != nil && false {"},
+		"p T.run: if 2 of 2 => false":           {"if n > 2 ", "if false "},
+		"p T.run: for => n-1":                   {"range n ", "range n-1 "},
+		"p T.run: case => n > 1":                {"case n > 1, n < -1:", "case n > 1:"},
+		"p T.run: return 3 of 3 => nil":         {"return t.done()", "return nil"},
+		"p T.run: set seen => 0":                {"t.seen[i] = n", "t.seen[i] = 0"},
+		"p T.run: set Size => -$":               {"Size: n", "Size: -n"},
+		"p T.run: call check => error(nil)":     {"t.check(n)", "error(nil)"},
+		"p T.run: delete set Size":              {"Size: n,", ""},
+		"p T.run: delete set Name":              {`Name: "x"`, ""},
+		"p T.run: delete call add":              {"t.tally.add(n, 1)", ""},
+		"p T.run: delete call tally.add":        {"t.tally.add(n, 1)", ""},
+		"p T.run: delete call close":            {`defer t.close(options{Size: n, Name: "x"})`, ""},
+		"p limit: set limit => 3":               {"limit = 2", "limit = 3"},
+		"p T.run: text \"n < -1\" => \"n < 0\"": {"n < -1", "n < 0"},
+	} {
+		m := mutant{}
+		if err := m.parseEdit(text); err != nil {
+			t.Error(err)
+			continue
+		}
+		file, got, err := m.mutate(tree)
+		want := strings.Replace(original, change[0], change[1], 1)
+		if err != nil || file != "p/p.go" || string(got) != want {
+			t.Errorf("%s: error %v, file %s:\n%s", text, err, file, got)
+		}
+	}
+}
+
+func TestAnEditThatFitsNoPlaceOrManyIsAnError(t *testing.T) {
+	tree := fstest.MapFS{"p/p.go": {Data: []byte(original)}}
+	for text, want := range map[string]string{
+		"p T.run: if => false":               "2 places",
+		"p T.run: if 1 of 3 => false":        "2 places",
+		"p T.run: if 3 of 2 => false":        "2 places",
+		"p T.run: delete call ad":            "0 places",
+		"p limit: delete set limit":          "no part of a block",
+		"p T.run: text \"n\" => \"m\"":       "places",
+		"p run: if => false":                 "0 times",
+		"q T.run: if => false":               "0 times",
+		"p/p.yaml: text \"n\" => \"m\"":      "not exist",
+		"p/p.go: text \"limit = 2\" => \"\"": "",
+	} {
+		m := mutant{}
+		err := m.parseEdit(text)
+		if err == nil {
+			_, _, err = m.mutate(tree)
+		}
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", text, err, want)
+		}
 	}
 }

@@ -27,7 +27,16 @@ func deploymentsOf(name string) []deployment {
 		folder      string
 		deployments []deployment
 	}{
-		{"the rows of home.go", nil},
+		{"shared/sqlite/", []deployment{embedded}},
+		{"cmd/orders/", []deployment{embedded}},
+		{"test/ledger/", []deployment{embedded}},
+		{"test/crash/", []deployment{embedded}},
+		{"test/bench/", nil},
+		{"shared/order/", []deployment{embedded, onAWS}},
+		{"test/conformance/", []deployment{embedded, onAWS}},
+		{"test/chaos/", nil},
+		{"tools/eventsource/", nil},
+		{"shared/api/", []deployment{embedded, onAWS}},
 	} {
 		if strings.HasPrefix(name, part.folder) {
 			return part.deployments
