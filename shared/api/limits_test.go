@@ -107,7 +107,7 @@ func TestARequestIDIsKeptIfItHas1To100VisibleASCIICharacters(t *testing.T) {
 		RequestID: func() string { return other }, Log: slog.New(slog.DiscardHandler),
 	})
 	for id, want := range map[string]string{
-		"!~": "!~", " ~": other, "!\x7f": other, "é": other, "": other,
+		"!~": "!~", "a b": other, "!\x7f": other, "é": other, "": other,
 		strings.Repeat("x", 100): strings.Repeat("x", 100), strings.Repeat("x", 101): other,
 	} {
 		req := httptest.NewRequest(http.MethodGet, "/api/metrics/", nil)

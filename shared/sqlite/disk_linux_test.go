@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -88,8 +89,8 @@ func TestAnIOErrorAtACommitStopsTheStore(t *testing.T) {
 		t.Errorf("Ping: error %v, not %v", err, order.ErrUnavailable)
 	}
 	mend()
-	if err := store.Close(); err == nil {
-		t.Error("Close does not say that the disk failed")
+	if err := store.Close(); err == nil || !strings.Contains(err.Error(), "during a commit") {
+		t.Errorf("Close: error %v, which does not say that the disk failed during a commit", err)
 	}
 
 	again := openStore(t, path, time.Hour)
