@@ -121,7 +121,7 @@ var backupMutants = []mutant{
 		holds: "F23 I1 I9",
 		file:  "shared/sqlite/generation.go",
 		old:   `cmp.Or(err, checkJournal(o.file))`,
-		new:   `err`,
+		new:   `cmp.Or(err)`,
 		test:  "TestAnotherFilesJournalIsNotMixedIntoTheFile",
 	},
 	{
