@@ -95,7 +95,7 @@ var diskMutants = []mutant{
 		holds: "F23 I1",
 		file:  "shared/sqlite/watch.go",
 		old:   `s.failOnDamage(s.files.check(buffer))`,
-		new:   ``,
+		new:   `_ = buffer`,
 		test:  "TestAnIdleStoreStopsWhenAFileIsNotInItsPlace",
 	},
 	{
