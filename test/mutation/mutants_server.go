@@ -111,7 +111,7 @@ var serverMutants = []mutant{
 		holds: "F23",
 		file:  "cmd/orders/serve.go",
 		old:   `return err // no file is created`,
-		new:   `_, _ = sqlite.Open(ctx, sqlite.Config{Path: c.DB, Now: time.Now, Random: rand.Reader, Log: log}); return err`,
+		new:   `_, _ = sqlite.Open(ctx, sqlite.Config{Path: c.DB, ProcessingTime: c.processingTime, Now: time.Now, Random: rand.Reader, Log: log}); return err`,
 		test:  "TestPortInUseLeavesNoFileAndAnOldOneFree",
 	},
 	{
