@@ -60,9 +60,9 @@ emulators: ## Download the emulators of DynamoDB and SQS, once; needs Java 17 an
 	@if command -v java >/dev/null && $(MAKE) -s .emulators/dynamodb/fetched .emulators/elasticmq/fetched; then \
 		:; \
 	elif [ -n "$$CI" ]; then \
-		echo "Java and Maven are needed to test the home on AWS." >&2; exit 1; \
+		echo "Java and Maven are needed to test the AWS deployment." >&2; exit 1; \
 	else \
-		echo "*** There are no Java and Maven, or they failed: tests of the home on AWS are SKIPPED. ***" >&2; \
+		echo "*** There are no Java and Maven, or they failed: tests of the AWS deployment are SKIPPED. ***" >&2; \
 	fi
 
 .emulators/%/fetched: test/awstest/emulators/%/pom.xml

@@ -75,8 +75,8 @@ type function struct {
 	timeout time.Duration // of an invocation
 }
 
-// patience is how long a function may do nothing, on a busy machine.
-const patience = 30 * time.Second
+// stallTimeout is how long a function may do nothing, on a busy machine.
+const stallTimeout = 30 * time.Second
 
 // A result is how an invocation ended: with a response or with a function error.
 type result struct {
@@ -151,7 +151,7 @@ func (f *function) invoke(event []byte) result {
 		return await(f, f.result)
 	case err := <-f.exited:
 		f.t.Fatalf("the function ended (%v):\n%s", err, f.output.Bytes())
-	case <-time.After(patience):
+	case <-time.After(stallTimeout):
 		f.t.Fatalf("the function does not ask for events:\n%s", f.output.Bytes())
 	}
 	return result{}
@@ -164,7 +164,7 @@ func await[T any](f *function, c <-chan T) (v T) {
 	case v = <-c:
 	case err := <-f.exited:
 		f.t.Fatalf("the function ended (%v):\n%s", err, f.output.Bytes())
-	case <-time.After(patience):
+	case <-time.After(stallTimeout):
 		f.t.Fatalf("the function does nothing:\n%s", f.output.Bytes())
 	}
 	return v
@@ -174,7 +174,7 @@ func await[T any](f *function, c <-chan T) (v T) {
 // and returns all of it, each line an object.
 func (f *function) awaitLines() (lines []map[string]any) {
 	f.t.Helper()
-	for deadline := time.Now().Add(patience); !bytes.HasSuffix(f.output.Bytes(), []byte("\n")); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(stallTimeout); !bytes.HasSuffix(f.output.Bytes(), []byte("\n")); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			f.t.Fatalf("logged only %q", f.output.Bytes())
 		}

@@ -30,7 +30,7 @@ type reconcileCommand struct {
 	Repair         bool          `help:"Add the difference to the metrics, if it is sure: the table must be at rest."`
 	Grace          time.Duration `default:"10m" help:"How late a message may be before its order is overdue."`
 	Limit          int           `default:"100000" help:"Overdue orders to list or send for at most."`
-	Segments       int           `default:"4" help:"Parts of the table to read side by side."`
+	Segments       int           `default:"4" help:"Parts of the table to read concurrently."`
 	ReadUnits      int           `default:"500" help:"Read units to use a second; one reads 4 KB."`
 	QuietPeriod    time.Duration `name:"settle" default:"10s" help:"How long an open part of the stream must have nothing new to count as read to its end."`
 	JSON           bool          `name:"json" help:"Write JSON."`

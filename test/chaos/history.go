@@ -255,11 +255,11 @@ type failed struct{}
 // do runs a part of the history, unless an earlier one has failed. A panic is a failure, too.
 func (r *recorder) do(part func()) {
 	if r.failure == "" {
-		r.guard(part)
+		r.recoverFrom(part)
 	}
 }
 
-func (r *recorder) guard(part func()) {
+func (r *recorder) recoverFrom(part func()) {
 	defer func() {
 		p := recover()
 		if _, recorded := p.(failed); p != nil && !recorded {
@@ -274,7 +274,7 @@ func (r *recorder) close() {
 	r.end()
 	first := r.failure
 	for _, cleanup := range slices.Backward(r.cleanups) {
-		r.guard(cleanup)
+		r.recoverFrom(cleanup)
 	}
 	if first != "" {
 		r.failure = first

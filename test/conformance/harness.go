@@ -84,8 +84,8 @@ func (t *tester) needsDeliver() {
 	}
 }
 
-// patience is how long Eventually waits while nothing changes.
-const patience = time.Minute
+// stallTimeout is how long Eventually waits while nothing changes.
+const stallTimeout = time.Minute
 
 // Eventually waits until check returns nil. It fails the test when check has returned the same
 // error for a minute: a slow machine may take longer as long as there is progress.
@@ -99,8 +99,8 @@ func Eventually(t testing.TB, check func() error) {
 			return
 		case err.Error() != last:
 			last, changed = err.Error(), time.Now()
-		case time.Since(changed) > patience:
-			t.Fatalf("nothing has changed for %s: %v", patience, err)
+		case time.Since(changed) > stallTimeout:
+			t.Fatalf("nothing has changed for %s: %v", stallTimeout, err)
 		}
 	}
 }
@@ -149,7 +149,7 @@ func (t *tester) store(d order.Draft) (o order.Order, replayed bool, err error) 
 		switch {
 		case !errors.Is(err, order.ErrUnavailable):
 			return o, replayed, err
-		case d.Key == "" || time.Since(began) > patience:
+		case d.Key == "" || time.Since(began) > stallTimeout:
 			return o, replayed, fmt.Errorf("the backend is broken, or the machine too slow for it: %w", err)
 		}
 		t.repeated.Add(1)

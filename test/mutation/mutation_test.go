@@ -178,9 +178,9 @@ func TestAVerdictTellsWhatHappenedToTheTest(t *testing.T) {
 		"it passed":         {"ok  \torders/shared/order", nil, "", "passes"},
 		"there is none":     {"ok  \torders/shared/order [no tests to run]", nil, "", "there is no TestIt"},
 		"it does not build": {"x.go:1: undefined\nFAIL\torders [build failed]", failed, "", "does not compile"},
-		"nobody knows":      {"FAIL", failed, "", "without a verdict"},
+		"nobody knows":      {"FAIL", failed, "", "without a outcome"},
 	} {
-		killer, err := m.verdict(tt.output, tt.err)
+		killer, err := m.outcome(tt.output, tt.err)
 		if killer != tt.killer || (err == nil) != (tt.wrong == "") || err != nil && !strings.Contains(err.Error(), tt.wrong) {
 			t.Errorf("%s: killed by %q, error %v", name, killer, err)
 		}

@@ -58,7 +58,7 @@ func (m mutant) killer(ctx context.Context) (name string, err error) {
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
-	return m.verdict(output, failed)
+	return m.outcome(output, failed)
 }
 
 // overlay writes the mutated file into a folder, with the list that puts it in the place of the
@@ -117,8 +117,8 @@ func usesRapid(folder string) (bool, error) {
 
 var failure = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 
-// verdict reads the output of the test on the mutant.
-func (m mutant) verdict(output string, failed error) (killer string, err error) {
+// outcome reads the output of the test on the mutant.
+func (m mutant) outcome(output string, failed error) (killer string, err error) {
 	broken := func(why string) (string, error) { return "", fmt.Errorf("mutant %q: %s\n%s", m.name, why, output) }
 	switch named := failure.FindStringSubmatch(output); {
 	case strings.Contains(output, "[build failed]"), strings.Contains(output, "[setup failed]"):
@@ -134,7 +134,7 @@ func (m mutant) verdict(output string, failed error) (killer string, err error) 
 	case strings.Contains(output, "panic: "), strings.Contains(output, "fatal error: "):
 		return m.testName(), nil
 	default:
-		return broken("the test ended without a verdict: " + failed.Error())
+		return broken("the test ended without a outcome: " + failed.Error())
 	}
 }
 
