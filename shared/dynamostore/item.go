@@ -147,8 +147,8 @@ func decodeLifecycle(get lookup) (order.Order, error) {
 			return order.Order{}, fmt.Errorf("order %s: %w", id, err)
 		}
 	}
-	if !hasValidTimes(o) {
-		return order.Order{}, fmt.Errorf("order %s: the times do not fit the status", id)
+	if err := o.Validate(); err != nil {
+		return order.Order{}, fmt.Errorf("order %s: %w", id, err)
 	}
 	return o, nil
 }
@@ -175,24 +175,6 @@ func decodeTime(get lookup, name string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%s is not a time", name)
 	}
 	return t, nil
-}
-
-// hasValidTimes reports whether an order has the times that its status requires, in their order. An
-// order that was imported as Completed has only its time of creation.
-func hasValidTimes(o order.Order) bool {
-	started, completed := !o.StartedAt.IsZero(), !o.CompletedAt.IsZero()
-	var fit bool
-	switch o.Status {
-	case order.Pending:
-		fit = !started && !completed
-	case order.Processing:
-		fit = started && !completed
-	default:
-		fit = started == completed
-	}
-	return fit && !o.CreatedAt.IsZero() &&
-		(!started || !o.StartedAt.Before(o.CreatedAt)) &&
-		(!completed || !o.CompletedAt.Before(o.StartedAt))
 }
 
 // decodeDetails reads the attributes that the client has set.

@@ -264,8 +264,8 @@ func (c *checker) orders() error {
 
 // order checks the lifecycle of one order, and its place among the checkpoints and keys.
 func (c *checker) order(seq int64, o *order.Order) error {
-	if finding := checkLifecycle(o); finding != "" {
-		c.addFinding("%s %s", o.ID, finding)
+	if err := o.Validate(); err != nil {
+		c.addFinding("%s: %v", o.ID, err)
 	}
 	if o.Status != order.Completed && seq <= c.finished && !c.postponed[seq] {
 		c.addFinding("%s is %s, but the checkpoint %q says that it is done", o.ID, o.Status, finishedCheckpoint)
@@ -287,23 +287,6 @@ func (c *checker) order(seq int64, o *order.Order) error {
 		c.addFinding("%s is at seq %d, but keys leads to seq %d", o.ID, seq, at)
 	}
 	return nil
-}
-
-// checkLifecycle describes a contradiction between status and times, "" if there is none. An order
-// imported as Completed has neither of the later times.
-func checkLifecycle(o *order.Order) string {
-	started, completed := !o.StartedAt.IsZero(), !o.CompletedAt.IsZero()
-	switch {
-	case o.Status == order.Pending && (started || completed),
-		o.Status == order.Processing && (!started || completed),
-		o.Status == order.Completed && started != completed:
-		return fmt.Sprintf("is %s, which its times deny (started: %t, completed: %t)", o.Status, started, completed)
-	case started && o.StartedAt.Before(o.CreatedAt):
-		return "was started before it was created"
-	case completed && o.CompletedAt.Before(o.StartedAt):
-		return "was completed before it was started"
-	}
-	return ""
 }
 
 // tally compares the stored tally with the recount.

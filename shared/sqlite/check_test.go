@@ -170,23 +170,23 @@ var checkFaults = []struct {
 	{
 		"a Pending order that is started",
 		"UPDATE orders SET status = 0 WHERE seq = n5; UPDATE tally SET pending = 1, processing = 1",
-		[]string{"is Pending, which its times deny"},
+		[]string{"status Pending contradicts the times"},
 	},
 	{
 		"a Processing order that is not started",
 		"UPDATE orders SET started_at = -(seq >> 15) WHERE seq = n5",
-		[]string{"is Processing, which its times deny"},
+		[]string{"status Processing contradicts the times"},
 	},
 	{
 		"a Completed order that is started and not completed",
 		`UPDATE orders SET status = 2 WHERE seq = n4; UPDATE tally SET processing = 1, completed = 4`,
-		[]string{"is Completed, which its times deny"},
+		[]string{"status Completed contradicts the times"},
 	},
-	{"a start before the creation", "UPDATE orders SET started_at = 1 WHERE seq = n1", []string{"was started before it was created"}},
+	{"a start before the creation", "UPDATE orders SET started_at = 1 WHERE seq = n1", []string{"started before it was created"}},
 	{
 		"a completion before the start",
 		"UPDATE orders SET started_at = completed_at + 1 WHERE seq = n1",
-		[]string{"was completed before it was started"},
+		[]string{"completed before it was started"},
 	},
 	{"a time that is neither set nor unset", "UPDATE orders SET completed_at = 0 WHERE seq = n3", []string{"has a time that is neither"}},
 	{"items that are no list", "UPDATE orders SET item_ids = '[1' WHERE seq = n1", []string{"has item_ids that cannot be read"}},

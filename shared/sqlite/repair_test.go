@@ -89,7 +89,7 @@ func TestRepairLeavesFindingsAboutOrders(t *testing.T) {
 	runScript(t, path, "UPDATE orders SET started_at = 1 WHERE seq = n1; UPDATE tally SET pending = 7")
 	before := dump(t, path)
 	r, err := Repair(t.Context(), path, time.Now)
-	if err != nil || len(r.After.Findings) != 1 || !strings.Contains(r.After.Findings[0], "was started before it was created") {
+	if err != nil || len(r.After.Findings) != 1 || !strings.Contains(r.After.Findings[0], "started before it was created") {
 		t.Errorf("findings after %q, %v; want the one of the order", r.After.Findings, err)
 	}
 	if dump(t, path) != before {
