@@ -17,7 +17,7 @@ import (
 type serveCommand struct {
 	Addr        string   `variable:"ORDERS_ADDR" default:"127.0.0.1:8000" placeholder:"ADDRESS" help:"host:port to listen on; port 0 takes any free one"`
 	TrustedHost []string `variable:"ORDERS_TRUSTED_HOSTS" sep:"none" placeholder:"NAME" help:"Name, besides localhost, that a reverse proxy keeps in the Host header; may be given more than once, or as a list with commas"`
-	database
+	databaseFlag
 	ProcessingTime string `variable:"PROCESSING_TIME" default:"50s" placeholder:"TIME" help:"How long an order stays in Processing, 1ms to 15m"`
 	LogLevel       string `variable:"LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error; debug has a line for every request"`
 	LogFormat      string `variable:"LOG_FORMAT" placeholder:"FORMAT" help:"text or json; by default text on a terminal, else json"`
@@ -44,20 +44,20 @@ func (c *serveCommand) AfterApply() error {
 		require(validAddr(c.Addr), "--addr (ORDERS_ADDR)", "host:port, such as 127.0.0.1:8000", c.Addr),
 		require(validHostNames(c.trustedHosts), "--trusted-host (ORDERS_TRUSTED_HOSTS)",
 			"names without scheme and port, such as shop.example,www.shop.example", c.trustedHosts),
-		c.database.AfterApply(),
+		c.databaseFlag.AfterApply(),
 		require(validTime, "--processing-time (PROCESSING_TIME)", "from 1ms to 15m, such as 50s", c.ProcessingTime),
 		require(validLevel, "--log-level (LOG_LEVEL)", "debug, info, warn or error", c.LogLevel),
 		require(validFormat, "--log-format (LOG_FORMAT)", "text or json", c.LogFormat),
 	)
 }
 
-// A database is the setting that all commands have.
-type database struct {
+// A databaseFlag is the setting that all commands have.
+type databaseFlag struct {
 	DB string `variable:"ORDERS_DB" default:"orders.db" placeholder:"FILE" help:"Database file; serve creates it if it is missing"`
 }
 
 // AfterApply checks the name of the file.
-func (d *database) AfterApply() error {
+func (d *databaseFlag) AfterApply() error {
 	return require(isPath(d.DB), "--db (ORDERS_DB)",
 		`the path of a file on disk, such as orders.db (":memory:" would lose all orders with the process, "file:" begins a URI)`, d.DB)
 }

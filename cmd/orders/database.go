@@ -13,28 +13,28 @@ import (
 )
 
 type backupCommand struct {
-	database
+	databaseFlag
 	Dest string `arg:"" name:"DEST" help:"The file to write. If it exists, it is replaced once the copy is checked."`
 }
 
 type restoreCommand struct {
-	database
+	databaseFlag
 	Src string `arg:"" name:"SRC" help:"The backup to copy to the place of the database."`
 }
 
 type checkCommand struct {
-	database
+	databaseFlag
 	Repair bool `help:"Back up the database, and recompute from the orders what follows from them."`
 }
 
 // AfterApply reports all wrong settings together.
 func (c *backupCommand) AfterApply() error {
-	return errors.Join(requirePath("DEST", c.Dest), c.database.AfterApply())
+	return errors.Join(requirePath("DEST", c.Dest), c.databaseFlag.AfterApply())
 }
 
 // AfterApply reports all wrong settings together.
 func (c *restoreCommand) AfterApply() error {
-	return errors.Join(requirePath("SRC", c.Src), c.database.AfterApply())
+	return errors.Join(requirePath("SRC", c.Src), c.databaseFlag.AfterApply())
 }
 
 func requirePath(argument, value string) error {

@@ -77,12 +77,12 @@ func TestFlagsGoBeforeVariablesAndVariablesBeforeDefaults(t *testing.T) {
 		flags []string
 		want  serveCommand
 	}{
-		{nil, nil, serveCommand{Addr: "127.0.0.1:8000", database: database{"orders.db"}, processingTime: 50 * time.Second}},
-		{empty, nil, serveCommand{Addr: "127.0.0.1:8000", database: database{"orders.db"}, processingTime: 50 * time.Second}},
-		{env, nil, serveCommand{Addr: ":81", trustedHosts: "a,b", database: database{"env.db"}, processingTime: time.Second, logLevel: slog.LevelWarn, LogFormat: "json"}},
-		{env, flags, serveCommand{Addr: "localhost:82", trustedHosts: "c,d,e", database: database{"flag.db"}, processingTime: 2 * time.Millisecond, logLevel: slog.LevelDebug, LogFormat: "text"}},
-		{nil, []string{"--processing-time=1ms"}, serveCommand{Addr: "127.0.0.1:8000", database: database{"orders.db"}, processingTime: time.Millisecond}},
-		{nil, []string{"--processing-time=15m"}, serveCommand{Addr: "127.0.0.1:8000", database: database{"orders.db"}, processingTime: 15 * time.Minute}},
+		{nil, nil, serveCommand{Addr: "127.0.0.1:8000", databaseFlag: databaseFlag{"orders.db"}, processingTime: 50 * time.Second}},
+		{empty, nil, serveCommand{Addr: "127.0.0.1:8000", databaseFlag: databaseFlag{"orders.db"}, processingTime: 50 * time.Second}},
+		{env, nil, serveCommand{Addr: ":81", trustedHosts: "a,b", databaseFlag: databaseFlag{"env.db"}, processingTime: time.Second, logLevel: slog.LevelWarn, LogFormat: "json"}},
+		{env, flags, serveCommand{Addr: "localhost:82", trustedHosts: "c,d,e", databaseFlag: databaseFlag{"flag.db"}, processingTime: 2 * time.Millisecond, logLevel: slog.LevelDebug, LogFormat: "text"}},
+		{nil, []string{"--processing-time=1ms"}, serveCommand{Addr: "127.0.0.1:8000", databaseFlag: databaseFlag{"orders.db"}, processingTime: time.Millisecond}},
+		{nil, []string{"--processing-time=15m"}, serveCommand{Addr: "127.0.0.1:8000", databaseFlag: databaseFlag{"orders.db"}, processingTime: 15 * time.Minute}},
 	} {
 		var line commands
 		_, err := parse(&line, append([]string{"serve"}, tt.flags...), func(name string) string { return tt.env[name] })

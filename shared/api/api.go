@@ -2,8 +2,8 @@
 // the responses. openapi.yaml is the contract with clients.
 //
 // Every response is JSON in UTF-8. An invalid request gets all its violations in one response
-// (RFC 9457), and never a 5xx. No body is ever logged. The package depends on orders and net/http,
-// and neither on the store nor on the server that runs the handler.
+// (RFC 9457), and never a 5xx. No body is ever logged. The package depends on package order and
+// net/http, and neither on the store nor on the server that runs the handler.
 package api
 
 import (

@@ -46,8 +46,8 @@ func (q *queue) push(r seqRange, now, wall time.Time) {
 	heap.Push(&q.waiting, r)
 }
 
-// retry queues a range again whose commit has failed, or whose order could not be advanced. The
-// delay grows with the number of failures.
+// retry queues a range again: a second after its commit has failed, or after a delay that doubles
+// with each failure if its order could not be advanced.
 func (q *queue) retry(r seqRange, now time.Time) {
 	r.due = now.Add(min(retryDelay<<min(r.failures, 6), maxRetryDelay))
 	heap.Push(&q.waiting, r)

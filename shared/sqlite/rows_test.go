@@ -243,7 +243,7 @@ func TestAnOrderThatCannotBeReadDelaysNoOther(t *testing.T) {
 		t.Errorf("the healthy order is %+v, error %v", o, err)
 	}
 	if got := len(w.queue.waiting); got != 2 {
-		t.Errorf("%d runs wait, not the completion of one order and the start of the other", got)
+		t.Errorf("%d ranges wait, not the completion of one order and the start of the other", got)
 	}
 	release(t, s)
 }

@@ -27,7 +27,7 @@
 //	              fingerprint, status, started_at, completed_at
 //	keys          id, seq: the orders with an idempotency key
 //	tally         one row: the sum of Change.Tally over all commits
-//	checkpoints   "finished": every order up to this seq is Completed
+//	checkpoints   "finished": every order up to this seq is Completed, or in dead_letters
 //	              "keys": every keyed order up to this seq is in keys
 //	dead_letters  messages that can never succeed, and messages of orders that cannot be read
 //	generation    one row: the random number of the last start (see generation.go)

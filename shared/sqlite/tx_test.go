@@ -33,7 +33,7 @@ func TestTheMessageOfADeletedOrderIsADeadLetterOnce(t *testing.T) {
 		t.Errorf("dead_letters has %q, want %s once", got, want)
 	}
 	if len(w.queue.waiting) != 0 || w.finished != w.last {
-		t.Errorf("%d runs wait, and the checkpoint is at %d of %d", len(w.queue.waiting), w.finished, w.last)
+		t.Errorf("%d ranges wait, and the checkpoint is at %d of %d", len(w.queue.waiting), w.finished, w.last)
 	}
 	release(t, s)
 }
@@ -104,7 +104,7 @@ func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing
 		work(w, now)
 		restart()
 		if len(w.queue.waiting) != 1 || len(entries(t, w.conn)) != 1 {
-			t.Fatalf("after a restart %d runs wait, and dead_letters has %q", len(w.queue.waiting), entries(t, w.conn))
+			t.Fatalf("after a restart %d ranges wait, and dead_letters has %q", len(w.queue.waiting), entries(t, w.conn))
 		}
 	}
 
