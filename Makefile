@@ -95,7 +95,7 @@ lint: ## Run the linters of .golangci.yaml
 .PHONY: check
 check: fmt-check tidy-check vet lint race ## Run all that must be green before a commit
 
-# The packages whose goroutines share memory in one process. By then make ci has run the whole suite
+# The packages whose goroutines share memory in one process. make test has run the whole suite
 # without the race detector. test/awstest would take minutes and adds no concurrent code that ships.
 CONCURRENT = ./cmd/orders ./shared/... ./test/chaos ./tools/eventsource
 

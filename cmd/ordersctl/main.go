@@ -23,7 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 )
 
-// version is set by the linker, see the Makefile.
+// version can be set by the linker: go build -ldflags '-X main.version=v1.2.3'.
 var version = "dev"
 
 // Exit codes.

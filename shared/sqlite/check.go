@@ -25,8 +25,9 @@ type Report struct {
 	Tally order.Tally
 	// Keys is the number of ids in the table keys.
 	Keys int64
-	// DeadLetters is the number of messages that could never succeed. They are for an operator to
-	// look at, and not a finding about the file.
+	// DeadLetters is the number of messages in the table dead_letters: those that could never succeed,
+	// and those of orders that could not be read. They are for an operator to look at, and not a
+	// finding about the file.
 	DeadLetters int64
 	// Damaged says that SQLite itself finds the file damaged. The report then has SQLite's findings
 	// only, because such a file cannot be read reliably.

@@ -122,7 +122,7 @@ var backedUp = regexp.MustCompile(`(?m)^orders +(\d+) `)
 
 func (r *backupRun) backup(ctx context.Context) error {
 	acknowledged, began := r.acknowledged.Load(), time.Now()
-	output, err := exec.CommandContext(ctx, r.program, "backup", r.file+".backup", "-db", r.file).CombinedOutput()
+	output, err := exec.CommandContext(ctx, r.program, "backup", r.file+".backup", "--db", r.file).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("orders backup: %w: %s", err, output)
 	}

@@ -106,7 +106,7 @@ type server struct {
 // time and what env sets.
 func (b *bench) startOrders(ctx context.Context, file string, processing time.Duration, env ...string) (*server, error) {
 	s, err := start(ctx, env, generator.Get("/healthz"), generator.CheckOK,
-		b.ordersProgram, "serve", "-addr", "127.0.0.1:0", "-db", file, "-processing-time", processing.String())
+		b.ordersProgram, "serve", "--addr", "127.0.0.1:0", "--db", file, "--processing-time", processing.String())
 	if err == nil {
 		s.service = true
 	}

@@ -12,8 +12,6 @@ package chaos
 
 import (
 	"context"
-	"encoding/json/jsontext"
-	"encoding/json/v2"
 	"flag"
 	"fmt"
 	"maps"
@@ -99,10 +97,7 @@ type Created struct {
 	Err      error
 }
 
-var (
-	playFor = flag.Duration("chaos.for", 5*time.Second, "play random histories for that long")
-	outTo   = flag.String("chaos.out", "", "write a summary as chaos-<deployment>.json to that `folder`")
-)
+var playFor = flag.Duration("chaos.for", 5*time.Second, "play random histories for that long")
 
 // enough is a time after which every fault must have occurred.
 const enough = 5 * time.Minute
@@ -117,7 +112,7 @@ func Play(t *testing.T, name string, open func(T) Deployment) {
 	t.Helper()
 	replay(t, open)
 	began := time.Now()
-	s := &Summary{Deployment: name, Date: began.UTC().Format(time.DateOnly), Seed: firstSeed(), Faults: map[string]int{}}
+	s := &summary{Deployment: name, Seed: firstSeed(), Faults: map[string]int{}}
 	u := &search{open: open, over: after(*playFor), summary: s}
 	advice := u.play(t, func() { s.Seconds = int(time.Since(began).Seconds()) })
 	t.Log(s)
@@ -128,11 +123,6 @@ func Play(t *testing.T, name string, open func(T) Deployment) {
 	}
 	if missed := s.missed(); *playFor >= enough && len(missed) > 0 {
 		t.Errorf("these faults never occurred: %q", missed)
-	}
-	if *outTo != "" {
-		if err := s.write(*outTo); err != nil {
-			t.Error(err)
-		}
 	}
 }
 
@@ -187,21 +177,20 @@ func keep(t *testing.T, deployment string, s *script) string {
 	return name
 }
 
-// A Summary says what was played on a deployment.
-type Summary struct {
-	Deployment string `json:"deployment"`
-	Date       string `json:"date"` // as 2026-11-22
-	Seconds    int    `json:"seconds"`
-	Seed       uint64 `json:"seed"`
-	Histories  int    `json:"histories"`
-	Steps      int    `json:"steps"`
+// A summary says what was played on a deployment.
+type summary struct {
+	Deployment string
+	Seconds    int
+	Seed       uint64
+	Histories  int
+	Steps      int
 	// Checks counts the orders, lists, metrics, queues and responses that were compared with
 	// the model.
-	Checks int            `json:"checks"`
-	Faults map[string]int `json:"faults"` // those that occurred, by "create: response lost"
+	Checks int
+	Faults map[string]int // those that occurred, by "create: response lost"
 }
 
-func (s *Summary) add(h *history) {
+func (s *summary) add(h *history) {
 	s.Histories++
 	s.Steps += len(h.steps)
 	s.Checks += h.count
@@ -219,7 +208,7 @@ func (s *Summary) add(h *history) {
 }
 
 // missed are the faults that the deployment supports and that never occurred. They prove nothing.
-func (s *Summary) missed() (faults []string) {
+func (s *summary) missed() (faults []string) {
 	for _, fault := range slices.Sorted(maps.Keys(s.Faults)) {
 		if s.Faults[fault] == 0 {
 			faults = append(faults, fault)
@@ -229,20 +218,11 @@ func (s *Summary) missed() (faults []string) {
 }
 
 // String is the summary as text.
-func (s *Summary) String() string {
+func (s *summary) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %d s: %d histories, %d steps, %d checks, seed %d", s.Deployment, s.Seconds, s.Histories, s.Steps, s.Checks, s.Seed)
 	for _, fault := range slices.Sorted(maps.Keys(s.Faults)) {
 		fmt.Fprintf(&b, "\n%8d  %s", s.Faults[fault], fault)
 	}
 	return b.String()
-}
-
-// write puts the summary into the folder as chaos-<deployment>.json.
-func (s *Summary) write(folder string) error {
-	b, err := json.Marshal(s, jsontext.WithIndent("  "), json.Deterministic(true))
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(folder, "chaos-"+s.Deployment+".json"), append(b, '\n'), 0o644)
 }

@@ -28,7 +28,7 @@ func TestEveryBugIsFound(t *testing.T) {
 		"drops an unreadable message", "loses dead letters", "dead-letters a good message", "dead-letters unknown members", "panics", // I13, I14
 	} {
 		t.Run(bug, func(t *testing.T) {
-			u := &search{open: openMemory(bug), over: after(time.Minute), summary: &Summary{Faults: map[string]int{}}}
+			u := &search{open: openMemory(bug), over: after(time.Minute), summary: &summary{Faults: map[string]int{}}}
 			u.play(t, func() {})
 			if u.found == nil {
 				t.Fatalf("not found in %d histories", u.summary.Histories)
@@ -59,7 +59,7 @@ func TestAFaultThatNeverOccurredIsNamed(t *testing.T) {
 	h := begin(t.Context(), openMemory(""))
 	h.play(Step{Do: Create, Drafts: []Draft{{As: "Pending"}}, Fault: unfinished})
 	h.close()
-	s := &Summary{Faults: map[string]int{}}
+	s := &summary{Faults: map[string]int{}}
 	s.add(h)
 	if got, want := s.missed(), []string{"worker: " + failing}; !slices.Equal(got, want) {
 		t.Errorf("missed %q, not %q", got, want)

@@ -13,7 +13,7 @@ import (
 type search struct {
 	open    func(T) Deployment
 	over    func() bool
-	summary *Summary
+	summary *summary
 	found   *script // of the last history that failed: the shortest, once it is shrunk
 }
 

@@ -310,11 +310,11 @@ func codesGiven(n ast.Node, takers map[string]int) (given []ast.Expr) {
 		if lastName(n.Key) == "Code" {
 			given = append(given, n.Value)
 		}
-	case *ast.CallExpr: // p.violation(pointer, "required", "is missing")
+	case *ast.CallExpr: // p.report(pointer, "required", "is missing")
 		if i, ok := takers[lastName(n.Fun)]; ok {
 			given = append(given, n.Args[i])
 		}
-	case *ast.CompositeLit: // a table of structs that have a code, like kinds
+	case *ast.CompositeLit: // a table of structs that have a code, like errorProblems
 		table, isTable := n.Type.(*ast.ArrayType)
 		if !isTable {
 			break
@@ -348,7 +348,7 @@ func literal(t *testing.T, e ast.Expr) string {
 	return code
 }
 
-// lastName is the last part of a name such as p.violation, "" for other expressions.
+// lastName is the last part of a name such as p.report, "" for other expressions.
 func lastName(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.Ident:

@@ -11,7 +11,7 @@ import (
 	"orders/test/service"
 )
 
-// A Promise is one thing that the service is held to, by its number in docs/design.md.
+// A Promise is one thing that the service is held to, by its number in docs/design.md if it has one.
 type Promise string
 
 // The promises.
@@ -23,7 +23,7 @@ const (
 	Forward        Promise = "I6 no reader sees a status go backwards"
 	TakesTime      Promise = "I7 completed_at - started_at >= the processing time"
 	InOrder        Promise = "I8 created <= started <= completed"
-	AddsUp         Promise = "I9 metrics equal the fold over all orders"
+	AddsUp         Promise = "I9 metrics equal a recount of all orders"
 	ListsAll       Promise = "I12 pages joined = all ids, none twice"
 	NoServerErrors Promise = "I15 no 5xx for any input"
 	Consistent     Promise = "I17 a full recount equals the tallies"

@@ -178,7 +178,7 @@ func TestAVerdictTellsWhatHappenedToTheTest(t *testing.T) {
 		"it passed":         {"ok  \torders/shared/order", nil, "", "passes"},
 		"there is none":     {"ok  \torders/shared/order [no tests to run]", nil, "", "there is no TestIt"},
 		"it does not build": {"x.go:1: undefined\nFAIL\torders [build failed]", failed, "", "does not compile"},
-		"nobody knows":      {"FAIL", failed, "", "without a outcome"},
+		"nobody knows":      {"FAIL", failed, "", "without an outcome"},
 	} {
 		killer, err := m.outcome(tt.output, tt.err)
 		if killer != tt.killer || (err == nil) != (tt.wrong == "") || err != nil && !strings.Contains(err.Error(), tt.wrong) {

@@ -134,7 +134,7 @@ func (m mutant) outcome(output string, failed error) (killer string, err error) 
 	case strings.Contains(output, "panic: "), strings.Contains(output, "fatal error: "):
 		return m.testName(), nil
 	default:
-		return broken("the test ended without a outcome: " + failed.Error())
+		return broken("the test ended without an outcome: " + failed.Error())
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// requestTimeout is longer than API Gateway waits for a function, which is 29 seconds.
-const requestTimeout = 30 * time.Second
+// requestTimeout is longer than API Gateway waits for a function, which is 30 seconds.
+const requestTimeout = 35 * time.Second
 
 // MaxPage is the largest number of ids on a page.
 const MaxPage = 1000

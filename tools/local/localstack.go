@@ -280,7 +280,7 @@ func invoker(endpoint string) eventsource.Invoke {
 	}))
 }
 
-// invokeSamples sends every file of events/ to its function, as README tells users to.
+// invokeSamples sends every file of events/ to its function, as events/README.md tells users to.
 func (d *localDeployment) invokeSamples(ctx context.Context) error {
 	samples, err := filepath.Glob("events/*.json")
 	if err == nil && len(samples) == 0 {

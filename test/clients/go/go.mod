@@ -1,4 +1,4 @@
-module orders/clients/go
+module orders/test/clients/go
 
 go 1.27
 

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"orders/clients/go/generated"
+	"orders/test/clients/go/generated"
 )
 
 func main() {
