@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -220,9 +219,9 @@ func (c *checker) checkpoints() (err error) {
 // orders checks every order, in the order of creation.
 func (c *checker) orders() error {
 	const query = `SELECT seq, id, status, started_at, completed_at, item_ids, length(fingerprint), total_amount
-		FROM orders WHERE seq >= ? ORDER BY seq`
+		FROM orders ORDER BY seq`
 	var failed error
-	err := eachRow(c.conn, query, math.MinInt64, func(row *sqlite.Stmt) {
+	err := eachRow(c.conn, query, func(row *sqlite.Stmt) {
 		seq, status := row.ColumnInt64(0), row.ColumnInt64(2)
 		if seq <= 0 {
 			c.addFinding("there is a row at seq %d, where no order of this program can be", seq)
@@ -317,16 +316,16 @@ func formatTally(t order.Tally) string {
 // Below it, a duplicate contradicts the table keys.
 func (c *checker) duplicates() error {
 	const query = "SELECT id, count(*) FROM orders WHERE seq > ? GROUP BY id HAVING count(*) > 1"
-	return eachRow(c.conn, query, c.keyed, func(row *sqlite.Stmt) {
+	return eachRow(c.conn, query, func(row *sqlite.Stmt) {
 		c.addFinding("%s%s is the id of %d orders", idPrefix, row.ColumnText(0), row.ColumnInt64(1))
-	})
+	}, c.keyed)
 }
 
 // keyRows checks that each row of keys leads to its order.
 func (c *checker) keyRows() error {
 	const query = `SELECT keys.id, keys.seq, orders.id IS keys.id
-		FROM keys LEFT JOIN orders USING (seq) WHERE keys.seq >= ?`
-	return eachRow(c.conn, query, math.MinInt64, func(row *sqlite.Stmt) {
+		FROM keys LEFT JOIN orders USING (seq)`
+	return eachRow(c.conn, query, func(row *sqlite.Stmt) {
 		c.report.Keys++
 		if !row.ColumnBool(2) {
 			c.addFinding("keys leads from %s%s to seq %d, where that order is not", idPrefix, row.ColumnText(0), row.ColumnInt64(1))

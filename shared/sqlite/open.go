@@ -153,7 +153,7 @@ func prepareWriter(ctx context.Context, conn *sqlite.Conn) error {
 }
 
 // writable returns an error if the file cannot be written, so that a start fails and not the first
-// order. It changes nothing.
+// order. It changes nothing, but SQLite creates the log that openWatch opens.
 func writable(conn *sqlite.Conn) error {
 	for _, statement := range []string{"BEGIN IMMEDIATE", "UPDATE checkpoints SET seq = seq", "ROLLBACK"} {
 		if err := sqlitex.ExecuteTransient(conn, statement, nil); err != nil {
@@ -262,13 +262,13 @@ func (w *writer) loadKeys() (err error) {
 		return err
 	}
 	k.through = k.stored
-	return eachRow(w.conn, "SELECT seq, id FROM orders WHERE seq > ?", k.stored, func(row *sqlite.Stmt) {
+	return eachRow(w.conn, "SELECT seq, id FROM orders WHERE seq > ?", func(row *sqlite.Stmt) {
 		k.orders++
 		seq, id := row.ColumnInt64(0), order.ID(idPrefix+row.ColumnText(1))
 		if decodeSeq(id) != seq {
 			k.recent[id] = seq
 		}
-	})
+	}, k.stored)
 }
 
 // loadQueue queues the messages of the orders above the checkpoint "finished", and of the orders
@@ -294,10 +294,10 @@ func (w *writer) loadQueue() error {
 		b.add(seq, &o, order.Change{New: &o}.FollowUps(w.queue.processing))
 	}
 	const query = "SELECT seq, status, started_at FROM orders WHERE seq "
-	err = eachRow(w.conn, query+"> ?", w.finished, load)
+	err = eachRow(w.conn, query+"> ?", load, w.finished)
 	for _, seq := range slices.Sorted(maps.Keys(postponed)) {
 		if seq <= w.finished {
-			err = cmp.Or(err, eachRow(w.conn, query+"= ?", seq, load))
+			err = cmp.Or(err, eachRow(w.conn, query+"= ?", load, seq))
 		}
 	}
 	for i := range retry.ranges {

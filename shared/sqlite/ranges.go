@@ -3,7 +3,6 @@ package sqlite
 import (
 	"container/heap"
 	"encoding/json/v2"
-	"math"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -151,7 +150,7 @@ func (r seqRange) deadLetter() []byte {
 // loadPostponed returns the seqs in dead_letters: of orders that could not be advanced.
 func loadPostponed(conn *sqlite.Conn) (map[int64]bool, error) {
 	seqs := map[int64]bool{}
-	err := eachRow(conn, "SELECT body FROM dead_letters WHERE number >= ?", math.MinInt64, func(row *sqlite.Stmt) {
+	err := eachRow(conn, "SELECT body FROM dead_letters", func(row *sqlite.Stmt) {
 		var entry deadLetter
 		if json.UnmarshalRead(row.ColumnReader(0), &entry) == nil && entry.Seq > 0 {
 			seqs[entry.Seq] = true

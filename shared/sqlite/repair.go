@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"time"
 
@@ -153,7 +152,7 @@ func (r *recomputation) addKeys() error {
 	}
 	added, waited := 0, 0
 	var failed error
-	err = eachRow(r.conn, "SELECT seq, id FROM orders WHERE seq >= ? ORDER BY seq", math.MinInt64, func(row *sqlite.Stmt) {
+	err = eachRow(r.conn, "SELECT seq, id FROM orders ORDER BY seq", func(row *sqlite.Stmt) {
 		seq, id := row.ColumnInt64(0), order.ID(idPrefix+row.ColumnText(1))
 		if _, err := order.ParseID(string(id)); err != nil || decodeSeq(id) == seq || failed != nil {
 			return

@@ -288,9 +288,9 @@ func queryInt(conn *sqlite.Conn, query string) (int64, error) {
 	return optionalInt(stmt)
 }
 
-// eachRow calls fn with each row of a query that has one number as its parameter.
-func eachRow(conn *sqlite.Conn, query string, arg int64, fn func(row *sqlite.Stmt)) (err error) {
-	stmt, err := prepare(conn, query, arg)
+// eachRow calls fn with each row of a query, whose parameters are numbers.
+func eachRow(conn *sqlite.Conn, query string, fn func(row *sqlite.Stmt), ints ...int64) (err error) {
+	stmt, err := prepare(conn, query, ints...)
 	if err != nil {
 		return err
 	}
