@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
@@ -52,16 +53,30 @@ func runEventSource(ctx context.Context, args []string, stderr io.Writer) error 
 		done: map[string]int{}, failed: map[string]int{},
 	}
 	fmt.Fprintf(stderr, "polling table %s and queue %s, invoking at %s; Ctrl-C ends it\n", *table, *queueURL, *endpoint)
-	err = eventsource.Run(ctx, eventsource.Config{
-		Tables: db, Streams: dynamodbstreams.NewFromConfig(cfg), Queues: sqs.NewFromConfig(cfg),
-		Table: *table, KeyPrefix: dynamostore.OrderPrefix, Readers: eventsource.Readers(*relay, *tally),
-		QueueURL: *queueURL, Worker: *processor,
-		Invoke: counter.invoke, Now: time.Now, Log: slog.New(slog.NewTextHandler(stderr, nil)),
-	})
+	sources := newEventSources(cfg, *table, *queueURL, stderr)
+	sources.Readers, sources.Worker, sources.Invoke = eventsource.Readers(*relay, *tally), *processor, counter.invoke
+	err = eventsource.Run(ctx, sources)
 	for _, function := range []string{*relay, *tally, *processor} {
 		fmt.Fprintf(stderr, "%s: %d batches done, %d failed\n", function, counter.done[function], counter.failed[function])
 	}
 	return err
+}
+
+// newEventSources configures the event sources of a table and a queue, for the functions of the
+// template, which Invoke is to call. It logs to w.
+func newEventSources(cfg aws.Config, table, queueURL string, w io.Writer) eventsource.Config {
+	return eventsource.Config{
+		Tables:    dynamodb.NewFromConfig(cfg),
+		Streams:   dynamodbstreams.NewFromConfig(cfg),
+		Queues:    sqs.NewFromConfig(cfg),
+		Table:     table,
+		KeyPrefix: dynamostore.OrderPrefix,
+		Readers:   eventsource.Readers("RelayFunction", "TallyFunction"),
+		QueueURL:  queueURL,
+		Worker:    "ProcessorFunction",
+		Now:       time.Now,
+		Log:       slog.New(slog.NewTextHandler(w, nil)),
+	}
 }
 
 // An invocationCounter invokes functions and counts how that ended.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,13 +15,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
 
-	"orders/shared/dynamostore"
 	"orders/tools/cfn"
 	"orders/tools/eventsource"
 )
@@ -252,22 +249,10 @@ func (d *localDeployment) startEventSources(context.Context) error {
 	if err != nil {
 		return err
 	}
-	emulator := awsConfig(d.endpoint())
-	cfg := eventsource.Config{
-		Tables:    dynamodb.NewFromConfig(emulator),
-		Streams:   dynamodbstreams.NewFromConfig(emulator),
-		Queues:    sqs.NewFromConfig(emulator),
-		Table:     d.table,
-		KeyPrefix: dynamostore.OrderPrefix,
-		Readers:   eventsource.Readers("RelayFunction", "TallyFunction"),
-		QueueURL:  d.queueURL,
-		Worker:    "ProcessorFunction",
-		Invoke:    invoker("http://" + address(d.lambdaPort)),
-		Now:       time.Now,
-		Log:       slog.New(slog.NewTextHandler(log, nil)),
-	}
+	sources := newEventSources(awsConfig(d.endpoint()), d.table, d.queueURL, log)
+	sources.Invoke = invoker("http://" + address(d.lambdaPort))
 	d.served.Go(func() {
-		err := eventsource.Run(d.serving, cfg)
+		err := eventsource.Run(d.serving, sources)
 		d.stopServing(fmt.Errorf("the event sources ended: %w", errors.Join(err, log.Close())))
 	})
 	return nil
