@@ -77,7 +77,7 @@ func TestARequestThatTheSDKCannotBuildIsNotUnavailable(t *testing.T) {
 	for name, err := range map[string]error{
 		"no table and no key":    get("eu-west-1", "", "a", &dynamodb.GetItemInput{}),
 		"no region":              get("", "", "a", sound),
-		"a region that is none":  get("eu west 1", "", "a", sound),
+		"an invalid region":      get("eu west 1", "", "a", sound),
 		"an endpoint is no URL":  get("eu-west-1", "::", "a", sound),
 		"no credentials":         get("eu-west-1", "", "", sound),
 		"a message without body": send(&sqs.SendMessageInput{QueueUrl: aws.String("https://queue")}, "eu-west-1"),

@@ -56,7 +56,7 @@ func TestADamagedItemIsNotReadAsAnOrder(t *testing.T) {
 	later, earlier := text("2026-11-22T12:00:00.001Z"), text("2026-11-22T11:59:59.999Z")
 	for name, damage := range map[string]item{
 		"no status":                       {"status": nil},
-		"a status that is none":           {"status": text("Shipped")},
+		"an unknown status":               {"status": text("Shipped")},
 		"a status in other letters":       {"status": text("processing")},
 		"a status of another type":        {"status": number("1")},
 		"no time of creation":             {"created_at": nil},

@@ -174,7 +174,7 @@ func TestABatchThatCannotBeCountedIsAnErrorAndNotTried(t *testing.T) {
 		"an order that cannot be read":    window("shard", created("1", 1), unreadable("2", 2), created("3", 3)),
 		"an order without images":         window("shard", created("1", 1), imageless),
 		"a record without a number":       window("shard", created("", 1)),
-		"a number that is none":           window("shard", created("12a", 1)),
+		"an invalid sequence number":      window("shard", created("12a", 1)),
 		"a number that is below zero":     window("shard", created("-12", 1)),
 		"a number that is longer than it": window("shard", created(strings.Repeat("1", 65), 1)),
 	} {

@@ -190,7 +190,7 @@ var checkFaults = []struct {
 	},
 	{"a time that is neither set nor unset", "UPDATE orders SET completed_at = 0 WHERE seq = n3", []string{"has a time that is neither"}},
 	{"items that are no list", "UPDATE orders SET item_ids = '[1' WHERE seq = n1", []string{"has item_ids that cannot be read"}},
-	{"an id that is none", "UPDATE orders SET id = 'I' WHERE seq = n5", []string{`"ORDI", at seq`}},
+	{"an invalid id", "UPDATE orders SET id = 'I' WHERE seq = n5", []string{`"ORDI", at seq`}},
 	{
 		"an unfinished order that a restart would pass over",
 		"UPDATE checkpoints SET seq = n4 WHERE name = 'finished'",

@@ -22,7 +22,7 @@ const (
 
 func (b *bench) measureReads(ctx context.Context) (section, error) {
 	sec := section{
-		how: fmt.Sprintf(`Two servers side by side, on files of %s and of %s finished orders. Of each kind, %s requests
+		how: fmt.Sprintf(`Two concurrent servers, on files of %s and of %s finished orders. Of each kind, %s requests
 go to each of them in turn, one after the other, on one keep-alive connection each; the ratio is between
 the medians. Status asks for %d orders spread over the newer 60 %% of the file. The first page has %s ids,
 the deep one has %d and begins behind those 60 %%.`,

@@ -126,7 +126,7 @@ func TestLedgerFindsEveryBrokenPromise(t *testing.T) {
 		"a status by itself that goes back": {Forward, func(l *Ledger, e *Entry) error {
 			return errors.Join(l.SeeStatus(e, l.Before(e), "Completed"), l.SeeStatus(e, l.Before(e), "Processing"))
 		}},
-		"a status that is none": {Forward, func(l *Ledger, e *Entry) error { return l.SeeStatus(e, l.Before(e), "Shipped") }},
+		"an unknown status": {Forward, func(l *Ledger, e *Entry) error { return l.SeeStatus(e, l.Before(e), "Shipped") }},
 		"an import that begins before its status": {Forward, func(l *Ledger, _ *Entry) error {
 			d := Draft{UserID: "2", Status: "Processing"}
 			o := orderAt(d, "B", "Pending")
