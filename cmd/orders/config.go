@@ -19,12 +19,15 @@ type serveCommand struct {
 	TrustedHost []string `variable:"ORDERS_TRUSTED_HOSTS" sep:"none" placeholder:"NAME" help:"Name, besides localhost, that a reverse proxy keeps in the Host header; may be given more than once, or as a list with commas"`
 	databaseFlag
 	ProcessingTime string `variable:"PROCESSING_TIME" default:"50s" placeholder:"TIME" help:"How long an order stays in Processing, 1ms to 15m"`
+	Fulfilment     string `variable:"FULFILMENT" default:"timer" placeholder:"WHO" help:"timer or external: an order is completed when its processing time is over, or by a worker"`
+	AttemptTimeout string `variable:"ATTEMPT_TIMEOUT" default:"5m" placeholder:"TIME" help:"How long a worker has for one attempt (external), 1ms to 15m"`
+	MaxAttempts    int    `variable:"MAX_ATTEMPTS" default:"5" placeholder:"N" help:"After how many attempts without an answer an order has failed (external), 1 to 100"`
 	LogLevel       string `variable:"LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error; debug has a line for every request"`
 	LogFormat      string `variable:"LOG_FORMAT" placeholder:"FORMAT" help:"text or json; by default text on a terminal, else json"`
 
-	trustedHosts   string        `kong:"-"` // separated by commas
-	processingTime time.Duration `kong:"-"`
-	logLevel       slog.Level    `kong:"-"`
+	trustedHosts string           `kong:"-"` // separated by commas
+	fulfilment   order.Fulfilment `kong:"-"`
+	logLevel     slog.Level       `kong:"-"`
 }
 
 // Help follows the list of flags.
@@ -35,9 +38,9 @@ func (*serveCommand) Help() string {
 // AfterApply reports all wrong settings together.
 func (c *serveCommand) AfterApply() error {
 	c.trustedHosts = strings.Join(c.TrustedHost, ",")
-	var err error
-	c.processingTime, err = time.ParseDuration(c.ProcessingTime)
-	validTime := err == nil && order.MinProcessingTime <= c.processingTime && c.processingTime <= order.MaxProcessingTime
+	c.fulfilment = order.Fulfilment{External: c.Fulfilment == "external", MaxAttempts: c.MaxAttempts}
+	validTime := parseTime(c.ProcessingTime, &c.fulfilment.ProcessingTime)
+	validTimeout := parseTime(c.AttemptTimeout, &c.fulfilment.AttemptTimeout)
 	validLevel := c.logLevel.UnmarshalText([]byte(c.LogLevel)) == nil
 	validFormat := c.LogFormat == "" || c.LogFormat == "text" || c.LogFormat == "json"
 	return errors.Join(
@@ -46,9 +49,19 @@ func (c *serveCommand) AfterApply() error {
 			"names without scheme and port, such as shop.example,www.shop.example", c.trustedHosts),
 		c.databaseFlag.AfterApply(),
 		require(validTime, "--processing-time (PROCESSING_TIME)", "from 1ms to 15m, such as 50s", c.ProcessingTime),
+		require(c.Fulfilment == "timer" || c.fulfilment.External, "--fulfilment (FULFILMENT)", "timer or external", c.Fulfilment),
+		require(validTimeout, "--attempt-timeout (ATTEMPT_TIMEOUT)", "from 1ms to 15m, such as 5m", c.AttemptTimeout),
+		require(1 <= c.MaxAttempts && c.MaxAttempts <= order.MaxAttempts, "--max-attempts (MAX_ATTEMPTS)", "from 1 to 100", strconv.Itoa(c.MaxAttempts)),
 		require(validLevel, "--log-level (LOG_LEVEL)", "debug, info, warn or error", c.LogLevel),
 		require(validFormat, "--log-format (LOG_FORMAT)", "text or json", c.LogFormat),
 	)
+}
+
+// parseTime parses a time that an order may stay in Processing.
+func parseTime(text string, d *time.Duration) (valid bool) {
+	var err error
+	*d, err = time.ParseDuration(text)
+	return err == nil && order.MinProcessingTime <= *d && *d <= order.MaxProcessingTime
 }
 
 // A databaseFlag is the setting that all commands have.

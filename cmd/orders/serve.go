@@ -35,9 +35,10 @@ func (c *serveCommand) Run(ctx context.Context, out console) error {
 		return err // no file is created
 	}
 	server := newServer(newHostNames(listener.Addr(), c.trustedHosts), log)
+	server.api.External = c.fulfilment.External
 	server.start(listener)
 	store, err := sqlite.Open(ctx, sqlite.Config{
-		Path: c.DB, ProcessingTime: c.processingTime,
+		Path: c.DB, Fulfilment: c.fulfilment,
 		Now: time.Now, Elapsed: elapsed, Random: bufio.NewReader(rand.Reader), Log: log,
 	})
 	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {

@@ -110,7 +110,7 @@ func (r recounter) add(found *recount, o order.Order) {
 	r.progress()
 	created := order.Change{New: &o}
 	found.Orders.Add(created.Tally())
-	for _, m := range created.FollowUps(r.processing) {
+	for _, m := range created.FollowUps(order.Timer(r.processing)) {
 		if m.NotBefore.Add(r.grace).After(r.now) {
 			continue
 		}

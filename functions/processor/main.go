@@ -17,7 +17,7 @@ import (
 func main() {
 	f := function.New()
 	orders, storeErr := dynamostore.New(dynamostore.Config{
-		Client: dynamodb.NewFromConfig(f.AWS), Table: f.Table(), ProcessingTime: f.ProcessingTime(),
+		Client: dynamodb.NewFromConfig(f.AWS), Table: f.Table(), Fulfilment: f.Fulfilment(),
 	})
 	queue, queueErr := sqsqueue.New(sqsqueue.Config{
 		Client: sqs.NewFromConfig(f.AWS), URL: f.QueueURL(), DeadLetterURL: f.DeadLetterQueueURL(), Now: time.Now, Log: f.Log,

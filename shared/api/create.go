@@ -86,15 +86,18 @@ func readDraft(r *http.Request) (order.Draft, error) {
 		return order.Draft{}, err
 	}
 	key, badKey := idempotencyKey(r.Header)
-	p := draftParsers.Get().(*draftParser)
-	defer draftParsers.Put(p)
+	p := bodyParsers.Get().(*bodyParser)
+	defer bodyParsers.Put(p)
 	if err := p.read(r); err != nil {
 		return order.Draft{}, err
 	}
-	draft, all := p.parse()
-	if all = append(all, badKey...); len(all) > 0 {
+	if p.isEmpty() {
+		return order.Draft{}, violations{bodyViolation("empty_body", "must be a JSON object")}
+	}
+	if all := append(p.parse(draftFields), badKey...); len(all) > 0 {
 		return order.Draft{}, all
 	}
+	draft := p.draft
 	draft.Key = key
 	draft.SetFingerprint()
 	return draft, nil
@@ -147,13 +150,13 @@ func idempotencyKey(h http.Header) (order.ID, violations) {
 	return order.KeyedID(caller, key), nil
 }
 
-// draftParsers reuses parsers and their buffers.
-var draftParsers = sync.Pool{New: func() any {
-	return &draftParser{json: new(jsontext.Decoder)}
+// bodyParsers reuses parsers and their buffers.
+var bodyParsers = sync.Pool{New: func() any {
+	return &bodyParser{json: new(jsontext.Decoder)}
 }}
 
 // read reads the body, up to maxBody.
-func (p *draftParser) read(r *http.Request) error {
+func (p *bodyParser) read(r *http.Request) error {
 	if r.ContentLength > maxBody {
 		return errTooLarge
 	}
@@ -166,12 +169,13 @@ func (p *draftParser) read(r *http.Request) error {
 		return violations{bodyViolation("incomplete_body", "ended before the length that was announced")}
 	case err != nil:
 		return fmt.Errorf("%w: read the body: %w", errBodyLost, err)
-	case len(bytes.Trim(p.body.Bytes(), " \t\r\n")) == 0:
-		return violations{bodyViolation("empty_body", "must be a JSON object")}
 	default:
 		return nil
 	}
 }
+
+// isEmpty reports whether there is no body, or only white space.
+func (p *bodyParser) isEmpty() bool { return len(bytes.Trim(p.body.Bytes(), " \t\r\n")) == 0 }
 
 func bodyViolation(code, detail string) violation {
 	return violation{Pointer: new(""), Code: code, Detail: detail}

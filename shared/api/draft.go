@@ -5,6 +5,7 @@ import (
 	"encoding/json/jsontext"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -12,45 +13,50 @@ import (
 	"orders/shared/order"
 )
 
-// A draftParser parses the body of a create. It reads token by token, to find all violations and not
+// A bodyParser parses the body of a request. It reads token by token, to find all violations and not
 // only the first. The syntax is that of encoding/json/v2: strict UTF-8, case-sensitive names.
-type draftParser struct {
+type bodyParser struct {
 	body       bytes.Buffer
 	json       *jsontext.Decoder
-	draft      order.Draft
+	fields     []field
+	draft      order.Draft             // what draftFields set
+	transition order.TransitionRequest // what transitionFields set
 	violations violations
 }
+
+// A field is a member that a body can have.
+type field struct {
+	name     string
+	required bool
+	parse    func(p *bodyParser, pointer string, required bool) error
+}
+
+// maxFields is the most members that a body can have.
+const maxFields = 5
 
 // maxViolations limits the size of the response.
 const maxViolations = 200
 
-const fieldCount = 5
-
-// fields are the members of the body. Missing ones are reported in this order.
-var fields = [fieldCount]struct {
-	name     string
-	required bool
-	parse    func(p *draftParser, pointer string, required bool) error
-}{
-	{"user_id", true, (*draftParser).userID},
-	{"item_ids", true, (*draftParser).itemIDs},
-	{"total_amount", true, (*draftParser).totalAmount},
-	{"order_id", false, (*draftParser).clientReference},
-	{"status", false, (*draftParser).status},
+// draftFields are the members of the body of a create. Missing ones are reported in this order.
+var draftFields = []field{
+	{"user_id", true, (*bodyParser).userID},
+	{"item_ids", true, (*bodyParser).itemIDs},
+	{"total_amount", true, (*bodyParser).totalAmount},
+	{"order_id", false, (*bodyParser).clientReference},
+	{"status", false, (*bodyParser).status},
 }
 
-// parse returns the draft or its violations. A body that is not JSON has only that violation.
-func (p *draftParser) parse() (order.Draft, violations) {
-	p.draft, p.violations = order.Draft{}, nil
+// parse returns the violations of a body. A body that is not JSON has only that violation.
+func (p *bodyParser) parse(fields []field) violations {
+	p.fields, p.draft, p.transition, p.violations = fields, order.Draft{}, order.TransitionRequest{}, nil
 	if !utf8.Valid(p.body.Bytes()) {
-		return order.Draft{}, violations{bodyViolation("invalid_utf8", "must be UTF-8")}
+		return violations{bodyViolation("invalid_utf8", "must be UTF-8")}
 	}
 	p.json.Reset(&p.body, jsontext.AllowDuplicateNames(true)) // reported by member
-	err := p.document()
-	if err != nil {
-		return order.Draft{}, violations{bodyViolation("invalid_json", syntaxDetail(err))}
+	if err := p.document(); err != nil {
+		return violations{bodyViolation("invalid_json", syntaxDetail(err))}
 	}
-	return p.draft, p.violations
+	return p.violations
 }
 
 // syntaxDetail describes a syntax error and its place, without words of the Go decoder.
@@ -64,7 +70,7 @@ func syntaxDetail(err error) string {
 
 // document parses the body as one value. Its error, like that of all methods that it calls, is a
 // syntax error, after which parsing ends.
-func (p *draftParser) document() error {
+func (p *bodyParser) document() error {
 	if p.json.PeekKind() != jsontext.KindBeginObject {
 		if err := p.wrongType("", "must be an object"); err != nil {
 			return err
@@ -85,11 +91,11 @@ func (p *draftParser) document() error {
 
 var errTrailing = errors.New("something follows the document")
 
-func (p *draftParser) object() error {
+func (p *bodyParser) object() error {
 	if _, err := p.json.ReadToken(); err != nil {
 		return err
 	}
-	var seen [fieldCount]bool
+	var seen [maxFields]bool
 	for p.json.PeekKind() != jsontext.KindEndObject {
 		name, err := p.json.ReadToken()
 		if err != nil {
@@ -99,7 +105,7 @@ func (p *draftParser) object() error {
 			return err
 		}
 	}
-	for i, f := range fields {
+	for i, f := range p.fields {
 		if f.required && !seen[i] {
 			p.report("/"+f.name, "required", "is missing")
 		}
@@ -109,8 +115,8 @@ func (p *draftParser) object() error {
 }
 
 // member parses the value of one member.
-func (p *draftParser) member(name string, seen []bool) error {
-	for i, f := range fields {
+func (p *bodyParser) member(name string, seen []bool) error {
+	for i, f := range p.fields {
 		if f.name != name {
 			continue
 		}
@@ -121,7 +127,7 @@ func (p *draftParser) member(name string, seen []bool) error {
 		seen[i] = true
 		return f.parse(p, "/"+name, f.required)
 	}
-	p.report(newPointer(name), "unknown_field", "is not a field of an order")
+	p.report(newPointer(name), "unknown_field", "is not a field of this request")
 	return p.json.SkipValue()
 }
 
@@ -135,24 +141,24 @@ func newPointer(name string) string {
 }
 
 // report adds a violation.
-func (p *draftParser) report(pointer, code, detail string) {
+func (p *bodyParser) report(pointer, code, detail string) {
 	if len(p.violations) < maxViolations {
 		p.violations = append(p.violations, violation{Pointer: &pointer, Code: code, Detail: detail})
 	}
 }
 
 // wrongType reports a value of the wrong type, and skips it.
-func (p *draftParser) wrongType(pointer, detail string) error {
+func (p *bodyParser) wrongType(pointer, detail string) error {
 	p.report(pointer, "wrong_type", detail)
 	return p.json.SkipValue()
 }
 
-func (p *draftParser) userID(pointer string, required bool) (err error) {
+func (p *bodyParser) userID(pointer string, required bool) (err error) {
 	p.draft.UserID, err = p.identifier(pointer, required)
 	return err
 }
 
-func (p *draftParser) clientReference(pointer string, required bool) (err error) {
+func (p *bodyParser) clientReference(pointer string, required bool) (err error) {
 	if p.json.PeekKind() != jsontext.KindString {
 		return p.wrongType(pointer, "must be a string")
 	}
@@ -161,7 +167,7 @@ func (p *draftParser) clientReference(pointer string, required bool) (err error)
 }
 
 // itemIDs parses MaxItems entries and skips the rest.
-func (p *draftParser) itemIDs(pointer string, required bool) error {
+func (p *bodyParser) itemIDs(pointer string, required bool) error {
 	if p.json.PeekKind() != jsontext.KindBeginArray {
 		return p.wrongTypeOrNull(pointer, required, "must be an array of integers and strings")
 	}
@@ -191,7 +197,7 @@ func (p *draftParser) itemIDs(pointer string, required bool) error {
 
 // identifier parses a string, or an integer, whose digits it returns unchanged. As in JSON Schema,
 // 5.0 is the integer 5.
-func (p *draftParser) identifier(pointer string, required bool) (string, error) {
+func (p *bodyParser) identifier(pointer string, required bool) (string, error) {
 	const rule = "must be an integer or a string"
 	switch p.json.PeekKind() {
 	case jsontext.KindString:
@@ -217,7 +223,7 @@ func (p *draftParser) identifier(pointer string, required bool) (string, error) 
 	}
 }
 
-func (p *draftParser) totalAmount(pointer string, required bool) error {
+func (p *bodyParser) totalAmount(pointer string, required bool) error {
 	var broken error
 	switch p.json.PeekKind() {
 	case jsontext.KindString:
@@ -238,7 +244,7 @@ func (p *draftParser) totalAmount(pointer string, required bool) error {
 	return p.checkRule(pointer, broken)
 }
 
-func (p *draftParser) status(pointer string, _ bool) error {
+func (p *bodyParser) status(pointer string, _ bool) error {
 	if p.json.PeekKind() != jsontext.KindString {
 		return p.wrongType(pointer, "must be a string")
 	}
@@ -247,7 +253,7 @@ func (p *draftParser) status(pointer string, _ bool) error {
 		return err
 	}
 	status, ok := order.ParseStatus(token.String())
-	if !ok {
+	if !ok || !slices.Contains(order.InitialStatuses, status) {
 		p.report(pointer, "invalid_status", "must be Pending, Processing or Completed")
 	}
 	p.draft.InitialStatus = status
@@ -256,7 +262,7 @@ func (p *draftParser) status(pointer string, _ bool) error {
 
 // number returns a number as it is written. It refuses a number that is out of the range of a
 // double, because other JSON parsers could not read it (RFC 8259, section 6).
-func (p *draftParser) number() (string, error) {
+func (p *bodyParser) number() (string, error) {
 	token, err := p.json.ReadToken()
 	if err != nil {
 		return "", err
@@ -274,7 +280,7 @@ var errNumberTooLarge = errors.New("a number is too large for any reader")
 
 // wrongTypeOrNull reports a value of the wrong type. Null in a required field is reported as a
 // missing value instead.
-func (p *draftParser) wrongTypeOrNull(pointer string, required bool, rule string) error {
+func (p *bodyParser) wrongTypeOrNull(pointer string, required bool, rule string) error {
 	if required && p.json.PeekKind() == jsontext.KindNull {
 		p.report(pointer, "required", "must not be null")
 		return p.json.SkipValue()
@@ -284,7 +290,7 @@ func (p *draftParser) wrongTypeOrNull(pointer string, required bool, rule string
 
 // checkRule reports the rule of the domain that a value breaks, if any. It always returns nil, as a
 // convenience for its callers.
-func (p *draftParser) checkRule(pointer string, broken error) error {
+func (p *bodyParser) checkRule(pointer string, broken error) error {
 	if broken == nil {
 		return nil
 	}
@@ -301,6 +307,7 @@ var rules = []struct {
 	code string
 }{
 	{order.ErrLength, "invalid_length"},
+	{order.ErrReason, "invalid_length"},
 	{order.ErrCharacters, "invalid_characters"},
 	{order.ErrNotDecimal, "invalid_amount"},
 	{order.ErrOutOfRange, "out_of_range"},

@@ -1,6 +1,7 @@
 package dynamostore
 
 import (
+	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -147,6 +148,9 @@ func decodeLifecycle(get lookup) (order.Order, error) {
 			return order.Order{}, fmt.Errorf("order %s: %w", id, err)
 		}
 	}
+	if o.Exception, err = decodeException(get); err != nil {
+		return order.Order{}, fmt.Errorf("order %s: %w", id, err)
+	}
 	if err := o.Validate(); err != nil {
 		return order.Order{}, fmt.Errorf("order %s: %w", id, err)
 	}
@@ -175,6 +179,38 @@ func decodeTime(get lookup, name string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%s is not a time", name)
 	}
 	return t, nil
+}
+
+// encodeProgress returns what a transition can change besides the status, nil for an attribute that
+// the order does not have. The version is an attribute of its own, for conditions.
+func encodeProgress(o order.Order) item {
+	it := item{"started_at": nil, "completed_at": nil}
+	for name, t := range map[string]time.Time{"started_at": o.StartedAt, "completed_at": o.CompletedAt} {
+		if !t.IsZero() {
+			it[name] = text(formatTime(t))
+		}
+	}
+	if o.Exception != nil {
+		exception, err := json.Marshal(o.Exception)
+		if err != nil {
+			panic(err) // numbers, times and valid texts can always be encoded
+		}
+		it["version"], it["exception"] = number(int64(o.Exception.Version)), text(string(exception))
+	}
+	return it
+}
+
+// decodeException returns nil for an order on the main path.
+func decodeException(get lookup) (*order.Exception, error) {
+	s, ok := get("exception")
+	if !ok {
+		return nil, nil
+	}
+	var e order.Exception
+	if err := json.Unmarshal([]byte(s), &e); err != nil {
+		return nil, errors.New("exception is not what a transition writes")
+	}
+	return &e, nil
 }
 
 // decodeDetails reads the attributes that the client has set.

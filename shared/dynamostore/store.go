@@ -32,6 +32,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,10 +59,11 @@ type Config struct {
 	Client Client
 	// Table is the table's name.
 	Table string
-	// ProcessingTime is how long an order stays in Processing. Advance needs it: with 0 it would
-	// complete orders at once.
-	ProcessingTime time.Duration
-	// Now is the clock for the time of creation. Create needs it.
+	// Fulfilment says how orders in Processing are completed. Advance and Transition need it: with
+	// the zero value they would complete orders at once.
+	Fulfilment order.Fulfilment
+	// Now is the clock for the times of creations and of requested transitions. Create and
+	// Transition need it.
 	Now func() time.Time
 	// Random makes ids impossible to guess. Create needs it, and never reads it concurrently.
 	Random io.Reader
@@ -77,7 +79,11 @@ func (c Config) validate() error {
 	}
 	check(c.Client != nil, "Client is missing")
 	check(c.Table != "", "Table is missing")
-	check(c.ProcessingTime >= 0, "ProcessingTime is negative")
+	if c.Fulfilment != (order.Fulfilment{}) {
+		if err := c.Fulfilment.Validate(); err != nil {
+			check(false, err.Error())
+		}
+	}
 	check((c.Now == nil) == (c.Random == nil), "Now and Random must be given together")
 	return errors.Join(problems...)
 }
@@ -176,61 +182,144 @@ func (s *Store) Get(ctx context.Context, id order.ID) (order.Order, error) {
 	return decodeOrder(found.Item)
 }
 
-// Advance implements order.Advancer: one UpdateItem, on condition that the order is in the previous
-// status and that its time has come. When DynamoDB refuses, it returns the order, and
-// order.Order.Advance says why.
+// Advance implements order.Advancer. On the main path it is one UpdateItem, on condition that the
+// order is in the previous status and that its time has come. When DynamoDB refuses, it returns the
+// order, and order.Order.Advance says why. A message with a version is about an order that may have
+// gone on in many ways, so that order is read first.
 //
 // When the SDK repeats a request whose response was lost, the result is order.ErrAlreadyDone,
 // although this call made the transition. To a caller both mean the same.
-func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now time.Time) error {
-	if s.cfg.ProcessingTime == 0 {
-		return errors.New("advance an order: the store has no ProcessingTime")
+func (s *Store) Advance(ctx context.Context, m order.Message, now time.Time) error {
+	if s.cfg.Fulfilment == (order.Fulfilment{}) {
+		return errors.New("advance an order: the store has no Fulfilment")
 	}
 	now = order.Timestamp(now)
-	// A start by a clock behind the time of creation is refused. The second attempt starts the
-	// order at its creation.
-	for range 2 {
-		_, err := s.cfg.Client.UpdateItem(ctx, s.transition(id, to, now))
-		refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
-		if !ok {
-			return awsclient.WrapError(fmt.Sprintf("advance order %s to %s", id, to), err)
-		}
-		if len(refusal.Item) == 0 {
-			return order.ErrNotFound
-		}
-		o, err := decodeLifecycle(newItemLookup(refusal.Item))
-		if err != nil {
-			return fmt.Errorf("read the order to advance: %w", err)
-		}
-		if o, err = o.Advance(to, now, s.cfg.ProcessingTime); err != nil {
-			return err
-		}
-		if now.Before(o.StartedAt) {
-			now = o.StartedAt
-		}
+	advance := func(o order.Order) (order.Order, error) { return o.Advance(m, now, s.cfg.Fulfilment) }
+	if m.Version != 0 || m.To == order.Completed && s.cfg.Fulfilment.External {
+		_, err := s.change(ctx, m.OrderID, advance)
+		return err
 	}
-	return fmt.Errorf("%w: order %s is refused twice", order.ErrUnavailable, id)
+	_, err := s.cfg.Client.UpdateItem(ctx, s.mainPath(m, now))
+	refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
+	if !ok {
+		return awsclient.WrapError(fmt.Sprintf("advance order %s to %s", m.OrderID, m.To), err)
+	}
+	if len(refusal.Item) == 0 {
+		return order.ErrNotFound
+	}
+	before, err := decodeLifecycle(newItemLookup(refusal.Item))
+	if err != nil {
+		return fmt.Errorf("read the order to advance: %w", err)
+	}
+	after, err := advance(before)
+	if err != nil {
+		return err
+	}
+	// A start by a clock behind the time of creation is refused. This starts the order at its
+	// creation.
+	done, err := s.write(ctx, before, after)
+	if err == nil && !done {
+		err = fmt.Errorf("%w: order %s is refused twice", order.ErrUnavailable, m.OrderID)
+	}
+	return err
 }
 
-// transition is the write of one transition with its two conditions. Times are compared as the
-// texts that they are stored as, which sort like times.
-func (s *Store) transition(id order.ID, to order.Status, now time.Time) *dynamodb.UpdateItemInput {
-	set, since, due := "started_at", "created_at", now
-	if to == order.Completed {
-		set, since, due = "completed_at", "started_at", now.Add(-s.cfg.ProcessingTime)
+// Transition implements order.Store.
+func (s *Store) Transition(ctx context.Context, id order.ID, r order.TransitionRequest) (order.Order, error) {
+	if s.cfg.Now == nil || s.cfg.Fulfilment == (order.Fulfilment{}) {
+		return order.Order{}, errors.New("make a transition: the store has no Now or no Fulfilment")
 	}
-	placeholders := names("status", since)
+	o, err := s.change(ctx, id, func(o order.Order) (order.Order, error) {
+		return o.Transition(r, s.cfg.Now(), s.cfg.Fulfilment)
+	})
+	if errors.Is(err, order.ErrAlreadyDone) {
+		err = nil
+	}
+	return o, err
+}
+
+// maxChangeAttempts bounds the attempts at a change that others come before. Each of them has moved
+// the order on, so more than two in a moment are unlikely.
+const maxChangeAttempts = 5
+
+// change reads an order and writes what next makes of it, unless the order has changed meanwhile:
+// then it begins again. It returns the order as next has returned it, also with next's error.
+func (s *Store) change(ctx context.Context, id order.ID, next func(order.Order) (order.Order, error)) (order.Order, error) {
+	for range maxChangeAttempts {
+		before, err := s.Get(ctx, id)
+		if err != nil {
+			return order.Order{}, err
+		}
+		after, err := next(before)
+		if err != nil {
+			return after, err
+		}
+		if done, err := s.write(ctx, before, after); done || err != nil {
+			return after, err
+		}
+	}
+	return order.Order{}, fmt.Errorf("%w: order %s keeps changing", order.ErrUnavailable, id)
+}
+
+// mainPath is the write of a transition on the main path with its conditions. Times are compared as
+// the texts that they are stored as, which sort like times.
+func (s *Store) mainPath(m order.Message, now time.Time) *dynamodb.UpdateItemInput {
+	t, set, since, due := order.Start, "started_at", "created_at", now
+	if m.To == order.Completed {
+		t, set, since, due = order.Complete, "completed_at", "started_at", now.Add(-s.cfg.Fulfilment.ProcessingTime)
+	}
+	placeholders := names("status", "version", since)
 	placeholders["#set"] = set
 	return &dynamodb.UpdateItemInput{
 		TableName:                aws.String(s.cfg.Table),
-		Key:                      orderKey(id),
+		Key:                      orderKey(m.OrderID),
 		UpdateExpression:         aws.String("SET #status = :to, #set = :now"),
-		ConditionExpression:      aws.String("#status = :from AND #" + since + " <= :due"),
+		ConditionExpression:      aws.String("#status = :from AND attribute_not_exists(#version) AND #" + since + " <= :due"),
 		ExpressionAttributeNames: placeholders,
 		ExpressionAttributeValues: item{
-			":to": text(to.String()), ":from": text((to - 1).String()),
+			":to": text(t.To().String()), ":from": text(t.From()[0].String()),
 			":now": text(formatTime(now)), ":due": text(formatTime(due)),
 		},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
+}
+
+// write writes what a transition has changed, on condition that the order is still as it was before.
+// done is false if it is not.
+func (s *Store) write(ctx context.Context, before, after order.Order) (done bool, err error) {
+	condition := "#status = :from AND attribute_not_exists(#version)"
+	values := item{":from": text(before.Status.String())}
+	if before.Exception != nil {
+		condition, values = "#status = :from AND #version = :version", item{
+			":from": values[":from"], ":version": number(int64(before.Exception.Version)),
+		}
+	}
+	set, remove := []string{"#status = :to"}, []string(nil)
+	placeholders := names("status", "version")
+	values[":to"] = text(after.Status.String())
+	for name, value := range encodeProgress(after) {
+		placeholders["#"+name] = name
+		if value == nil {
+			remove = append(remove, "#"+name)
+			continue
+		}
+		set = append(set, "#"+name+" = :new_"+name)
+		values[":new_"+name] = value
+	}
+	update := "SET " + strings.Join(set, ", ")
+	if remove != nil {
+		update += " REMOVE " + strings.Join(remove, ", ")
+	}
+	_, err = s.cfg.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 aws.String(s.cfg.Table),
+		Key:                       orderKey(after.ID),
+		UpdateExpression:          aws.String(update),
+		ConditionExpression:       aws.String(condition),
+		ExpressionAttributeNames:  placeholders,
+		ExpressionAttributeValues: values,
+	})
+	if _, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		return false, nil
+	}
+	return err == nil, awsclient.WrapError(fmt.Sprintf("write order %s as %s", after.ID, after.Status), err)
 }

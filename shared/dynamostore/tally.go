@@ -184,7 +184,10 @@ const tallies = 16
 
 func tallySort(shard string) string { return fmt.Sprintf("%02d", hash(shard)%tallies) }
 
-var statusCounts = [...]string{order.Pending: "pending", order.Processing: "processing", order.Completed: "completed"}
+var statusCounts = [...]string{
+	order.Pending: "pending", order.Processing: "processing", order.Completed: "completed",
+	order.Failed: "failed", order.Cancelled: "cancelled",
+}
 
 // decodeTally reads one tally item. Missing counters are 0, and unknown ones are ignored, so that a
 // later version can count more than this one.
@@ -211,13 +214,15 @@ func newTallyUpdate(table, sort string, t order.Tally) types.TransactWriteItem {
 		TableName: aws.String(table),
 		Key:       key(tallyKey, sort),
 		UpdateExpression: aws.String("ADD #total :total, #pending :pending, #processing :processing, " +
-			"#completed :completed, #timed_orders :timed_orders, #timed_ms :timed_ms"),
-		ExpressionAttributeNames: names("total", "pending", "processing", "completed", "timed_orders", "timed_ms"),
+			"#completed :completed, #failed :failed, #cancelled :cancelled, #timed_orders :timed_orders, #timed_ms :timed_ms"),
+		ExpressionAttributeNames: names("total", "pending", "processing", "completed", "failed", "cancelled", "timed_orders", "timed_ms"),
 		ExpressionAttributeValues: item{
 			":total":        number(t.Total()),
 			":pending":      number(t.ByStatus[order.Pending]),
 			":processing":   number(t.ByStatus[order.Processing]),
 			":completed":    number(t.ByStatus[order.Completed]),
+			":failed":       number(t.ByStatus[order.Failed]),
+			":cancelled":    number(t.ByStatus[order.Cancelled]),
 			":timed_orders": number(t.CompletedCount),
 			":timed_ms":     number(t.DurationSumMillis),
 		},

@@ -88,7 +88,7 @@ func lives(n int) (records []events.DynamoDBEventRecord) {
 
 func TestTheTallyIsTheSumOfAllChanges(t *testing.T) {
 	counted := func(pending, processing, completed, timed, millis int64) order.Tally {
-		return order.Tally{ByStatus: [...]int64{pending, processing, completed}, CompletedCount: timed, DurationSumMillis: millis}
+		return order.Tally{ByStatus: order.Counts{pending, processing, completed}, CompletedCount: timed, DurationSumMillis: millis}
 	}
 	for name, tt := range map[string]struct {
 		changes []order.Change

@@ -19,16 +19,16 @@ func TestFollowUpsOfAChange(t *testing.T) {
 		change order.Change
 		want   []order.Message
 	}{
-		"a new order":                     {order.Change{New: at(order.Pending)}, []order.Message{{"ORD", order.Processing, noon}}},
-		"an order imported as Processing": {order.Change{New: at(order.Processing)}, []order.Message{{"ORD", order.Completed, noon.Add(processing)}}},
+		"a new order":                     {order.Change{New: at(order.Pending)}, []order.Message{{OrderID: "ORD", To: order.Processing, NotBefore: noon}}},
+		"an order imported as Processing": {order.Change{New: at(order.Processing)}, []order.Message{{OrderID: "ORD", To: order.Completed, NotBefore: noon.Add(processing)}}},
 		"an order imported as Completed":  {order.Change{New: at(order.Completed)}, nil},
-		"a start":                         {order.Change{Old: at(order.Pending), New: at(order.Processing)}, []order.Message{{"ORD", order.Completed, noon.Add(processing)}}},
+		"a start":                         {order.Change{Old: at(order.Pending), New: at(order.Processing)}, []order.Message{{OrderID: "ORD", To: order.Completed, NotBefore: noon.Add(processing)}}},
 		"a completion":                    {order.Change{Old: at(order.Processing), New: at(order.Completed)}, nil},
 		"a write to a Pending order that keeps the status": {order.Change{Old: at(order.Pending), New: at(order.Pending)}, nil},
 		"a deletion": {order.Change{Old: at(order.Pending)}, nil},
 		"a write to a Processing order that keeps the status": {order.Change{Old: at(order.Processing), New: at(order.Processing)}, nil},
 	} {
-		got := tt.change.FollowUps(processing)
+		got := tt.change.FollowUps(order.Timer(processing))
 		if len(got) != len(tt.want) || len(got) > 0 && got[0] != tt.want[0] {
 			t.Errorf("after %s: %+v, not %+v", name, got, tt.want)
 		}
@@ -50,12 +50,12 @@ func TestTalliesAddUp(t *testing.T) {
 				continue
 			}
 			if !exists {
-				o := order.New(order.Draft{InitialStatus: rapid.SampledFrom(order.Statuses[:]).Draw(t, "status")}, "ORD", now)
+				o := order.New(order.Draft{InitialStatus: rapid.SampledFrom(order.InitialStatuses).Draw(t, "status")}, "ORD", now)
 				running.Add(order.Change{New: &o}.Tally())
 				orders[i] = o
 				continue
 			}
-			if o, err := old.Advance(min(old.Status+1, order.Completed), now, processing); err == nil {
+			if o, err := old.Advance(order.Message{To: min(old.Status+1, order.Completed)}, now, order.Timer(processing)); err == nil {
 				running.Add(order.Change{Old: &old, New: &o}.Tally())
 				orders[i] = o
 			}
@@ -99,16 +99,16 @@ func TestOnlyCompletionsByTheServiceAreTimed(t *testing.T) {
 	completed := order.Order{Status: order.Completed, CreatedAt: noon, StartedAt: noon.Add(time.Second), CompletedAt: noon.Add(51 * time.Second)}
 	imported := order.Order{Status: order.Completed, CreatedAt: noon}
 	if got, want := (order.Change{New: &completed}).Tally(), (order.Tally{
-		ByStatus: [...]int64{order.Completed: 1}, CompletedCount: 1, DurationSumMillis: 51_000,
+		ByStatus: order.Counts{order.Completed: 1}, CompletedCount: 1, DurationSumMillis: 51_000,
 	}); got != want {
 		t.Errorf("a completed order counts as %+v, not %+v", got, want)
 	}
-	if got, want := (order.Change{New: &imported}).Tally(), (order.Tally{ByStatus: [...]int64{order.Completed: 1}}); got != want {
+	if got, want := (order.Change{New: &imported}).Tally(), (order.Tally{ByStatus: order.Counts{order.Completed: 1}}); got != want {
 		t.Errorf("an imported order counts as %+v, not %+v", got, want)
 	}
-	sum := order.Tally{ByStatus: [...]int64{1, 2, 3}, CompletedCount: 4, DurationSumMillis: 5}
+	sum := order.Tally{ByStatus: order.Counts{1, 2, 3}, CompletedCount: 4, DurationSumMillis: 5}
 	sum.Add(order.Change{New: &completed}.Tally())
-	if want := (order.Tally{ByStatus: [...]int64{1, 2, 4}, CompletedCount: 5, DurationSumMillis: 51_005}); sum != want || sum.Total() != 7 {
+	if want := (order.Tally{ByStatus: order.Counts{1, 2, 4}, CompletedCount: 5, DurationSumMillis: 51_005}); sum != want || sum.Total() != 7 {
 		t.Errorf("the sum is %+v, not %+v", sum, want)
 	}
 }

@@ -73,6 +73,19 @@ func CheckText(s string) error {
 	if n := utf8.RuneCountInString(s); n == 0 || n > MaxTextLength {
 		return ErrLength
 	}
+	return checkCharacters(s)
+}
+
+// CheckReason is CheckText for the reason of a TransitionRequest: 1 to 500 characters. Otherwise it
+// returns ErrReason or ErrCharacters.
+func CheckReason(s string) error {
+	if n := utf8.RuneCountInString(s); n == 0 || n > MaxReasonLength {
+		return ErrReason
+	}
+	return checkCharacters(s)
+}
+
+func checkCharacters(s string) error {
 	first, _ := utf8.DecodeRuneInString(s)
 	last, _ := utf8.DecodeLastRuneInString(s)
 	if unicode.IsSpace(first) || unicode.IsSpace(last) {

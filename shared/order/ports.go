@@ -27,6 +27,12 @@ type Store interface {
 	// Next of the page before. All pages together have every order exactly once that existed when
 	// the first page was read. List returns ErrInvalidCursor if after is not a Next of its pages.
 	List(ctx context.Context, limit int, after string) (Page, error)
+
+	// Transition makes the transition that a person or a worker asks for, by the rules of
+	// Order.Transition, in one conditional write, at the time of the store's clock. It returns the
+	// order as it is then, also if the call was made before. Its errors are *ConflictError and
+	// ErrNotFound. After another error the transition may have been made; the same call is safe.
+	Transition(ctx context.Context, id ID, r TransitionRequest) (Order, error)
 }
 
 // A Page is a part of the list of all orders.
@@ -41,11 +47,12 @@ type MetricsReader interface {
 	Metrics(ctx context.Context) (Tally, error)
 }
 
-// An Advancer makes a transition, by the rules of Order.Advance, in one conditional write: of any
-// number of concurrent or repeated calls exactly one has an effect, and the others return
-// ErrAlreadyDone. Besides the errors of Order.Advance it returns ErrNotFound and ErrUnavailable.
+// An Advancer makes the transition of a message, by the rules of Order.Advance, in one conditional
+// write: of any number of concurrent or repeated calls exactly one has an effect, and the others
+// return ErrAlreadyDone. Besides the errors of Order.Advance it returns ErrNotFound and
+// ErrUnavailable.
 type Advancer interface {
-	Advance(ctx context.Context, id ID, to Status, now time.Time) error
+	Advance(ctx context.Context, m Message, now time.Time) error
 }
 
 // A Queue delivers each message at least once, and not before its NotBefore.
@@ -81,6 +88,7 @@ var (
 // The rules for a value in a request. The HTTP interface sends the texts to clients.
 var (
 	ErrLength     = errors.New("must have 1 to 100 characters")
+	ErrReason     = errors.New("must have 1 to 500 characters")
 	ErrCharacters = errors.New("must have visible characters only, and no space at either end")
 	ErrNotDecimal = errors.New("must be a decimal number without sign or exponent")
 	ErrOutOfRange = errors.New("must be from 0 to 99999999.99")

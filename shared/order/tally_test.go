@@ -10,11 +10,11 @@ import (
 // I9, I11. The numbers are written out here: a recount by the same code would share its mistakes.
 func TestEachStepOfAnOrderAddsItsNumbersToTheTally(t *testing.T) {
 	pending := order.New(order.Draft{}, "ORD", noon)
-	started, err := pending.Advance(order.Processing, noon.Add(time.Second), processing)
+	started, err := pending.Advance(order.Message{To: order.Processing}, noon.Add(time.Second), order.Timer(processing))
 	if err != nil {
 		t.Fatal(err)
 	}
-	completed, err := started.Advance(order.Completed, noon.Add(time.Second+processing), processing)
+	completed, err := started.Advance(order.Message{To: order.Completed}, noon.Add(time.Second+processing), order.Timer(processing))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -135,7 +136,7 @@ type checker struct {
 	more   int // findings beyond maxFindings
 
 	finished, keyed int64          // the checkpoints
-	postponed       map[int64]bool // orders that a restart finds though they lie below "finished"
+	open            map[int64]bool // orders that a restart finds though they lie below "finished"
 }
 
 func (c *checker) check() error {
@@ -157,7 +158,7 @@ func (c *checker) read() (err error) {
 	if err := c.integrity(); err != nil || c.report.Damaged {
 		return err
 	}
-	for _, step := range []func() error{c.checkpoints, c.orders, c.tally, c.duplicates, c.keyRows} {
+	for _, step := range []func() error{c.checkpoints, c.orders, c.tally, c.duplicates, c.keyRows, c.exceptionRows} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -207,7 +208,11 @@ func (c *checker) checkpoints() (err error) {
 	if c.keyed, err = checkpoint(c.conn, keysCheckpoint); err != nil {
 		return err
 	}
-	if c.postponed, err = loadPostponed(c.conn); err != nil {
+	if c.open, err = loadPostponed(c.conn); err != nil {
+		return err
+	}
+	err = eachRow(c.conn, "SELECT seq FROM open_orders", func(row *sqlite.Stmt) { c.open[row.ColumnInt64(0)] = true })
+	if err != nil {
 		return err
 	}
 	if c.finished > last || c.keyed > last {
@@ -218,8 +223,8 @@ func (c *checker) checkpoints() (err error) {
 
 // orders checks every order, in the order of creation.
 func (c *checker) orders() error {
-	const query = `SELECT seq, id, status, started_at, completed_at, item_ids, length(fingerprint), total_amount
-		FROM orders ORDER BY seq`
+	const query = `SELECT orders.seq, id, orders.status, started_at, completed_at, item_ids, length(fingerprint), total_amount,
+		exceptions.status, ` + exceptionColumns + ` FROM orders LEFT JOIN exceptions USING (seq) ORDER BY orders.seq`
 	var failed error
 	err := eachRow(c.conn, query, func(row *sqlite.Stmt) {
 		seq, status := row.ColumnInt64(0), row.ColumnInt64(2)
@@ -257,6 +262,14 @@ func (c *checker) orders() error {
 		if amount := row.ColumnInt64(7); amount < 0 || amount > int64(order.MaxAmount) {
 			c.addFinding("%s has a total_amount that no order can have", o.ID)
 		}
+		var damage string
+		if o.Exception, damage = decodeException(row, 9, o.Status); damage != "" {
+			c.addFinding("%s: %s", o.ID, damage)
+			return
+		}
+		if o.Exception != nil && row.ColumnInt64(8) != status {
+			c.addFinding("%s is %s, but exceptions has another status", o.ID, o.Status)
+		}
 		failed = cmp.Or(failed, c.order(seq, &o))
 	})
 	return cmp.Or(err, failed)
@@ -267,7 +280,7 @@ func (c *checker) order(seq int64, o *order.Order) error {
 	if err := o.Validate(); err != nil {
 		c.addFinding("%s: %v", o.ID, err)
 	}
-	if o.Status != order.Completed && seq <= c.finished && !c.postponed[seq] {
+	if o.Status < order.Completed && seq <= c.finished && !c.open[seq] {
 		c.addFinding("%s is %s, but the checkpoint %q says that it is done", o.ID, o.Status, finishedCheckpoint)
 	}
 	if _, err := order.ParseID(string(o.ID)); err != nil {
@@ -308,8 +321,25 @@ func (c *checker) tally() error {
 }
 
 func formatTally(t order.Tally) string {
-	return fmt.Sprintf("%d Pending, %d Processing, %d Completed (%d of them timed, %d ms)",
-		t.ByStatus[order.Pending], t.ByStatus[order.Processing], t.ByStatus[order.Completed], t.CompletedCount, t.DurationSumMillis)
+	counts := make([]string, len(order.Statuses))
+	for i, s := range order.Statuses {
+		counts[i] = fmt.Sprintf("%d %s", t.ByStatus[s], s)
+	}
+	return fmt.Sprintf("%s (%d completed by the service, in %d ms)", strings.Join(counts, ", "), t.CompletedCount, t.DurationSumMillis)
+}
+
+// exceptionRows checks that each row of exceptions and open_orders belongs to an order.
+func (c *checker) exceptionRows() error {
+	for _, table := range []string{"exceptions", "open_orders"} {
+		query := "SELECT seq FROM " + table + " WHERE seq NOT IN (SELECT seq FROM orders)"
+		err := eachRow(c.conn, query, func(row *sqlite.Stmt) {
+			c.addFinding("%s has seq %d, where there is no order", table, row.ColumnInt64(0))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // duplicates finds ids that two orders have, among the few orders above the checkpoint "keys".

@@ -25,7 +25,7 @@ func TestCheckFindsNothingInAGoodFile(t *testing.T) {
 	if len(report.Findings) != 0 {
 		t.Errorf("findings: %q", report.Findings)
 	}
-	if want := [...]int64{0, 2, 3}; report.Tally.ByStatus != want || report.Tally.CompletedCount != 2 {
+	if want := (order.Counts{0, 2, 3}); report.Tally.ByStatus != want || report.Tally.CompletedCount != 2 {
 		t.Errorf("tally %+v, want %v by status and 2 timed orders", report.Tally, want)
 	}
 	if report.Keys != 1 || report.DeadLetters != 0 {

@@ -85,7 +85,7 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 	if s.files, err = openWatch(s.owner.file); err != nil {
 		return nil, err
 	}
-	w := &writer{store: s, conn: s.conn, queue: queue{processing: s.cfg.ProcessingTime}, fence: fence{index: s.files.index}}
+	w := &writer{store: s, conn: s.conn, queue: queue{fulfilment: s.cfg.Fulfilment, left: map[int64]struct{}{}}, fence: fence{index: s.files.index}}
 	if err := w.loadInTransaction(); err != nil {
 		return nil, err
 	}
@@ -278,7 +278,12 @@ func (w *writer) loadQueue() error {
 	if err != nil {
 		return err
 	}
-	var fresh, retry rangeBuilder
+	open := map[int64]bool{}
+	err = eachRow(w.conn, "SELECT seq FROM open_orders", func(row *sqlite.Stmt) { open[row.ColumnInt64(0)] = true })
+	if err != nil {
+		return err
+	}
+	var fresh, opened, retry rangeBuilder
 	load := func(row *sqlite.Stmt) {
 		seq := row.ColumnInt64(0)
 		o := order.Order{CreatedAt: createdAt(seq), StartedAt: decodeTime(row.ColumnInt64(2))}
@@ -287,15 +292,23 @@ func (w *writer) loadQueue() error {
 		if status := row.ColumnInt64(1); isStatus(status) {
 			o.Status = order.Status(status)
 		}
-		b := &fresh
-		if postponed[seq] {
-			b = &retry
+		if row.ColumnType(3) != sqlite.TypeNull {
+			o.Exception = &order.Exception{Version: int(row.ColumnInt64(3)), Attempt: int(row.ColumnInt64(4))}
 		}
-		b.add(seq, &o, order.Change{New: &o}.FollowUps(w.queue.processing))
+		b := &fresh
+		switch {
+		case postponed[seq]:
+			b = &retry
+		case open[seq]:
+			b = &opened
+		}
+		b.add(seq, &o, order.Change{New: &o}.FollowUps(w.queue.fulfilment))
 	}
-	const query = "SELECT seq, status, started_at FROM orders WHERE seq "
+	const query = `SELECT orders.seq, orders.status, started_at, version, attempt
+		FROM orders LEFT JOIN exceptions USING (seq) WHERE orders.seq `
 	err = eachRow(w.conn, query+"> ?", load, w.finished)
-	for _, seq := range slices.Sorted(maps.Keys(postponed)) {
+	maps.Copy(open, postponed)
+	for _, seq := range slices.Sorted(maps.Keys(open)) {
 		if seq <= w.finished {
 			err = cmp.Or(err, eachRow(w.conn, query+"= ?", load, seq))
 		}
@@ -303,8 +316,14 @@ func (w *writer) loadQueue() error {
 	for i := range retry.ranges {
 		retry.ranges[i].failures = 1
 	}
+	for i := range fresh.ranges {
+		fresh.ranges[i].open = false // the table decides, also for an order that has left the main path
+	}
+	for i := range opened.ranges {
+		opened.ranges[i].open = true
+	}
 	now := w.store.cfg.Now()
-	for _, r := range slices.Concat(fresh.ranges, retry.ranges) {
+	for _, r := range slices.Concat(fresh.ranges, opened.ranges, retry.ranges) {
 		w.queue.push(r, now, w.store.clock.wall(now))
 	}
 	return err

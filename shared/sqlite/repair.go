@@ -91,7 +91,7 @@ func recompute(ctx context.Context, path string, tally order.Tally) (changes []s
 	defer end(&err)
 	r := recomputation{conn: conn}
 	for _, step := range []func() error{
-		func() error { return r.writeTally(tally) }, r.removeKeys, r.addKeys, r.writeCheckpoints,
+		func() error { return r.writeTally(tally) }, r.removeKeys, r.addKeys, r.removeExceptions, r.writeCheckpoints,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -123,7 +123,8 @@ func (r *recomputation) writeTally(tally order.Tally) error {
 		r.changed("tally: %s -> %s", formatTally(stored), formatTally(tally))
 	}
 	// setTally updates the one row, which need not be there.
-	if err := r.execute("INSERT OR REPLACE INTO tally VALUES (1, 0, 0, 0, 0, 0)"); err != nil {
+	const row = "INSERT OR REPLACE INTO tally (one, pending, processing, completed, completed_count, duration_sum_ms) VALUES (1, 0, 0, 0, 0, 0)"
+	if err := r.execute(row); err != nil {
 		return err
 	}
 	return setTally(r.conn, tally)
@@ -175,6 +176,19 @@ func (r *recomputation) addKeys() error {
 	return cmp.Or(err, failed)
 }
 
+// removeExceptions deletes the rows of exceptions and open_orders that belong to no order.
+func (r *recomputation) removeExceptions() error {
+	for _, table := range []string{"exceptions", "open_orders"} {
+		if err := r.execute("DELETE FROM " + table + " WHERE seq NOT IN (SELECT seq FROM orders)"); err != nil {
+			return err
+		}
+		if n := r.conn.Changes(); n > 0 {
+			r.changed("%s: %d rows that belong to no order removed", table, n)
+		}
+	}
+	return nil
+}
+
 // writeCheckpoints sets the checkpoints as high as the orders allow. All keyed orders are in keys
 // now.
 func (r *recomputation) writeCheckpoints() error {
@@ -182,7 +196,7 @@ func (r *recomputation) writeCheckpoints() error {
 	if err != nil {
 		return err
 	}
-	finished, err := queryInt(r.conn, "SELECT coalesce(min(seq) - 1, (SELECT max(seq) FROM orders), 0) FROM orders WHERE status <> 2 AND seq > 0")
+	finished, err := queryInt(r.conn, "SELECT coalesce(min(seq) - 1, (SELECT max(seq) FROM orders), 0) FROM orders WHERE status < 2 AND seq > 0")
 	if err != nil {
 		return err
 	}

@@ -162,7 +162,7 @@ func TestARepairCountsAnOrderByItsStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (order.Tally{ByStatus: [...]int64{2, 2, 1}}); repaired.After.Tally != want || len(repaired.After.Findings) != 2 {
+	if want := (order.Tally{ByStatus: order.Counts{2, 2, 1}}); repaired.After.Tally != want || len(repaired.After.Findings) != 2 {
 		t.Errorf("after the repair %+v", repaired.After)
 	}
 }

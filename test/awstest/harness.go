@@ -59,7 +59,7 @@ func OpenDeployment(t testing.TB, change ...func(*Setup)) Deployment {
 	}
 	f.QueueURL, f.DeadLetterURL = Queues(t, setup.Queue)
 	store := Must(dynamostore.New(dynamostore.Config{
-		Client: f.DynamoDB, Table: f.Table, ProcessingTime: f.ProcessingTime, Now: f.Now, Random: rand.Reader,
+		Client: f.DynamoDB, Table: f.Table, Fulfilment: order.Timer(f.ProcessingTime), Now: f.Now, Random: rand.Reader,
 	}))
 	d := Deployment{Functions: f, Harness: conformance.Harness{
 		Store: store, Metrics: store, ProcessingTime: f.ProcessingTime,
@@ -180,11 +180,11 @@ var _ eventsource.Invoke = Functions{}.Invoke
 func (f Functions) handler(name string) handler {
 	switch name {
 	case RelayFunction:
-		return newHandler(dynamostore.Relay{Queue: f.queue(), ProcessingTime: f.ProcessingTime, Log: f.Logger}.Handle)
+		return newHandler(dynamostore.Relay{Queue: f.queue(), Fulfilment: order.Timer(f.ProcessingTime), Log: f.Logger}.Handle)
 	case TallyFunction:
 		return newHandler(dynamostore.Tallier{Client: f.DynamoDB, Table: f.Table, Now: f.Now, Log: f.Logger}.Handle)
 	case ProcessorFunction:
-		orders := Must(dynamostore.New(dynamostore.Config{Client: f.DynamoDB, Table: f.Table, ProcessingTime: f.ProcessingTime}))
+		orders := Must(dynamostore.New(dynamostore.Config{Client: f.DynamoDB, Table: f.Table, Fulfilment: order.Timer(f.ProcessingTime)}))
 		processor := order.Processor{Orders: orders, Queue: f.queue()}
 		return newHandler(sqsqueue.Receiver{Process: processor.Process, Now: f.Now, Log: f.Logger}.Handle)
 	default:

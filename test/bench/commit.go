@@ -68,7 +68,7 @@ func (b *bench) commitRate(ctx context.Context, goroutines int) (float64, error)
 // openStore opens a database file in this process.
 func openStore(ctx context.Context, file string) (*sqlite.Store, error) {
 	return sqlite.Open(ctx, sqlite.Config{
-		Path: file, ProcessingTime: processingTime,
+		Path: file, Fulfilment: order.Timer(processingTime),
 		Now: time.Now, Random: bufio.NewReader(rand.Reader), Log: slog.New(slog.DiscardHandler),
 	})
 }

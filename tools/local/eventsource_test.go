@@ -104,7 +104,7 @@ func TestTheEventSourceTakesAnOrderThroughItsLifecycle(t *testing.T) {
 			return err
 		}
 		metrics, err := store.Metrics(ctx)
-		if err == nil && (o.Status != order.Completed || metrics.ByStatus != [...]int64{0, 0, 1}) {
+		if err == nil && (o.Status != order.Completed || metrics.ByStatus != order.Counts{0, 0, 1}) {
 			err = order.ErrUnavailable
 		}
 		return err
