@@ -44,7 +44,7 @@ func ExampleParseAmount() {
 // A Tally is the sum of what changes add, or of what orders count.
 func ExampleTally() {
 	pending := order.New(order.Draft{}, "ORD00000000000000000000000001", time.Now())
-	started, _ := pending.Advance(order.Processing, time.Now(), 50*time.Second)
+	started, _ := pending.Advance(order.Message{To: order.Processing}, time.Now(), order.Timer(50*time.Second))
 	var tally order.Tally
 	tally.Add(order.Change{New: &pending}.Tally())
 	tally.Add(order.Change{Old: &pending, New: &started}.Tally())
@@ -55,7 +55,7 @@ func ExampleTally() {
 // A store that knows no orders sends the message to the dead-letter queue.
 func ExampleProcessor_Process() {
 	processor := order.Processor{
-		Orders: advance(func(order.ID, order.Status, time.Time) error { return order.ErrNotFound }),
+		Orders: advance(func(order.Message, time.Time) error { return order.ErrNotFound }),
 		Queue:  printingQueue{},
 	}
 	m := order.Message{OrderID: order.KeyedID("", "cart-1138"), To: order.Processing}

@@ -113,10 +113,10 @@ func TestIDs(t *testing.T) {
 }
 
 // advance is an order.Advancer of one function.
-type advance func(order.ID, order.Status, time.Time) error
+type advance func(order.Message, time.Time) error
 
-func (f advance) Advance(_ context.Context, id order.ID, to order.Status, now time.Time) error {
-	return f(id, to, now)
+func (a advance) Advance(_ context.Context, m order.Message, now time.Time) error {
+	return a(m, now)
 }
 
 // queue is an order.Queue that records its calls and returns err.
@@ -166,9 +166,9 @@ func TestProcessingOneMessage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := &queue{err: tt.queueErr}
-			p := order.Processor{Queue: q, Orders: advance(func(id order.ID, to order.Status, now time.Time) error {
-				if id != m.OrderID || to != m.To || !now.Equal(noon) {
-					t.Errorf("Advance(%s, %s, %s)", id, to, now)
+			p := order.Processor{Queue: q, Orders: advance(func(got order.Message, now time.Time) error {
+				if got != m || !now.Equal(noon) {
+					t.Errorf("Advance(%+v, %s)", got, now)
 				}
 				return tt.advance
 			})}

@@ -101,7 +101,7 @@ func TestNewKeepsTheDraft(t *testing.T) {
 	d := order.Draft{Details: order.Details{
 		ClientReference: "r", UserID: "u", ItemIDs: []string{"i"}, TotalAmount: 1, Fingerprint: order.Fingerprint{1},
 	}}
-	for _, s := range order.Statuses {
+	for _, s := range order.InitialStatuses {
 		d.InitialStatus = s
 		want := order.Order{ID: "ORD", Details: d.Details, Status: s, CreatedAt: noon}
 		if s == order.Processing {
@@ -144,7 +144,7 @@ func TestValidateRefusesALifecycleThatCannotBe(t *testing.T) {
 		{order.Pending, at(-1, -1, -1), "creation time is missing"},
 		{order.Processing, at(1, 0, -1), "started before it was created"},
 		{order.Completed, at(0, 2, 1), "completed before it was started"},
-		{order.Completed + 1, at(0, 1, 51), "unknown status 3"},
+		{order.Cancelled + 1, at(0, 1, 51), "unknown status 5"},
 	} {
 		tt.order.Status = tt.status
 		got := ""
@@ -168,7 +168,7 @@ func TestStatusNames(t *testing.T) {
 			t.Errorf("%q is read as %s", name, s)
 		}
 	}
-	if got := order.Status(3).String(); got != "unknown" {
+	if got := order.Status(5).String(); got != "unknown" {
 		t.Errorf("an unknown status is %q", got)
 	}
 }

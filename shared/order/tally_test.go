@@ -27,13 +27,13 @@ func TestEachStepOfAnOrderAddsItsNumbersToTheTally(t *testing.T) {
 		change order.Change
 		want   order.Tally // the sum behind the step
 	}{
-		{"a creation", order.Change{New: &pending}, order.Tally{ByStatus: [3]int64{1, 0, 0}}},
-		{"a start", order.Change{Old: &pending, New: &started}, order.Tally{ByStatus: [3]int64{0, 1, 0}}},
-		{"a completion", order.Change{Old: &started, New: &completed}, order.Tally{ByStatus: [3]int64{0, 0, 1}, CompletedCount: 1, DurationSumMillis: duration}},
-		{"a write that changes nothing", order.Change{Old: &completed, New: &completed}, order.Tally{ByStatus: [3]int64{0, 0, 1}, CompletedCount: 1, DurationSumMillis: duration}},
-		{"a second creation", order.Change{New: &completed}, order.Tally{ByStatus: [3]int64{0, 0, 2}, CompletedCount: 2, DurationSumMillis: 2 * duration}},
-		{"an import", order.Change{New: &imported}, order.Tally{ByStatus: [3]int64{0, 0, 3}, CompletedCount: 2, DurationSumMillis: 2 * duration}},
-		{"a deletion", order.Change{Old: &completed}, order.Tally{ByStatus: [3]int64{0, 0, 2}, CompletedCount: 1, DurationSumMillis: duration}},
+		{"a creation", order.Change{New: &pending}, order.Tally{ByStatus: order.Counts{1, 0, 0}}},
+		{"a start", order.Change{Old: &pending, New: &started}, order.Tally{ByStatus: order.Counts{0, 1, 0}}},
+		{"a completion", order.Change{Old: &started, New: &completed}, order.Tally{ByStatus: order.Counts{0, 0, 1}, CompletedCount: 1, DurationSumMillis: duration}},
+		{"a write that changes nothing", order.Change{Old: &completed, New: &completed}, order.Tally{ByStatus: order.Counts{0, 0, 1}, CompletedCount: 1, DurationSumMillis: duration}},
+		{"a second creation", order.Change{New: &completed}, order.Tally{ByStatus: order.Counts{0, 0, 2}, CompletedCount: 2, DurationSumMillis: 2 * duration}},
+		{"an import", order.Change{New: &imported}, order.Tally{ByStatus: order.Counts{0, 0, 3}, CompletedCount: 2, DurationSumMillis: 2 * duration}},
+		{"a deletion", order.Change{Old: &completed}, order.Tally{ByStatus: order.Counts{0, 0, 2}, CompletedCount: 1, DurationSumMillis: duration}},
 	} {
 		sum.Add(step.change.Tally())
 		if sum != step.want {

@@ -234,12 +234,15 @@ const MaxReasonLength = 500
 func (o Order) Transition(r TransitionRequest, now time.Time, f Fulfilment) (Order, error) {
 	now = Timestamp(now)
 	version, done := o.Version(), o.Status == r.Transition.To()
-	early := r.Transition == Complete && !f.External && now.Before(o.StartedAt.Add(f.ProcessingTime))
+	due := o.StartedAt.Add(f.ProcessingTime)
+	early := r.Transition == Complete && !f.External && now.Before(due)
 	switch {
 	case done && (r.Version == 0 || r.Version == version-1):
 		return o, ErrAlreadyDone
-	case early, r.Version != 0 && r.Version != version, !slices.Contains(r.Transition.From(), o.Status):
+	case r.Version != 0 && r.Version != version, !slices.Contains(r.Transition.From(), o.Status):
 		return o, &ConflictError{Status: o.Status, Version: version}
+	case early:
+		return o, &ConflictError{Status: o.Status, Version: version, Until: due}
 	}
 	return o.apply(r, now), nil
 }
@@ -248,10 +251,16 @@ func (o Order) Transition(r TransitionRequest, now time.Time, f Fulfilment) (Ord
 type ConflictError struct {
 	Status  Status
 	Version int
+	// Until is when the processing time is over, if that is the reason.
+	Until time.Time
 }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("the order is %s at version %d", e.Status, e.Version)
+	text := fmt.Sprintf("the order is %s at version %d", e.Status, e.Version)
+	if !e.Until.IsZero() {
+		text += ", until " + e.Until.Format(time.RFC3339Nano)
+	}
+	return text
 }
 
 // apply makes a transition that the table allows. It dates it no earlier than what happened before.
