@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -47,8 +48,14 @@ func TestTheContractHasTheStatusesOfAnOrder(t *testing.T) {
 	equalSets(t, "counted statuses", counted, names)
 }
 
-func TestTheContractHasTheLimitsOfAnOrder(t *testing.T) {
+func TestTheContractHasTheLimitsOfTheService(t *testing.T) {
 	c := loadedContract()
+	if got := *c.model.Components.Parameters.GetOrZero("Limit").Schema.Schema().Maximum; got != 1000 {
+		t.Errorf("a page has at most %v ids, want 1000", got)
+	}
+	if body := c.model.Components.RequestBodies.GetOrZero("OrderDraft").Description; !strings.Contains(body, fmt.Sprintf("at most %d bytes", len(largest))) {
+		t.Errorf("a body has at most %d bytes, but the contract says: %s", len(largest), body)
+	}
 	if got := *c.schema("Text").MaxLength; got != order.MaxTextLength {
 		t.Errorf("a text has at most %d characters, want %d", got, order.MaxTextLength)
 	}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -104,20 +103,6 @@ func TestTheProbesKeepTheContract(t *testing.T) {
 				t.Errorf("%s %s: %s", method, target, res.Status)
 			}
 		}
-	}
-}
-
-func TestTheContractHasTheLimitsOfARequest(t *testing.T) {
-	c := newClient(t)
-	components := loadedContract().model.Components
-	page := int(*components.Parameters.GetOrZero("Limit").Schema.Schema().Maximum)
-	for limit, want := range map[int]int{page: http.StatusOK, page + 1: http.StatusBadRequest} {
-		if res := c.send(get("/api/orders/ids/?limit=" + strconv.Itoa(limit))); res.StatusCode != want {
-			t.Errorf("a page of %d: %s", limit, res.Status)
-		}
-	}
-	if said := components.RequestBodies.GetOrZero("OrderDraft").Description; !strings.Contains(said, "at most 65536 bytes") {
-		t.Errorf("the contract says of the body: %s", said)
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"orders/test/service"
 )
 
 // A Service is the HTTP interface of a deployment: the shared handler behind the host that serves
@@ -147,20 +149,14 @@ func decode[T any](c *client, res response) (v T) {
 	return v
 }
 
-// created is the body of the response to a create.
-type created struct {
-	OrderID string `json:"order_id"`
-	Status  string `json:"status"`
-}
-
 // mustCreate sends a create whose response must be 201.
-func (c *client) mustCreate(r request) created {
+func (c *client) mustCreate(r request) service.Created {
 	c.Helper()
 	res := c.send(r)
 	if res.StatusCode != http.StatusCreated {
 		c.Fatalf("create %.200q: %s %s", r.body, res.Status, res.body)
 	}
-	got := decode[created](c, res)
+	got := decode[service.Created](c, res)
 	location := res.Header.Get("Location")
 	for _, prefix := range []string{"", "/v1", "/a/b"} { // which proxies put before the path
 		at := c.resolve("https://shop.example"+prefix+r.target, location)
@@ -184,22 +180,9 @@ func (c *client) resolve(base, reference string) *url.URL {
 	return u
 }
 
-// A fullOrder is the JSON of an order.
-type fullOrder struct {
-	OrderID         string   `json:"order_id"`
-	ClientReference *string  `json:"client_reference"`
-	UserID          string   `json:"user_id"`
-	ItemIDs         []string `json:"item_ids"`
-	TotalAmount     string   `json:"total_amount"`
-	Status          string   `json:"status"`
-	CreatedAt       *string  `json:"created_at"`
-	StartedAt       *string  `json:"started_at"`
-	CompletedAt     *string  `json:"completed_at"`
-}
-
-func (c *client) order(id string) fullOrder {
+func (c *client) order(id string) service.Order {
 	c.Helper()
-	return decode[fullOrder](c, c.send(get("/api/orders/"+id+"/")))
+	return decode[service.Order](c, c.send(get("/api/orders/"+id+"/")))
 }
 
 var controlCharacter = regexp.MustCompile(`[\x00-\x08\x0b-\x1f\x7f\x{80}-\x{9f}\x{202e}]`)

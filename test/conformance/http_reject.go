@@ -234,12 +234,12 @@ func rejectValues(c *client) {
 	reject("30", "item_ids", "invalid_characters", `["a\u0000"]`)
 	reject("30", "item_ids", "invalid_length", "[]", `[""]`, "["+strings.Repeat("1,", 100)+"1]")
 	reject("32", "item_ids", "invalid_length", "["+strings.Repeat("1,", 32_000)+"1]")
-	reject("33", "total_amount", "out_of_range", "-0.01", "-1", `"-0"`, "-0", `"-1"`, "-0.00", "-1e1", "-0e0")
+	reject("33", "total_amount", "out_of_range", "-0.01", "-1", `"-0"`, "-0", `"-1"`, "-0.00", "-1e1", "-0e0", `"-0.001"`)
 	reject("35", "total_amount", "precision", "0.001", `"1.234"`, "0.0000000001", "99999999.999", "1e-3", "1.5E-2", "1e-400")
-	reject("36", "total_amount", "out_of_range", "100000000", "9007199254740993", `"100000000.00"`, strings.Repeat("9", 400), "1e8", "1.0E+8", "1e300")
+	reject("36", "total_amount", "out_of_range", "100000000", "100000000.001", "9007199254740993", `"100000000.00"`, strings.Repeat("9", 400), "1e8", "1.0E+8", "1e300")
 	reject("37", "total_amount", "invalid_amount",
 		`"1e2"`, `"1.0E7"`, `" 5 "`, `"5 "`, `"1,5"`, `""`, `"abc"`, `"٣"`, `"+5"`, `"05"`, `".5"`, `"5."`, `"0x10"`, `"1_000"`,
-		`"--1"`, `"NaN"`, `"1.2.3"`, `"1\u0000"`)
+		`"--1"`, `"NaN"`, `"1.2.3"`, `"1\u0000"`, `"00"`, `"."`, `"-"`)
 	reject("39", "status", "invalid_status", `"pending"`, `"Shipped"`, `""`, `"Pending "`, `"PROCESSING"`)
 	reject("39", "status", "wrong_type", "1", "null", "true", "{}", `["Pending"]`)
 }
