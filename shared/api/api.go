@@ -85,28 +85,19 @@ func (a *api) probes() map[string]map[string]handler {
 }
 
 // New returns the handler of all routes. It may be used concurrently.
-func New(cfg Config) http.Handler {
-	a := newAPI(cfg, errNoRoute)
-	return a.handler(a.routes())
-}
+func New(cfg Config) http.Handler { return newHandler(cfg, (*api).routes, errNoRoute) }
 
 // NewRefusing returns a handler that serves the probes, and responds to all other requests with the
 // problem of err. It uses neither Orders nor Metrics.
-func NewRefusing(cfg Config, err error) http.Handler {
-	a := newAPI(cfg, err)
-	return a.handler(a.probes())
-}
+func NewRefusing(cfg Config, err error) http.Handler { return newHandler(cfg, (*api).probes, err) }
 
-func newAPI(cfg Config, fallback error) *api {
+func newHandler(cfg Config, routes func(*api) map[string]map[string]handler, fallback error) http.Handler {
 	if cfg.Sampler == nil {
 		cfg.Sampler = NewSampler(cfg.Log)
 	}
-	return &api{cfg, fallback}
-}
-
-func (a *api) handler(routes map[string]map[string]handler) http.Handler {
+	a := &api{cfg, fallback}
 	mux := http.NewServeMux()
-	for path, methods := range routes {
+	for path, methods := range routes(a) {
 		mux.Handle(path, a.endpoint(path, methods))
 		mux.Handle(path+"/{$}", a.endpoint(path, methods))
 	}
@@ -119,7 +110,7 @@ func (a *api) handler(routes map[string]map[string]handler) http.Handler {
 func Routes() []string {
 	var list []string
 	for path, methods := range (&api{Config: Config{Health: func(context.Context) error { return nil }}}).routes() {
-		for method := range maps.Keys(methods) {
+		for method := range methods {
 			list = append(list, method+" "+path)
 		}
 	}

@@ -44,7 +44,7 @@ func readTransition(r *http.Request, fields []field) (order.TransitionRequest, e
 	}
 	if p.isEmpty() {
 		if slices.ContainsFunc(fields, func(f field) bool { return f.required }) {
-			return order.TransitionRequest{}, violations{bodyViolation("empty_body", "must be a JSON object")}
+			return order.TransitionRequest{}, emptyBody
 		}
 		return order.TransitionRequest{}, nil
 	}
@@ -57,34 +57,27 @@ func readTransition(r *http.Request, fields []field) (order.TransitionRequest, e
 	return p.transition, nil
 }
 
-// maxVersion is the greatest version that a request may have. No order has more transitions.
+// maxVersion is the greatest version that a request may have. No order has so many transitions.
 const maxVersion = 1_000_000_000
 
-func (p *bodyParser) version(pointer string, required bool) error {
+func (p *bodyParser) version(pointer string) {
 	const rule = "must be an integer from 1 to 1000000000"
 	if p.json.PeekKind() != jsontext.KindNumber {
-		return p.wrongTypeOrNull(pointer, required, rule)
+		p.wrongType(pointer, rule)
+		return
 	}
-	digits, err := p.number()
-	if err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(digits)
+	n, err := strconv.Atoi(p.number())
 	if err != nil || n < 1 || n > maxVersion {
 		p.report(pointer, "invalid_version", rule)
 	}
 	p.transition.Version = n
-	return nil
 }
 
-func (p *bodyParser) reason(pointer string, required bool) error {
+func (p *bodyParser) reason(pointer string) {
 	if p.json.PeekKind() != jsontext.KindString {
-		return p.wrongTypeOrNull(pointer, required, "must be a string")
+		p.wrongType(pointer, "must be a string")
+		return
 	}
-	token, err := p.json.ReadToken()
-	if err != nil {
-		return err
-	}
-	p.transition.Reason = token.String()
-	return p.checkRule(pointer, order.CheckReason(p.transition.Reason))
+	p.transition.Reason = p.next()
+	p.checkRule(pointer, order.CheckReason(p.transition.Reason))
 }
