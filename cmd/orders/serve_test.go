@@ -34,9 +34,7 @@ func TestServiceStopsWithoutALeak(t *testing.T) {
 func TestSecondServiceOnAFileIsRefused(t *testing.T) {
 	db := newPath(t)
 	s := startHere(t, db)
-	for _, cmd := range []string{"serve --addr 127.0.0.1:0", "check"} {
-		checkRefused(t, program(t, append(strings.Fields(cmd), "--db", db)...), "orders: "+db+": ", "is in use by another process\n")
-	}
+	checkRefused(t, serveProgram(t, db), "orders: "+db+": ", "is in use by another process\n")
 	s.mustCreate(t)
 	s.stop(t)
 }
