@@ -34,10 +34,11 @@ func (c *serveCommand) Run(ctx context.Context, out console) error {
 	if err != nil {
 		return err // no file is created
 	}
-	server := newServer(newHostNames(listener.Addr(), c.trustedHosts), log)
+	server := newServer(newHostNames(listener.Addr(), c.trustedHosts()), log)
 	server.start(listener)
+	processingTime, _ := time.ParseDuration(c.ProcessingTime) // AfterApply has checked it
 	store, err := sqlite.Open(ctx, sqlite.Config{
-		Path: c.DB, ProcessingTime: c.processingTime,
+		Path: c.DB, ProcessingTime: processingTime,
 		Now: time.Now, Elapsed: elapsed, Random: bufio.NewReader(rand.Reader), Log: log,
 	})
 	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
@@ -73,7 +74,8 @@ func network(addr string) string {
 }
 
 func (c *serveCommand) newLogger(w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.logLevel}
+	level, _ := c.logLevel() // AfterApply has checked it
+	options := &slog.HandlerOptions{Level: level}
 	file, isFile := w.(*os.File)
 	terminal := isFile && isatty.IsTerminal(file.Fd())
 	if c.LogFormat == "text" || c.LogFormat == "" && terminal {
