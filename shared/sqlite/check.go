@@ -46,25 +46,19 @@ const maxFindings = 100
 //
 // Its error has the path, and is fs.ErrNotExist, ErrInUse, ErrNewer, ErrDamaged, ErrForeignLog or
 // an error of the operating system.
-func Check(ctx context.Context, path string) (Report, error) {
-	report, err := check(ctx, path)
+func Check(ctx context.Context, path string) (report Report, err error) {
+	err = checkOrphanedLog(path)
+	if err == nil {
+		var o *owner
+		if o, err = acquireReadLock(path); err == nil {
+			report, err = o.check(ctx)
+			err = errors.Join(err, o.release())
+		}
+	}
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", path, explain(err))
 	}
 	return report, nil
-}
-
-// check owns the file while it checks it.
-func check(ctx context.Context, path string) (report Report, err error) {
-	if err := checkOrphanedLog(path); err != nil {
-		return report, err
-	}
-	o, err := acquireReadLock(path)
-	if err != nil {
-		return report, err
-	}
-	defer func() { err = errors.Join(err, o.release()) }()
-	return o.check(ctx)
 }
 
 func (o *owner) check(ctx context.Context) (Report, error) {
