@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -212,12 +213,14 @@ func TestFileThatIsLockedForAMomentCostsNoOrder(t *testing.T) {
 	s := start(t, db)
 	unlock := lockFor(t, db)
 	half := s.sendHalf(t)
-	fmt.Fprint(half.conn, goodOrder)
+	if _, err := io.WriteString(half, goodOrder); err != nil {
+		t.Fatal(err)
+	}
 	for range 20 {
 		s.metrics(t)
 	}
 	unlock()
-	if status := half.status(t); status != http.StatusCreated {
+	if status, _ := half.send(t, ""); status != http.StatusCreated {
 		t.Errorf("status %d, want 201", status)
 	}
 	s.stop(t)

@@ -102,6 +102,12 @@ func TestAFileThatCannotBeUsedIsRefused(t *testing.T) {
 		}, nil, "is not a file", "open check repair backup"},
 		{"an empty file", func(t *testing.T, path string) { overwrite(t, path, nil) }, nil, "serve the file once", "check repair backup"},
 		{"noise", func(t *testing.T, path string) { overwrite(t, path, noise()) }, ErrDamaged, "", "open check repair backup"},
+		{"a short text", func(t *testing.T, path string) { overwrite(t, path, []byte("orders\n")) }, ErrDamaged, "", "open"},
+		{"half of the file", func(t *testing.T, path string) { b := read(t, path); overwrite(t, path, b[:len(b)/2]) }, ErrDamaged, "", "open"},
+		{"its first 100 bytes", func(t *testing.T, path string) { overwrite(t, path, read(t, path)[:100]) }, ErrDamaged, "", "open"},
+		{"noise in all pages but the first", func(t *testing.T, path string) {
+			patch(t, path, func(content []byte) { _, _ = rand.Read(content[4096:]) })
+		}, ErrDamaged, "", "open"},
 		{"another program's database", script("PRAGMA application_id = 1"), ErrDamaged, "", "open check repair backup"},
 		{"a file of a newer release", script("PRAGMA user_version = 99"), ErrNewer, "", "open check repair backup"},
 		{"a file that is served", serve, ErrInUse, "", "open check repair"},

@@ -51,7 +51,8 @@ func TestALogOfAnotherFileIsRefused(t *testing.T) {
 }
 
 // F22, I1: the file's own log is used, whenever its process was killed and wherever the two were
-// moved. A check does not change the log.
+// moved. A check does not change the log, and creates no lock file: one that the superuser creates
+// would keep another user's service from starting.
 func TestAFilesOwnLogIsUsed(t *testing.T) {
 	for name, move := range map[string]func(t *testing.T, path string){
 		"where it was":            func(*testing.T, string) {},
@@ -61,10 +62,10 @@ func TestAFilesOwnLogIsUsed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := makeCrashed(t, 1, 1)
 			move(t, path)
-			before := contents(t, path, "", "-wal")
+			before, files := contents(t, path, "", "-wal"), names(t, path)
 			hold(t, path, 2)
-			if contents(t, path, "", "-wal") != before {
-				t.Error("the file or its log was changed")
+			if contents(t, path, "", "-wal") != before || strings.Contains(names(t, path), ".lock") != strings.Contains(files, ".lock") {
+				t.Errorf("the file or its log was changed, and there are %s", names(t, path))
 			}
 			holdOpened(t, path, 2)
 		})

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,17 +75,5 @@ func TestOnlyTheirUserCanReadTheFiles(t *testing.T) {
 		if info, err := os.Stat(path + suffix); err != nil || info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s%s: %v, error %v", path, suffix, info, err)
 		}
-	}
-}
-
-// A lock file that the superuser's check creates would keep another user's service from starting.
-func TestCheckMakesNoLock(t *testing.T) {
-	path := fileToCheck(t)
-	remove(t, path+".lock")
-	if _, err := Check(t.Context(), path); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Stat(path + ".lock"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the lock file is there: %v", err)
 	}
 }
