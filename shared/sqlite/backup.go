@@ -147,7 +147,6 @@ func isReplaceable(file string) bool {
 		len(head) == headerSize && binary.BigEndian.Uint32(head[applicationOffset:]) == applicationID)
 }
 
-// isSameFile reports whether both paths lead to one file.
 func isSameFile(a, b string) bool {
 	first, err := os.Stat(a)
 	if err != nil {
@@ -233,7 +232,6 @@ func (o *owner) removeEmpty(failed bool) (err error) {
 	return err
 }
 
-// lockSource makes this process the owner of the file that is to be restored.
 func lockSource(src, file string) (*owner, error) {
 	if isSameFile(src, file) {
 		return nil, errors.New("is the database itself")

@@ -78,7 +78,7 @@ func checkFile(ctx context.Context, file string) (report Report, err error) {
 	conn.SetInterrupt(ctx.Done())
 	c := checker{conn: conn}
 	err = c.check()
-	return c.result(), err
+	return c.report, err
 }
 
 // openShared opens for reading a file that other processes may use and change.
@@ -146,7 +146,6 @@ func (c *checker) check() error {
 	return c.read()
 }
 
-// read reads a file that has this program's schema.
 func (c *checker) read() (err error) {
 	if err := c.integrity(); err != nil || c.report.Damaged {
 		return err
@@ -160,21 +159,14 @@ func (c *checker) read() (err error) {
 	return err
 }
 
-// result returns the report, with the number of findings beyond maxFindings.
-func (c *checker) result() Report {
-	r := c.report
-	if c.more > 0 {
-		r.Findings = append(r.Findings, fmt.Sprintf("and %d more findings", c.more))
-	}
-	return r
-}
-
 func (c *checker) addFinding(format string, args ...any) {
-	if len(c.report.Findings) == maxFindings {
+	finding := fmt.Sprintf(format, args...)
+	if len(c.report.Findings) >= maxFindings {
 		c.more++
-		return
+		finding = fmt.Sprintf("and %d more findings", c.more)
+		c.report.Findings = c.report.Findings[:maxFindings]
 	}
-	c.report.Findings = append(c.report.Findings, fmt.Sprintf(format, args...))
+	c.report.Findings = append(c.report.Findings, finding)
 }
 
 // integrity lets SQLite check its own structures and the types of values.
@@ -210,7 +202,6 @@ func (c *checker) checkpoints() (err error) {
 	return nil
 }
 
-// orders checks every order, in the order of creation.
 func (c *checker) orders() error {
 	const query = `SELECT seq, id, status, started_at, completed_at, item_ids, length(fingerprint), total_amount
 		FROM orders ORDER BY seq`
@@ -283,7 +274,6 @@ func (c *checker) order(seq int64, o *order.Order) error {
 	return nil
 }
 
-// tally compares the stored tally with the recount.
 func (c *checker) tally() error {
 	stored, err := loadTally(c.conn)
 	if errors.Is(err, errNoTally) {
@@ -315,7 +305,6 @@ func (c *checker) duplicates() error {
 	}, c.keyed)
 }
 
-// keyRows checks that each row of keys leads to its order.
 func (c *checker) keyRows() error {
 	const query = `SELECT keys.id, keys.seq, orders.id IS keys.id
 		FROM keys LEFT JOIN orders USING (seq)`

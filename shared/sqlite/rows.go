@@ -111,10 +111,8 @@ func findDamage(stmt *sqlite.Stmt) string {
 	}
 }
 
-// isStatus reports whether the value of a column status is known.
 func isStatus(column int64) bool { return 0 <= column && column < int64(len(order.Statuses)) }
 
-// encodeItems encodes item ids as a JSON array.
 func encodeItems(ids []string) []byte {
 	b := []byte{'['}
 	for i, id := range ids {
@@ -247,7 +245,6 @@ func execute(conn *sqlite.Conn, query string, ints ...int64) error {
 	return exec(stmt)
 }
 
-// exec runs a statement that returns no rows.
 func exec(stmt *sqlite.Stmt) error {
 	_, err := stmt.Step()
 	return cmp.Or(err, stmt.Reset())

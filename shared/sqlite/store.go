@@ -36,7 +36,6 @@ type Config struct {
 	Log    *slog.Logger
 }
 
-// validate returns all problems of a configuration.
 func (c Config) validate() error {
 	var problems []error
 	check := func(holds bool, problem string) {
@@ -85,7 +84,6 @@ func newGroup(size int) *group {
 	return &group{creates: make([]*createRequest, 0, size), done: make(chan struct{})}
 }
 
-// fail gives all requests of the group the same error.
 func (g *group) fail(err error) {
 	for _, c := range g.creates {
 		c.err = err
@@ -327,7 +325,6 @@ func (h *health) set(failing bool) (changed bool) {
 	return changed
 }
 
-// check returns order.ErrUnavailable with the reason while commits fail or stall.
 func (h *health) check(now time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
