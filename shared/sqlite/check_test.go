@@ -124,7 +124,7 @@ func TestAFileThatCannotBeUsedIsRefused(t *testing.T) {
 					t.Errorf("error %v; want %s with %v %s", err, path, test.want, test.text)
 				}
 				_, missing := os.Stat(path)
-				if contents(t, path, "", "-wal") != before || names(t, other) != "" || (missing != nil) != (test.want == fs.ErrNotExist) {
+				if contents(t, path, "", "-wal") != before || names(t, other) != "" || (missing != nil) != errors.Is(test.want, fs.ErrNotExist) {
 					t.Errorf("the file was changed, or there are %s and %s", names(t, path), names(t, other))
 				}
 			})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"log"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -19,9 +18,10 @@ import (
 func Example() {
 	folder, err := os.MkdirTemp("", "orders-")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	ctx, path := context.Background(), filepath.Join(folder, "orders.db")
 	store, err := sqlite.Open(ctx, sqlite.Config{
 		Path:           path,
@@ -31,7 +31,8 @@ func Example() {
 		Log:            slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	draft := order.Draft{
 		Key:     order.KeyedID("", "a key of the client"),
