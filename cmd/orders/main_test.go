@@ -112,9 +112,12 @@ func TestBadSettingsAreRefused(t *testing.T) {
 		"log-format":      {"xml", "JSON"},
 	} {
 		for _, value := range values {
-			code, _, stderr := invoke(t, nil, "serve", "--"+name+"="+value)
-			if code != exitUsage || !strings.HasPrefix(stderr, "orders: --"+name+" (") || !strings.HasSuffix(stderr, ", not \""+value+"\"\nTry: orders --help\n") {
-				t.Errorf("--%s %q: exit code %d, %s; want 2 and an error that names both", name, value, code, stderr)
+			// parse alone, because a setting that is not refused would be served.
+			_, err := parse(&commands{}, []string{"serve", "--" + name + "=" + value}, func(string) string { return "" })
+			var stderr strings.Builder
+			code := exitCode(err, &stderr)
+			if code != exitUsage || !strings.HasPrefix(stderr.String(), "orders: --"+name+" (") || !strings.HasSuffix(stderr.String(), ", not \""+value+"\"\nTry: orders --help\n") {
+				t.Errorf("--%s %q: exit code %d, %s; want 2 and an error that names both", name, value, code, &stderr)
 			}
 		}
 	}
