@@ -12,8 +12,8 @@ import (
 	"orders/shared/order"
 )
 
-// serveCommand has the settings of the service. AfterApply checks the texts of the command line and
-// sets the fields that kong does not read.
+// serveCommand has the settings of the service, as texts of the command line that AfterApply has
+// checked: kong's own types would report one wrong setting and not all.
 type serveCommand struct {
 	Addr        string   `variable:"ORDERS_ADDR" default:"127.0.0.1:8000" placeholder:"ADDRESS" help:"host:port to listen on; port 0 takes any free one"`
 	TrustedHost []string `variable:"ORDERS_TRUSTED_HOSTS" sep:"none" placeholder:"NAME" help:"Name, besides localhost, that a reverse proxy keeps in the Host header; may be given more than once, or as a list with commas"`
@@ -24,10 +24,6 @@ type serveCommand struct {
 	MaxAttempts    int    `variable:"MAX_ATTEMPTS" default:"5" placeholder:"N" help:"After how many attempts without an answer an order has failed (external), 1 to 100"`
 	LogLevel       string `variable:"LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error; debug has a line for every request"`
 	LogFormat      string `variable:"LOG_FORMAT" placeholder:"FORMAT" help:"text or json; by default text on a terminal, else json"`
-
-	trustedHosts string           `kong:"-"` // separated by commas
-	fulfilment   order.Fulfilment `kong:"-"`
-	logLevel     slog.Level       `kong:"-"`
 }
 
 // Help follows the list of flags.
@@ -37,31 +33,42 @@ func (*serveCommand) Help() string {
 
 // AfterApply reports all wrong settings together.
 func (c *serveCommand) AfterApply() error {
-	c.trustedHosts = strings.Join(c.TrustedHost, ",")
-	c.fulfilment = order.Fulfilment{External: c.Fulfilment == "external", MaxAttempts: c.MaxAttempts}
-	validTime := parseTime(c.ProcessingTime, &c.fulfilment.ProcessingTime)
-	validTimeout := parseTime(c.AttemptTimeout, &c.fulfilment.AttemptTimeout)
-	validLevel := c.logLevel.UnmarshalText([]byte(c.LogLevel)) == nil
+	_, levelErr := c.logLevel()
+	f := c.fulfilment()
 	validFormat := c.LogFormat == "" || c.LogFormat == "text" || c.LogFormat == "json"
 	return errors.Join(
 		require(validAddr(c.Addr), "--addr (ORDERS_ADDR)", "host:port, such as 127.0.0.1:8000", c.Addr),
-		require(validHostNames(c.trustedHosts), "--trusted-host (ORDERS_TRUSTED_HOSTS)",
-			"names without scheme and port, such as shop.example,www.shop.example", c.trustedHosts),
+		require(validHostNames(c.trustedHosts()), "--trusted-host (ORDERS_TRUSTED_HOSTS)",
+			"names without scheme and port, such as shop.example,www.shop.example", c.trustedHosts()),
 		c.databaseFlag.AfterApply(),
-		require(validTime, "--processing-time (PROCESSING_TIME)", "from 1ms to 15m, such as 50s", c.ProcessingTime),
-		require(c.Fulfilment == "timer" || c.fulfilment.External, "--fulfilment (FULFILMENT)", "timer or external", c.Fulfilment),
-		require(validTimeout, "--attempt-timeout (ATTEMPT_TIMEOUT)", "from 1ms to 15m, such as 5m", c.AttemptTimeout),
-		require(1 <= c.MaxAttempts && c.MaxAttempts <= order.MaxAttempts, "--max-attempts (MAX_ATTEMPTS)", "from 1 to 100", strconv.Itoa(c.MaxAttempts)),
-		require(validLevel, "--log-level (LOG_LEVEL)", "debug, info, warn or error", c.LogLevel),
+		require(validTime(f.ProcessingTime), "--processing-time (PROCESSING_TIME)", "from 1ms to 15m, such as 50s", c.ProcessingTime),
+		require(c.Fulfilment == "timer" || f.External, "--fulfilment (FULFILMENT)", "timer or external", c.Fulfilment),
+		require(validTime(f.AttemptTimeout), "--attempt-timeout (ATTEMPT_TIMEOUT)", "from 1ms to 15m, such as 5m", c.AttemptTimeout),
+		require(1 <= f.MaxAttempts && f.MaxAttempts <= order.MaxAttempts, "--max-attempts (MAX_ATTEMPTS)", "from 1 to 100", strconv.Itoa(c.MaxAttempts)),
+		require(levelErr == nil, "--log-level (LOG_LEVEL)", "debug, info, warn or error", c.LogLevel),
 		require(validFormat, "--log-format (LOG_FORMAT)", "text or json", c.LogFormat),
 	)
 }
 
-// parseTime parses a time that an order may stay in Processing.
-func parseTime(text string, d *time.Duration) (valid bool) {
-	var err error
-	*d, err = time.ParseDuration(text)
-	return err == nil && order.MinProcessingTime <= *d && *d <= order.MaxProcessingTime
+// fulfilment returns the settings as the domain has them, with 0 for a time that is not one.
+func (c *serveCommand) fulfilment() order.Fulfilment {
+	processing, _ := time.ParseDuration(c.ProcessingTime)
+	timeout, _ := time.ParseDuration(c.AttemptTimeout)
+	return order.Fulfilment{
+		ProcessingTime: processing, External: c.Fulfilment == "external", AttemptTimeout: timeout, MaxAttempts: c.MaxAttempts,
+	}
+}
+
+func validTime(d time.Duration) bool {
+	return order.MinProcessingTime <= d && d <= order.MaxProcessingTime
+}
+
+// trustedHosts returns the names, separated by commas.
+func (c *serveCommand) trustedHosts() string { return strings.Join(c.TrustedHost, ",") }
+
+func (c *serveCommand) logLevel() (level slog.Level, err error) {
+	err = level.UnmarshalText([]byte(c.LogLevel))
+	return level, err
 }
 
 // A databaseFlag is the setting that all commands have.
