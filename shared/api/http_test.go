@@ -27,7 +27,7 @@ func openService(t *testing.T) conformance.Service {
 	logs := &conformance.LogBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store, err := sqlite.Open(t.Context(), sqlite.Config{
-		Path: filepath.Join(t.TempDir(), "orders.db"), ProcessingTime: processingTime,
+		Path: filepath.Join(t.TempDir(), "orders.db"), Fulfilment: order.Timer(processingTime),
 		Now: time.Now, Random: bufio.NewReader(rand.Reader), Log: log,
 	})
 	if err != nil {

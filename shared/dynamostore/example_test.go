@@ -42,7 +42,7 @@ func Example() {
 // An order that was created has to be started: the relay puts that message on the queue.
 func ExampleRelay() {
 	var q queue
-	relay := dynamostore.Relay{Queue: &q, ProcessingTime: 50 * time.Second, Log: slog.New(slog.DiscardHandler)}
+	relay := dynamostore.Relay{Queue: &q, Fulfilment: order.Timer(50 * time.Second), Log: slog.New(slog.DiscardHandler)}
 	record := newRecord("1", order.Change{New: &order.Order{ID: "ORD00000000000000000000000001", CreatedAt: noon}})
 	response, err := relay.Handle(context.Background(), events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{record}})
 	fmt.Printf("%s\n", q.sent[0].Body())

@@ -127,7 +127,7 @@ func (q *queue) DeadLetter(_ context.Context, body []byte, reason error) error {
 // relayed hands records to a relay and returns the response as Lambda gets it.
 func relayed(t *testing.T, q order.Queue, records ...events.DynamoDBEventRecord) string {
 	t.Helper()
-	r := dynamostore.Relay{Queue: q, ProcessingTime: processing, Log: slog.New(slog.DiscardHandler)}
+	r := dynamostore.Relay{Queue: q, Fulfilment: order.Timer(processing), Log: slog.New(slog.DiscardHandler)}
 	response, err := r.Handle(t.Context(), events.DynamoDBEvent{Records: records})
 	if err != nil {
 		t.Fatal(err)

@@ -54,7 +54,7 @@ func open(t *testing.T) *testStore {
 	// Calls are counted outside the faults, so that a lost one counts, too.
 	h.client = awstest.DynamoDB(t, dynamodb.WithAPIOptions(h.faults.Middleware), dynamodb.WithAPIOptions(h.calls.Middleware), soon)
 	h.Store = awstest.Must(dynamostore.New(dynamostore.Config{
-		Client: h.client, Table: h.table, ProcessingTime: processing,
+		Client: h.client, Table: h.table, Fulfilment: order.Timer(processing),
 		Now: func() time.Time { return h.now }, Random: bufio.NewReader(rand.Reader),
 	}))
 	t.Cleanup(func() {
@@ -146,14 +146,14 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 		cfg  dynamostore.Config
 		want []string
 	}{
-		"nothing":         {dynamostore.Config{Client: client, Table: "orders", ProcessingTime: processing, Now: now, Random: random}, nil},
+		"nothing":         {dynamostore.Config{Client: client, Table: "orders", Fulfilment: order.Timer(processing), Now: now, Random: random}, nil},
 		"to create":       {dynamostore.Config{Client: client, Table: "orders", Now: now, Random: random}, nil},
 		"to read":         {dynamostore.Config{Client: client, Table: "orders"}, nil},
 		"all is missing":  {dynamostore.Config{}, []string{"Client is missing", "Table is missing"}},
-		"a negative time": {dynamostore.Config{Client: client, Table: "orders", ProcessingTime: -1}, []string{"ProcessingTime is negative"}},
+		"a negative time": {dynamostore.Config{Client: client, Table: "orders", Fulfilment: order.Timer(-1)}, []string{"ProcessingTime is negative"}},
 		"no randomness": {dynamostore.Config{Client: client, Now: now},
 			[]string{"Table is missing", "Now and Random must be given together"}},
-		"no clock": {dynamostore.Config{Client: client, Table: "orders", ProcessingTime: -1, Random: random},
+		"no clock": {dynamostore.Config{Client: client, Table: "orders", Fulfilment: order.Timer(-1), Random: random},
 			[]string{"ProcessingTime is negative", "Now and Random must be given together"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestAStoreWithoutAProcessingTimeAdvancesNothing(t *testing.T) {
 
 func TestAStoreWithoutAClockCreatesNothing(t *testing.T) {
 	h := open(t)
-	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table, ProcessingTime: processing}))
+	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table, Fulfilment: order.Timer(processing)}))
 	for _, change := range []func(*order.Draft){keyed, importedAs(order.Pending)} {
 		if _, _, err := s.Create(t.Context(), draft(change)); err == nil || errors.Is(err, order.ErrUnavailable) {
 			t.Errorf("error %v", err)
@@ -494,7 +494,7 @@ func TestOneOfManyAtOnceAdvances(t *testing.T) {
 // I7, also for a processing time that is no whole number of milliseconds.
 func TestAFractionOfAMillisecondIsWaitedFor(t *testing.T) {
 	h := open(t)
-	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table, ProcessingTime: 1500 * time.Microsecond}))
+	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table, Fulfilment: order.Timer(1500 * time.Microsecond)}))
 	o := h.create(t, importedAs(order.Processing))
 	err := s.Advance(t.Context(), o.ID, order.Completed, noon.Add(1900*time.Microsecond))
 	if _, early := errors.AsType[*order.EarlyError](err); !early {
@@ -540,7 +540,7 @@ func newStubStore(t *testing.T, response http.HandlerFunc, options ...func(*dyna
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 	}, options...)
 	return awstest.Must(dynamostore.New(dynamostore.Config{
-		Client: client, Table: "orders", ProcessingTime: processing,
+		Client: client, Table: "orders", Fulfilment: order.Timer(processing),
 		Now: func() time.Time { return noon }, Random: strings.NewReader(strings.Repeat("x", 1000)),
 	}))
 }

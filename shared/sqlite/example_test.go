@@ -25,7 +25,7 @@ func Example() {
 	ctx, path := context.Background(), filepath.Join(folder, "orders.db")
 	store, err := sqlite.Open(ctx, sqlite.Config{
 		Path:           path,
-		ProcessingTime: 50 * time.Second,
+		Fulfilment: order.Timer(50 * time.Second),
 		Now:            time.Now,
 		Random:         rand.Reader,
 		Log:            slog.New(slog.DiscardHandler),

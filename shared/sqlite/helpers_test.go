@@ -27,7 +27,7 @@ func newPath(t *testing.T) string { return filepath.Join(t.TempDir(), "orders.db
 
 func storeConfig(path string, processing time.Duration) Config {
 	return Config{
-		Path: path, ProcessingTime: processing,
+		Path: path, Fulfilment: order.Timer(processing),
 		Now: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
 	}
 }

@@ -170,11 +170,11 @@ func (f function) calls(s *stack) []call {
 func (f function) drive(s *stack, r *recorder) {
 	s.t.Helper()
 	store := awstest.Must(dynamostore.New(dynamostore.Config{
-		Client: r.dynamodb(), Table: "OrdersTable", ProcessingTime: time.Minute, Now: time.Now, Random: rand.Reader,
+		Client: r.dynamodb(), Table: "OrdersTable", Fulfilment: order.Timer(time.Minute), Now: time.Now, Random: rand.Reader,
 	}))
 	switch f.folder {
 	case "functions/relay":
-		relay := dynamostore.Relay{Queue: r.queue(), ProcessingTime: time.Minute, Log: quiet}
+		relay := dynamostore.Relay{Queue: r.queue(), Fulfilment: order.Timer(time.Minute), Log: quiet}
 		send(s, "relay.json", relay.Handle)
 		send(s, "relay-bad.json", relay.Handle)
 	case "functions/tally":

@@ -73,11 +73,11 @@ func TestTheEventSourceTakesAnOrderThroughItsLifecycle(t *testing.T) {
 	url, dead := awstest.Queues(t)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	store := awstest.Must(dynamostore.New(dynamostore.Config{
-		Client: db, Table: table, ProcessingTime: time.Second, Now: time.Now, Random: rand.Reader,
+		Client: db, Table: table, Fulfilment: order.Timer(time.Second), Now: time.Now, Random: rand.Reader,
 	}))
 	queue := awstest.Must(sqsqueue.New(sqsqueue.Config{Client: awstest.SQS(t), URL: url, DeadLetterURL: dead, Now: time.Now, Log: log}))
 	endpoint := startLambda(t, map[string]any{
-		"Relay": dynamostore.Relay{Queue: queue, ProcessingTime: time.Second, Log: log}.Handle,
+		"Relay": dynamostore.Relay{Queue: queue, Fulfilment: order.Timer(time.Second), Log: log}.Handle,
 		"Tally": dynamostore.Tallier{Client: db, Table: table, Now: time.Now, Log: log}.Handle,
 		"Processor": sqsqueue.Receiver{
 			Process: order.Processor{Orders: store, Queue: queue}.Process, Now: time.Now, Log: log,
