@@ -111,7 +111,7 @@ func (s *soak) halfOfSaturation(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	defer p.Close()
-	l := generator.Load{Requests: generator.NewCreates(false), WarmUp: time.Second, Duration: saturationTime}
+	l := generator.Load{WarmUp: time.Second, Duration: saturationTime}
 	res, err := l.Run(ctx, strings.TrimPrefix(p.URL, "http://"))
 	return int(res.PerSecond() / 2), err
 }
@@ -142,10 +142,10 @@ func (s *soak) load(ctx context.Context, p *service.Process, c *service.Client) 
 	s.latencies.Store(generator.NewLatencies())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		l := generator.Load{Requests: generator.NewCreates(false), Rate: s.rate, Duration: s.duration, Observe: s.observe}
+		l := generator.Load{Rate: s.rate, Duration: s.duration, Observe: s.observe}
 		res, err := l.Run(ctx, strings.TrimPrefix(p.URL, "http://"))
 		if err == nil {
-			s.achieved = res.Achieved()
+			s.achieved = res.PerSecond()
 		}
 		return err
 	})
@@ -154,7 +154,7 @@ func (s *soak) load(ctx context.Context, p *service.Process, c *service.Client) 
 	return g.Wait()
 }
 
-func (s *soak) observe(_, latency time.Duration) {
+func (s *soak) observe(latency time.Duration) {
 	s.acknowledged.Add(1)
 	s.latencies.Load().Record(latency)
 }
