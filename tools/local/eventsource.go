@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -55,11 +54,11 @@ func runEventSource(ctx context.Context, args []string, stderr io.Writer) error 
 	fmt.Fprintf(stderr, "polling table %s and queue %s, invoking at %s; Ctrl-C ends it\n", *table, *queueURL, *endpoint)
 	sources := newEventSources(cfg, *table, *queueURL, stderr)
 	sources.Readers, sources.Worker, sources.Invoke = eventsource.Readers(*relay, *tally), *processor, counter.invoke
-	err = eventsource.Run(ctx, sources)
+	eventsource.Run(ctx, sources)
 	for _, function := range []string{*relay, *tally, *processor} {
 		fmt.Fprintf(stderr, "%s: %d batches done, %d failed\n", function, counter.done[function], counter.failed[function])
 	}
-	return err
+	return nil
 }
 
 // newEventSources configures the event sources of a table and a queue, for the functions of the
@@ -74,7 +73,6 @@ func newEventSources(cfg aws.Config, table, queueURL string, w io.Writer) events
 		Readers:   eventsource.Readers("RelayFunction", "TallyFunction"),
 		QueueURL:  queueURL,
 		Worker:    "ProcessorFunction",
-		Now:       time.Now,
 		Log:       slog.New(slog.NewTextHandler(w, nil)),
 	}
 }

@@ -21,7 +21,6 @@ import (
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
 	"orders/test/awstest"
-	"orders/tools/eventsource"
 )
 
 func TestMain(m *testing.M) { os.Exit(awstest.Run(m)) }
@@ -129,31 +128,6 @@ func TestAnEventSourceWithoutItsTableFails(t *testing.T) {
 	} {
 		if err := runEventSource(t.Context(), args, io.Discard); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: error %v, want %s", args, err, want)
-		}
-	}
-}
-
-func TestBatchesAreThoseOfTheTemplate(t *testing.T) {
-	for _, test := range []struct {
-		resource, source, property string
-		want                       int
-	}{
-		{"RelayFunction", "Stream", "BatchSize", eventsource.RelayBatch},
-		{"TallyFunction", "Stream", "BatchSize", eventsource.TallyBatch},
-		{"TallyFunction", "Stream", "TumblingWindowInSeconds", int(eventsource.TallyWindow / time.Second)},
-		{"ProcessorFunction", "Queue", "BatchSize", eventsource.ProcessorBatch},
-	} {
-		resource, err := awstest.Template(t).Resource(test.resource)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got any = resource.Properties
-		for _, key := range []string{"Events", test.source, "Properties", test.property} {
-			properties, _ := got.(map[string]any)
-			got = properties[key]
-		}
-		if got != test.want {
-			t.Errorf("%s of %s is %v in the template, and %d here", test.property, test.resource, got, test.want)
 		}
 	}
 }

@@ -252,8 +252,8 @@ func (d *localDeployment) startEventSources(context.Context) error {
 	sources := newEventSources(awsConfig(d.endpoint()), d.table, d.queueURL, log)
 	sources.Invoke = invoker("http://" + address(d.lambdaPort))
 	d.served.Go(func() {
-		err := eventsource.Run(d.serving, sources)
-		d.stopServing(fmt.Errorf("the event sources ended: %w", errors.Join(err, log.Close())))
+		eventsource.Run(d.serving, sources)
+		_ = log.Close()
 	})
 	return nil
 }
