@@ -3,9 +3,13 @@ package eventsource_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/test/awstest"
@@ -32,6 +37,24 @@ func TestRunEndsWithItsContextAndNotBefore(t *testing.T) {
 	defer cancel()
 	if eventsource.Run(ctx, cfg); ctx.Err() == nil {
 		t.Error("it ended before its context")
+	}
+}
+
+func TestAFunctionThatFailsIsAnError(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/Failing/") {
+			w.Header().Set("X-Amz-Function-Error", "Unhandled") // with status 200, as Lambda responds
+		}
+		_, _ = io.WriteString(w, "out of luck")
+	}))
+	defer s.Close()
+	invoke := eventsource.Lambda(lambda.New(lambda.Options{BaseEndpoint: &s.URL, Region: awstest.Region, Credentials: aws.AnonymousCredentials{}}))
+	if response, err := invoke(t.Context(), "Good", []byte("{}")); err != nil || string(response) != "out of luck" {
+		t.Errorf("the response is %q, %v", response, err)
+	}
+	const want = `function error (Unhandled): "out of luck"`
+	if _, err := invoke(t.Context(), "Failing", []byte("{}")); err == nil || err.Error() != want {
+		t.Errorf("error %v, not %s", err, want)
 	}
 }
 

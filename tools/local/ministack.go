@@ -34,22 +34,20 @@ type stackResource struct {
 // deployTest deploys template.yaml and runs the acceptance test.
 func deployTest(ctx context.Context, s *session) error {
 	d := &ministackDeployment{session: s}
-	return s.deploy(ctx, deployment{
-		steps: []step{
-			{"the functions", s.build},
-			{"the emulator", d.startMinistack},
-			{"the stack", d.createStack},
-			{"the routes", d.addRoutes},
-			{"the stream", d.disableTally},
-			{"the tally", d.invokeTally},
-		},
-		use: func(ctx context.Context) error {
-			return s.acceptance(ctx, "ORDERS_URL="+d.endpoint()+"/_aws/execute-api/"+d.physicalID("OrdersApi"),
-				"ORDERS_QUEUE_URL="+d.physicalID("OrdersQueue"), "DEAD_LETTER_QUEUE_URL="+d.physicalID("DeadLetterQueue"),
-				"ORDERS_NO_TALLY=the emulator sends no shard id to the tally")
-		},
-		cleanup: func() error { return nil },
-	})
+	steps := []step{
+		{"the functions", s.build},
+		{"the emulator", d.startMinistack},
+		{"the stack", d.createStack},
+		{"the routes", d.addRoutes},
+		{"the stream", d.disableTally},
+		{"the tally", d.invokeTally},
+	}
+	use := func(ctx context.Context) error {
+		return s.acceptance(ctx, "ORDERS_URL="+d.endpoint()+"/_aws/execute-api/"+d.physicalID("OrdersApi"),
+			"ORDERS_QUEUE_URL="+d.physicalID("OrdersQueue"), "DEAD_LETTER_QUEUE_URL="+d.physicalID("DeadLetterQueue"),
+			"ORDERS_NO_TALLY=the emulator sends no shard id to the tally")
+	}
+	return s.deploy(ctx, steps, use, func() error { return nil })
 }
 
 func (d *ministackDeployment) endpoint() string { return "http://" + address(d.apiPort) }
