@@ -1,12 +1,12 @@
 package eventsource_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json/v2"
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -76,39 +76,43 @@ func TestARecordIsSentAsLambdaSendsIt(t *testing.T) {
 	}
 }
 
-// The batches have three records, of a to e.
 func TestAFailedBatchIsSentAgainUntilItSucceeds(t *testing.T) {
-	for name, tt := range map[string]struct {
-		responses []string // SEQ stands for the sequence number of the batch's second record
-		want      string
-	}{
-		"success":             {nil, "abc,de"},
-		"a null list":         {[]string{`{"batchItemFailures":null}`}, "abc,de"},
-		"no response":         {[]string{``}, "abc,de"},
-		"null":                {[]string{`null`}, "abc,de"},
-		"the function fails":  {[]string{"error", "error"}, "abc,abc,abc,de"},
-		"one record fails":    {[]string{`{"batchItemFailures":[{"itemIdentifier":"SEQ"}]}`, "error"}, "abc,bc,bc,de"},
-		"the first fails":     {[]string{`{"batchItemFailures":[{"itemIdentifier":"FIRST"}]}`}, "abc,abc,de"},
-		"the lowest counts":   {[]string{`{"batchItemFailures":[{"itemIdentifier":"LAST"},{"itemIdentifier":"SEQ"}]}`}, "abc,bc,de"},
-		"an empty identifier": {[]string{`{"batchItemFailures":[{"itemIdentifier":""}]}`}, "abc,abc,de"},
-		"another key":         {[]string{`{"batchItemFailures":[{"id":"SEQ"}]}`}, "abc,abc,de"},
-		"an unknown one":      {[]string{`{"batchItemFailures":[{"itemIdentifier":"7"}]}`}, "abc,abc,de"},
-		"an invalid response": {[]string{`"yes"`, `[`}, "abc,abc,abc,de"},
+	table := awstest.Table(t)
+	put(t, table, nil, "a", "b", "c", "d", "e")
+	f := newFunction("error", `{"batchItemFailures":[{"itemIdentifier":"SECOND"}]}`, "error")
+	run(t, config(t, table, f.invokeWithNumber))
+	for i, want := range []string{"abc", "abc", "bc", "bc", "de"} {
+		if got := keys(t, f.next(t)); got != want {
+			t.Errorf("event %d has %q, not %q", i, got, want)
+		}
+	}
+	f.isNotInvoked(t)
+}
+
+// There are three records, 1 to 3.
+func TestRecordsBeforeTheFirstFailureAreDone(t *testing.T) {
+	var batch eventsource.Batch
+	for _, number := range []string{"1", "2", "3"} {
+		batch.Records = append(batch.Records, streams.Record{Dynamodb: &streams.StreamRecord{SequenceNumber: &number}})
+	}
+	const failed = 0 // the whole batch
+	for response, want := range map[string]int{
+		`{"batchItemFailures":[]}`:   3,
+		`{"batchItemFailures":null}`: 3,
+		``:                           3,
+		`null`:                       3,
+		`{"batchItemFailures":[{"itemIdentifier":"2"}]}`:                        1,
+		`{"batchItemFailures":[{"itemIdentifier":"3"},{"itemIdentifier":"2"}]}`: 1,
+		`{"batchItemFailures":[{"itemIdentifier":"1"}]}`:                        failed,
+		`{"batchItemFailures":[{"itemIdentifier":""}]}`:                         failed,
+		`{"batchItemFailures":[{"id":"2"}]}`:                                    failed,
+		`{"batchItemFailures":[{"itemIdentifier":"7"}]}`:                        failed,
+		`"yes"`: failed,
+		`[`:     failed,
 	} {
-		t.Run(name, func(t *testing.T) {
-			table := awstest.Table(t)
-			put(t, table, nil, "a", "b", "c", "d", "e")
-			f := newFunction(tt.responses...)
-			run(t, config(t, table, f.invokeWithNumbers))
-			var got []string
-			for range strings.SplitSeq(tt.want, ",") {
-				got = append(got, keys(t, f.next(t)))
-			}
-			if got := strings.Join(got, ","); got != tt.want {
-				t.Errorf("events of %q, not %q", got, tt.want)
-			}
-			f.isNotInvoked(t)
-		})
+		if done, err := batch.Done([]byte(response)); done != want || (err != nil) != (want == failed) {
+			t.Errorf("%s: %d are done, not %d; %v", response, done, want, err)
+		}
 	}
 }
 
@@ -225,15 +229,14 @@ func keys(t *testing.T, event []byte) (joined string) {
 	return joined
 }
 
-// invokeWithNumbers puts sequence numbers of the batch into the response.
-func (f *function) invokeWithNumbers(ctx context.Context, name string, event []byte) ([]byte, error) {
+// invokeWithNumber puts the sequence number of the second record into the response.
+func (f *function) invokeWithNumber(ctx context.Context, name string, event []byte) ([]byte, error) {
 	response, err := f.invoke(ctx, name, event)
 	var e events.DynamoDBEvent
-	if err := json.Unmarshal(event, &e); err != nil {
-		return nil, err
+	if err := json.Unmarshal(event, &e); err != nil || len(e.Records) < 2 {
+		return response, err
 	}
-	number := func(i int) string { return e.Records[min(i, len(e.Records)-1)].Change.SequenceNumber }
-	return []byte(strings.NewReplacer("FIRST", number(0), "SEQ", number(1), "LAST", number(2)).Replace(string(response))), err
+	return bytes.Replace(response, []byte("SECOND"), []byte(e.Records[1].Change.SequenceNumber), 1), err
 }
 
 // A splitStream has two records in each shard, one per page.
