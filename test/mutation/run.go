@@ -102,7 +102,7 @@ func (m mutant) arguments() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if m.isChaos() || bytes.Contains(source, []byte(`"pgregory.net/rapid"`)) {
+		if bytes.Contains(source, []byte(`"pgregory.net/rapid"`)) {
 			return append(arguments, "-rapid.nofailfile", "-rapid.shrinktime=0s"), nil
 		}
 	}
