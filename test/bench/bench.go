@@ -73,8 +73,7 @@ type server struct {
 
 // start starts a program with variables of env besides the environment of this process. The caller
 // defers Close, which does nothing after Stop and Kill.
-func (b *bench) start(env []string, program string, args ...string) *server {
-	cmd := exec.CommandContext(b.ctx, program, args...)
+func (b *bench) start(env []string, cmd *exec.Cmd) *server {
 	cmd.Env = append(os.Environ(), env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -89,7 +88,7 @@ func (b *bench) start(env []string, program string, args ...string) *server {
 // startOrders starts the service as it is released, with its default settings but for the processing
 // time.
 func (b *bench) startOrders(file string, processing time.Duration, env ...string) *server {
-	return b.start(env, b.ordersProgram, "serve", "--addr", "127.0.0.1:0", "--db", file, "--processing-time", processing.String())
+	return b.start(env, service.Orders(b.ctx, b.ordersProgram, file, processing))
 }
 
 // A contender is a server that is compared with others.
@@ -108,7 +107,7 @@ var (
 // under puts a load on a new server, and notes the memory that it took if it is the service.
 func (b *bench) under(c contender, l generator.Load, mem *memory) generator.Result {
 	if c.echo != "" {
-		s := b.start(c.env, b.echoProgram, c.echo)
+		s := b.start(c.env, exec.CommandContext(b.ctx, b.echoProgram, c.echo))
 		defer s.Close()
 		return must(l.Run(b.ctx, s.addr))
 	}
