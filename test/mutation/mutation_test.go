@@ -186,31 +186,6 @@ func TestAVerdictTellsWhatHappenedToTheTest(t *testing.T) {
 	}
 }
 
-func TestAListOfMutantsIsReadLineByLine(t *testing.T) {
-	list, err := parseMutants("a.txt", `# A comment.
-
-mutant: a code, and its ids [F1 I2]
-edit:   shared/order Order.Advance: if 2 of 3 => false
-test:   TestIt/part
-mutant: a file without ids
-edit:   shared/api/openapi.yaml: text "a: b" => ""
-test:   test/conformance TestIt
-`)
-	if err != nil || len(list) != 2 {
-		t.Fatal(list, err)
-	}
-	a, b := list[0], list[1]
-	if a.name != "a code, and its ids" || !slices.Equal(a.ids, []string{"F1", "I2"}) ||
-		a.code != "shared/order" || a.decl != "Order.Advance" || a.edit != (edit{kind: "if", n: 2, of: 3, new: "false"}) ||
-		a.folder != "shared/order" || a.test != "TestIt/part" || a.line != "a.txt:3" {
-		t.Errorf("%+v", a)
-	}
-	if len(b.ids) > 0 || b.code != "shared/api/openapi.yaml" || b.decl != "" ||
-		b.edit != (edit{kind: "text", name: "a: b", n: 1, of: 1}) || b.folder != "test/conformance" || b.test != "TestIt" {
-		t.Errorf("%+v", b)
-	}
-}
-
 func TestAListThatIsWrongIsToldWithItsLine(t *testing.T) {
 	mutant := func(edit, test string) string { return "\nmutant: a\nedit: " + edit + "\ntest: " + test + "\n" }
 	for text, want := range map[string]string{
