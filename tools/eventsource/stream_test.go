@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json/v2"
-	"fmt"
 	"reflect"
-	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -180,35 +179,38 @@ func TestAnEventOfAWindowHasItsShardAndNeedsAResponseWithAState(t *testing.T) {
 // The emulators have no such stream: shards with a child each, a description in pages, an expired
 // iterator.
 func TestShardsAreReadParentsFirstAndToTheirEnd(t *testing.T) {
-	s := &splitStream{expire: 2, shards: []streams.Shard{
+	s := &fakeStream{shards: []streams.Shard{
 		{ShardId: aws.String("child"), ParentShardId: aws.String("parent")},
 		{ShardId: aws.String("parent"), ParentShardId: aws.String("gone")},
 		{ShardId: aws.String("grandchild"), ParentShardId: aws.String("child")},
-	}}
+	}, fail: map[string][]error{"parent 1": {&streams.ExpiredIteratorException{}, &streams.ExpiredIteratorException{}}}}
 	f := newFunction("error", `{}`, "error")
 	cfg := config(t, awstest.Table(t), f.invoke)
 	cfg.Streams = s
 	run(t, cfg)
-	var got []string
-	for range 8 {
-		got = append(got, keys(t, f.next(t)))
-	}
-	want := []string{"parent0", "parent0", "parent1", "parent1", "child0", "child1", "grandchild0", "grandchild1"}
-	if !slices.Equal(got, want) {
-		t.Errorf("events of %q, not %q", got, want)
+	for _, want := range []string{"parent0", "parent0", "parent1", "parent1", "child0", "child1", "grandchild0", "grandchild1"} {
+		if got := keys(t, f.next(t)); got != want {
+			t.Errorf("event of %q, not %q", got, want)
+		}
 	}
 	f.isNotInvoked(t)
 }
 
+// Either call may report that the next record is no longer in the stream.
 func TestAReaderThatFallsBehindContinuesWithTheOldestRecord(t *testing.T) {
-	for _, call := range []string{"GetShardIterator", "GetRecords"} {
+	for call, failures := range map[string]map[string][]error{
+		"GetShardIterator": {"s 1": {&streams.ExpiredIteratorException{}}, "after 0": {&streams.TrimmedDataAccessException{}}},
+		"GetRecords":       {"s 1": {&streams.TrimmedDataAccessException{}}},
+	} {
 		t.Run("reported by "+call, func(t *testing.T) {
 			f := newFunction()
 			cfg := config(t, awstest.Table(t), f.invoke)
-			cfg.Streams = &trimmedStream{reportedBy: call}
+			cfg.Streams = &fakeStream{shards: []streams.Shard{{ShardId: aws.String("s")}}, fail: failures}
 			run(t, cfg)
-			if got := keys(t, f.next(t)) + " " + keys(t, f.next(t)); got != "0 2" {
-				t.Errorf("events of %q, not of 0 and 2", got)
+			for _, want := range []string{"s0", "s0", "s1"} { // the first is the oldest here
+				if got := keys(t, f.next(t)); got != want {
+					t.Errorf("event of %q, not %q", got, want)
+				}
 			}
 		})
 	}
@@ -239,82 +241,51 @@ func (f *function) invokeWithNumber(ctx context.Context, name string, event []by
 	return bytes.Replace(response, []byte("SECOND"), []byte(e.Records[1].Change.SequenceNumber), 1), err
 }
 
-// A splitStream has two records in each shard, one per page.
-type splitStream struct {
+// A fakeStream has two records in each shard, one per page, and at most two shards per description.
+type fakeStream struct {
 	shards []streams.Shard
-	expire int // the number of calls of GetRecords that fail
+	fail   map[string][]error // of the first calls, by "SHARD RECORD" or "after RECORD"
 }
 
-func (s *splitStream) DescribeStream(_ context.Context, in *dynamodbstreams.DescribeStreamInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
-	description := &streams.StreamDescription{Shards: s.shards[:2], LastEvaluatedShardId: aws.String("parent")}
+func (s *fakeStream) failure(call string) (err error) {
+	if list := s.fail[call]; len(list) > 0 {
+		err, s.fail[call] = list[0], list[1:]
+	}
+	return err
+}
+
+func (s *fakeStream) DescribeStream(_ context.Context, in *dynamodbstreams.DescribeStreamInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
+	n := min(2, len(s.shards))
+	description := &streams.StreamDescription{Shards: s.shards[:n]}
 	if in.ExclusiveStartShardId != nil {
-		description = &streams.StreamDescription{Shards: s.shards[2:]}
+		description.Shards = s.shards[n:]
+	} else if n < len(s.shards) {
+		description.LastEvaluatedShardId = s.shards[n-1].ShardId
 	}
 	return &dynamodbstreams.DescribeStreamOutput{StreamDescription: description}, nil
 }
 
-func (*splitStream) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
-	after := -1
-	if in.ShardIteratorType == streams.ShardIteratorTypeAfterSequenceNumber {
-		_, _ = fmt.Sscan(*in.SequenceNumber, &after)
-	}
-	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: aws.String(fmt.Sprint(*in.ShardId, " ", after+1))}, nil
-}
-
-func (s *splitStream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
-	var shard string
-	var n int
-	_, _ = fmt.Sscan(*in.ShardIterator, &shard, &n)
-	if n == 1 && s.expire > 0 {
-		s.expire--
-		return nil, &streams.ExpiredIteratorException{}
-	}
-	out := &dynamodbstreams.GetRecordsOutput{Records: []streams.Record{{Dynamodb: &streams.StreamRecord{
-		SequenceNumber: aws.String(fmt.Sprint(n)),
-		Keys:           map[string]streams.AttributeValue{"pk": &streams.AttributeValueMemberS{Value: fmt.Sprint(shard, n)}},
-	}}}}
-	if n == 0 {
-		out.NextShardIterator = aws.String(shard + " 1")
-	}
-	return out, nil
-}
-
-// A trimmedStream has one shard. Its second record is trimmed before it is read, which one of the
-// calls reports.
-type trimmedStream struct {
-	reportedBy string
-	trimmed    bool
-}
-
-func (*trimmedStream) DescribeStream(context.Context, *dynamodbstreams.DescribeStreamInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
-	return &dynamodbstreams.DescribeStreamOutput{StreamDescription: &streams.StreamDescription{Shards: []streams.Shard{{ShardId: aws.String("shard")}}}}, nil
-}
-
-func (o *trimmedStream) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
-	oldest := in.ShardIteratorType == streams.ShardIteratorTypeTrimHorizon
-	iterator := map[bool]string{true: "2", false: "0"}[o.trimmed]
-	if !oldest && o.reportedBy == "GetShardIterator" {
-		return nil, &streams.TrimmedDataAccessException{}
-	} else if !oldest {
-		iterator = "1"
-	}
-	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: &iterator}, nil
-}
-
-func (o *trimmedStream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
-	n := *in.ShardIterator
-	if n == "1" {
-		o.trimmed = true
-		if o.reportedBy == "GetRecords" {
-			return nil, &streams.TrimmedDataAccessException{}
+func (s *fakeStream) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
+	next := "0"
+	if in.SequenceNumber != nil {
+		next = "1"
+		if err := s.failure("after " + *in.SequenceNumber); err != nil {
+			return nil, err
 		}
-		return nil, &streams.ExpiredIteratorException{}
 	}
+	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: aws.String(*in.ShardId + " " + next)}, nil
+}
+
+func (s *fakeStream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
+	if err := s.failure(*in.ShardIterator); err != nil {
+		return nil, err
+	}
+	shard, n, _ := strings.Cut(*in.ShardIterator, " ")
 	out := &dynamodbstreams.GetRecordsOutput{Records: []streams.Record{{Dynamodb: &streams.StreamRecord{
-		SequenceNumber: &n, Keys: map[string]streams.AttributeValue{"pk": &streams.AttributeValueMemberS{Value: n}},
+		SequenceNumber: &n, Keys: map[string]streams.AttributeValue{"pk": &streams.AttributeValueMemberS{Value: shard + n}},
 	}}}}
 	if n == "0" {
-		out.NextShardIterator = aws.String("1")
+		out.NextShardIterator = aws.String(shard + " 1")
 	}
 	return out, nil
 }
