@@ -58,10 +58,10 @@ func (u *search) shorten(ctx context.Context) {
 			u.try(ctx, steps)
 		}
 		without(func(s *Step) { s.Fault = "" })
-		for n := len(u.found.Steps[i].Drafts) - 1; n >= 0; n-- {
+		for n := range slices.Backward(u.found.Steps[i].Drafts) {
 			without(func(s *Step) { s.Drafts = slices.Delete(slices.Clone(s.Drafts), n, n+1) })
 		}
-		for n := len(u.found.Steps[i].Messages) - 1; n >= 0; n-- {
+		for n := range slices.Backward(u.found.Steps[i].Messages) {
 			without(func(s *Step) { s.Messages = slices.Delete(slices.Clone(s.Messages), n, n+1) })
 		}
 	}

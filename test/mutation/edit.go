@@ -219,20 +219,6 @@ func (s scope) places() (found []place) {
 			}
 		}
 		switch n := n.(type) {
-		case *ast.IfStmt:
-			add("if", "", n.Cond)
-		case *ast.ForStmt:
-			add("for", "", n.Cond)
-		case *ast.RangeStmt:
-			add("for", "", n.X)
-		case *ast.CaseClause:
-			add("case", "", n.List...)
-		case *ast.ReturnStmt:
-			add("return", "", n.Results...)
-		case *ast.CallExpr:
-			add("call", nameOf(n.Fun), n)
-		case *ast.KeyValueExpr:
-			add("set", nameOf(n.Key), n.Value)
 		case *ast.AssignStmt:
 			for i, name := range n.Lhs {
 				if len(n.Lhs) == len(n.Rhs) {
@@ -243,11 +229,36 @@ func (s scope) places() (found []place) {
 			for i, value := range n.Values {
 				add("set", n.Names[i].Name, value)
 			}
+		default:
+			kind, name, all := part(n)
+			add(kind, name, all...)
 		}
 		return true
 	})
 	slices.SortStableFunc(found, func(a, b place) int { return cmp.Compare(a.from, b.from) })
 	return found
+}
+
+// part returns what an edit can name of a node that is no assignment.
+func part(n ast.Node) (kind, name string, all []ast.Expr) {
+	switch n := n.(type) {
+	case *ast.IfStmt:
+		return "if", "", []ast.Expr{n.Cond}
+	case *ast.ForStmt:
+		return "for", "", []ast.Expr{n.Cond}
+	case *ast.RangeStmt:
+		return "for", "", []ast.Expr{n.X}
+	case *ast.CaseClause:
+		return "case", "", n.List
+	case *ast.ReturnStmt:
+		return "return", "", n.Results
+	case *ast.CallExpr:
+		return "call", nameOf(n.Fun), []ast.Expr{n}
+	case *ast.KeyValueExpr:
+		return "set", nameOf(n.Key), []ast.Expr{n.Value}
+	default:
+		return "", "", nil
+	}
 }
 
 // nameOf returns a.b.c for such an expression, and what there is of that for others.

@@ -95,17 +95,21 @@ func attributes(from map[string]types.AttributeValue) map[string]events.DynamoDB
 	return to
 }
 
+func attributeList(from []types.AttributeValue) []events.DynamoDBAttributeValue {
+	to := make([]events.DynamoDBAttributeValue, len(from))
+	for i, item := range from {
+		to[i] = attribute(item)
+	}
+	return to
+}
+
 // attribute converts a value from the SDK's type to the type of Lambda's events.
 func attribute(value types.AttributeValue) events.DynamoDBAttributeValue {
 	switch v := value.(type) {
 	case *types.AttributeValueMemberM:
 		return events.NewMapAttribute(attributes(v.Value))
 	case *types.AttributeValueMemberL:
-		list := make([]events.DynamoDBAttributeValue, len(v.Value))
-		for i, item := range v.Value {
-			list[i] = attribute(item)
-		}
-		return events.NewListAttribute(list)
+		return events.NewListAttribute(attributeList(v.Value))
 	case *types.AttributeValueMemberS:
 		return events.NewStringAttribute(v.Value)
 	case *types.AttributeValueMemberN:
