@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -181,13 +182,14 @@ func (d *localDeployment) createResources(ctx context.Context) error {
 	if err := d.createQueues(ctx, template); err != nil {
 		return err
 	}
-	return d.writeVariables(map[string]string{
+	variables, err := json.Marshal(map[string]any{"Parameters": map[string]string{
 		"AWS_ENDPOINT_URL":      localstackInNetwork,
 		"DEAD_LETTER_QUEUE_URL": d.deadLetterURL,
 		"ORDERS_QUEUE_URL":      d.queueURL,
 		"ORDERS_TABLE":          d.table,
 		"PROCESSING_TIME":       d.processingTime.String(),
-	})
+	}})
+	return errors.Join(err, os.WriteFile(d.variablesFile(), variables, 0o644))
 }
 
 func (d *localDeployment) createQueues(ctx context.Context, template *cfn.Template) error {

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -69,7 +68,10 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	s.name = sessionName(name, folder)
+	s.name = "orders-" + name
+	if name == "up" {
+		s.name = "orders-local" // as in samconfig.toml
+	}
 	unlock, err := prepareFolder(folder, s.name)
 	if err != nil {
 		return err
@@ -103,15 +105,6 @@ func newSession(name string, args []string) (s *session, err error) {
 		}
 	}
 	return s, nil
-}
-
-// sessionName is the same in all working trees for `up`, because samconfig.toml has it. The tests
-// have a name for each working tree.
-func sessionName(mode, folder string) string {
-	if mode == "up" {
-		return "orders-local"
-	}
-	return fmt.Sprintf("orders-%s-%08x", mode, crc32.ChecksumIEEE([]byte(folder)))
 }
 
 // prepareFolder empties the folder for builds and logs, and locks it and the name. The folder is in

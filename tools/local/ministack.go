@@ -90,8 +90,11 @@ func (d *ministackDeployment) createStack(ctx context.Context) error {
 	if err := allowBatches(d.builtTemplate()); err != nil {
 		return err
 	}
-	err := d.samDeploy(ctx, stackName, "EndpointUrl="+d.endpoint(), fmt.Sprintf("ProcessingTimeSeconds=%.0f", d.processingTime.Seconds()))
-	if err != nil {
+	command := append([]string{
+		d.sam, "deploy", "--template-file", d.builtTemplate(), "--stack-name", stackName, "--region", region,
+		"--resolve-s3", "--no-confirm-changeset", "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
+	}, parameters("EndpointUrl="+d.endpoint(), fmt.Sprintf("ProcessingTimeSeconds=%.0f", d.processingTime.Seconds()))...)
+	if err := d.run(ctx, "sam-deploy", command...); err != nil {
 		return err
 	}
 	var output struct{ StackResources []stackResource }
