@@ -94,20 +94,19 @@ func (b *bench) startOrders(file string, processing time.Duration, env ...string
 // A contender is a server that is compared with others.
 type contender struct {
 	name       string
-	echo       string        // the argument of the echo, "" for the service
-	processing time.Duration // of the service
+	processing time.Duration // of the service, 0 for the echo
 	env        []string
 }
 
 var (
-	jsonEcho = contender{name: "json echo", echo: "-raw=false"}
-	orders   = contender{name: "orders", processing: processingTime}
+	echo   = contender{name: "echo"}
+	orders = contender{name: "orders", processing: processingTime}
 )
 
 // under puts a load on a new server, and notes the memory that it took if it is the service.
 func (b *bench) under(c contender, l generator.Load, mem *memory) generator.Result {
-	if c.echo != "" {
-		s := b.start(c.env, exec.CommandContext(b.ctx, b.echoProgram, c.echo))
+	if c.processing == 0 {
+		s := b.start(c.env, exec.CommandContext(b.ctx, b.echoProgram))
 		defer s.Close()
 		return must(l.Run(b.ctx, s.addr))
 	}

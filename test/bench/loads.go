@@ -23,27 +23,23 @@ func (b *bench) measureCreates() {
 	b.how(`Closed loop, %s keep-alive connections, each with one request under way; the contenders take
 turns in %d rounds of %s each after a warm-up of %s, always on a fresh file. Each round gives a ratio;
 the median counts. Every order is started at once; the processing time is %s, and 1s where orders are
-completed, too. The json echo reads the body with encoding/json/v2 and writes a response of the
-service's shape; the raw echo writes the body back. On one processor are the service and its echo
-(GOMAXPROCS=1), not the clients.`,
+completed, too. The echo reads the body with encoding/json/v2 and writes a response of the service's
+shape. On one processor are the service and its echo (GOMAXPROCS=1), not the clients.`,
 		grouped(connections), b.rounds, b.creating, b.warmUp, processingTime)
-	all := []contender{
-		{"json echo on one", jsonEcho.echo, 0, oneProcessor},
-		{"orders on one", "", processingTime, oneProcessor},
-		jsonEcho,
+	rates, mem := b.takeTurns(generator.Load{WarmUp: b.warmUp, Duration: b.creating}, []contender{
+		{"echo on one", 0, oneProcessor},
+		{"orders on one", processingTime, oneProcessor},
+		echo,
 		orders,
-		{"raw echo", "-raw=true", 0, nil},
-		{"orders completed", "", time.Second, nil},
-	}
-	rates, mem := b.takeTurns(generator.Load{WarmUp: b.warmUp, Duration: b.creating}, all)
-	name := fmt.Sprintf("durable creates/s at %s connections ÷ ", grouped(connections))
+		{"orders completed", time.Second, nil},
+	})
+	name := fmt.Sprintf("durable creates/s at %s connections ÷ echo", grouped(connections))
 	compare := func(what string, g goal, of, to string) {
 		b.ratioRow(name+what, g, &comparison{rates[of], rates[to]}, "/s", "")
 	}
-	compare("json echo", atLeast(0.60), "orders", "json echo")
-	compare("raw echo", none, "orders", "raw echo")
-	compare("json echo, orders being completed, too", none, "orders completed", "json echo")
-	compare("json echo, each on one processor", atLeast(0.50), "orders on one", "json echo on one")
+	compare("", atLeast(0.60), "orders", "echo")
+	compare(", orders being completed, too", none, "orders completed", "echo")
+	compare(", each on one processor", atLeast(0.50), "orders on one", "echo on one")
 	b.memoryRow(mem, "under creates", 100)
 }
 
@@ -51,9 +47,9 @@ func (b *bench) measureKeyed() {
 	b.how(`As "creates", with an Idempotency-Key on each request, all different, the first %s on a fresh file
 or as many as fit into %s, in %d rounds.`, grouped(b.keys), b.keyed, b.rounds)
 	l := generator.Load{Keyed: true, WarmUp: b.warmUp, Duration: b.keyed, Limit: b.keys}
-	rates, mem := b.takeTurns(l, []contender{jsonEcho, orders})
-	b.ratioRow("durable creates/s, each with its own Idempotency-Key ÷ json echo", atLeast(0.40),
-		&comparison{rates["orders"], rates["json echo"]}, "/s", "")
+	rates, mem := b.takeTurns(l, []contender{echo, orders})
+	b.ratioRow("durable creates/s, each with its own Idempotency-Key ÷ echo", atLeast(0.40),
+		&comparison{rates["orders"], rates["echo"]}, "/s", "")
 	b.memoryRow(mem, "under creates with keys", 100)
 }
 
@@ -82,14 +78,14 @@ the wait for a free connection and the lateness of the client itself, which the 
 		limit float64
 	}{{1_000, 4}, {5_000, 5}, {10_000, 8}} {
 		l := generator.Load{Rate: goal.rate, WarmUp: b.warmUp, Duration: b.openLoop}
-		echo, own := b.under(jsonEcho, l, &mem), b.under(orders, l, &mem)
+		base, own := b.under(echo, l, &mem), b.under(orders, l, &mem)
 		name := fmt.Sprintf("rate=%d/", goal.rate)
-		b.record(name+jsonEcho.name, echo.Milliseconds(99), "p99-ms")
+		b.record(name+echo.name, base.Milliseconds(99), "p99-ms")
 		b.record(name+orders.name, own.Milliseconds(99), "p99-ms")
 		b.row(row{
 			name: fmt.Sprintf("p99 of creates at %s/s, open loop", grouped(goal.rate)),
 			goal: atMost(goal.limit, "ms"), value: own.Milliseconds(99),
-			details: fmt.Sprintf("p50 %.1f ms; echo p50 %.1f ms, p99 %.1f ms", own.Milliseconds(50), echo.Milliseconds(50), echo.Milliseconds(99)),
+			details: fmt.Sprintf("p50 %.1f ms; echo p50 %.1f ms, p99 %.1f ms", own.Milliseconds(50), base.Milliseconds(50), base.Milliseconds(99)),
 		})
 	}
 	b.memoryRow(mem, "in open loops", 100)

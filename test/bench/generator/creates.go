@@ -18,7 +18,6 @@ const (
 func createBodies() []string {
 	bodies := make([]string, variants)
 	for i := range bodies {
-		// The client's own order_id makes the raw echo's responses hold one, too.
 		body := fmt.Sprintf(`{"user_id": %d, "order_id": "userTest%d", "item_ids": [%d, %d], "total_amount": %d.%02d}`,
 			100+i, i, 500+i, 900-i/2, 1+3*i, i%100)
 		bodies[i] = fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body)
