@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -63,10 +62,23 @@ func ids(text string) (found []string) {
 	return found
 }
 
-// A fault is one that the service survives.
-type fault struct {
-	id string
-	on []deployment // those on which it can happen
+// A coverage holds what is covered: "I4", "F7", and "F7 on AWS" for a deployment.
+type coverage map[string]bool
+
+func (c coverage) add(ids []string, on []deployment) {
+	for _, id := range ids {
+		for _, d := range on {
+			c[id], c[id+" on "+string(d)] = true, true
+		}
+	}
+}
+
+func coveredBy(mutants []mutant) coverage {
+	c := coverage{}
+	for _, m := range mutants {
+		c.add(m.ids, m.deployments())
+	}
+	return c
 }
 
 // A row of the table of invariants, and one of faults. A cell in italics says why a fault cannot
@@ -76,94 +88,25 @@ var (
 	faultRow     = regexp.MustCompile(`(?m)^\| (F[0-9]+) \| [^|]+ \| ([^|]+) \| ([^|]+) \|$`)
 )
 
-// loadInvariants reads the numbers of the table in docs/design.md.
-func loadInvariants(root string) (list []string, err error) {
-	text, err := os.ReadFile(filepath.Join(root, "docs/design.md"))
-	for _, row := range invariantRow.FindAllSubmatch(text, -1) {
-		list = append(list, string(row[1]))
+// parseInvariants reads the numbers of the table in docs/design.md.
+func parseInvariants(page string) (list []string) {
+	for _, row := range invariantRow.FindAllStringSubmatch(page, -1) {
+		list = append(list, row[1])
 	}
-	return list, err
+	return list
 }
 
-// loadFaults reads the table in docs/verification.md.
-func loadFaults(root string) (list []fault, err error) {
-	text, err := os.ReadFile(filepath.Join(root, "docs/verification.md"))
-	for _, row := range faultRow.FindAllSubmatch(text, -1) {
-		f := fault{id: string(row[1])}
+// parseFaults reads the table in docs/verification.md: each fault on each deployment on which it can
+// happen.
+func parseFaults(page string) (list []string) {
+	for _, row := range faultRow.FindAllStringSubmatch(page, -1) {
 		for i, d := range []deployment{embedded, onAWS} {
 			if row[2+i][0] != '*' {
-				f.on = append(f.on, d)
+				list = append(list, row[1]+" on "+string(d))
 			}
 		}
-		list = append(list, f)
 	}
-	return list, err
-}
-
-// evidence is what shows that a fault is survived and that an invariant holds.
-type evidence struct {
-	tests      map[string][]string // the ids that tests name, by file from the root of the module
-	mutants    []mutant
-	invariants []string
-	faults     []fault
-}
-
-// gather reads all of it below the root of the module.
-func gather(root string) (e evidence, err error) {
-	if e.mutants, err = loadMutants(root); err != nil {
-		return e, err
-	}
-	if e.tests, err = namingTests(root); err != nil {
-		return e, err
-	}
-	if e.invariants, err = loadInvariants(root); err != nil {
-		return e, err
-	}
-	e.faults, err = loadFaults(root)
-	return e, err
-}
-
-// hasTest reports whether tests of one of the deployments name a fault or an invariant.
-func (e evidence) hasTest(id string, on ...deployment) bool {
-	for file, ids := range e.tests {
-		if slices.Contains(ids, id) && overlap(deploymentsOf(file), on) {
-			return true
-		}
-	}
-	return false
-}
-
-// hasMutant reports whether a mutant on one of the deployments is there for a fault or an
-// invariant.
-func (e evidence) hasMutant(id string, on ...deployment) bool {
-	return slices.ContainsFunc(e.mutants, func(m mutant) bool {
-		return slices.Contains(m.ids, id) && overlap(m.deployments(), on)
-	})
-}
-
-func overlap(a, b []deployment) bool {
-	return slices.ContainsFunc(a, func(d deployment) bool { return slices.Contains(b, d) })
-}
-
-// gaps returns the faults and invariants without a test or a mutant, where they exist.
-func (e evidence) gaps() (missing []string) {
-	look := func(id, where string, on ...deployment) {
-		if !e.hasTest(id, on...) {
-			missing = append(missing, fmt.Sprintf("%s%s: no test names it", id, where))
-		}
-		if !e.hasMutant(id, on...) {
-			missing = append(missing, fmt.Sprintf("%s%s: no mutant is there for it", id, where))
-		}
-	}
-	for _, f := range e.faults {
-		for _, d := range f.on {
-			look(f.id, " on "+string(d), d)
-		}
-	}
-	for _, i := range e.invariants {
-		look(i, "", embedded, onAWS)
-	}
-	return missing
+	return list
 }
 
 // Tests name ids in comments. Those of test/conformance are sentences in tables, which name them, too.
@@ -172,9 +115,9 @@ var (
 	sentence = regexp.MustCompile(`(?m)^\s*\{".*|(?:^|\s)//.*`)
 )
 
-// namingTests returns the ids that tests name, by file from the root of the module.
-func namingTests(root string) (map[string][]string, error) {
-	tests := map[string][]string{}
+// coveredByTests reads the tests below the root of the module.
+func coveredByTests(root string) (coverage, error) {
+	c := coverage{}
 	for _, folder := range []string{"cmd", "functions", "shared", "test", "tools"} {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, _ os.DirEntry, err error) error {
 			if err != nil {
@@ -190,12 +133,12 @@ func namingTests(root string) (map[string][]string, error) {
 			if isSentences {
 				naming = sentence
 			}
-			tests[name] = ids(strings.Join(naming.FindAllString(string(source), -1), " "))
+			c.add(ids(strings.Join(naming.FindAllString(string(source), -1), " ")), deploymentsOf(name))
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	return tests, nil
+	return c, nil
 }
