@@ -177,7 +177,7 @@ schemathesis: build .tools/schemathesis/bin/schemathesis ## Send the service the
 	test/clients/with-service.sh .tools/schemathesis/bin/schemathesis --config-file test/clients/schemathesis/schemathesis.toml run shared/api/openapi.yaml --checks all
 
 .PHONY: bench
-bench: ## Measure the service under load and write test/bench/results.md; takes about 35 minutes
+bench: ## Measure the service under load and write test/bench/results.md; takes about 30 minutes
 	go run ./test/bench
 
 .PHONY: bench-short

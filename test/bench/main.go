@@ -57,7 +57,7 @@ var short = sizes{
 	keys: 300_000, large: 100_000, unfinished: 50_000, reads: 300, starts: 3, functionStarts: 50,
 }
 
-// Groups are rows of the report that are measured together.
+// groups are rows of the report that are measured together.
 var groups = []struct {
 	name    string
 	measure func(*bench)
@@ -84,8 +84,8 @@ func main() {
 	results := flag.String("out", "", "`directory` for the results (default test/bench, and none with -short or -only)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := fmt.Errorf("-only must be one of %s", strings.Join(names, ", "))
-	if *only == "" || slices.Contains(names, *only) {
+	err := fmt.Errorf("want no arguments, and -only one of %s", strings.Join(names, ", "))
+	if flag.NArg() == 0 && (*only == "" || slices.Contains(names, *only)) {
 		err = run(ctx, *isShort, *only, *results)
 	}
 	stop()

@@ -95,6 +95,9 @@ func newSession(name string, args []string) (s *session, err error) {
 	flags.IntVar(&s.lambdaPort, "lambda-port", 3001, "port on which functions are invoked")
 	flags.IntVar(&s.localstackPort, "localstack-port", 4566, "port of LocalStack")
 	_ = flags.Parse(args) // exits if there is an error
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
 	if name == "up" {
 		return s, nil
 	}
