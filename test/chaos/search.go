@@ -59,10 +59,18 @@ func (u *search) shorten(ctx context.Context) {
 		}
 		without(func(s *Step) { s.Fault = "" })
 		for n := range slices.Backward(u.found.Steps[i].Drafts) {
-			without(func(s *Step) { s.Drafts = slices.Delete(slices.Clone(s.Drafts), n, n+1) })
+			without(func(s *Step) {
+				if len(s.Drafts) > 1 {
+					s.Drafts = slices.Delete(slices.Clone(s.Drafts), n, n+1)
+				}
+			})
 		}
 		for n := range slices.Backward(u.found.Steps[i].Messages) {
-			without(func(s *Step) { s.Messages = slices.Delete(slices.Clone(s.Messages), n, n+1) })
+			without(func(s *Step) {
+				if len(s.Messages) > 1 {
+					s.Messages = slices.Delete(slices.Clone(s.Messages), n, n+1)
+				}
+			})
 		}
 	}
 }
