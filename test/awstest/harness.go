@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,20 +73,15 @@ func OpenDeployment(t testing.TB, change ...func(*Setup)) Deployment {
 // connect runs an event source between the emulators and the functions until the test ends.
 func (f Functions) connect(t testing.TB, invoke eventsource.Invoke) {
 	cfg := eventsource.Config{
-		Tables: DynamoDB(t), Streams: Streams(t), Queues: SQS(t), Invoke: invoke, Now: time.Now, Log: f.Logger,
+		Tables: DynamoDB(t), Streams: Streams(t), Queues: SQS(t), Invoke: invoke, Log: f.Logger,
 		Table: f.Table, KeyPrefix: dynamostore.OrderPrefix,
 		Readers:  eventsource.Readers(RelayFunction, TallyFunction),
 		QueueURL: f.QueueURL, Worker: ProcessorFunction, Pollers: 4,
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error)
-	go func() { ended <- eventsource.Run(ctx, cfg) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("event source: %v", err)
-		}
-	})
+	var running sync.WaitGroup
+	running.Go(func() { eventsource.Run(ctx, cfg) })
+	t.Cleanup(func() { cancel(); running.Wait() })
 }
 
 // deliver hands bodies to the processor as one batch, and those that fail again, as the
