@@ -1,6 +1,7 @@
 package awstest
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -60,7 +61,8 @@ func OpenDeployment(t testing.TB, change ...func(*Setup)) Deployment {
 	}
 	f.QueueURL, f.DeadLetterURL = Queues(t, setup.Queue)
 	store := Must(dynamostore.New(dynamostore.Config{
-		Client: f.DynamoDB, Table: f.Table, ProcessingTime: f.ProcessingTime, Now: f.Now, Random: rand.Reader,
+		Client: f.DynamoDB, Table: f.Table, ProcessingTime: f.ProcessingTime, Now: f.Now,
+		Random: bufio.NewReader(rand.Reader), // not safe for concurrent use
 	}))
 	d := Deployment{Functions: f, Harness: conformance.Harness{
 		Store: store, Metrics: store, ProcessingTime: f.ProcessingTime,
