@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -164,3 +167,90 @@ func (m *memoryNetwork) Accept() (net.Conn, error) {
 
 func (m *memoryNetwork) Close() error   { m.close.Do(func() { close(m.closed) }); return nil }
 func (m *memoryNetwork) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
+
+const (
+	// A large response has 400 KB. The buffers of both sockets hold less than 16 of them.
+	manyResponses = 16
+	largeRequest  = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n"
+	// cutOffBy is longer than every limit of the server together.
+	cutOffBy = writeTimeout + 20*time.Second
+)
+
+// F26, I16: the sockets are real, and so are the process and the time that this takes.
+func TestProcessServesOthersUntilEverySlowClientIsCutOff(t *testing.T) {
+	t.Parallel() // it waits for the limits, and hardly works meanwhile
+	s := start(t, newPath(t))
+	const (
+		silent, dripping = 490, 490
+		unreading        = 20 // each fills some megabytes of the kernel's memory
+		clients          = silent + dripping + unreading
+	)
+	ended := make(chan error, clients)
+	for _, kind := range []struct {
+		clients int
+		isSlow  func(net.Conn) error // returns nil once the connection is lost
+	}{
+		{silent, sendNothing},
+		{dripping, func(conn net.Conn) error {
+			return sendSlowly(conn, "GET /api/metrics/ HTTP/1.1\r\nHost: localhost\r\nX-Slow: "+strings.Repeat("z", 100))
+		}},
+		{unreading, func(conn net.Conn) error {
+			if _, err := io.WriteString(conn, strings.Repeat(largeRequest, manyResponses)); err != nil {
+				return err
+			}
+			return sendSlowly(conn, largeRequest)
+		}},
+	} {
+		for range kind.clients {
+			conn := s.dialSlow(t)
+			go func() { ended <- kind.isSlow(conn) }()
+		}
+	}
+	s.client.Timeout = cutOffBy
+	others := time.NewTicker(100 * time.Millisecond)
+	defer others.Stop()
+	for left := clients; left > 0; {
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatalf("a slow client: %v", err)
+			}
+			left--
+		case <-others.C:
+			s.mustCreate(t)
+		}
+	}
+	s.stop(t)
+}
+
+func (s *service) dialSlow(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.addr())
+	if err == nil {
+		err = conn.SetDeadline(time.Now().Add(cutOffBy))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func sendNothing(conn net.Conn) error {
+	n, err := conn.Read(make([]byte, 1))
+	if n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("it has %d bytes, and %w", n, err)
+	}
+	return nil
+}
+
+// sendSlowly sends a byte a second, and reads nothing.
+func sendSlowly(conn net.Conn, text string) error {
+	for began, n := time.Now(), 0; time.Since(began) < cutOffBy; n++ {
+		if _, err := conn.Write([]byte{text[n%len(text)]}); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil
+		}
+		time.Sleep(time.Second)
+	}
+	return errors.New("it is still connected")
+}

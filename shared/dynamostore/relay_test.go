@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -143,31 +142,6 @@ const allWell = `{"batchItemFailures":[]}`
 
 func failedFrom(sequence string) string {
 	return `{"batchItemFailures":[{"itemIdentifier":"` + sequence + `"}]}`
-}
-
-func TestTheRelaySendsWhatFollowsFromAChange(t *testing.T) {
-	for name, tt := range map[string]struct {
-		change order.Change
-		want   []order.Message
-	}{
-		"created":                {order.Change{New: &pending}, []order.Message{{OrderID: id(1), To: order.Processing, NotBefore: noon}}},
-		"imported as Processing": {order.Change{New: &processed}, []order.Message{{OrderID: id(1), To: order.Completed, NotBefore: noon.Add(time.Second + processing)}}},
-		"imported as Completed":  {order.Change{New: &importedCompleted}, nil},
-		"started":                {order.Change{Old: &pending, New: &processed}, []order.Message{{OrderID: id(1), To: order.Completed, NotBefore: noon.Add(time.Second + processing)}}},
-		"completed":              {order.Change{Old: &processed, New: &completed}, nil},
-		"touched by an operator": {order.Change{Old: &pending, New: &pending}, nil},
-		"deleted":                {order.Change{Old: &pending}, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var q queue
-			if response := relayed(t, &q, newRecord("1", tt.change)); response != allWell {
-				t.Errorf("response %s", response)
-			}
-			if !reflect.DeepEqual(q.sent, tt.want) || q.deadLettered != nil {
-				t.Errorf("sent %+v, want %+v; dead-lettered %s", q.sent, tt.want, q.deadLettered)
-			}
-		})
-	}
 }
 
 func TestTheRelayLeavesOtherRecordsAlone(t *testing.T) {

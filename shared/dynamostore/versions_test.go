@@ -77,6 +77,20 @@ func TestAnOrderIsWrittenAsTheFirstVersionWroteIt(t *testing.T) {
 	if got := h.item(t, "ORDER#"+string(cart), "ORDER"); !reflect.DeepEqual(got, cartItem()) {
 		t.Errorf("stored %v, want %v", got, cartItem())
 	}
+	imported := cartDraft()
+	imported.Key, imported.ClientReference, imported.InitialStatus = order.KeyedID("", "k"), "userTest23", order.Processing
+	o, _, err := h.Create(t.Context(), imported)
+	if got := h.get(t, o.ID); err != nil || !reflect.DeepEqual(got, o) {
+		t.Errorf("read %+v, created %+v, error %v", got, o, err)
+	}
+	it := h.item(t, "ORDER#"+string(o.ID), "ORDER")
+	want := with(cartItem(), item{
+		"pk": it["pk"], "bucket": it["bucket"], "created_key": text("2026-11-22T12:00:00.007Z#" + string(o.ID)),
+		"client_reference": text("userTest23"), "status": text("Processing"), "started_at": text("2026-11-22T12:00:00.007Z"),
+	})
+	if !reflect.DeepEqual(it, want) {
+		t.Errorf("an imported order is stored as %v, want %v", it, want)
+	}
 }
 
 // I1, I3, I4, I17.

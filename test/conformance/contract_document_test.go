@@ -69,83 +69,68 @@ func TestTheContractHasTheLimitsOfTheService(t *testing.T) {
 	}
 }
 
+// The examples are in the contract's components. Every body must have one.
 func TestEveryExampleOfTheContractIsValid(t *testing.T) {
-	c := loadedContract()
-	for _, e := range c.examples(t) {
-		var value any
-		if err := e.value.Decode(&value); err != nil {
-			t.Errorf("%s: %v", e.where, err)
-			continue
-		}
-		schema, err := c.compile(e.schema)
-		if err == nil {
-			err = schema.Validate(value)
-		}
-		if err != nil {
-			t.Errorf("%s: %v", e.where, err)
-		}
-	}
-}
-
-// An example is an example value of a schema.
-type example struct {
-	where  string
-	schema *base.Schema
-	value  *yaml.Node
-}
-
-// examples lists all examples, which are in the contract's components. Every body must have one.
-func (c *contract) examples(t *testing.T) (all []example) {
-	t.Helper()
-	components := c.model.Components
+	c, components := loadedContract(), loadedContract().model.Components
 	for name, p := range components.Parameters.FromOldest() {
-		all = append(all, example{"parameter " + name, p.Schema.Schema(), p.Example})
-		all = append(all, schemaExamples("parameter "+name, p.Schema.Schema())...)
+		c.checkExample(t, "parameter "+name, p.Schema.Schema(), p.Example)
+		c.checkSchema(t, "parameter "+name, p.Schema.Schema())
 	}
 	for name, h := range components.Headers.FromOldest() {
-		all = append(all, example{"header " + name, h.Schema.Schema(), h.Example})
+		c.checkExample(t, "header "+name, h.Schema.Schema(), h.Example)
 	}
 	for name, s := range components.Schemas.FromOldest() {
-		all = append(all, schemaExamples("schema "+name, s.Schema())...)
+		c.checkSchema(t, "schema "+name, s.Schema())
 	}
-	bodies := map[string]*orderedmap.Map[string, *v3.MediaType]{}
 	for name, body := range components.RequestBodies.FromOldest() {
-		bodies["request "+name] = body.Content
+		c.checkBody(t, "request "+name, body.Content)
 	}
 	for name, response := range components.Responses.FromOldest() {
-		bodies["response "+name] = response.Content
+		c.checkBody(t, "response "+name, response.Content)
 	}
-	for where, content := range bodies {
-		found := bodyExamples(where, content)
-		if len(found) == 0 {
-			t.Errorf("%s has no example", where)
-		}
-		all = append(all, found...)
-	}
-	return slices.DeleteFunc(all, func(e example) bool { return e.value == nil })
 }
 
-// schemaExamples lists the examples of a schema and of its own properties.
-func schemaExamples(where string, schema *base.Schema) (found []example) {
-	found = append(found, example{where, schema, schema.Example})
+// checkExample checks an example, if there is one.
+func (c *contract) checkExample(t *testing.T, where string, schema *base.Schema, example *yaml.Node) {
+	t.Helper()
+	if example == nil {
+		return
+	}
+	var value any
+	compiled, err := c.compile(schema)
+	if err == nil {
+		err = example.Decode(&value)
+	}
+	if err == nil {
+		err = compiled.Validate(value)
+	}
+	if err != nil {
+		t.Errorf("%s: %v", where, err)
+	}
+}
+
+// checkSchema checks the examples of a schema and of its own properties.
+func (c *contract) checkSchema(t *testing.T, where string, schema *base.Schema) {
+	t.Helper()
+	c.checkExample(t, where, schema, schema.Example)
 	for name, property := range schema.Properties.FromOldest() {
 		if !property.IsReference() {
-			found = append(found, schemaExamples(where+"/"+name, property.Schema())...)
+			c.checkSchema(t, where+"/"+name, property.Schema())
 		}
 	}
-	return found
 }
 
-func bodyExamples(where string, content *orderedmap.Map[string, *v3.MediaType]) (found []example) {
+func (c *contract) checkBody(t *testing.T, where string, content *orderedmap.Map[string, *v3.MediaType]) {
+	t.Helper()
 	for _, media := range content.FromOldest() {
-		if media.Example != nil {
-			found = append(found, example{where, media.Schema.Schema(), media.Example})
+		if media.Example == nil && media.Examples.Len() == 0 {
+			t.Errorf("%s has no example", where)
 		}
+		c.checkExample(t, where, media.Schema.Schema(), media.Example)
 		for name, e := range media.Examples.FromOldest() {
-			found = append(found, example{where + " " + name, media.Schema.Schema(), e.Value})
+			c.checkExample(t, where+" "+name, media.Schema.Schema(), e.Value)
 		}
 	}
-	return found
 }
 
 // enum lists the values of an enumeration.

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json/v2"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,11 +17,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
 
+	"orders/shared/dynamostore"
 	"orders/tools/cfn"
 	"orders/tools/eventsource"
 )
@@ -90,44 +94,31 @@ func (d *localDeployment) deployFor(ctx context.Context, use func(context.Contex
 	if err := d.check(ctx); err != nil {
 		return err
 	}
-	return d.deploy(ctx, deployment{
-		steps: []step{
-			{"the functions", d.build},
-			{"LocalStack", d.startLocalstack},
-			{"table and queues", d.createResources},
-			{"API and functions in SAM", d.serveFunctions},
-			{"the event sources", d.startEventSources},
-		},
-		use: use,
-		cleanup: func() error {
-			ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
-			defer cancel()
-			return d.removeContainers(ctx)
-		},
-	})
-}
-
-// prerequisites are commands that must succeed before anything is started.
-func (d *localDeployment) prerequisites() []prerequisite {
-	return []prerequisite{
-		{[]string{"docker", "info"}, "no Docker engine answers: install Docker, or start it, and see that `docker info` works for you"},
-		{[]string{"docker", "compose", "version"}, "Docker Compose is missing: https://docs.docker.com/compose/install"},
-		{[]string{d.sam, "--version"}, fmt.Sprintf("the SAM CLI is missing: SAM=%s does not run", d.sam)},
+	steps := []step{
+		{"the functions", d.build},
+		{"LocalStack", d.startLocalstack},
+		{"table and queues", d.createResources},
+		{"API and functions in SAM", d.serveFunctions},
+		{"the event sources", d.startEventSources},
 	}
-}
-
-type prerequisite struct {
-	command []string
-	missing string // is printed if the command fails
+	return d.deploy(ctx, steps, use, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+		defer cancel()
+		return d.removeContainers(ctx)
+	})
 }
 
 // check returns everything that is missing, at once. Before it looks for free ports, it removes the
 // containers of a run that was killed.
 func (d *localDeployment) check(ctx context.Context) error {
 	var missing []error
-	for _, p := range d.prerequisites() {
-		if _, err := d.output(ctx, p.command...); err != nil {
-			missing = append(missing, errors.New(p.missing))
+	for _, needed := range []struct{ command, advice string }{
+		{"docker info", "no Docker engine answers: install Docker, or start it, and see that `docker info` works for you"},
+		{"docker compose version", "Docker Compose is missing: https://docs.docker.com/compose/install"},
+		{d.sam + " --version", fmt.Sprintf("the SAM CLI is missing: SAM=%s does not run", d.sam)},
+	} {
+		if _, err := d.output(ctx, strings.Fields(needed.command)...); err != nil {
+			missing = append(missing, errors.New(needed.advice))
 		}
 	}
 	if missing == nil {
@@ -191,18 +182,22 @@ func (d *localDeployment) createResources(ctx context.Context) error {
 	if err := d.createQueues(ctx, template); err != nil {
 		return err
 	}
-	return d.writeVariables(map[string]string{
+	variables, err := json.Marshal(map[string]any{"Parameters": map[string]string{
 		"AWS_ENDPOINT_URL":      localstackInNetwork,
 		"DEAD_LETTER_QUEUE_URL": d.deadLetterURL,
 		"ORDERS_QUEUE_URL":      d.queueURL,
 		"ORDERS_TABLE":          d.table,
 		"PROCESSING_TIME":       d.processingTime.String(),
-	})
+	}})
+	return errors.Join(err, os.WriteFile(d.variablesFile(), variables, 0o644))
 }
 
 func (d *localDeployment) createQueues(ctx context.Context, template *cfn.Template) error {
 	client := sqs.NewFromConfig(awsConfig(d.endpoint()))
-	create := func(name string, input *sqs.CreateQueueInput) (url string, err error) {
+	create := func(name string, input *sqs.CreateQueueInput, err error) (url string, _ error) {
+		if err != nil {
+			return "", err
+		}
 		input.QueueName = &name
 		created, err := client.CreateQueue(ctx, input)
 		if err != nil {
@@ -210,11 +205,8 @@ func (d *localDeployment) createQueues(ctx context.Context, template *cfn.Templa
 		}
 		return aws.ToString(created.QueueUrl), nil
 	}
-	deadLetterQueue, err := template.DeadLetterQueue()
-	if err != nil {
-		return err
-	}
-	if d.deadLetterURL, err = create("orders-dead-letters", deadLetterQueue); err != nil {
+	input, err := template.DeadLetterQueue()
+	if d.deadLetterURL, err = create("orders-dead-letters", input, err); err != nil {
 		return err
 	}
 	const arn = types.QueueAttributeNameQueueArn
@@ -224,11 +216,8 @@ func (d *localDeployment) createQueues(ctx context.Context, template *cfn.Templa
 	if err != nil {
 		return fmt.Errorf("get the dead-letter queue's ARN: %w", err)
 	}
-	queue, err := template.OrdersQueue(output.Attributes[string(arn)])
-	if err != nil {
-		return err
-	}
-	d.queueURL, err = create("orders", queue)
+	input, err = template.OrdersQueue(output.Attributes[string(arn)])
+	d.queueURL, err = create("orders", input, err)
 	return err
 }
 
@@ -249,11 +238,22 @@ func (d *localDeployment) startEventSources(context.Context) error {
 	if err != nil {
 		return err
 	}
-	sources := newEventSources(awsConfig(d.endpoint()), d.table, d.queueURL, log)
-	sources.Invoke = invoker("http://" + address(d.lambdaPort))
+	cfg := awsConfig(d.endpoint())
+	sources := eventsource.Config{
+		Tables:    dynamodb.NewFromConfig(cfg),
+		Streams:   dynamodbstreams.NewFromConfig(cfg),
+		Queues:    sqs.NewFromConfig(cfg),
+		Table:     d.table,
+		KeyPrefix: dynamostore.OrderPrefix,
+		Readers:   eventsource.Readers("RelayFunction", "TallyFunction"),
+		QueueURL:  d.queueURL,
+		Worker:    "ProcessorFunction",
+		Invoke:    invoker("http://" + address(d.lambdaPort)),
+		Log:       slog.New(slog.NewTextHandler(log, nil)),
+	}
 	d.served.Go(func() {
-		err := eventsource.Run(d.serving, sources)
-		d.stopServing(fmt.Errorf("the event sources ended: %w", errors.Join(err, log.Close())))
+		eventsource.Run(d.serving, sources)
+		_ = log.Close()
 	})
 	return nil
 }
@@ -268,11 +268,8 @@ func invoker(endpoint string) eventsource.Invoke {
 // invokeSamples sends every file of events/ to its function, as events/README.md tells users to.
 func (d *localDeployment) invokeSamples(ctx context.Context) error {
 	samples, err := filepath.Glob("events/*.json")
-	if err == nil && len(samples) == 0 {
-		err = errors.New("there are none")
-	}
-	if err != nil {
-		return fmt.Errorf("find the sample events: %w", err)
+	if len(samples) == 0 {
+		return errors.Join(errors.New("there are no sample events"), err)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2)

@@ -34,22 +34,20 @@ type stackResource struct {
 // deployTest deploys template.yaml and runs the acceptance test.
 func deployTest(ctx context.Context, s *session) error {
 	d := &ministackDeployment{session: s}
-	return s.deploy(ctx, deployment{
-		steps: []step{
-			{"the functions", s.build},
-			{"the emulator", d.startMinistack},
-			{"the stack", d.createStack},
-			{"the routes", d.addRoutes},
-			{"the stream", d.disableTally},
-			{"the tally", d.invokeTally},
-		},
-		use: func(ctx context.Context) error {
-			return s.acceptance(ctx, "ORDERS_URL="+d.endpoint()+"/_aws/execute-api/"+d.physicalID("OrdersApi"),
-				"ORDERS_QUEUE_URL="+d.physicalID("OrdersQueue"), "DEAD_LETTER_QUEUE_URL="+d.physicalID("DeadLetterQueue"),
-				"ORDERS_NO_TALLY=the emulator sends no shard id to the tally")
-		},
-		cleanup: func() error { return nil },
-	})
+	steps := []step{
+		{"the functions", s.build},
+		{"the emulator", d.startMinistack},
+		{"the stack", d.createStack},
+		{"the routes", d.addRoutes},
+		{"the stream", d.disableTally},
+		{"the tally", d.invokeTally},
+	}
+	use := func(ctx context.Context) error {
+		return s.acceptance(ctx, "ORDERS_URL="+d.endpoint()+"/_aws/execute-api/"+d.physicalID("OrdersApi"),
+			"ORDERS_QUEUE_URL="+d.physicalID("OrdersQueue"), "DEAD_LETTER_QUEUE_URL="+d.physicalID("DeadLetterQueue"),
+			"ORDERS_NO_TALLY=the emulator sends no shard id to the tally")
+	}
+	return s.deploy(ctx, steps, use, func() error { return nil })
 }
 
 func (d *ministackDeployment) endpoint() string { return "http://" + address(d.apiPort) }
@@ -92,8 +90,11 @@ func (d *ministackDeployment) createStack(ctx context.Context) error {
 	if err := allowBatches(d.builtTemplate()); err != nil {
 		return err
 	}
-	err := d.samDeploy(ctx, stackName, "EndpointUrl="+d.endpoint(), fmt.Sprintf("ProcessingTimeSeconds=%.0f", d.processingTime.Seconds()))
-	if err != nil {
+	command := append([]string{
+		d.sam, "deploy", "--template-file", d.builtTemplate(), "--stack-name", stackName, "--region", region,
+		"--resolve-s3", "--no-confirm-changeset", "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
+	}, parameters("EndpointUrl="+d.endpoint(), fmt.Sprintf("ProcessingTimeSeconds=%.0f", d.processingTime.Seconds()))...)
+	if err := d.run(ctx, "sam-deploy", command...); err != nil {
 		return err
 	}
 	var output struct{ StackResources []stackResource }
