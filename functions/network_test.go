@@ -328,7 +328,7 @@ func (r *trial) checkEffects() {
 	if o := r.sample(); o.Status != order.Processing || !r.startedAt.IsZero() && !o.StartedAt.Equal(r.startedAt) {
 		r.Errorf("%s: the order was started at %s and is %+v", r.fault.name, r.startedAt, o)
 	}
-	if tally := r.deployment.tally(); tally.ByStatus != order.Counts{1, 0, 0} {
+	if tally := r.deployment.tally(); tally.ByStatus != (order.Counts{1}) {
 		r.Errorf("%s: counted %v, want one order once", r.fault.name, tally.ByStatus)
 	}
 	queued := r.deployment.bodies(r.deployment.queueURL)

@@ -78,12 +78,12 @@ func TestFlagsGoBeforeVariablesAndVariablesBeforeDefaults(t *testing.T) {
 		flags []string
 		want  serveCommand
 	}{
-		{nil, nil, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "info", ""}},
-		{empty, nil, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "info", ""}},
-		{env, nil, serveCommand{":81", []string{"a,b"}, databaseFlag{"env.db"}, "1s", "warn", "json"}},
-		{env, flags, serveCommand{"localhost:82", []string{"c", "d,e"}, databaseFlag{"flag.db"}, "2ms", "DEBUG", "text"}},
-		{nil, []string{"--processing-time=1ms"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "1ms", "info", ""}},
-		{nil, []string{"--processing-time=15m"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "15m", "info", ""}},
+		{nil, nil, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "timer", "5m", 5, "info", ""}},
+		{empty, nil, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "timer", "5m", 5, "info", ""}},
+		{env, nil, serveCommand{":81", []string{"a,b"}, databaseFlag{"env.db"}, "1s", "timer", "5m", 5, "warn", "json"}},
+		{env, flags, serveCommand{"localhost:82", []string{"c", "d,e"}, databaseFlag{"flag.db"}, "2ms", "timer", "5m", 5, "DEBUG", "text"}},
+		{nil, []string{"--processing-time=1ms"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "1ms", "timer", "5m", 5, "info", ""}},
+		{nil, []string{"--processing-time=15m"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "15m", "timer", "5m", 5, "info", ""}},
 	} {
 		var line commands
 		_, err := parse(&line, append([]string{"serve"}, tt.flags...), func(name string) string { return tt.env[name] })

@@ -156,7 +156,7 @@ func (h *meteredDeployment) live(n int, w workload) awstest.Usage {
 	h.tally(3*n, w.TallyBatch)
 	used := h.calls.Take()
 	got, err := h.Metrics.Metrics(h.Context())
-	if err != nil || got.ByStatus != [3]int64{order.Completed: int64(n)} || got.CompletedCount != int64(n) {
+	if err != nil || got.ByStatus != (order.Counts{order.Completed: int64(n)}) || got.CompletedCount != int64(n) {
 		h.Fatalf("after their lives %d orders are %+v, %v", n, got, err)
 	}
 	return used

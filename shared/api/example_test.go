@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"orders/shared/api"
+	"orders/shared/order"
 	"orders/shared/sqlite"
 )
 

@@ -73,6 +73,9 @@ func (f failing) Get(context.Context, order.ID) (order.Order, error) { return or
 func (f failing) List(context.Context, int, string) (order.Page, error) {
 	return order.Page{}, f.fail()
 }
+func (f failing) Transition(context.Context, order.ID, order.TransitionRequest) (order.Order, error) {
+	return order.Order{}, f.fail()
+}
 func (f failing) Metrics(context.Context) (order.Tally, error) { return order.Tally{}, f.fail() }
 func (f failing) Health(context.Context) error                 { return f.fail() }
 

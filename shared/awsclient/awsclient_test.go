@@ -59,7 +59,7 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 		env.Table()
 		env.QueueURL()
 		env.DeadLetterQueueURL()
-		env.ProcessingTime()
+		env.Fulfilment()
 		env.AWS()
 		got := ""
 		if err := env.Err(); err != nil {

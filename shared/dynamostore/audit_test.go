@@ -114,7 +114,7 @@ func TestAnAuditKeepsItsPaceAndEndsWithItsReader(t *testing.T) {
 
 // F18: whatever happens to the request, the correction is added once.
 func TestACorrectionIsAddedOnce(t *testing.T) {
-	difference := order.Tally{ByStatus: [3]int64{-1, 2, 3}, CompletedCount: 3, DurationSumMillis: -4000}
+	difference := order.Tally{ByStatus: order.Counts{-1, 2, 3}, CompletedCount: 3, DurationSumMillis: -4000}
 	conflict := []awstest.Fault{awstest.Canceled("TransactionConflict")}
 	for name, calls := range map[string][][]awstest.Fault{
 		"all goes well":        nil,

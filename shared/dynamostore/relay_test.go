@@ -246,7 +246,7 @@ func TestTheRelayRespondsBeforeItsDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		began := time.Now()
-		r := dynamostore.Relay{Queue: &slow{}, ProcessingTime: processing, Log: slog.New(slog.DiscardHandler)}
+		r := dynamostore.Relay{Queue: &slow{}, Fulfilment: order.Timer(processing), Log: slog.New(slog.DiscardHandler)}
 		response, err := r.Handle(ctx, events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{created("1", 1), created("2", 2)}})
 		if err != nil || len(response.BatchItemFailures) != 1 || response.BatchItemFailures[0].ItemIdentifier != "2" {
 			t.Errorf("response %+v, error %v", response, err)

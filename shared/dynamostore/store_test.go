@@ -45,7 +45,7 @@ func open(t *testing.T) *testStore {
 	// Calls are counted outside the faults, so that a lost one counts, too.
 	h.client = awstest.DynamoDB(t, dynamodb.WithAPIOptions(h.faults.Middleware), dynamodb.WithAPIOptions(h.calls.Middleware))
 	h.Store = awstest.Must(dynamostore.New(dynamostore.Config{
-		Client: h.client, Table: h.table, ProcessingTime: processing,
+		Client: h.client, Table: h.table, Fulfilment: order.Timer(processing),
 		Now: func() time.Time { return h.now }, Random: rand.Reader,
 	}))
 	t.Cleanup(func() {
@@ -132,14 +132,14 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 		cfg  dynamostore.Config
 		want []string
 	}{
-		"nothing":         {dynamostore.Config{Client: client, Table: "orders", ProcessingTime: processing, Now: now, Random: random}, nil},
+		"nothing":         {dynamostore.Config{Client: client, Table: "orders", Fulfilment: order.Timer(processing), Now: now, Random: random}, nil},
 		"to create":       {dynamostore.Config{Client: client, Table: "orders", Now: now, Random: random}, nil},
 		"to read":         {dynamostore.Config{Client: client, Table: "orders"}, nil},
 		"all is missing":  {dynamostore.Config{}, []string{"Client is missing", "Table is missing"}},
-		"a negative time": {dynamostore.Config{Client: client, Table: "orders", ProcessingTime: -1}, []string{"ProcessingTime is negative"}},
+		"a negative time": {dynamostore.Config{Client: client, Table: "orders", Fulfilment: order.Timer(-1)}, []string{"ProcessingTime is negative"}},
 		"no randomness": {dynamostore.Config{Client: client, Now: now},
 			[]string{"Table is missing", "Now and Random must be given together"}},
-		"no clock": {dynamostore.Config{Client: client, Table: "orders", ProcessingTime: -1, Random: random},
+		"no clock": {dynamostore.Config{Client: client, Table: "orders", Fulfilment: order.Timer(-1), Random: random},
 			[]string{"ProcessingTime is negative", "Now and Random must be given together"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestAStoreWithoutAProcessingTimeOrAClockWritesNothing(t *testing.T) {
 	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table}))
 	h.calls.Take()
 	_, _, err := s.Create(t.Context(), draft())
-	for _, err := range []error{err, s.Advance(t.Context(), begun.ID, order.Completed, noon.Add(time.Hour))} {
+	for _, err := range []error{err, s.Advance(t.Context(), order.Message{OrderID: begun.ID, To: order.Completed}, noon.Add(time.Hour))} {
 		if err == nil || errors.Is(err, order.ErrUnavailable) || errors.Is(err, order.ErrAlreadyDone) || errors.Is(err, order.ErrNotFound) {
 			t.Errorf("error %v", err)
 		}
@@ -244,7 +244,7 @@ func TestTheCostOfEachRequest(t *testing.T) {
 	for to, now := range map[order.Status]time.Time{order.Processing: noon, order.Completed: noon.Add(processing)} {
 		o := h.create(t, importedAs(to-1))
 		h.calls.Take()
-		if err := h.Advance(t.Context(), o.ID, to, now); err != nil {
+		if err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: to}, now); err != nil {
 			t.Fatal(err)
 		}
 		h.used(t, "UpdateItem", 1, 1)
@@ -278,7 +278,7 @@ func TestADamagedOrderIsAnErrorOfItsOwnRequestsAlone(t *testing.T) {
 		t.Errorf("an audit reads %d orders, %d with an error", audited, failures)
 	}
 	// The damage does not concern the lifecycle: the order is started, and listed.
-	if err := h.Advance(t.Context(), bad.ID, order.Processing, noon); err != nil {
+	if err := h.Advance(t.Context(), order.Message{OrderID: bad.ID, To: order.Processing}, noon); err != nil {
 		t.Error(err)
 	}
 	if got := all(t, h.Store, 1); len(got) != 3 || !slices.Contains(got, bad.ID) || !slices.Contains(got, other.ID) {
@@ -344,14 +344,14 @@ func TestATransitionWhoseResponseIsLostIsDoneAndOneOfNothingIsNotFound(t *testin
 	h := open(t)
 	o := h.create(t)
 	h.faults.Play("UpdateItem", awstest.ResponseLost)
-	if err := h.Advance(t.Context(), o.ID, order.Processing, noon.Add(time.Second)); !errors.Is(err, order.ErrAlreadyDone) {
+	if err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: order.Processing}, noon.Add(time.Second)); !errors.Is(err, order.ErrAlreadyDone) {
 		t.Errorf("error %v", err)
 	}
 	if got := h.get(t, o.ID); got.Status != order.Processing || !got.StartedAt.Equal(noon.Add(time.Second)) {
 		t.Errorf("order %+v", got)
 	}
 	for _, to := range order.Statuses {
-		if err := h.Advance(t.Context(), order.KeyedID("", "k"), to, noon); !errors.Is(err, order.ErrNotFound) {
+		if err := h.Advance(t.Context(), order.Message{OrderID: order.KeyedID("", "k"), To: to}, noon); !errors.Is(err, order.ErrNotFound) {
 			t.Errorf("an order that is not there, to %s: error %v", to, err)
 		}
 	}
@@ -370,8 +370,8 @@ func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
 		o := h.create(t, importedAs(rapid.SampledFrom(order.Statuses[:]).Draw(rt, "status")))
 		for range 4 {
 			to, now := rapid.SampledFrom(order.Statuses[:]).Draw(rt, "to"), near("now").Add(123*time.Microsecond)
-			want, wantErr := o.Advance(to, now, processing)
-			err := h.Advance(t.Context(), o.ID, to, now)
+			want, wantErr := o.Advance(order.Message{To: to}, now, order.Timer(processing))
+			err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: to}, now)
 			if !reflect.DeepEqual(err, wantErr) {
 				rt.Fatalf("%s to %s at %s: error %v, the domain says %v", o.Status, to, now, err, wantErr)
 			}
@@ -391,7 +391,7 @@ var calls = map[string]func(context.Context, *dynamostore.Store) error{
 	"Get":  func(ctx context.Context, s *dynamostore.Store) error { _, err := s.Get(ctx, id(1)); return err },
 	"List": func(ctx context.Context, s *dynamostore.Store) error { _, err := s.List(ctx, 1, ""); return err },
 	"Advance": func(ctx context.Context, s *dynamostore.Store) error {
-		return s.Advance(ctx, id(1), order.Processing, noon)
+		return s.Advance(ctx, order.Message{OrderID: id(1), To: order.Processing}, noon)
 	},
 	"Metrics": func(ctx context.Context, s *dynamostore.Store) error { _, err := s.Metrics(ctx); return err },
 }
@@ -401,7 +401,7 @@ func TestEachRequestSaysWhetherToTryAgainAndEndsWithItsContext(t *testing.T) {
 	h := open(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	missing := dynamostore.Config{Client: h.client, Table: "missing", ProcessingTime: processing, Now: time.Now, Random: rand.Reader}
+	missing := dynamostore.Config{Client: h.client, Table: "missing", Fulfilment: order.Timer(processing), Now: time.Now, Random: rand.Reader}
 	under := func(ctx context.Context, fault awstest.Fault, f func(context.Context, *dynamostore.Store) error) error {
 		for _, operation := range []string{"PutItem", "GetItem", "Query", "UpdateItem"} {
 			defer h.faults.Begin(operation, fault)()

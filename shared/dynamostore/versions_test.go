@@ -109,13 +109,13 @@ func TestAnItemOfAnyVersionIsTheSameOrder(t *testing.T) {
 				t.Errorf("the list is %v", got)
 			}
 			started, completed := noon.Add(time.Second), noon.Add(time.Minute)
-			_, early := errors.AsType[*order.EarlyError](h.Advance(t.Context(), cart, order.Completed, completed))
+			_, early := errors.AsType[*order.EarlyError](h.Advance(t.Context(), order.Message{OrderID: cart, To: order.Completed}, completed))
 			if !early {
 				t.Error("it was completed before it was started")
 			}
 			if err := errors.Join(
-				h.Advance(t.Context(), cart, order.Processing, started),
-				h.Advance(t.Context(), cart, order.Completed, completed),
+				h.Advance(t.Context(), order.Message{OrderID: cart, To: order.Processing}, started),
+				h.Advance(t.Context(), order.Message{OrderID: cart, To: order.Completed}, completed),
 			); err != nil {
 				t.Error(err)
 			}
@@ -192,8 +192,8 @@ func TestAStreamOfAnyVersionIsRelayedAndCounted(t *testing.T) {
 			}
 			h := open(t)
 			for n, want := range []order.Tally{
-				{ByStatus: [3]int64{1, 0, 0}}, {ByStatus: [3]int64{0, 1, 0}},
-				{ByStatus: [3]int64{0, 0, 1}, CompletedCount: 1, DurationSumMillis: 59_993},
+				{ByStatus: order.Counts{1, 0, 0}}, {ByStatus: order.Counts{0, 1, 0}},
+				{ByStatus: order.Counts{0, 0, 1}, CompletedCount: 1, DurationSumMillis: 59_993},
 			} {
 				h.tally(t, "shard", records[:n+1]...)
 				if got := h.metrics(t); got != want {
@@ -212,10 +212,10 @@ func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 		it   item
 		want order.Tally
 	}{
-		"the first version's":    {first, order.Tally{ByStatus: [3]int64{3, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
-		"a later one's":          {with(with(first, added()), item{"canceled": number("7")}), order.Tally{ByStatus: [3]int64{3, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
-		"one without a counter":  {with(first, item{"pending": nil, "total": nil}), order.Tally{ByStatus: [3]int64{0, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
-		"one without timings":    {with(first, item{"timed_orders": nil, "timed_ms": nil}), order.Tally{ByStatus: [3]int64{3, 4, 5}}},
+		"the first version's":    {first, order.Tally{ByStatus: order.Counts{3, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
+		"a later one's":          {with(with(first, added()), item{"canceled": number("7")}), order.Tally{ByStatus: order.Counts{3, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
+		"one without a counter":  {with(first, item{"pending": nil, "total": nil}), order.Tally{ByStatus: order.Counts{0, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
+		"one without timings":    {with(first, item{"timed_orders": nil, "timed_ms": nil}), order.Tally{ByStatus: order.Counts{3, 4, 5}}},
 		"one that has no others": {item{"pk": text("TALLY"), "sk": text("03")}, order.Tally{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -224,7 +224,7 @@ func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 			if got := h.metrics(t); got != tt.want {
 				t.Errorf("metrics %+v, want %+v", got, tt.want)
 			}
-			difference := order.Tally{ByStatus: [3]int64{1, 2, 3}, CompletedCount: 1, DurationSumMillis: 50_000}
+			difference := order.Tally{ByStatus: order.Counts{1, 2, 3}, CompletedCount: 1, DurationSumMillis: 50_000}
 			for n := range 64 { // shards, some of which share that item
 				h.tally(t, fmt.Sprint("shard ", n), created("1", n))
 			}
@@ -233,7 +233,7 @@ func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 			}
 			want := tt.want
 			want.Add(difference)
-			want.Add(order.Tally{ByStatus: [3]int64{64}})
+			want.Add(order.Tally{ByStatus: order.Counts{64}})
 			if got := h.metrics(t); got != want {
 				t.Errorf("after more was counted: metrics %+v, want %+v", got, want)
 			}
@@ -262,7 +262,7 @@ func TestACheckpointOfAnyVersionKeepsWhatIsCounted(t *testing.T) {
 		h := open(t)
 		h.put(t, it)
 		h.tally(t, "shard", created("9", 1), created("10", 2), created("11", 3))
-		if got, want := h.metrics(t), (order.Tally{ByStatus: [3]int64{1}}); got != want {
+		if got, want := h.metrics(t), (order.Tally{ByStatus: order.Counts{1}}); got != want {
 			t.Errorf("%s: metrics %+v, want %+v", version, got, want)
 		}
 		if got, err := h.audit().Checkpoint(t.Context(), "shard"); got != "000000000000000000011" || err != nil {

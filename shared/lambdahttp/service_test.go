@@ -19,6 +19,7 @@ import (
 
 	"orders/shared/api"
 	"orders/shared/lambdahttp"
+	"orders/shared/order"
 	"orders/shared/sqlite"
 	"orders/test/awstest"
 	"orders/test/conformance"

@@ -319,7 +319,7 @@ func TestARepairCountsAnOrderByItsStatus(t *testing.T) {
 	runScript(t, path, "UPDATE orders SET status = 0 WHERE seq IN (n1, n2); UPDATE tally SET processing = 9")
 	before := dump(t, path)
 	r, err := Repair(t.Context(), path, time.Now)
-	if want := (order.Tally{ByStatus: [...]int64{2, 2, 1}}); err != nil || r.After.Tally != want || dump(t, path) != before ||
+	if want := (order.Tally{ByStatus: order.Counts{2, 2, 1}}); err != nil || r.After.Tally != want || dump(t, path) != before ||
 		strings.Count(strings.Join(r.After.Findings, "\n"), "status Pending contradicts the times") != 2 {
 		t.Errorf("after the repair %+v, %v", r.After, err)
 	}

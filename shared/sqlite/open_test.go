@@ -119,7 +119,7 @@ func TestOverloadIsLoggedOnceAtItsBeginningAndEnd(t *testing.T) {
 		for range 2 { // so many that the second group is full, too
 			s.waiting.creates = make([]*createRequest, maxWaiting)
 			for range 3 {
-				if err := s.submit(&createRequest{}); !errors.Is(err, errOverloaded) {
+				if err := s.submit(&createRequest{}, nil); !errors.Is(err, errOverloaded) {
 					t.Fatalf("error %v, want %v", err, errOverloaded)
 				}
 			}
@@ -141,13 +141,15 @@ func TestOverloadIsLoggedOnceAtItsBeginningAndEnd(t *testing.T) {
 
 func TestConformance(t *testing.T) { conformance.Run(t, openHarness) }
 
-func openHarness(t *testing.T) conformance.Harness {
-	const processingTime = 200 * time.Millisecond
-	store := openStore(t, newPath(t), processingTime)
-	t.Cleanup(func() { closeStore(t, store) })
-	return conformance.Harness{
-		Store: store, Metrics: store, ProcessingTime: processingTime,
+func openHarness(t *testing.T, external bool) conformance.Harness {
+	cfg := storeConfig(newPath(t), 200*time.Millisecond)
+	cfg.Fulfilment.External, cfg.Fulfilment.AttemptTimeout, cfg.Fulfilment.MaxAttempts = external, 2*time.Second, 2
+	store, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { closeStore(t, store) })
+	return conformance.Harness{Store: store, Metrics: store, ProcessingTime: cfg.Fulfilment.ProcessingTime}
 }
 
 func TestOpenReportsAllProblemsOfItsConfiguration(t *testing.T) {

@@ -56,7 +56,7 @@ func openChaosDeployment(t chaos.T, e *engines) *chaosDeployment {
 		T: t, network: n, met: map[string]int{}, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		functions: awstest.Functions{
 			DynamoDB: e.dynamoDBThrough(n), SQS: e.sqsThrough(n), Table: table, QueueURL: url, DeadLetterURL: deadLetterURL,
-			ProcessingTime: chaosProcessing, Logger: slog.New(slog.DiscardHandler),
+			Fulfilment: order.Timer(chaosProcessing), Logger: slog.New(slog.DiscardHandler),
 		},
 		stream: openStream(t, e, table, n),
 		queue:  &queue{client: e.sqs, url: url, network: n},

@@ -156,11 +156,12 @@ func (m *memory) changed(c order.Change) {
 	if m.bug == "forgets a message" && len(m.orders) > 3 && c.Old != nil {
 		return
 	}
-	m.queue = append(m.queue, c.FollowUps(processing)...)
+	m.queue = append(m.queue, c.FollowUps(order.Timer(processing))...)
 }
 
 // Advance implements order.Advancer.
-func (m *memory) Advance(_ context.Context, id order.ID, to order.Status, now time.Time) error {
+func (m *memory) Advance(_ context.Context, message order.Message, now time.Time) error {
+	id, to := message.OrderID, message.To
 	before, ok := m.orders[id]
 	if !ok {
 		return order.ErrNotFound
@@ -172,7 +173,7 @@ func (m *memory) Advance(_ context.Context, id order.ID, to order.Status, now ti
 	case m.bug == "does not wait" && to == order.Completed:
 		now = later(now, from.StartedAt.Add(processing))
 	}
-	after, err := from.Advance(to, now, processing)
+	after, err := from.Advance(message, now, order.Timer(processing))
 	if err != nil {
 		return err
 	}
