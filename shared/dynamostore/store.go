@@ -195,7 +195,7 @@ func (s *Store) Advance(ctx context.Context, m order.Message, now time.Time) err
 	}
 	now = order.Timestamp(now)
 	advance := func(o order.Order) (order.Order, error) { return o.Advance(m, now, s.cfg.Fulfilment) }
-	if m.Version != 0 || m.To == order.Completed && s.cfg.Fulfilment.External {
+	if m.Version != 0 || m.To != order.Processing && (m.To != order.Completed || s.cfg.Fulfilment.External) {
 		_, err := s.change(ctx, m.OrderID, advance)
 		return err
 	}

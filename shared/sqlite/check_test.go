@@ -214,7 +214,8 @@ var repairs = []struct {
 	changes     []string // beginnings, in no order
 }{
 	{"a wrong tally", "UPDATE tally SET pending = 7, duration_sum_ms = 1", []string{
-		"tally: 7 Pending, 2 Processing, 3 Completed (2 of them timed, 1 ms) -> 0 Pending, 2 Processing, 3 Completed (2 of them timed, ",
+		"tally: 7 Pending, 2 Processing, 3 Completed, 0 Failed, 0 Cancelled (2 completed by the service, in 1 ms) -> " +
+			"0 Pending, 2 Processing, 3 Completed, 0 Failed, 0 Cancelled (2 completed by the service, in ",
 	}},
 	{"no tally", "DELETE FROM tally", []string{"tally: missing -> 0 Pending, 2 Processing, 3 Completed"}},
 	{"a checkpoint that passes over an order", "UPDATE checkpoints SET seq = n5 WHERE name = 'finished'", []string{`checkpoint "finished": `}},

@@ -169,8 +169,8 @@ func TestAFileOfAnOlderReleaseIsMigratedWithItsValues(t *testing.T) {
 		if err != nil || want.Tally.CompletedCount != 2 || want.Tally.DurationSumMillis == 0 {
 			t.Fatalf("the file has %+v, %v", want, err)
 		}
+		runScript(t, path, "INSERT INTO dead_letters (dead_lettered_at, body, reason) VALUES (1800000000000, x'00', 'nonsense')")
 		downgrade(t, path, version)
-		runScript(t, path, "INSERT INTO dead_letters (buried_at, body, reason) VALUES (1800000000000, x'00', 'nonsense')")
 		closeStore(t, openStore(t, path, time.Hour/4))
 		got, err := Check(t.Context(), path)
 		if err != nil || got.Tally != want.Tally || got.DeadLetters != 1 || len(got.Findings) > 0 {
