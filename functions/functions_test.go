@@ -24,7 +24,7 @@ import (
 )
 
 // names are all functions.
-var names = []string{"create", "status", "ids", "metrics", "relay", "tally", "processor"}
+var names = []string{"create", "status", "ids", "metrics", "fallback", "relay", "tally", "processor"}
 
 // A deployment is what functions find on AWS: a table, queues, and one endpoint.
 type deployment struct {
@@ -131,6 +131,8 @@ func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 		{event: "status", status: 404, want: []string{`"code":"order_not_found"`}},
 		{event: "ids", status: 200, want: []string{`"body":"[]"`}},
 		{event: "metrics", status: 200, want: []string{`"total_orders":0,`}},
+		{event: "fallback", status: 200, want: []string{`"total_orders":0,`}},
+		{event: "fallback-bad", status: 404, want: []string{`"code":"no_such_route"`}},
 		{event: "processor", want: []string{noFailures}, deadLettered: []string{startSample}},
 
 		{event: "create", status: 201, want: []string{sample, `"Location":"../` + sample + `/"`, `"status":"Pending"`}},
@@ -246,7 +248,7 @@ func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
 	table := []string{"ORDERS_TABLE"}
 	queues := []string{"ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "PROCESSING_TIME"}
 	for name, own := range map[string][]string{
-		"create": table, "status": table, "ids": table, "metrics": table, "tally": table,
+		"create": table, "status": table, "ids": table, "metrics": table, "fallback": table, "tally": table,
 		"relay": queues, "processor": slices.Concat(table, queues),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -44,12 +43,25 @@ func deployTest(ctx context.Context, s *session) error {
 			{"the tally", d.invokeTally},
 		},
 		use: func(ctx context.Context) error {
-			return s.acceptance(ctx, "ORDERS_URL="+d.endpoint()+"/_aws/execute-api/"+d.physicalID("OrdersApi"),
-				"ORDERS_QUEUE_URL="+d.physicalID("OrdersQueue"), "DEAD_LETTER_QUEUE_URL="+d.physicalID("DeadLetterQueue"),
-				"ORDERS_NO_TALLY=the emulator sends no shard id to the tally")
+			if err := d.accept(ctx); err != nil {
+				return fmt.Errorf("where {proxy+} refuses an empty rest: %w", err)
+			}
+			if err := d.takeEmptyRests(ctx); err != nil {
+				return err
+			}
+			if err := d.accept(ctx); err != nil {
+				return fmt.Errorf("where {proxy+} takes an empty rest: %w", err)
+			}
+			return nil
 		},
 		cleanup: func() error { return nil },
 	})
+}
+
+func (d *ministackDeployment) accept(ctx context.Context) error {
+	return d.acceptance(ctx, "ORDERS_URL="+d.endpoint()+"/_aws/execute-api/"+d.physicalID("OrdersApi"),
+		"ORDERS_QUEUE_URL="+d.physicalID("OrdersQueue"), "DEAD_LETTER_QUEUE_URL="+d.physicalID("DeadLetterQueue"),
+		"ORDERS_NO_TALLY=the emulator sends no shard id to the tally")
 }
 
 func (d *ministackDeployment) endpoint() string { return "http://" + address(d.apiPort) }
@@ -125,8 +137,7 @@ func (d *ministackDeployment) physicalID(id string) string { return d.resources[
 var invokedFunction = regexp.MustCompile(`functions/\$\{(\w+)(?:\.Arn)?\}/invocations`)
 
 // addRoutes creates the routes of the template that SAM has processed: the API with its routes is an
-// OpenAPI document there, which ministack ignores. A greedy route of ministack does not match the
-// path that ends where {proxy+} begins, so that path gets a route, too.
+// OpenAPI document there, which ministack ignores.
 func (d *ministackDeployment) addRoutes(ctx context.Context) error {
 	api := d.physicalID("OrdersApi")
 	var processed struct {
@@ -160,8 +171,33 @@ func (d *ministackDeployment) addRoutes(ctx context.Context) error {
 				return err
 			}
 		}
-		for _, path := range slices.Compact([]string{path, strings.TrimSuffix(path, "{proxy+}")}) {
-			if err := d.aws(ctx, nil, "apigatewayv2", "create-route", "--api-id", api, "--route-key", "ANY "+path, "--target", targets[function]); err != nil {
+		key := "ANY " + path
+		if path == "$default" {
+			key = path
+		}
+		if err := d.addRoute(ctx, key, targets[function]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *ministackDeployment) addRoute(ctx context.Context, key, target string) error {
+	return d.aws(ctx, nil, "apigatewayv2", "create-route", "--api-id", d.physicalID("OrdersApi"), "--route-key", key, "--target", target)
+}
+
+// takeEmptyRests adds a route for each path that ends where a {proxy+} begins. A greedy route of
+// ministack refuses that path, and on AWS it may take it.
+func (d *ministackDeployment) takeEmptyRests(ctx context.Context) error {
+	var routes struct {
+		Items []struct{ RouteKey, Target string }
+	}
+	if err := d.aws(ctx, &routes, "apigatewayv2", "get-routes", "--api-id", d.physicalID("OrdersApi")); err != nil {
+		return err
+	}
+	for _, r := range routes.Items {
+		if key, greedy := strings.CutSuffix(r.RouteKey, "{proxy+}"); greedy {
+			if err := d.addRoute(ctx, key, r.Target); err != nil {
 				return err
 			}
 		}
