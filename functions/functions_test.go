@@ -280,14 +280,19 @@ func TestAFunctionWhoseSettingsDoNotGoTogetherSaysSoAndEnds(t *testing.T) {
 	}
 }
 
-func TestSuccessIsQuietAndARequestIsFoundByEitherID(t *testing.T) {
+func TestSuccessIsQuietAndALineHasTheIDOfItsRequestAlone(t *testing.T) {
 	h := openDeployment(t)
 	quiet := h.start("metrics")
 	quiet.invoke(sampleEvent(t, "metrics"))
 	quiet.invoke(sampleEvent(t, "metrics-bad"))
 	lines := quiet.awaitLines()
-	if len(lines) != 1 || lines[0]["requestId"] != "invocation-2" || lines[0]["request_id"] != "aKx3mhPLDoEEJ4w=" || lines[0]["status"] != 405.0 {
+	if len(lines) != 1 || lines[0]["requestId"] != nil || lines[0]["request_id"] != "aKx3mhPLDoEEJ4w=" || lines[0]["status"] != 405.0 {
 		t.Errorf("logged %s", quiet.output.Bytes())
+	}
+	relay := h.start("relay")
+	relay.invoke(sampleEvent(t, "relay-bad"))
+	if lines := relay.awaitLines(); lines[0]["requestId"] != "invocation-1" || lines[0]["request_id"] != nil {
+		t.Errorf("logged %s", relay.output.Bytes())
 	}
 }
 
