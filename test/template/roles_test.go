@@ -14,7 +14,7 @@ var roleRules = []rule{
 		{"Action: dynamodb:GetItem", "Action: [dynamodb:GetItem, dynamodb:Scan]", "StatusRole allows dynamodb:Scan on ${OrdersTable.Arn}, which is never used"},
 		{"Action: dynamodb:GetItem", "Action: dynamodb:Query", "StatusFunction may not dynamodb:GetItem"},
 		{"/index/by_creation", "/index/by_user", "IdsFunction may not dynamodb:Query on ${OrdersTable.Arn}/index/by_creation"},
-		{`Resource: !Sub "${OrdersTable.Arn}/index/by_creation"`, `Resource: [!GetAtt OrdersTable.Arn, !Sub "${OrdersTable.Arn}/index/by_creation"]`, "IdsRole allows dynamodb:Query on ${OrdersTable.Arn}, which is never used"},
+		{`Resource: !If [OwnTable, !Sub "${OrdersTable.Arn}/index/by_creation",`, `Resource: !If [OwnTable, [!GetAtt OrdersTable.Arn, !Sub "${OrdersTable.Arn}/index/by_creation"],`, "IdsRole allows dynamodb:Query on ${OrdersTable.Arn}, which is never used"},
 		{"[TALLY, CHECKPOINT]", "[TALLY]", "TallyFunction may not dynamodb:PutItem on ${OrdersTable.Arn} (CHECKPOINT)"},
 		{"[TALLY, CHECKPOINT]", "[TALLY, CHECKPOINT, OTHER]", "TallyRole allows items with OTHER, which is never used"},
 		{"[dynamodb:UpdateItem, dynamodb:PutItem]", "[dynamodb:UpdateItem, dynamodb:PutItem, dynamodb:DeleteItem]", "TallyRole allows dynamodb:DeleteItem"},
@@ -34,7 +34,7 @@ var roleRules = []rule{
 	{"a role is for Lambda, has no wildcard, and nothing else gives permissions", checkNarrow, []edit{
 		{"- Effect: Allow\n                Action: dynamodb:PutItem", "- Effect: Deny\n                Action: dynamodb:PutItem", "CreateRole has Effect: Deny"},
 		{"- Effect: Allow\n                Action: dynamodb:PutItem", "- Action: dynamodb:PutItem", "CreateRole has Effect: <nil>"},
-		{"Resource: !GetAtt OrdersTable.Arn", `Resource: "*"`, "CreateRole has Resource: *"},
+		{"Resource: !If [OwnTable, !GetAtt OrdersTable.Arn,", `Resource: !If [OwnTable, "*",`, "CreateRole has Resource: *"},
 		{"Action: dynamodb:PutItem", "Action: dynamodb:*", "CreateRole has Action: dynamodb:*"},
 		{"Action: dynamodb:PutItem", "NotAction: dynamodb:PutItem", "CreateRole has NotAction"},
 		{"Service: lambda.amazonaws.com", `AWS: "*"`, "CreateRole is for"},

@@ -77,7 +77,7 @@ func test(ctx context.Context, s *session) error {
 		if volumes, err = d.volumes(ctx); err != nil {
 			return err
 		}
-		err = s.acceptance(ctx, "ORDERS_URL="+d.url(), "AWS_ENDPOINT_URL="+d.endpoint(),
+		err = s.acceptance(ctx, ".", "ORDERS_URL="+d.url(), "AWS_ENDPOINT_URL="+d.endpoint(),
 			"ORDERS_QUEUE_URL="+d.queueURL, "DEAD_LETTER_QUEUE_URL="+d.deadLetterURL)
 		if err != nil {
 			return err

@@ -43,25 +43,34 @@ func deployTest(ctx context.Context, s *session) error {
 			{"the tally", d.invokeTally},
 		},
 		use: func(ctx context.Context) error {
-			if err := d.accept(ctx); err != nil {
+			if err := d.accept(ctx, "."); err != nil {
 				return fmt.Errorf("where {proxy+} refuses an empty rest: %w", err)
 			}
-			if err := d.takeEmptyRests(ctx); err != nil {
+			err := takeSteps(ctx, []step{{"routes that take an empty rest", d.takeEmptyRests}})
+			if err != nil {
 				return err
 			}
-			if err := d.accept(ctx); err != nil {
+			if err := d.accept(ctx, "Lifecycle|Retry|Total|Invalid"); err != nil {
 				return fmt.Errorf("where {proxy+} takes an empty rest: %w", err)
 			}
-			return nil
+			if err := takeSteps(ctx, []step{{"a restored table", d.restore}, {"its stream", d.disableTally}}); err != nil {
+				return err
+			}
+			return d.accept(ctx, "Lifecycle|Retry|Pages")
 		},
 		cleanup: func() error { return nil },
 	})
 }
 
-func (d *ministackDeployment) accept(ctx context.Context) error {
-	return d.acceptance(ctx, "ORDERS_URL="+d.endpoint()+"/_aws/execute-api/"+d.physicalID("OrdersApi"),
+// accept runs the acceptance tests whose names match a pattern.
+func (d *ministackDeployment) accept(ctx context.Context, tests string) error {
+	return d.acceptance(ctx, tests, "ORDERS_URL="+d.url(),
 		"ORDERS_QUEUE_URL="+d.physicalID("OrdersQueue"), "DEAD_LETTER_QUEUE_URL="+d.physicalID("DeadLetterQueue"),
 		"ORDERS_NO_TALLY=the emulator sends no shard id to the tally")
+}
+
+func (d *ministackDeployment) url() string {
+	return d.endpoint() + "/_aws/execute-api/" + d.physicalID("OrdersApi")
 }
 
 func (d *ministackDeployment) endpoint() string { return "http://" + address(d.apiPort) }
@@ -99,13 +108,18 @@ func (d *ministackDeployment) aws(ctx context.Context, v any, command ...string)
 	return nil
 }
 
-// createStack deploys the template and looks up the ids of its resources.
+// createStack deploys the template.
 func (d *ministackDeployment) createStack(ctx context.Context) error {
 	if err := allowBatches(d.builtTemplate()); err != nil {
 		return err
 	}
-	err := d.samDeploy(ctx, stackName, "EndpointUrl="+d.endpoint(), fmt.Sprintf("ProcessingTimeSeconds=%.0f", d.processingTime.Seconds()))
-	if err != nil {
+	return d.deployStack(ctx)
+}
+
+// deployStack creates the stack or changes its parameters, and looks up the ids of its resources.
+func (d *ministackDeployment) deployStack(ctx context.Context, parameters ...string) error {
+	parameters = append(parameters, "EndpointUrl="+d.endpoint(), fmt.Sprintf("ProcessingTimeSeconds=%.0f", d.processingTime.Seconds()))
+	if err := d.samDeploy(ctx, stackName, parameters...); err != nil {
 		return err
 	}
 	var output struct{ StackResources []stackResource }
@@ -234,4 +248,38 @@ func (d *ministackDeployment) invokeTally(ctx context.Context) error {
 	}
 	_, err = invoker(d.endpoint())(ctx, d.physicalID("TallyFunction"), event)
 	return err
+}
+
+// restore replaces the table, which is lost, by a restored one, as docs/operations.md says: another
+// deployment of the same code with other parameters. An order of before must be there.
+func (d *ministackDeployment) restore(ctx context.Context) error {
+	event, err := os.ReadFile("events/create.json")
+	if err != nil {
+		return err
+	}
+	if _, err := invoker(d.endpoint())(ctx, d.physicalID("CreateFunction"), event); err != nil {
+		return err
+	}
+	lost := d.physicalID("OrdersTable")
+	const restored = "orders-restored"
+	for _, command := range [][]string{
+		{"restore-table-to-point-in-time", "--source-table-name", lost, "--target-table-name", restored, "--use-latest-restorable-time"},
+		{"wait", "table-exists", "--table-name", restored},
+		{"update-table", "--table-name", restored, "--stream-specification", "StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES"},
+		{"delete-table", "--table-name", lost},
+	} {
+		if err := d.aws(ctx, nil, append([]string{"dynamodb"}, command...)...); err != nil {
+			return err
+		}
+	}
+	var described struct {
+		Table struct{ LatestStreamArn string }
+	}
+	if err := d.aws(ctx, &described, "dynamodb", "describe-table", "--table-name", restored); err != nil {
+		return err
+	}
+	if err := d.deployStack(ctx, "ExistingTable="+restored, "ExistingStreamArn="+described.Table.LatestStreamArn); err != nil {
+		return err
+	}
+	return respondsOK(d.url() + "/api/orders/ORDNKNQ5QDYPK6NEMJR32YM2KWTNA/")(ctx)
 }
