@@ -66,12 +66,12 @@ func proxyTo(t *testing.T, endpoint string) *httputil.ReverseProxy {
 	}
 }
 
-// start starts a function as template.yaml would configure it.
-func (h *deployment) start(name string) *function {
+// start starts a function as template.yaml would configure it, with more variables.
+func (h *deployment) start(name string, more ...string) *function {
 	h.t.Helper()
-	return start(h.t, name,
+	return start(h.t, name, append(more,
 		"AWS_REGION="+awstest.Region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL="+h.endpoint,
-		"ORDERS_TABLE="+h.table, "ORDERS_QUEUE_URL="+h.queueURL, "DEAD_LETTER_QUEUE_URL="+h.deadLetterURL, "PROCESSING_TIME=1s")
+		"ORDERS_TABLE="+h.table, "ORDERS_QUEUE_URL="+h.queueURL, "DEAD_LETTER_QUEUE_URL="+h.deadLetterURL, "PROCESSING_TIME=1s")...)
 }
 
 // bodies takes the messages that wait in a queue.
@@ -293,6 +293,21 @@ func TestSuccessIsQuietAndALineHasTheIDOfItsRequestAlone(t *testing.T) {
 	relay.invoke(sampleEvent(t, "relay-bad"))
 	if lines := relay.awaitLines(); lines[0]["requestId"] != "invocation-1" || lines[0]["request_id"] != nil {
 		t.Errorf("logged %s", relay.output.Bytes())
+	}
+}
+
+// Where a custom domain has the API below a path, the event of $default has that path, too.
+func TestEachFunctionOfTheAPIAllowsTheOriginsAndServesBelowTheBasePathThatItIsGiven(t *testing.T) {
+	h := openDeployment(t)
+	event := string(sampleEvent(t, "fallback"))
+	for name, path := range map[string]string{"create": "", "status": "", "ids": "", "metrics": "/api/metrics/", "fallback": "/shop/api/metrics/"} {
+		f := h.start(name, "CORS_ORIGINS=https://shop.example", "BASE_PATH=shop")
+		asked := strings.ReplaceAll(strings.ReplaceAll(event, "/api/metrics/", path), `"accept"`, `"origin": "https://shop.example", "accept"`)
+		status := 404
+		if path != "" {
+			status = 200
+		}
+		checkResponse(t, name, f.invoke([]byte(asked)).body, status, []string{`"Access-Control-Allow-Origin":"https://shop.example"`})
 	}
 }
 

@@ -23,7 +23,8 @@ func main() {
 	store, err := dynamostore.New(dynamostore.Config{
 		Client: dynamodb.NewFromConfig(f.AWS), Table: f.Table(), Now: time.Now, Random: rand.Reader,
 	})
-	f.Start("dynamodb", lambdahttp.New(api.New(api.Config{
+	serve := lambdahttp.New(api.New(api.Config{
 		Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: f.Log,
-	}), f.Log), err)
+	}), f.Log)
+	f.Start("dynamodb", lambdahttp.WithCORS(f.CORSOrigins(), lambdahttp.BelowPath(f.BasePath(), serve)), err)
 }

@@ -21,8 +21,9 @@ func main() {
 	store, err := dynamostore.New(dynamostore.Config{
 		Client: dynamodb.NewFromConfig(f.AWS), Table: f.Table(),
 	})
-	f.Start("dynamodb", lambdahttp.New(api.New(api.Config{
+	serve := lambdahttp.New(api.New(api.Config{
 		Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: f.Log,
 		Paths: []string{"/api/orders/{order_id}", "/api/orders/{order_id}/status"},
-	}), f.Log), err)
+	}), f.Log)
+	f.Start("dynamodb", lambdahttp.WithCORS(f.CORSOrigins(), serve), err)
 }

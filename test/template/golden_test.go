@@ -19,7 +19,7 @@ const goldenFile = "test/template/testdata/template.golden"
 
 const goldenHeader = `# Every value of template.yaml, one a line, resolved for a stack on AWS that sets every parameter but
 # those of a restored table. The lines at the end say which values differ on an emulator, without a KMS
-# key and an SNS topic, and with a restored table.
+# key and an SNS topic, with a restored table, and with gradual deployments.
 # Review a change of this file as a diff. To write it: go test ./test/template -update
 `
 
@@ -70,7 +70,7 @@ func TestGoldenFileShowsEveryChange(t *testing.T) {
 
 // golden returns the lines of the golden file. They show a stack on AWS with every parameter given,
 // and then how other stacks differ: one that uses an emulator, has no key of its own and notifies no
-// topic, and one with a restored table.
+// topic, one with a restored table, and one that deploys gradually.
 func golden(t *testing.T, source string) []string {
 	t.Helper()
 	s := parse(t, source)
@@ -83,6 +83,7 @@ func golden(t *testing.T, source string) []string {
 	}{
 		{"emulator", map[string]string{"KmsKeyArn": "", "EndpointUrl": "${EndpointUrl}", "AlarmTopicArn": ""}},
 		{"restored", map[string]string{"ExistingTable": "${ExistingTable}", "ExistingStreamArn": "${ExistingStreamArn}"}},
+		{"gradual", map[string]string{"GradualDeployment": "true"}},
 	} {
 		s := parse(t, source)
 		s.set("KmsKeyArn")

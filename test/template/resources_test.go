@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
+
+	"orders/tools/cfn"
 )
 
 var resourceRules = []rule{
@@ -35,7 +38,7 @@ var resourceRules = []rule{
 	}},
 	{"a parameter that a function takes makes a new version of it", checkVersions, []edit{
 		{"${MemorySize} MB, ", "", "CreateFunction: a change of MemorySize makes no new version"},
-		{" ${ExistingTable}\"", "\"", "CreateFunction: a change of ExistingTable makes no new version"},
+		{" ${ExistingTable}", "", "CreateFunction: a change of ExistingTable makes no new version"},
 		{"${Architecture}, ", "${ThrottleRate}, ", "CreateFunction: a change of ThrottleRate makes a version that does not differ"},
 	}},
 }
@@ -163,5 +166,32 @@ func checkAlarms(s *stack) {
 				s.fault("no alarm on %s of %s", metric, f.ID)
 			}
 		}
+	}
+}
+
+// What a stack does not use costs nothing: no resource is there for a parameter that has its default.
+func TestParametersAddNothingByDefault(t *testing.T) {
+	template, err := cfn.Load("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resources, err := template.Resources("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range resources {
+		if strings.HasPrefix(r.Type, "AWS::ApiGatewayV2::") || r.ID == "DeploymentRole" || property(r, "PermissionsBoundary") != nil {
+			t.Errorf("%s is there by default, or has a boundary: %v", r.ID, r.Properties)
+		}
+	}
+	set, err := template.With(map[string]string{
+		"DomainName": "a.example", "CertificateArn": "arn:aws:acm:x", "BasePath": "shop", "GradualDeployment": "true", "PermissionsBoundaryArn": "arn:aws:iam::x",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := set.Resources("")
+	if err != nil || len(more) != len(resources)+3 {
+		t.Errorf("%d resources with all parameters, %d without (%v), want a domain, its mapping and a role", len(more), len(resources), err)
 	}
 }

@@ -28,12 +28,13 @@ var variableRules = []rule{
 var variables = map[string]any{
 	"ORDERS_TABLE": "${OrdersTable}", "ORDERS_QUEUE_URL": "${OrdersQueue}", "DEAD_LETTER_QUEUE_URL": "${DeadLetterQueue}",
 	"PROCESSING_TIME": "${ProcessingTimeSeconds}s", "AWS_ENDPOINT_URL": "${EndpointUrl}",
+	"CORS_ORIGINS": "${CorsOrigins}", "BASE_PATH": "${BasePath}",
 }
 
 // readers are the methods of awsclient.Env that read a variable. A test of awsclient holds that they do.
 var readers = map[string]string{
 	"Table": "ORDERS_TABLE", "QueueURL": "ORDERS_QUEUE_URL", "DeadLetterQueueURL": "DEAD_LETTER_QUEUE_URL",
-	"ProcessingTime": "PROCESSING_TIME", "New": "AWS_ENDPOINT_URL",
+	"ProcessingTime": "PROCESSING_TIME", "New": "AWS_ENDPOINT_URL", "CORSOrigins": "CORS_ORIGINS", "BasePath": "BASE_PATH",
 }
 
 func checkVariables(s *stack) {
