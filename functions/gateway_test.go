@@ -233,7 +233,11 @@ func targets(t *testing.T) (all []target) {
 			if id != sample && !strings.Contains(path, "{order_id}") {
 				continue
 			}
-			for _, slashes := range []string{"", "/", "//"} {
+			slashes := []string{"", "/", "//"}
+			if id != sample {
+				slashes = slashes[:2]
+			}
+			for _, slashes := range slashes {
 				u, err := url.Parse(strings.ReplaceAll(strings.TrimSuffix(path, "/"), "{order_id}", id) + slashes)
 				if err != nil {
 					t.Fatal(err)
@@ -242,7 +246,7 @@ func targets(t *testing.T) (all []target) {
 			}
 		}
 	}
-	if len(all) < 100 {
+	if len(all) < 60 {
 		t.Fatalf("the contract has only %d paths", len(all))
 	}
 	return all

@@ -106,7 +106,7 @@ func startInTurn(ctx context.Context, folder, name string) (own, empty float64, 
 }
 
 // functionNames are the Lambda functions, by their folders.
-var functionNames = []string{"create", "status", "ids", "metrics", "relay", "tally", "processor"}
+var functionNames = []string{"create", "status", "ids", "metrics", "fallback", "relay", "tally", "processor"}
 
 // deployed finds the environment that make sam-build builds with.
 var deployed = regexp.MustCompile(`(?m)^SAM_BUILD = (CGO_ENABLED=\d) (GOFLAGS)='([^']+)'`)

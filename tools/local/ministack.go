@@ -266,6 +266,7 @@ func (d *ministackDeployment) restore(ctx context.Context) error {
 		{"restore-table-to-point-in-time", "--source-table-name", lost, "--target-table-name", restored, "--use-latest-restorable-time"},
 		{"wait", "table-exists", "--table-name", restored},
 		{"update-table", "--table-name", restored, "--stream-specification", "StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES"},
+		{"update-table", "--table-name", lost, "--no-deletion-protection-enabled"}, // which ministack takes for enabled
 		{"delete-table", "--table-name", lost},
 	} {
 		if err := d.aws(ctx, nil, append([]string{"dynamodb"}, command...)...); err != nil {
