@@ -1,6 +1,7 @@
 package lambdahttp_test
 
 import (
+	"maps"
 	"testing"
 
 	"orders/shared/lambdahttp"
@@ -29,9 +30,7 @@ func TestPagesOfTheGivenOriginsCanCallTheAPIAndNoOthers(t *testing.T) {
 	} {
 		e := newEvent(tt.method, "/api/metrics/")
 		e.Headers = map[string]string{}
-		for name, value := range tt.headers {
-			e.Headers[name] = value
-		}
+		maps.Copy(e.Headers, tt.headers)
 		if tt.origin != "" {
 			e.Headers["origin"] = tt.origin
 		}
