@@ -297,12 +297,13 @@ func (r *trial) checkArrivals() {
 
 // succeeded is in the responses of functions that have done what they were asked.
 var succeeded = map[string]string{
-	"create": string(attempted), "status": sample, "ids": sample, "metrics": "total_orders",
+	"fallback": "total_orders",
+	"create":   string(attempted), "status": sample, "ids": sample, "metrics": "total_orders",
 	"relay": noFailures, "processor": noFailures, "tally": `{"state":{},"batchItemFailures":[]}`,
 }
 
 func (r *trial) checkSuccesses() {
-	status := map[string]int{"create": 201, "status": 200, "ids": 200, "metrics": 200}
+	status := map[string]int{"create": 201, "status": 200, "ids": 200, "metrics": 200, "fallback": 200}
 	r.invokeAll(func(name string, got result) {
 		if got.failed {
 			r.Errorf("%s: %s: function error %s", r.fault.name, name, got.body)

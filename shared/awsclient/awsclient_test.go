@@ -71,6 +71,18 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 	}
 }
 
+func TestOriginsAndBasePathMayBeEmpty(t *testing.T) {
+	for text, want := range map[string][]string{
+		"": nil, "https://a.example": {"https://a.example"}, "https://a.example,http://b:8080": {"https://a.example", "http://b:8080"},
+		"https://a.example, https://b.example": {"https://a.example", "https://b.example"},
+	} {
+		env := awsclient.NewEnv(variables(map[string]string{"CORS_ORIGINS": text, "BASE_PATH": text}))
+		if got := env.CORSOrigins(); !slices.Equal(got, want) || env.BasePath() != text || env.Err() != nil {
+			t.Errorf("%q: origins %q, base path %q, %v", text, got, env.BasePath(), env.Err())
+		}
+	}
+}
+
 // emulator is an endpoint that responds to every call alike, and tells how often it was called and
 // over how many connections.
 type emulator struct {

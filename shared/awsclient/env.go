@@ -44,6 +44,15 @@ func (e *Env) ProcessingTime() time.Duration {
 	return d
 }
 
+// CORSOrigins is CORS_ORIGINS, the origins whose pages may call the API, separated by commas. It may
+// be empty.
+func (e *Env) CORSOrigins() []string {
+	return strings.FieldsFunc(e.getenv("CORS_ORIGINS"), func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// BasePath is BASE_PATH, below which a custom domain has the API. It may be empty.
+func (e *Env) BasePath() string { return e.getenv("BASE_PATH") }
+
 // AWS is the configuration of the SDK's clients, from the variables that Lambda sets itself:
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime.
 // AWS_ENDPOINT_URL, if it is set, must be the URL of an emulator.

@@ -188,7 +188,7 @@ func (f function) drive(s *stack, r *recorder) {
 		_, _ = receiver.Handle(s.t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(late)}}})
 	default:
 		handler := api.New(api.Config{Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: quiet})
-		for _, p := range f.paths(s) {
+		for _, p := range f.paths() {
 			f.request(s, handler, p)
 		}
 	}
@@ -198,7 +198,7 @@ func (f function) drive(s *stack, r *recorder) {
 func (f function) request(s *stack, handler http.Handler, p string) {
 	for _, route := range api.Routes() {
 		method, path, _ := strings.Cut(route, " ")
-		if strings.TrimSuffix(p, slash) != path {
+		if p != path {
 			continue
 		}
 		body := strings.NewReader(`{"user_id":"u","item_ids":["i"],"total_amount":1}`)

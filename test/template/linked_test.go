@@ -13,7 +13,7 @@ import (
 // linked into the programs: the linker keeps a method of a client only if the program may call it.
 // So it finds a new call that the recorder never sees.
 //
-// The API's four functions contain the same handlers, so they are compared together.
+// The API's functions contain the same handlers, so they are compared together.
 func TestNoCallIsOverlooked(t *testing.T) {
 	programs := t.TempDir()
 	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-o", programs+"/", "orders/functions/...")
@@ -21,7 +21,7 @@ func TestNoCallIsOverlooked(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, group := range [][]string{{"create", "status", "ids", "metrics"}, {"relay"}, {"tally"}, {"processor"}} {
+	for _, group := range [][]string{{"create", "status", "ids", "metrics", "fallback"}, {"relay"}, {"tally"}, {"processor"}} {
 		var recorded []string
 		for _, name := range group {
 			recorded = append(recorded, recordedOperations(t, name)...)
@@ -39,12 +39,7 @@ func TestNoCallIsOverlooked(t *testing.T) {
 // recordedOperations returns the operations of AWS that a function calls when it is driven.
 func recordedOperations(t *testing.T, name string) (all []string) {
 	t.Helper()
-	f := function{folder: "functions/" + name, events: map[string]map[string]any{}}
-	for path, folder := range functionOfPath {
-		if folder == f.folder {
-			f.events["HttpApi/"+path] = map[string]any{"Path": path}
-		}
-	}
+	f := function{folder: "functions/" + name}
 	for _, r := range recorders(t) {
 		f.drive(&stack{t: t}, r)
 		for operation := range r.operations {
