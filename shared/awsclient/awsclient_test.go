@@ -56,6 +56,9 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 			`AWS_ENDPOINT_URL must be a URL such as https://host/path, not "localhost:4566"`,
 		}},
 		{"a bare number", map[string]string{"PROCESSING_TIME": "50"}, []string{`PROCESSING_TIME must be from 1ms to 15m0s, such as 50s, not "50"`}},
+		{"buckets in a word", map[string]string{"INDEX_BUCKETS": "many"}, []string{`INDEX_BUCKETS must be a number such as 16, not "many"`}},
+		{"no buckets", map[string]string{"INDEX_BUCKETS": "0"}, []string{"INDEX_BUCKETS must be"}},
+		{"some buckets", map[string]string{"INDEX_BUCKETS": "64"}, nil},
 		{"too short", map[string]string{"PROCESSING_TIME": "0s"}, []string{"PROCESSING_TIME must be"}},
 		{"too long", map[string]string{"PROCESSING_TIME": "901s"}, []string{"PROCESSING_TIME must be"}},
 	} {
@@ -64,6 +67,7 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 			env.Table()
 			env.QueueURL()
 			env.DeadLetterQueueURL()
+			env.IndexBuckets()
 			env.ProcessingTime()
 			env.AWS()
 			err := env.Err()

@@ -28,10 +28,28 @@ const (
 	bucketPrefix = "ORDERS#"
 )
 
-// buckets is how many partitions the index by_creation is spread over. Each takes 1,000 creates a
-// second. A greater number is possible, once every reader knows it. With a smaller number, the
-// orders in the last buckets would not be listed.
-const buckets = 16
+// The index by_creation is spread over buckets, each of which takes 1,000 creates a second. Writers
+// fill as many as Config.IndexBuckets says. Readers read the first few, and all of them once the
+// marker is there. So the setting may be raised and lowered at any time, and only a table that
+// has needed more buckets pays for reading them.
+const (
+	fewBuckets = 16
+	maxBuckets = 64
+)
+
+// The marker is an item that stands in the index before the newest order of the first bucket, so
+// that the query of that bucket, which begins a list, finds it without another request. A writer
+// that fills more than the first few buckets writes the marker first. Nothing deletes it.
+const (
+	markerKey = "BUCKETS"
+	marker    = "~64" // its created_key: after every time, before beforeAll
+)
+
+func encodeMarker() item {
+	it := key(markerKey, markerKey)
+	it["bucket"], it["created_key"] = text(bucketName(0)), text(marker)
+	return it
+}
 
 // timeLayout is how times are stored: as text that sorts like times, and that an operator can read.
 const timeLayout = "2006-01-02T15:04:05.000Z"
@@ -61,14 +79,15 @@ func hash(s string) uint32 {
 // createdKey sorts orders by their creation. It is also the position in the list after that order.
 func createdKey(created time.Time, id order.ID) string { return formatTime(created) + "#" + string(id) }
 
-// encodeOrder returns the order as an item. A field that is not set has no attribute.
-func encodeOrder(o order.Order) item {
+// encodeOrder returns the order as an item whose entry in the index is in one of so many buckets. A
+// field that is not set has no attribute.
+func encodeOrder(o order.Order, buckets int) item {
 	items := make([]types.AttributeValue, len(o.ItemIDs))
 	for i, id := range o.ItemIDs {
 		items[i] = text(id)
 	}
 	it := orderKey(o.ID)
-	it["bucket"] = text(bucketName(int(hash(string(o.ID)) % buckets)))
+	it["bucket"] = text(bucketName(int(hash(string(o.ID)) % uint32(buckets))))
 	it["created_key"] = text(createdKey(o.CreatedAt, o.ID))
 	it["status"] = text(o.Status.String())
 	it["created_at"] = text(formatTime(o.CreatedAt))

@@ -170,7 +170,7 @@ func (f function) calls(s *stack) []call {
 func (f function) drive(s *stack, r *recorder) {
 	s.t.Helper()
 	store := awstest.Must(dynamostore.New(dynamostore.Config{
-		Client: r.dynamodb(), Table: "OrdersTable", ProcessingTime: time.Minute, Now: time.Now, Random: rand.Reader,
+		Client: r.dynamodb(), Table: "OrdersTable", ProcessingTime: time.Minute, Now: time.Now, Random: rand.Reader, IndexBuckets: 64,
 	}))
 	switch f.folder {
 	case "functions/relay":
