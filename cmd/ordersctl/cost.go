@@ -12,7 +12,7 @@ import (
 
 // pricedOrders is how many orders are priced: for a million, a line's quantity is easy to compare
 // with AWS's price lists.
-const pricedOrders = million
+const pricedOrders = 1_000_000
 
 // The defaults of the memory, of the length of a log line and of the throttle are those of
 // template.yaml; a test compares.
@@ -46,7 +46,7 @@ func (c *costCommand) Validate() error {
 		rule(c.RequestMS > 0, "--request-ms must be more than 0, not %v", c.RequestMS),
 		rule(c.BatchMS > 0, "--batch-ms must be more than 0, not %v", c.BatchMS),
 		rule(c.LogBytes >= 0, "--log-bytes must be 0 or more, not %v", c.LogBytes),
-		between("--throttle-rate", c.ThrottleRate, 1, 10_000),
+		between("--throttle-rate", c.ThrottleRate, 1, 1_000_000),
 	)
 }
 
@@ -70,29 +70,6 @@ func (c *costCommand) load(orders float64) workload.Load {
 	return workload.Load{Orders: orders, StatusReads: c.StatusReads, ItemBytes: c.ItemBytes}
 }
 
-// AWS changes its prices now and then, so each has the page that lists it.
-const (
-	pricesAsOf   = "2026-11"
-	pricesRegion = "us-east-1"
-
-	lambdaPage   = "https://aws.amazon.com/lambda/pricing/"
-	dynamoDBPage = "https://aws.amazon.com/dynamodb/pricing/on-demand/"
-)
-
-const million = 1_000_000
-
-var (
-	httpRequestPrice  = newPrice("API Gateway", "HTTP API requests", 1.00, million, "https://aws.amazon.com/api-gateway/pricing/")
-	invocationPrice   = newPrice("Lambda", "invocations", 0.20, million, lambdaPage)
-	gbSecondPrice     = newPrice("Lambda", "GB-seconds on arm64", 0.0000133334, 1, lambdaPage)
-	writeUnitPrice    = newPrice("DynamoDB", "write request units", 0.625, million, dynamoDBPage)
-	readUnitPrice     = newPrice("DynamoDB", "read request units", 0.125, million, dynamoDBPage)
-	queueRequestPrice = newPrice("SQS", "requests, standard queue", 0.40, million, "https://aws.amazon.com/sqs/pricing/")
-	logPrice          = newPrice("CloudWatch Logs", "GB taken in", 0.50, 1, "https://aws.amazon.com/cloudwatch/pricing/")
-	internetPrice     = newPrice("data transfer", "GB sent to the internet", 0.09, 1, "https://aws.amazon.com/ec2/pricing/on-demand/")
-	storagePrice      = newPrice("DynamoDB", "GB stored for a month", 0.25, 1, dynamoDBPage)
-)
-
 // leftOut is what the estimate does not count, and why.
 var leftOut = []string{
 	"storage of the table, its index and its backups (by GB and month)",
@@ -105,37 +82,20 @@ var leftOut = []string{
 
 // An estimate is what a number of orders costs.
 type estimate struct {
-	Orders     int          `json:"orders"`
-	Rate       float64      `json:"orders_a_second"`
-	Region     string       `json:"region"`
-	PricesAsOf string       `json:"prices_as_of"`
-	Lines      []charge     `json:"lines"`
-	TotalUSD   float64      `json:"total_usd"`
-	Range      []loadCharge `json:"range"`
-	LeftOut    []string     `json:"left_out"`
+	Orders     int               `json:"orders"`
+	Rate       float64           `json:"orders_a_second"`
+	Region     string            `json:"region"`
+	PricesAsOf string            `json:"prices_as_of"`
+	Lines      []workload.Charge `json:"lines"`
+	TotalUSD   float64           `json:"total_usd"`
+	Range      []loadCharge      `json:"range"`
+	LeftOut    []string          `json:"left_out"`
 }
 
 // A loadCharge is what as many orders cost at a load.
 type loadCharge struct {
 	Rate float64 `json:"orders_a_second"`
 	USD  float64 `json:"total_usd"`
-}
-
-// A charge is a line of the bill. PriceUSD is what AWS lists for Per units, before free tiers and
-// discounts for large amounts.
-type charge struct {
-	Service  string  `json:"service"`
-	Quantity float64 `json:"quantity"`
-	Unit     string  `json:"unit"`
-	PriceUSD float64 `json:"price_usd"`
-	Per      float64 `json:"per"`
-	USD      float64 `json:"usd"`
-	Page     string  `json:"page"`
-}
-
-// newPrice is a charge without a quantity.
-func newPrice(service, unit string, usd, per float64, page string) charge {
-	return charge{Service: service, Unit: unit, PriceUSD: usd, Per: per, Page: page}
 }
 
 func (c *costCommand) estimate() estimate {
@@ -154,25 +114,12 @@ func (c *costCommand) priced(rate float64) estimate {
 
 // bill is the estimate for orders that use as much of AWS.
 func (c *costCommand) bill(one workload.Usage, rate float64) estimate {
-	gigabytes := float64(c.Memory) / 1024
-	seconds := (one.HTTPRequests*c.RequestMS + one.Batches*c.BatchMS) / 1000
-	e := estimate{Orders: pricedOrders, Rate: rate, Region: pricesRegion, PricesAsOf: pricesAsOf, LeftOut: leftOut}
-	e.charge(httpRequestPrice, one.HTTPRequests)
-	e.charge(invocationPrice, one.HTTPRequests+one.Batches)
-	e.charge(gbSecondPrice, gigabytes*seconds)
-	e.charge(writeUnitPrice, one.WriteUnits)
-	e.charge(readUnitPrice, one.ReadUnits)
-	e.charge(queueRequestPrice, one.QueueRequests)
-	e.charge(logPrice, one.HTTPRequests*c.LogBytes/1e9)
+	e := estimate{Orders: pricedOrders, Rate: rate, Region: workload.PricesRegion, PricesAsOf: workload.PricesAsOf, LeftOut: leftOut}
+	e.Lines = one.Bill(pricedOrders, workload.Functions{Memory: c.Memory, RequestMS: c.RequestMS, BatchMS: c.BatchMS, LogBytes: c.LogBytes})
+	for _, line := range e.Lines {
+		e.TotalUSD += line.USD
+	}
 	return e
-}
-
-// charge adds a line for the quantity that each order uses.
-func (e *estimate) charge(line charge, perOrder float64) {
-	line.Quantity = perOrder * float64(e.Orders)
-	line.USD = line.Quantity / line.Per * line.PriceUSD
-	e.Lines = append(e.Lines, line)
-	e.TotalUSD += line.USD
 }
 
 // write writes the estimate for a person.

@@ -41,7 +41,7 @@ type abusiveDay struct {
 }
 
 func (c *costCommand) abuse() abuse {
-	a := abuse{ThrottleRate: c.ThrottleRate, Requests: c.ThrottleRate * secondsADay, Region: pricesRegion, PricesAsOf: pricesAsOf}
+	a := abuse{ThrottleRate: c.ThrottleRate, Requests: c.ThrottleRate * secondsADay, Region: workload.PricesRegion, PricesAsOf: workload.PricesAsOf}
 	read := workload.Usage{HTTPRequests: 1, ReadUnits: 1}
 	page := workload.Usage{HTTPRequests: 1, ReadUnits: pageReadUnits}
 	a.add(c.day("read one order", read, 0, 0))
@@ -62,11 +62,10 @@ func (a *abuse) add(day abusiveDay) { a.Kinds = append(a.Kinds, day) }
 func (c *costCommand) day(kind string, each workload.Usage, sent, stored int) abusiveDay {
 	requests := float64(c.ThrottleRate * secondsADay)
 	e := c.bill(each, float64(c.ThrottleRate))
-	e.charge(internetPrice, float64(sent)/1e9)
-	return abusiveDay{
-		Kind: kind, USD: e.TotalUSD / float64(e.Orders) * requests,
-		USDEachMonth: requests * float64(stored) / 1e9 * storagePrice.PriceUSD,
-	}
+	day := abusiveDay{Kind: kind, USD: e.TotalUSD / pricedOrders * requests}
+	day.USD += workload.InternetPrice.Times(requests * float64(sent) / 1e9).USD
+	day.USDEachMonth = workload.StoragePrice.Times(requests * float64(stored) / 1e9).USD
+	return day
 }
 
 // write writes the days for a person.

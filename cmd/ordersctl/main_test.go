@@ -96,7 +96,7 @@ func TestBadFlagsAreRefusedByNameAndRule(t *testing.T) {
 		{"cost --status-reads=-1", "--status-reads must be 0 or more, not -1"},
 		{"cost --rate 0", "--rate must be more than 0, not 0"},
 		{"cost --item-bytes 50000", "--item-bytes must be from 1 to 41167, not 50000"},
-		{"cost --throttle-rate 0", "--throttle-rate must be from 1 to 10000, not 0"},
+		{"cost --throttle-rate 0", "--throttle-rate must be from 1 to 1000000, not 0"},
 		{"cost --memory 127", "--memory must be from 128 to 10240, not 127"},
 		{"cost --request-ms 0", "--request-ms must be more than 0, not 0"},
 		{"cost --batch-ms 0", "--batch-ms must be more than 0, not 0"},

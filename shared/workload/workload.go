@@ -24,9 +24,9 @@ const (
 
 // What one order and one batch take of DynamoDB and SQS.
 const (
-	// A create writes an entry of the index, which has the keys alone. A transition changes no
+	// IndexUnits is what a create takes of the index, whose entry has the keys alone. A transition changes no
 	// attribute that is in the index.
-	indexUnits = 1
+	IndexUnits = 1
 	// TallyUnits is what a batch of the tally takes: it writes two items in a transaction, at two
 	// units each.
 	TallyUnits = 4
@@ -66,7 +66,7 @@ func (l Load) PerOrder(b Batches) Usage {
 	return Usage{
 		HTTPRequests:  1 + l.StatusReads,
 		Batches:       Changes/b.Relay + Changes/b.Tally + Messages/b.Process,
-		WriteUnits:    l.CreateUnits() + indexUnits + l.TransitionUnits() + TallyUnits*Changes/b.Tally,
+		WriteUnits:    l.CreateUnits() + IndexUnits + l.TransitionUnits() + TallyUnits*Changes/b.Tally,
 		ReadUnits:     l.StatusReads * units(l.ItemBytes+startBytes+completeBytes, readUnitBytes),
 		QueueRequests: Messages * (sendRequests/b.Send + receiveRequests/b.Process),
 	}
@@ -126,9 +126,11 @@ const (
 	newTablePartitions = 4
 )
 
-// Shards is how many open shards the stream has: one for each partition of the table, which has as
-// many as its writes need. A table that has seen twice the load may have twice as many.
-func (l Load) Shards() float64 {
-	perSecond := l.Orders * (l.CreateUnits() + l.TransitionUnits())
-	return max(newTablePartitions, math.Ceil(perSecond/PartitionUnits))
+// Shards is how many open shards the stream has: one for each partition of the table.
+func (l Load) Shards() float64 { return Partitions(l.Orders * (l.CreateUnits() + l.TransitionUnits())) }
+
+// Partitions is how many partitions a table or an index has after so many write units a second for a
+// while: on demand, DynamoDB is ready for twice its previous peak.
+func Partitions(perSecond float64) float64 {
+	return max(newTablePartitions, math.Ceil(2*perSecond/PartitionUnits))
 }
