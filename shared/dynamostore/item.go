@@ -41,12 +41,13 @@ const (
 // that the query of that bucket, which begins a list, finds it without another request. A writer
 // that fills more than the first few buckets writes the marker first. Nothing deletes it.
 const (
-	markerKey = "BUCKETS"
-	marker    = "~64" // its created_key: after every time, before beforeAll
+	markerKey  = "BUCKETS"
+	markerSort = "64"
+	marker     = "~64" // its created_key: after every time, before beforeAll
 )
 
 func encodeMarker() item {
-	it := key(markerKey, markerKey)
+	it := key(markerKey, markerSort)
 	it["bucket"], it["created_key"] = text(bucketName(0)), text(marker)
 	return it
 }

@@ -39,7 +39,7 @@ func anywhere(n int) int { return rand.New(rand.NewPCG(uint64(n), 1)).IntN(16) }
 func anywhereOf64(n int) int { return rand.New(rand.NewPCG(uint64(n), 1)).IntN(64) }
 
 // theMarker is in the index of a table whose orders may be in all 64 buckets.
-var theMarker = item{"pk": text("BUCKETS"), "sk": text("BUCKETS"), "bucket": text("ORDERS#00"), "created_key": text("~64")}
+var theMarker = item{"pk": text("BUCKETS"), "sk": text("64"), "bucket": text("ORDERS#00"), "created_key": text("~64")}
 
 // filling opens another store in the same table that fills so many buckets.
 func (h *testStore) filling(buckets int) *dynamostore.Store {
@@ -160,7 +160,7 @@ func TestAListThatBeganBeforeTheBucketsWereRaisedGoesOn(t *testing.T) {
 		}
 	}
 	rest, err := h.List(t.Context(), 100, first.Next)
-	if got := append(first.IDs, rest.IDs...); err != nil || rest.Next != "" || !slices.Equal(got, want) {
+	if got := slices.Concat(first.IDs, rest.IDs); err != nil || rest.Next != "" || !slices.Equal(got, want) {
 		t.Errorf("the list is %v, error %v, want %v", got, err, want)
 	}
 }

@@ -6,7 +6,7 @@
 //	order       ORDER#<id>  ORDER       the order; bucket, created_key (see item.go)
 //	tally       TALLY       00..15      total, pending, processing, completed, timed_orders, timed_ms
 //	checkpoint  CHECKPOINT  <shard id>  sequence, expires_at
-//	marker      BUCKETS     BUCKETS     bucket, created_key: orders may be in all buckets
+//	marker      BUCKETS     64          bucket, created_key: orders may be in all buckets
 //
 // The index by_creation has bucket (ORDERS#00..63, a hash of the id) and created_key
 // (<created_at>#<id>), and the keys alone. Nothing in it changes after the creation, so a

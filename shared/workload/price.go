@@ -19,8 +19,9 @@ var (
 	readUnitPrice     = newPrice("DynamoDB", "read request units", 0.125, million, dynamoDBPage)
 	queueRequestPrice = newPrice("SQS", "requests, standard queue", 0.40, million, "https://aws.amazon.com/sqs/pricing/")
 	logPrice          = newPrice("CloudWatch Logs", "GB taken in", 0.50, 1, "https://aws.amazon.com/cloudwatch/pricing/")
-	InternetPrice     = newPrice("data transfer", "GB sent to the internet", 0.09, 1, "https://aws.amazon.com/ec2/pricing/on-demand/")
-	StoragePrice      = newPrice("DynamoDB", "GB stored for a month", 0.25, 1, dynamoDBPage)
+	// InternetPrice and StoragePrice are not in the bill of an order.
+	InternetPrice = newPrice("data transfer", "GB sent to the internet", 0.09, 1, "https://aws.amazon.com/ec2/pricing/on-demand/")
+	StoragePrice  = newPrice("DynamoDB", "GB stored for a month", 0.25, 1, dynamoDBPage)
 )
 
 // A Charge is a line of a bill. PriceUSD is what AWS lists for Per units, before free tiers and

@@ -27,9 +27,10 @@ const (
 	// IndexUnits is what a create takes of the index, whose entry has the keys alone. A transition changes no
 	// attribute that is in the index.
 	IndexUnits = 1
-	// TallyUnits is what a batch of the tally takes: it writes two items in a transaction, at two
-	// units each.
-	TallyUnits = 4
+	// TallyUnits is what a batch of the tally takes. It writes TallyWrites items in a transaction,
+	// at two units each.
+	TallyUnits  = 4
+	TallyWrites = 2
 	// A message is sent in a batch. Lambda receives a batch in one request, and deletes it in one.
 	sendRequests, receiveRequests = 1, 2
 
