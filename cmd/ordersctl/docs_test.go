@@ -100,6 +100,9 @@ func defaultCost(t *testing.T) (c costCommand) {
 
 func TestTheDefaultsOfCostAreThoseOfTheTemplate(t *testing.T) {
 	c := defaultCost(t)
+	if got := (workload.Functions{Memory: c.Memory, RequestMS: c.RequestMS, BatchMS: c.BatchMS, LogBytes: c.LogBytes}); got != workload.UsualFunctions {
+		t.Errorf("the functions of cost are %+v, the usual ones %+v", got, workload.UsualFunctions)
+	}
 	parameters, _ := awstest.Template(t).Sections["Parameters"].(map[string]any)
 	parameter := func(name string) any {
 		p, _ := parameters[name].(map[string]any)

@@ -55,6 +55,10 @@ type Functions struct {
 	LogBytes  float64 // logged for an HTTP request
 }
 
+// UsualFunctions have the memory and the log line of template.yaml. How long they run is assumed, and
+// not measured on AWS.
+var UsualFunctions = Functions{Memory: 512, RequestMS: 10, BatchMS: 40, LogBytes: 136}
+
 // Bill is what so many orders cost that each use as much.
 func (u Usage) Bill(orders float64, f Functions) []Charge {
 	seconds := (u.HTTPRequests*f.RequestMS + u.Batches*f.BatchMS) / 1000

@@ -9,12 +9,13 @@ import (
 	"orders/shared/workload"
 )
 
-// How long functions run is assumed: see ordersctl cost.
-const (
-	requestSecs   = 0.010
-	batchSecs     = 0.040
-	coldStartSecs = 0.250
+// How long functions run is assumed.
+var (
+	requestSecs = workload.UsualFunctions.RequestMS / 1000
+	batchSecs   = workload.UsualFunctions.BatchMS / 1000
 )
+
+const coldStartSecs = 0.250
 
 // The defaults of template.yaml; a test compares.
 const (

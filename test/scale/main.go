@@ -102,11 +102,10 @@ func against(n, limit float64) string {
 
 func writeBill(w io.Writer, d design) {
 	head(w, "creates a second", "a million orders", "a day", "a month", "of it HTTP API", "Lambda", "DynamoDB", "SQS", "access log")
-	functions := workload.Functions{Memory: 512, RequestMS: requestSecs * 1000, BatchMS: batchSecs * 1000, LogBytes: 140}
 	for _, orders := range loads {
 		load := d.load(orders)
 		perService := map[string]float64{}
-		for _, line := range load.PerOrder(load.Batches()).Bill(orders*24*60*60, functions) {
+		for _, line := range load.PerOrder(load.Batches()).Bill(orders*24*60*60, workload.UsualFunctions) {
 			perService[line.Service] += line.USD
 			perService[""] += line.USD
 		}
