@@ -34,12 +34,12 @@ type limit struct {
 
 // Pages of AWS's documentation.
 const (
-	gatewayQuotas  = "[API Gateway quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html)"
+	gatewayQuotas  = "[API Gateway account-level quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)"
 	onDemand       = "[DynamoDB on-demand capacity mode](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html)"
 	dynamoQuotas   = "[Quotas in DynamoDB](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html)"
 	partitionKeys  = "[Partition key design](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html)"
 	lambdaQuotas   = "[Lambda quotas](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)"
-	lambdaScaling  = "[Lambda scaling](https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html)"
+	lambdaScaling  = "[Lambda scaling behavior](https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html)"
 	streamPolling  = "[Lambda with DynamoDB](https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html)"
 	queueScaling   = "[SQS event source scaling](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html)"
 	queueQuotas    = "[SQS queue quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html)"
