@@ -19,9 +19,14 @@ var (
 	readUnitPrice     = newPrice("DynamoDB", "read request units", 0.125, million, dynamoDBPage)
 	queueRequestPrice = newPrice("SQS", "requests, standard queue", 0.40, million, "https://aws.amazon.com/sqs/pricing/")
 	logPrice          = newPrice("CloudWatch Logs", "GB taken in", 0.50, 1, "https://aws.amazon.com/cloudwatch/pricing/")
-	// InternetPrice and StoragePrice are not in the bill of an order.
+)
+
+// Prices that are not in the bill of an order.
+var (
+	// InternetPrice is for what is sent to clients.
 	InternetPrice = newPrice("data transfer", "GB sent to the internet", 0.09, 1, "https://aws.amazon.com/ec2/pricing/on-demand/")
-	StoragePrice  = newPrice("DynamoDB", "GB stored for a month", 0.25, 1, dynamoDBPage)
+	// StoragePrice is for the table and its index.
+	StoragePrice = newPrice("DynamoDB", "GB stored for a month", 0.25, 1, dynamoDBPage)
 )
 
 // A Charge is a line of a bill. PriceUSD is what AWS lists for Per units, before free tiers and
