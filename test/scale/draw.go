@@ -50,9 +50,9 @@ func writeIndex(w io.Writer, d design) {
 
 // A tally item that keeps the checkpoints of its shards itself has an entry for each shard of the
 // last 48 hours. A shard is closed, and followed by another, about every four hours; AWS does not
-// document that. An entry is a shard's id, a sequence number of 64 digits, a time, and their names.
+// document that. An entry is a shard's id, a sequence number and a time, both in binary.
 const (
-	entryBytes     = 150
+	entryBytes     = 52
 	counterBytes   = 150
 	shardsInMemory = 48/4 + 1
 )
