@@ -23,7 +23,7 @@ type costCommand struct {
 	Memory       int     `help:"Memory of a function in MB." default:"512"`
 	RequestMS    float64 `name:"request-ms" help:"Billed milliseconds of an HTTP request's invocation." default:"10"`
 	BatchMS      float64 `name:"batch-ms" help:"Billed milliseconds of a batch's invocation." default:"40"`
-	LogBytes     float64 `help:"Bytes logged for an HTTP request." default:"136"`
+	LogBytes     float64 `help:"Bytes logged for an HTTP request." default:"134"`
 	Abuse        bool    `help:"Say what a day costs in which somebody sends as many requests as the API takes."`
 	ThrottleRate int     `help:"With --abuse: requests a second that the API takes." default:"50"`
 	JSON         bool    `name:"json" help:"Write JSON."`

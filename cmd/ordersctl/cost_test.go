@@ -69,7 +69,7 @@ func TestAMillionOrdersCostLessAtAHigherLoad(t *testing.T) {
 		if at.Rate == e.Rate && at.USD != e.TotalUSD {
 			t.Errorf("at %v a second $%v in the range, $%v alone", at.Rate, at.USD, e.TotalUSD)
 		}
-		if n > 0 && (at.Rate <= e.Range[n-1].Rate || at.USD >= e.Range[n-1].USD) {
+		if n > 0 && (at.Rate <= e.Range[n-1].Rate || at.USD > e.Range[n-1].USD+0.01) {
 			t.Errorf("$%v at %v a second, after $%v at %v", at.USD, at.Rate, e.Range[n-1].USD, e.Range[n-1].Rate)
 		}
 	}
