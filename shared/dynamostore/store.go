@@ -4,8 +4,9 @@
 //
 //	item        pk          sk          attributes
 //	order       ORDER#<id>  ORDER       the order; bucket, created_key (see item.go)
-//	tally       TALLY       00..15      total, pending, processing, completed, timed_orders, timed_ms
-//	checkpoint  CHECKPOINT  <shard id>  sequence, expires_at
+//	tally       TALLY       00..15      total, pending, processing, completed, timed_orders, timed_ms, and the
+//	                                    checkpoint of each shard that it counts (see tally.go)
+//	checkpoint  CHECKPOINT  <shard id>  sequence, before, expires_at: how far the first version has counted
 //
 // The index by_creation has bucket (ORDERS#00..15, a hash of the id) and created_key
 // (<created_at>#<id>), and the keys alone. Nothing in it changes after the creation, so a

@@ -228,7 +228,7 @@ func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 			for n := range 64 { // shards, some of which share that item
 				h.tally(t, fmt.Sprint("shard ", n), created("1", n))
 			}
-			if err := h.audit().AddTally(t.Context(), difference); err != nil {
+			if err := h.audit().AddTally(t.Context(), difference, noon); err != nil {
 				t.Fatal(err)
 			}
 			want := tt.want
@@ -261,6 +261,10 @@ func TestACheckpointOfAnyVersionKeepsWhatIsCounted(t *testing.T) {
 	for version, it := range versions(first) {
 		h := open(t)
 		h.put(t, it)
+		h.tally(t, "shard", created("8", 1), created("9", 1))
+		if got := h.item(t, "CHECKPOINT", "shard"); !reflect.DeepEqual(got, it) {
+			t.Errorf("%s: after a batch that it has counted, the checkpoint is %v", version, got)
+		}
 		h.tally(t, "shard", created("9", 1), created("10", 2), created("11", 3))
 		if got, want := h.metrics(t), (order.Tally{ByStatus: [3]int64{1}}); got != want {
 			t.Errorf("%s: metrics %+v, want %+v", version, got, want)

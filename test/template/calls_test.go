@@ -65,7 +65,6 @@ type request struct {
 	KeyConditionExpression         string
 	Key, Item                      map[string]struct{ S string }
 	ExpressionAttributeValues      map[string]struct{ S string }
-	TransactItems                  []map[string]request
 	Entries                        []struct{ ID string }
 }
 
@@ -96,20 +95,12 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 var partitionKey = regexp.MustCompile(`^#\w+ = (:\w+)`)
 
-// record records a request as IAM sees it: a transaction is the writes in it, a batch of messages is
-// one message. See
-// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html.
+// record records a request as IAM sees it: a batch of messages is one message.
 func (r *recorder) record(service, operation string, in request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.operations[operation] = true
 	switch {
-	case operation == "TransactWriteItems":
-		for _, item := range in.TransactItems {
-			for verb, write := range item {
-				r.add("dynamodb:"+verb+"Item", write)
-			}
-		}
 	case strings.HasPrefix(service, "DynamoDB"):
 		r.add("dynamodb:"+operation, in)
 	default:
