@@ -73,8 +73,8 @@ const (
 	// no attribute that is in the index.
 	createUnits     = 2
 	transitionUnits = 1
-	// The tally writes two items in a transaction, at two units each.
-	tallyUnits = 4
+	// The tally writes one item of up to 1 KB.
+	tallyUnits = 1
 	// A strongly consistent read of up to 4 KB.
 	readUnits = 1
 	// A message is sent, received and deleted.

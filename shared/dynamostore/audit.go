@@ -17,6 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"orders/shared/awsclient"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 )
 
@@ -90,7 +91,7 @@ func (a Audit) scanSegment(ctx context.Context, segment int, limiter *rate.Limit
 		TotalSegments:             aws.Int32(int32(max(1, a.Segments))),
 		FilterExpression:          aws.String("#sk = :order"),
 		ExpressionAttributeNames:  names("sk"),
-		ExpressionAttributeValues: item{":order": text(orderSort)},
+		ExpressionAttributeValues: item{":order": text(dynamostream.OrderSort)},
 		ConsistentRead:            aws.Bool(true),
 		ReturnConsumedCapacity:    types.ReturnConsumedCapacityTotal,
 	}

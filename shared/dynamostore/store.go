@@ -42,6 +42,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"orders/shared/awsclient"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 )
 
@@ -199,7 +200,7 @@ func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now t
 		if len(refusal.Item) == 0 {
 			return order.ErrNotFound
 		}
-		o, err := decodeLifecycle(newItemLookup(refusal.Item))
+		o, err := dynamostream.DecodeLifecycle(newItemLookup(refusal.Item))
 		if err != nil {
 			return fmt.Errorf("read the order to advance: %w", err)
 		}
@@ -230,7 +231,7 @@ func (s *Store) transition(id order.ID, to order.Status, now time.Time) *dynamod
 		ExpressionAttributeNames: placeholders,
 		ExpressionAttributeValues: item{
 			":to": text(to.String()), ":from": text((to - 1).String()),
-			":now": text(formatTime(now)), ":due": text(formatTime(due)),
+			":now": text(dynamostream.FormatTime(now)), ":due": text(dynamostream.FormatTime(due)),
 		},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orders/shared/awsclient"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 )
 
@@ -72,14 +73,14 @@ type count struct {
 func decodeCounts(records []events.DynamoDBEventRecord) ([]count, error) {
 	counts := make([]count, 0, len(records))
 	for _, r := range records {
-		if !isOrder(r) {
+		if !dynamostream.IsOrder(r) {
 			continue
 		}
 		sequence, err := padSequence(r.Change.SequenceNumber)
 		if err != nil {
 			return nil, err
 		}
-		change, err := decodeChange(r)
+		change, err := dynamostream.DecodeChange(r)
 		if err != nil {
 			return nil, err
 		}
@@ -282,7 +283,8 @@ func (s *Store) Metrics(ctx context.Context) (order.Tally, error) {
 }
 
 // tallies is how many tally items the shards of the stream share, because an item takes 1,000 writes
-// a second. All are on one page of a query.
+// a second. All are on one page of a query. A changed number would move a shard to another item, which
+// does not know what is counted.
 const tallies = 16
 
 func tallySort(shard string) string { return fmt.Sprintf("%02d", hash(shard)%tallies) }

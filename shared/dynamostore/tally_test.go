@@ -79,7 +79,7 @@ func lives(n int) (records []events.DynamoDBEventRecord) {
 		a, b, c := pending, processed, completed
 		a.ID, b.ID, c.ID = id(i), id(i), id(i)
 		for _, change := range []order.Change{{New: &a}, {Old: &a, New: &b}, {Old: &b, New: &c}} {
-			records = append(records, newRecord(fmt.Sprint(len(records)+1), change))
+			records = append(records, awstest.NewRecord(fmt.Sprint(len(records)+1), change))
 		}
 	}
 	return records
@@ -87,8 +87,8 @@ func lives(n int) (records []events.DynamoDBEventRecord) {
 
 func TestADeletedOrderIsSubtractedAndOneThatWasTouchedIsNot(t *testing.T) {
 	h := open(t)
-	h.tally(t, "shard", newRecord("1", order.Change{New: &completed}), newRecord("2", order.Change{New: &importedCompleted}),
-		newRecord("3", order.Change{New: &pending}), newRecord("4", order.Change{Old: &pending, New: &pending}), newRecord("5", order.Change{Old: &completed}))
+	h.tally(t, "shard", awstest.NewRecord("1", order.Change{New: &completed}), awstest.NewRecord("2", order.Change{New: &importedCompleted}),
+		awstest.NewRecord("3", order.Change{New: &pending}), awstest.NewRecord("4", order.Change{Old: &pending, New: &pending}), awstest.NewRecord("5", order.Change{Old: &completed}))
 	if got, want := h.metrics(t), (order.Tally{ByStatus: [3]int64{1, 0, 1}}); got != want {
 		t.Errorf("metrics %+v, want %+v", got, want)
 	}
@@ -103,7 +103,7 @@ func checkpoint(sequence byte, at time.Time) types.AttributeValue {
 
 func TestTheTallyAndItsCheckpointAreStoredAsDocumented(t *testing.T) {
 	h := open(t)
-	h.tally(t, "shardId-1", append(foreign(), lives(2)...)...)
+	h.tally(t, "shardId-1", append(awstest.ForeignRecords(), lives(2)...)...)
 	sort := fnv.New32a()
 	sort.Write([]byte("shardId-1"))
 	tally := fmt.Sprintf("%02d", sort.Sum32()%16)
@@ -186,7 +186,7 @@ func TestABatchWithoutOrdersWritesNothing(t *testing.T) {
 	final.IsFinalInvokeForWindow = true
 	for name, e := range map[string]events.DynamoDBTimeWindowEvent{
 		"the end of a window":     final,
-		"the tally's own records": window("shard", foreign()...),
+		"the tally's own records": window("shard", awstest.ForeignRecords()...),
 	} {
 		response, err := h.tallier().Handle(t.Context(), e)
 		if err != nil {

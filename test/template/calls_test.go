@@ -26,6 +26,7 @@ import (
 
 	"orders/shared/api"
 	"orders/shared/dynamostore"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
 	"orders/test/awstest"
@@ -165,7 +166,7 @@ func (f function) drive(s *stack, r *recorder) {
 	}))
 	switch f.folder {
 	case "functions/relay":
-		relay := dynamostore.Relay{Queue: r.queue(), ProcessingTime: time.Minute, Log: quiet}
+		relay := dynamostream.Relay{Queue: r.queue(), ProcessingTime: time.Minute, Log: quiet}
 		send(s, "relay.json", relay.Handle)
 		send(s, "relay-bad.json", relay.Handle)
 	case "functions/tally":
