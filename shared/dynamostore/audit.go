@@ -142,7 +142,7 @@ func (a Audit) AddTally(ctx context.Context, difference order.Tally, at time.Tim
 		return err
 	}
 	update := newTallyUpdate(a.Table, auditor, difference, encodeCheckpoint(sequence, at))
-	update.ConditionExpression = aws.String("attribute_not_exists(#shard) OR #shard < :first")
+	update.ConditionExpression = aws.String(isNewOrAhead)
 	update.ExpressionAttributeValues[":first"] = encodeCheckpoint(sequence, time.Time{})
 	_, err = a.Client.UpdateItem(ctx, update)
 	if refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {

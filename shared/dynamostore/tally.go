@@ -103,11 +103,17 @@ func padSequence(sequence string) (string, error) {
 	return fmt.Sprintf("%064s", digits), nil
 }
 
+// The conditions under which a batch is counted: it begins behind the checkpoint of its shard.
+const (
+	isAhead      = "#shard < :first"
+	isNewOrAhead = "attribute_not_exists(#shard) OR " + isAhead
+)
+
 // count adds the counts that no earlier call has added. A refusal means that the shard's checkpoint
 // has reached the first of them, so each round drops at least one; or that the item has no
 // checkpoint of the shard, which happens once.
 func (t Tallier) count(ctx context.Context, shard string, counts []count) error {
-	condition := "#shard < :first"
+	condition := isAhead
 	for len(counts) > 0 {
 		err := t.add(ctx, shard, counts, condition)
 		refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
@@ -116,7 +122,10 @@ func (t Tallier) count(ctx context.Context, shard string, counts []count) error 
 		}
 		reached, err := decodeCheckpoint(refusal.Item, shard)
 		if reached == "" && err == nil {
-			condition = "attribute_not_exists(#shard) OR #shard < :first"
+			if condition != isAhead {
+				return fmt.Errorf("tally changes of %s: %w: refused without a checkpoint", shard, order.ErrUnavailable)
+			}
+			condition = isNewOrAhead
 			reached, err = t.takeOver(ctx, shard, counts[len(counts)-1].sequence)
 		}
 		if err != nil {

@@ -239,6 +239,25 @@ func TestADamagedCheckpointStopsTheTally(t *testing.T) {
 	}
 }
 
+// refusing is a table that refuses every write, without an item.
+type refusing struct{ calls int }
+
+func (r *refusing) UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	if r.calls++; r.calls > 100 {
+		panic("the attempts do not end")
+	}
+	return nil, &types.ConditionalCheckFailedException{}
+}
+
+// I16: the attempts at a batch are bounded.
+func TestARefusalWithoutAReasonEndsTheAttempts(t *testing.T) {
+	var client refusing
+	tallier := dynamostore.Tallier{Client: &client, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	if _, err := tallier.Handle(t.Context(), window("shard", created("1", 1))); !errors.Is(err, order.ErrUnavailable) || client.calls != 3 {
+		t.Errorf("error %v after %d calls", err, client.calls)
+	}
+}
+
 // F19: two hundred shards that share one tally item write concurrently.
 func TestManyShardsAtOnceShareATallyItem(t *testing.T) {
 	h := open(t)
