@@ -191,7 +191,7 @@ func (s shop) count(orders ...order.Order) {
 	for _, o := range orders {
 		sum.Add(order.Change{New: &o}.Tally())
 	}
-	if err := (dynamostore.Audit{Client: s.db, Table: s.table}).AddTally(s.Context(), sum); err != nil {
+	if err := (dynamostore.Audit{Client: s.db, Table: s.table}).AddTally(s.Context(), sum, time.Now()); err != nil {
 		s.Fatal(err)
 	}
 }

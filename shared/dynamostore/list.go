@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"orders/shared/awsclient"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 )
 
@@ -59,9 +60,9 @@ const beforeAll = "~~"
 
 func isPosition(s string) bool {
 	created, id, _ := strings.Cut(s, "#")
-	t, err := time.Parse(timeLayout, created)
+	t, err := time.Parse(dynamostream.TimeLayout, created)
 	_, idErr := order.ParseID(id)
-	return err == nil && idErr == nil && formatTime(t) == created
+	return err == nil && idErr == nil && dynamostream.FormatTime(t) == created
 }
 
 // newCursors adds cursors until there is one for each of so many buckets.

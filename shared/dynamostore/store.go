@@ -4,8 +4,9 @@
 //
 //	item        pk          sk          attributes
 //	order       ORDER#<id>  ORDER       the order; bucket, created_key (see item.go)
-//	tally       TALLY       00..15      total, pending, processing, completed, timed_orders, timed_ms
-//	checkpoint  CHECKPOINT  <shard id>  sequence, expires_at
+//	tally       TALLY       00..15      total, pending, processing, completed, timed_orders, timed_ms, and the
+//	                                    checkpoint of each shard that it counts (see tally.go)
+//	checkpoint  CHECKPOINT  <shard id>  sequence, before, expires_at: how far the first version has counted
 //	marker      BUCKETS     64          bucket, created_key: orders may be in all buckets
 //
 // The index by_creation has bucket (ORDERS#00..63, a hash of the id) and created_key
@@ -44,6 +45,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"orders/shared/awsclient"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 )
 
@@ -227,7 +229,7 @@ func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now t
 		if len(refusal.Item) == 0 {
 			return order.ErrNotFound
 		}
-		o, err := decodeLifecycle(newItemLookup(refusal.Item))
+		o, err := dynamostream.DecodeLifecycle(newItemLookup(refusal.Item))
 		if err != nil {
 			return fmt.Errorf("read the order to advance: %w", err)
 		}
@@ -258,7 +260,7 @@ func (s *Store) transition(id order.ID, to order.Status, now time.Time) *dynamod
 		ExpressionAttributeNames: placeholders,
 		ExpressionAttributeValues: item{
 			":to": text(to.String()), ":from": text((to - 1).String()),
-			":now": text(formatTime(now)), ":due": text(formatTime(due)),
+			":now": text(dynamostream.FormatTime(now)), ":due": text(dynamostream.FormatTime(due)),
 		},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}

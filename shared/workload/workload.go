@@ -7,13 +7,17 @@
 // over what AWS documents, and is not measured on AWS.
 package workload
 
-import "math"
+import (
+	"cmp"
+	"math"
+)
 
 // A Load is how many orders are created a second, and what they are like.
 type Load struct {
 	Orders      float64 // created a second, and processed
 	StatusReads float64 // of one order, by its client
 	ItemBytes   int     // the size of an order's item when it is created
+	TallyItems  int     // the items of the tally; with 0 as many as the code has
 }
 
 // An order begins as Pending.
@@ -27,10 +31,6 @@ const (
 	// IndexUnits is what a create takes of the index, whose entry has the keys alone. A transition changes no
 	// attribute that is in the index.
 	IndexUnits = 1
-	// TallyUnits is what a batch of the tally takes. It writes TallyWrites items in a transaction,
-	// at two units each.
-	TallyUnits  = 4
-	TallyWrites = 2
 	// A message is sent in a batch. Lambda receives a batch in one request, and deletes it in one.
 	sendRequests, receiveRequests = 1, 2
 
@@ -53,6 +53,23 @@ func (l Load) TransitionUnits() float64 {
 
 func units(bytes, unit int) float64 { return math.Ceil(float64(bytes) / float64(unit)) }
 
+// A tally item has the counters, and a checkpoint of each shard that it counts, for 48 hours. A shard
+// is closed, and followed by another, about every four hours; AWS does not document that.
+const (
+	tallyItems        = 16
+	counterBytes      = 150
+	checkpointBytes   = 52
+	shardsOfPartition = 48/4 + 1
+)
+
+// TallyBytes is the size of a tally item.
+func (l Load) TallyBytes() float64 {
+	return counterBytes + checkpointBytes*shardsOfPartition*l.Shards()/float64(cmp.Or(l.TallyItems, tallyItems))
+}
+
+// TallyUnits is how many write units a batch of the tally takes: it writes one tally item.
+func (l Load) TallyUnits() float64 { return units(int(l.TallyBytes()), writeUnitBytes) }
+
 // A Usage is what one order uses of AWS, in the units that AWS bills.
 type Usage struct {
 	HTTPRequests  float64 // each invokes a function
@@ -67,7 +84,7 @@ func (l Load) PerOrder(b Batches) Usage {
 	return Usage{
 		HTTPRequests:  1 + l.StatusReads,
 		Batches:       Changes/b.Relay + Changes/b.Tally + Messages/b.Process,
-		WriteUnits:    l.CreateUnits() + IndexUnits + l.TransitionUnits() + TallyUnits*Changes/b.Tally,
+		WriteUnits:    l.CreateUnits() + IndexUnits + l.TransitionUnits() + l.TallyUnits()*Changes/b.Tally,
 		ReadUnits:     l.StatusReads * units(l.ItemBytes+startBytes+completeBytes, readUnitBytes),
 		QueueRequests: Messages * (sendRequests/b.Send + receiveRequests/b.Process),
 	}

@@ -1,6 +1,7 @@
 package awstest
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/dynamostore"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
 	"orders/test/conformance"
@@ -59,7 +61,8 @@ func OpenDeployment(t testing.TB, change ...func(*Setup)) Deployment {
 	}
 	f.QueueURL, f.DeadLetterURL = Queues(t, setup.Queue)
 	store := Must(dynamostore.New(dynamostore.Config{
-		Client: f.DynamoDB, Table: f.Table, ProcessingTime: f.ProcessingTime, Now: f.Now, Random: rand.Reader,
+		Client: f.DynamoDB, Table: f.Table, ProcessingTime: f.ProcessingTime, Now: f.Now,
+		Random: bufio.NewReader(rand.Reader), // not safe for concurrent use
 	}))
 	d := Deployment{Functions: f, Harness: conformance.Harness{
 		Store: store, Metrics: store, ProcessingTime: f.ProcessingTime,
@@ -180,7 +183,7 @@ var _ eventsource.Invoke = Functions{}.Invoke
 func (f Functions) handler(name string) handler {
 	switch name {
 	case RelayFunction:
-		return newHandler(dynamostore.Relay{Queue: f.queue(), ProcessingTime: f.ProcessingTime, Log: f.Logger}.Handle)
+		return newHandler(dynamostream.Relay{Queue: f.queue(), ProcessingTime: f.ProcessingTime, Log: f.Logger}.Handle)
 	case TallyFunction:
 		return newHandler(dynamostore.Tallier{Client: f.DynamoDB, Table: f.Table, Now: f.Now, Log: f.Logger}.Handle)
 	case ProcessorFunction:

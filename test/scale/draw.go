@@ -48,29 +48,16 @@ func writeIndex(w io.Writer, d design) {
 	}
 }
 
-// A tally item that keeps the checkpoints of its shards itself has an entry for each shard of the
-// last 48 hours. A shard is closed, and followed by another, about every four hours; AWS does not
-// document that. An entry is a shard's id, a sequence number and a time, both in binary.
-const (
-	entryBytes     = 52
-	counterBytes   = 150
-	shardsInMemory = 48/4 + 1
-)
-
-// writeTally compares two designs: a transaction that moves a checkpoint beside the tally item, at two
-// units for each, and an update of a tally item that has the checkpoints in it, at a unit a KB.
+// writeTally shows how the tally grows with the shards.
 func writeTally(w io.Writer, d design) {
-	head(w, "creates a second", "shards", "batches a second", "transaction: units a second of the tally's partition",
-		"of the busiest item", "checkpoints in the items: KB of an item", "units a second of the tally's partition", "of the busiest item", "read units of the metrics")
+	head(w, "creates a second", "shards", "batches a second", "KB of a tally item", "units of a batch", "units a second of the tally's partition",
+		"of the busiest item", "read units of the metrics")
 	for _, orders := range loads {
 		load := d.load(orders)
 		shards, batches := load.Shards(), batchesOfTally(load)
 		busiest := mostKeys(d.Seed, int(shards), d.TallyItems, 0.5) * batches / shards
-		kilobytes := (counterBytes + entryBytes*shardsInMemory*shards/float64(d.TallyItems)) / 1024
-		perBatch := math.Ceil(kilobytes)
-		row(w, number(orders), number(shards), number(batches),
-			against(batches*2, workload.PartitionUnits), against(busiest*2, workload.PartitionUnits), number(kilobytes),
-			against(batches*perBatch, workload.PartitionUnits), against(busiest*perBatch, workload.PartitionUnits),
-			number(math.Ceil(kilobytes*float64(d.TallyItems)/4)))
+		row(w, number(orders), number(shards), number(batches), number(load.TallyBytes()/1024), number(load.TallyUnits()),
+			against(batches*load.TallyUnits(), workload.PartitionUnits), against(busiest*load.TallyUnits(), workload.PartitionUnits),
+			number(math.Ceil(load.TallyBytes()/1024*float64(d.TallyItems)/4)))
 	}
 }

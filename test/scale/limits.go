@@ -64,7 +64,7 @@ var limits = []limit{
 	{"Write units a second of the index's hottest partition", workload.PartitionUnits, hottestIndexPartition, partitionKeys,
 		"Set `IndexBuckets` to 64, and a warm throughput of the index; beyond that, more buckets, which readers must know first"},
 	{"Write units a second of the tally's partition", workload.PartitionUnits, tallyUnits, partitionKeys,
-		"Let the tally wait longer for a batch (`MaximumBatchingWindowInSeconds`)"},
+		"Let the tally wait longer for a batch (`MaximumBatchingWindowInSeconds`), then more tally items"},
 	{"Share of its time that a shard's relay is busy", 1, relayBusy, streamPolling, "Raise the relay's `ParallelizationFactor`"},
 	{"Share of its time that a shard's tally is busy", 1, tallyBusy, streamPolling, "Raise `MemorySize`"},
 }
@@ -101,11 +101,8 @@ func hottestOfIndex(d design, l workload.Load, quantile float64) float64 {
 // batchesOfTally is how many a second all shards have together.
 func batchesOfTally(l workload.Load) float64 { return l.Orders * workload.Changes / l.Batches().Tally }
 
-// tallyUnits are those in one partition: all tally items have the same partition key. A batch takes
-// half of its units there, and half in the partition of the checkpoints.
-func tallyUnits(_ design, l workload.Load) float64 {
-	return batchesOfTally(l) * workload.TallyUnits / 2
-}
+// tallyUnits are those in one partition: all tally items have the same partition key.
+func tallyUnits(_ design, l workload.Load) float64 { return batchesOfTally(l) * l.TallyUnits() }
 
 func relayBusy(_ design, l workload.Load) float64 {
 	return l.Orders * workload.Changes / l.Shards() / l.Batches().Relay * batchSecs

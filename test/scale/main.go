@@ -45,7 +45,7 @@ func asDeployed() design {
 }
 
 func (d design) load(orders float64) workload.Load {
-	return workload.Load{Orders: orders, StatusReads: d.StatusReads, ItemBytes: d.ItemBytes}
+	return workload.Load{Orders: orders, StatusReads: d.StatusReads, ItemBytes: d.ItemBytes, TallyItems: d.TallyItems}
 }
 
 // loads are the creates a second that the tables have.

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"orders/shared/dynamostore"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
 	"orders/test/awstest"
@@ -77,7 +78,7 @@ func TestTheEventSourceTakesAnOrderThroughItsLifecycle(t *testing.T) {
 	}))
 	queue := awstest.Must(sqsqueue.New(sqsqueue.Config{Client: awstest.SQS(t), URL: url, DeadLetterURL: dead, Now: time.Now, Log: log}))
 	endpoint := startLambda(t, map[string]any{
-		"Relay": dynamostore.Relay{Queue: queue, ProcessingTime: time.Second, Log: log}.Handle,
+		"Relay": dynamostream.Relay{Queue: queue, ProcessingTime: time.Second, Log: log}.Handle,
 		"Tally": dynamostore.Tallier{Client: db, Table: table, Now: time.Now, Log: log}.Handle,
 		"Processor": sqsqueue.Receiver{
 			Process: order.Processor{Orders: store, Queue: queue}.Process, Now: time.Now, Log: log,
