@@ -21,7 +21,7 @@ import (
 func main() {
 	f := function.New()
 	store, err := dynamostore.New(dynamostore.Config{
-		Client: dynamodb.NewFromConfig(f.AWS), Table: f.Table(), Now: time.Now, Random: rand.Reader,
+		Client: dynamodb.NewFromConfig(f.AWS), Table: f.Table(), Now: time.Now, Random: rand.Reader, IndexBuckets: f.IndexBuckets(),
 	})
 	serve := lambdahttp.New(api.New(api.Config{
 		Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: f.Log,

@@ -52,6 +52,9 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 			`ORDERS_QUEUE_URL must be a URL such as https://host/path, not "orders"; ` +
 				`AWS_ENDPOINT_URL must be a URL such as https://host/path, not "localhost:4566"`},
 		"a bare number": {map[string]string{"PROCESSING_TIME": "50"}, `PROCESSING_TIME must be from 1ms to 15m0s, such as 50s, not "50"`},
+		"a word":        {map[string]string{"INDEX_BUCKETS": "many"}, `INDEX_BUCKETS must be a number such as 16, not "many"`},
+		"no buckets":    {map[string]string{"INDEX_BUCKETS": "0"}, `INDEX_BUCKETS must be a number such as 16, not "0"`},
+		"buckets":       {map[string]string{"INDEX_BUCKETS": "64"}, ""},
 		"too short":     {map[string]string{"PROCESSING_TIME": "0s"}, `PROCESSING_TIME must be from 1ms to 15m0s, such as 50s, not "0s"`},
 		"too long":      {map[string]string{"PROCESSING_TIME": "901s"}, `PROCESSING_TIME must be from 1ms to 15m0s, such as 50s, not "901s"`},
 	} {
@@ -59,6 +62,7 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 		env.Table()
 		env.QueueURL()
 		env.DeadLetterQueueURL()
+		env.IndexBuckets()
 		env.ProcessingTime()
 		env.AWS()
 		got := ""

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,6 +53,18 @@ func (e *Env) CORSOrigins() []string {
 
 // BasePath is BASE_PATH, below which a custom domain has the API. It may be empty.
 func (e *Env) BasePath() string { return e.getenv("BASE_PATH") }
+
+// IndexBuckets is INDEX_BUCKETS, how many buckets of the index new orders are spread over; 0 if it is
+// not set. It must be a number.
+func (e *Env) IndexBuckets() int {
+	const name = "INDEX_BUCKETS"
+	value := e.getenv(name)
+	n, err := strconv.Atoi(value)
+	if value != "" && (err != nil || n == 0) {
+		e.problem("%s must be a number such as 16, not %q", name, value)
+	}
+	return n
+}
 
 // AWS is the configuration of the SDK's clients, from the variables that Lambda sets itself:
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime.

@@ -20,6 +20,7 @@ var variableRules = []rule{
 		{"AWS_ENDPOINT_URL: !Ref EndpointUrl", "AWS_ENDPOINT_URL: \"\"", "CreateFunction: AWS_ENDPOINT_URL is ,"},
 		{"ORDERS_TABLE: !If [OwnTable, !Ref OrdersTable,", "ORDERS_TABLE: !If [OwnTable, !Ref OrdersQueue,", "CreateFunction: ORDERS_TABLE is ${OrdersQueue}"},
 		{"DEAD_LETTER_QUEUE_URL: !Ref DeadLetterQueue", "DEAD_LETTER_QUEUE_URL: !Ref OrdersQueue", "RelayFunction: DEAD_LETTER_QUEUE_URL is ${OrdersQueue}"},
+		{"          INDEX_BUCKETS: !Ref IndexBuckets\n", "", "CreateFunction: INDEX_BUCKETS is <nil>"},
 		{`!Sub "${ProcessingTimeSeconds}s"`, `!Sub "${ProcessingTimeSeconds}m"`, "RelayFunction: PROCESSING_TIME"},
 	}},
 }
@@ -27,14 +28,14 @@ var variableRules = []rule{
 // variables are what a function may read, and where each leads.
 var variables = map[string]any{
 	"ORDERS_TABLE": "${OrdersTable}", "ORDERS_QUEUE_URL": "${OrdersQueue}", "DEAD_LETTER_QUEUE_URL": "${DeadLetterQueue}",
-	"PROCESSING_TIME": "${ProcessingTimeSeconds}s", "AWS_ENDPOINT_URL": "${EndpointUrl}",
+	"PROCESSING_TIME": "${ProcessingTimeSeconds}s", "INDEX_BUCKETS": "${IndexBuckets}", "AWS_ENDPOINT_URL": "${EndpointUrl}",
 	"CORS_ORIGINS": "${CorsOrigins}", "BASE_PATH": "${BasePath}",
 }
 
 // readers are the methods of awsclient.Env that read a variable. A test of awsclient holds that they do.
 var readers = map[string]string{
 	"Table": "ORDERS_TABLE", "QueueURL": "ORDERS_QUEUE_URL", "DeadLetterQueueURL": "DEAD_LETTER_QUEUE_URL",
-	"ProcessingTime": "PROCESSING_TIME", "New": "AWS_ENDPOINT_URL", "CORSOrigins": "CORS_ORIGINS", "BasePath": "BASE_PATH",
+	"ProcessingTime": "PROCESSING_TIME", "IndexBuckets": "INDEX_BUCKETS", "New": "AWS_ENDPOINT_URL", "CORSOrigins": "CORS_ORIGINS", "BasePath": "BASE_PATH",
 }
 
 func checkVariables(s *stack) {
