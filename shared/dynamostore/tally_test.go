@@ -171,7 +171,7 @@ func TestExpiredCheckpointsAreDropped(t *testing.T) {
 func sharing(n int) (shards []string) {
 	for i := 0; len(shards) < n; i++ {
 		hash := fnv.New32a()
-		hash.Write([]byte(fmt.Sprint("shard ", i)))
+		fmt.Fprint(hash, "shard ", i)
 		if hash.Sum32()%16 == 5 {
 			shards = append(shards, fmt.Sprint("shard ", i))
 		}
