@@ -233,6 +233,9 @@ func TestADamagedCheckpointStopsTheTally(t *testing.T) {
 		if _, err := h.tallier().Handle(t.Context(), window(sharing(1)[0], created("1", 1))); !errors.Is(err, dynamostore.ErrDamaged) {
 			t.Errorf("%v: error %v", damaged, err)
 		}
+		if reached, err := h.audit().Checkpoint(t.Context(), sharing(1)[0]); !errors.Is(err, dynamostore.ErrDamaged) || reached != "" {
+			t.Errorf("%v: the checkpoint is %q, error %v", damaged, reached, err)
+		}
 		if got := h.metrics(t); got != (order.Tally{}) {
 			t.Errorf("%v: metrics %+v", damaged, got)
 		}
