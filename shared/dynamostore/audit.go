@@ -163,15 +163,14 @@ const sequenceLength = 21
 // that is not a sequence number is ErrDamaged.
 func (a Audit) Checkpoint(ctx context.Context, shard string) (string, error) {
 	it, err := a.get(ctx, key(tallyKey, tallySort(shard)))
-	if err != nil {
-		return "", awsclient.WrapError("read the checkpoint of "+shard, err)
+	sequence := ""
+	if err == nil {
+		sequence, err = decodeCheckpoint(it, shard)
 	}
-	sequence, err := decodeCheckpoint(it, shard)
 	if sequence == "" && err == nil {
-		if it, err = a.get(ctx, key(checkpoints, shard)); err != nil {
-			return "", awsclient.WrapError("read the first checkpoint of "+shard, err)
+		if it, err = a.get(ctx, key(checkpoints, shard)); err == nil {
+			sequence, err = decodeFirstCheckpoint(it)
 		}
-		sequence, err = decodeFirstCheckpoint(it)
 	}
 	if digits := strings.TrimLeft(sequence, "0"); err == nil && digits != "" {
 		return fmt.Sprintf("%0*s", sequenceLength, digits), nil
@@ -179,10 +178,11 @@ func (a Audit) Checkpoint(ctx context.Context, shard string) (string, error) {
 	return "", err
 }
 
+// get reads one item.
 func (a Audit) get(ctx context.Context, itemKey item) (item, error) {
 	found, err := a.Client.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(a.Table), Key: itemKey, ConsistentRead: aws.Bool(true)})
 	if err != nil {
-		return nil, err
+		return nil, awsclient.WrapError("read a checkpoint", err)
 	}
 	return found.Item, nil
 }

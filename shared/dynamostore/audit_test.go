@@ -130,6 +130,9 @@ func TestACorrectionIsAddedOnce(t *testing.T) {
 			t.Errorf("metrics %+v, want %+v", got, want)
 		}
 	}
+	if err := h.audit().AddTally(t.Context(), difference, time.Unix(-1, 0)); err == nil {
+		t.Error("a correction has a time before all others")
+	}
 	if err := h.audit().AddTally(t.Context(), difference, noon); err == nil || errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("a correction that was computed before another: error %v", err)
 	}
@@ -137,6 +140,9 @@ func TestACorrectionIsAddedOnce(t *testing.T) {
 	a.Table = "no-such-table"
 	if err := a.AddTally(t.Context(), difference, noon); err == nil || errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("there is no table: error %v", err)
+	}
+	if _, err := a.Checkpoint(t.Context(), "shard"); err == nil {
+		t.Error("there is no table, and no error")
 	}
 	if got := h.metrics(t); got != want {
 		t.Errorf("metrics %+v, want %+v", got, want)

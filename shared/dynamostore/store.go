@@ -1,4 +1,4 @@
-// Package dynamostore keeps orders in one DynamoDB table, and handles the table's stream.
+// Package dynamostore keeps orders in one DynamoDB table, and counts the changes in its stream.
 //
 // # Table
 //
@@ -17,9 +17,9 @@
 //
 // Store makes each write of an order one conditional request that writes nothing else, so that a
 // crash leaves either the whole write or none of it. The rest follows from the stream, which
-// delivers at least once: Relay puts the next message on the queue, which is harmless when it
-// happens twice; Tallier counts each change once, also when Lambda repeats a batch. Reads of an
-// order and of the metrics are strongly consistent. The list may lag, because an index may.
+// delivers at least once: dynamostream.Relay puts the next message on the queue, which is harmless
+// when it happens twice; Tallier counts each change once, also when Lambda repeats a batch. Reads of
+// an order and of the metrics are strongly consistent. The list may lag, because an index may.
 //
 // Audit is for an operator: it reads every order and repairs the metrics.
 //

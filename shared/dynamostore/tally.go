@@ -131,8 +131,11 @@ func (t Tallier) count(ctx context.Context, shard string, counts []count) error 
 		if err != nil {
 			return err
 		}
-		t.Log.InfoContext(ctx, "changes up to a checkpoint are counted already", "shard", shard, "up_to", reached)
-		counts = slices.DeleteFunc(counts, func(c count) bool { return c.sequence <= reached })
+		left := slices.DeleteFunc(counts, func(c count) bool { return c.sequence <= reached })
+		if len(left) < len(counts) {
+			t.Log.InfoContext(ctx, "changes are counted already", "shard", shard, "up_to", reached)
+		}
+		counts = left
 	}
 	return nil
 }

@@ -171,7 +171,7 @@ func TestExpiredCheckpointsAreDropped(t *testing.T) {
 func sharing(n int) (shards []string) {
 	for i := 0; len(shards) < n; i++ {
 		hash := fnv.New32a()
-		hash.Write([]byte(fmt.Sprint("shard ", i)))
+		fmt.Fprint(hash, "shard ", i)
 		if hash.Sum32()%16 == 5 {
 			shards = append(shards, fmt.Sprint("shard ", i))
 		}
@@ -232,6 +232,9 @@ func TestADamagedCheckpointStopsTheTally(t *testing.T) {
 		h.put(t, damaged)
 		if _, err := h.tallier().Handle(t.Context(), window(sharing(1)[0], created("1", 1))); !errors.Is(err, dynamostore.ErrDamaged) {
 			t.Errorf("%v: error %v", damaged, err)
+		}
+		if reached, err := h.audit().Checkpoint(t.Context(), sharing(1)[0]); !errors.Is(err, dynamostore.ErrDamaged) || reached != "" {
+			t.Errorf("%v: the checkpoint is %q, error %v", damaged, reached, err)
 		}
 		if got := h.metrics(t); got != (order.Tally{}) {
 			t.Errorf("%v: metrics %+v", damaged, got)
