@@ -23,10 +23,13 @@ import (
 //go:embed openapi.yaml
 var OpenAPI []byte
 
-// Config configures a handler. Only Health, StoreLogs and Sampler are optional.
+// Config configures a handler. Only Paths, Health, StoreLogs and Sampler are optional.
 type Config struct {
 	Orders  order.Store
 	Metrics order.MetricsReader
+	// Paths are the paths to serve, such as "/api/orders/{order_id}"; if it is nil, all of them. Any
+	// other path has no route.
+	Paths []string
 	// Health returns nil while the service accepts orders. The probes /readyz and /healthz report
 	// it. If Health is nil, there are no probes.
 	Health func(context.Context) error
@@ -84,8 +87,17 @@ func (a *api) probes() map[string]map[string]handler {
 	}
 }
 
-// New returns the handler of all routes. It may be used concurrently.
-func New(cfg Config) http.Handler { return newHandler(cfg, (*api).routes, errNoRoute) }
+// New returns the handler of the routes. It may be used concurrently.
+func New(cfg Config) http.Handler { return newHandler(cfg, (*api).servedRoutes, errNoRoute) }
+
+// servedRoutes are the routes of Config.Paths.
+func (a *api) servedRoutes() map[string]map[string]handler {
+	routes := a.routes()
+	maps.DeleteFunc(routes, func(path string, _ map[string]handler) bool {
+		return a.Paths != nil && !slices.Contains(a.Paths, path)
+	})
+	return routes
+}
 
 // NewRefusing returns a handler that serves the probes, and responds to all other requests with the
 // problem of err. It uses neither Orders nor Metrics.

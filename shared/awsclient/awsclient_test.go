@@ -52,6 +52,9 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 			`ORDERS_QUEUE_URL must be a URL such as https://host/path, not "orders"; ` +
 				`AWS_ENDPOINT_URL must be a URL such as https://host/path, not "localhost:4566"`},
 		"a bare number": {map[string]string{"PROCESSING_TIME": "50"}, `PROCESSING_TIME must be from 1ms to 15m0s, such as 50s, not "50"`},
+		"a word":        {map[string]string{"INDEX_BUCKETS": "many"}, `INDEX_BUCKETS must be a number such as 16, not "many"`},
+		"no buckets":    {map[string]string{"INDEX_BUCKETS": "0"}, `INDEX_BUCKETS must be a number such as 16, not "0"`},
+		"buckets":       {map[string]string{"INDEX_BUCKETS": "64"}, ""},
 		"too short":     {map[string]string{"PROCESSING_TIME": "0s"}, `PROCESSING_TIME must be from 1ms to 15m0s, such as 50s, not "0s"`},
 		"too long":      {map[string]string{"PROCESSING_TIME": "901s"}, `PROCESSING_TIME must be from 1ms to 15m0s, such as 50s, not "901s"`},
 	} {
@@ -59,6 +62,7 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 		env.Table()
 		env.QueueURL()
 		env.DeadLetterQueueURL()
+		env.IndexBuckets()
 		env.Fulfilment()
 		env.AWS()
 		got := ""
@@ -67,6 +71,18 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 		}
 		if got != tt.want {
 			t.Errorf("%s: error %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+func TestOriginsAndBasePathMayBeEmpty(t *testing.T) {
+	for text, want := range map[string][]string{
+		"": nil, "https://a.example": {"https://a.example"}, "https://a.example,http://b:8080": {"https://a.example", "http://b:8080"},
+		"https://a.example, https://b.example": {"https://a.example", "https://b.example"},
+	} {
+		env := awsclient.NewEnv(variables(map[string]string{"CORS_ORIGINS": text, "BASE_PATH": text}))
+		if got := env.CORSOrigins(); !slices.Equal(got, want) || env.BasePath() != text || env.Err() != nil {
+			t.Errorf("%q: origins %q, base path %q, %v", text, got, env.BasePath(), env.Err())
 		}
 	}
 }

@@ -114,39 +114,37 @@ func TestAnAuditKeepsItsPaceAndEndsWithItsReader(t *testing.T) {
 
 // F18: whatever happens to the request, the correction is added once.
 func TestACorrectionIsAddedOnce(t *testing.T) {
-	difference := order.Tally{ByStatus: order.Counts{-1, 2, 3}, CompletedCount: 3, DurationSumMillis: -4000}
-	conflict := []awstest.Fault{awstest.Canceled("TransactionConflict")}
-	for name, calls := range map[string][][]awstest.Fault{
-		"all goes well":        nil,
-		"its response is lost": {{awstest.ResponseLost, awstest.ResponseLost}},
-		"it never arrives":     {{awstest.NeverArrives}},
-		"it arrives twice":     {{awstest.Twice}},
-		"it conflicts":         {conflict, conflict},
-		"all of it, together":  {conflict, {awstest.NeverArrives, awstest.ResponseLost}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := open(t)
-			h.tally(t, "shard", lives(3)...)
-			want := h.metrics(t)
-			want.Add(difference)
-			for _, attempts := range calls {
-				h.faults.Play("TransactWriteItems", attempts...)
-			}
-			if err := h.audit().AddTally(t.Context(), difference); err != nil {
-				t.Fatal(err)
-			}
-			if got := h.metrics(t); got != want {
-				t.Errorf("metrics %+v, want %+v", got, want)
-			}
-		})
-	}
-}
-
-func TestACorrectionThatIsNotMadeIsAnError(t *testing.T) {
 	h := open(t)
+	h.tally(t, "shard", lives(3)...)
+	difference := order.Tally{ByStatus: order.Counts{-1, 2, 3}, CompletedCount: 3, DurationSumMillis: -4000}
+	want := h.metrics(t)
+	for n, attempts := range [][]awstest.Fault{
+		nil, {awstest.ResponseLost, awstest.ResponseLost}, {awstest.NeverArrives}, {awstest.Twice}, {awstest.NeverArrives, awstest.ResponseLost},
+	} {
+		h.faults.Play("UpdateItem", attempts...)
+		if err := h.audit().AddTally(t.Context(), difference, noon.Add(time.Duration(n))); err != nil {
+			t.Fatal(err)
+		}
+		want.Add(difference)
+		if got := h.metrics(t); got != want {
+			t.Errorf("metrics %+v, want %+v", got, want)
+		}
+	}
+	if err := h.audit().AddTally(t.Context(), difference, time.Unix(-1, 0)); err == nil {
+		t.Error("a correction has a time before all others")
+	}
+	if err := h.audit().AddTally(t.Context(), difference, noon); err == nil || errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("a correction that was computed before another: error %v", err)
+	}
 	a := h.audit()
 	a.Table = "no-such-table"
-	if err := a.AddTally(t.Context(), order.Tally{CompletedCount: 1}); err == nil || errors.Is(err, order.ErrUnavailable) {
-		t.Errorf("error %v", err)
+	if err := a.AddTally(t.Context(), difference, noon); err == nil || errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("there is no table: error %v", err)
+	}
+	if _, err := a.Checkpoint(t.Context(), "shard"); err == nil {
+		t.Error("there is no table, and no error")
+	}
+	if got := h.metrics(t); got != want {
+		t.Errorf("metrics %+v, want %+v", got, want)
 	}
 }

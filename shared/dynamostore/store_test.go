@@ -136,6 +136,9 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 		"to create":       {dynamostore.Config{Client: client, Table: "orders", Now: now, Random: random}, nil},
 		"to read":         {dynamostore.Config{Client: client, Table: "orders"}, nil},
 		"all is missing":  {dynamostore.Config{}, []string{"Client is missing", "Table is missing"}},
+		"all buckets":     {dynamostore.Config{Client: client, Table: "orders", IndexBuckets: 64}, nil},
+		"65 buckets":      {dynamostore.Config{Client: client, Table: "orders", IndexBuckets: 65}, []string{"IndexBuckets must be from 1 to 64, not 65"}},
+		"less than none":  {dynamostore.Config{Client: client, Table: "orders", IndexBuckets: -1}, []string{"IndexBuckets must be from 1 to 64, not -1"}},
 		"a negative time": {dynamostore.Config{Client: client, Table: "orders", Fulfilment: order.Timer(-1)}, []string{"ProcessingTime is negative"}},
 		"no randomness": {dynamostore.Config{Client: client, Now: now},
 			[]string{"Table is missing", "Now and Random must be given together"}},
@@ -367,7 +370,7 @@ func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
 				time.Duration(rapid.Int64Range(-1, 2).Draw(rt, label+" waits"))*processing)
 		}
 		h.now = near("created")
-		o := h.create(t, importedAs(rapid.SampledFrom(order.InitialStatuses).Draw(rt, "status")))
+		o := h.create(t, importedAs(rapid.SampledFrom(order.Statuses[:]).Draw(rt, "status")))
 		for range 4 {
 			to, now := rapid.SampledFrom(order.Statuses[:]).Draw(rt, "to"), near("now").Add(123*time.Microsecond)
 			want, wantErr := o.Advance(order.Message{To: to}, now, order.Timer(processing))

@@ -36,7 +36,7 @@ func newRelay(h *chaosDeployment) *reader {
 func newTally(h *chaosDeployment) *reader {
 	return &reader{
 		chaosDeployment: h, name: "tally", function: awstest.TallyFunction, batch: eventsource.TallyBatch,
-		operations: []string{"TransactWriteItems"}, windowed: true,
+		operations: tableCalls, windowed: true,
 	}
 }
 

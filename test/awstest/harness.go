@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/dynamostore"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
 	"orders/test/conformance"
@@ -182,7 +183,7 @@ var _ eventsource.Invoke = Functions{}.Invoke
 func (f Functions) handler(name string) handler {
 	switch name {
 	case RelayFunction:
-		return newHandler(dynamostore.Relay{Queue: f.queue(), Fulfilment: f.Fulfilment, Log: f.Logger}.Handle)
+		return newHandler(dynamostream.Relay{Queue: f.queue(), Fulfilment: f.Fulfilment, Log: f.Logger}.Handle)
 	case TallyFunction:
 		return newHandler(dynamostore.Tallier{Client: f.DynamoDB, Table: f.Table, Now: f.Now, Log: f.Logger}.Handle)
 	case ProcessorFunction:

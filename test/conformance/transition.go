@@ -62,7 +62,7 @@ var transitionTests = []test{
 	}},
 	{"a transition of an unknown order is not found", func(t *tester) {
 		for _, id := range []order.ID{order.KeyedID("", "never used"), "ORD00000000000000000000000000"} {
-			if _, err := t.Store.Transition(t.Context(), id, order.TransitionRequest{Transition: order.Cancel}); !errors.Is(err, order.ErrNotFound) {
+			if _, err := t.ask(id, order.TransitionRequest{Transition: order.Cancel}); !errors.Is(err, order.ErrNotFound) {
 				t.Errorf("%s: %v", id, err)
 			}
 		}
@@ -120,7 +120,7 @@ var transitionTests = []test{
 				}
 				// Around the moment of the completion, before and after.
 				time.Sleep(time.Until(o.StartedAt.Add(t.ProcessingTime + time.Duration(n%40-20)*time.Millisecond)))
-				got, err := t.Store.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Cancel})
+				got, err := t.ask(o.ID, order.TransitionRequest{Transition: order.Cancel})
 				conflict, lost := errors.AsType[*order.ConflictError](err)
 				switch {
 				case err == nil && got.Status == order.Cancelled:
@@ -223,7 +223,7 @@ func (t *tester) race(id order.ID, requests ...order.TransitionRequest) (winners
 	results := make(chan result)
 	for _, r := range requests {
 		go func() {
-			o, err := t.Store.Transition(t.Context(), id, r)
+			o, err := t.ask(id, r)
 			results <- result{o, err}
 		}()
 	}
@@ -238,23 +238,30 @@ func (t *tester) race(id order.ID, requests ...order.TransitionRequest) (winners
 	return winners, err
 }
 
-// transition makes a transition that must succeed.
-func (t *tester) transition(id order.ID, r order.TransitionRequest) (o order.Order) {
-	t.Helper()
-	Eventually(t, func() (err error) {
+// ask makes a call. While the backend says that it is unavailable, it makes the same call again.
+func (t *tester) ask(id order.ID, r order.TransitionRequest) (o order.Order, err error) {
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
 		o, err = t.Store.Transition(t.Context(), id, r)
-		if err != nil && !errors.Is(err, order.ErrUnavailable) {
-			t.Fatalf("%s %s: %v", r.Transition, id, err)
+		if !errors.Is(err, order.ErrUnavailable) || time.Since(began) > stallTimeout {
+			return o, err
 		}
-		return err
-	})
+	}
+}
+
+// transition makes a transition that must succeed.
+func (t *tester) transition(id order.ID, r order.TransitionRequest) order.Order {
+	t.Helper()
+	o, err := t.ask(id, r)
+	if err != nil {
+		t.Fatalf("%s %s: %v", r.Transition, id, err)
+	}
 	return o
 }
 
 // conflicts makes a transition that must be refused because of what the order is.
 func (t *tester) conflicts(o order.Order, r order.TransitionRequest) {
 	t.Helper()
-	_, err := t.Store.Transition(t.Context(), o.ID, r)
+	_, err := t.ask(o.ID, r)
 	if conflict, ok := errors.AsType[*order.ConflictError](err); !ok || conflict.Status != o.Status || conflict.Version != o.Version() {
 		t.Errorf("%+v: %v, not a conflict with %s at version %d", r, err, o.Status, o.Version())
 	}

@@ -17,8 +17,9 @@ var update = flag.Bool("update", false, "rewrite the golden file from template.y
 
 const goldenFile = "test/template/testdata/template.golden"
 
-const goldenHeader = `# Every value of template.yaml, one a line, resolved for a stack on AWS that sets every parameter. The
-# lines at the end say which values differ on an emulator, without a KMS key and an SNS topic.
+const goldenHeader = `# Every value of template.yaml, one a line, resolved for a stack on AWS that sets every parameter but
+# those of a restored table. The lines at the end say which values differ on an emulator, without a KMS
+# key and an SNS topic, with a restored table, and with gradual deployments.
 # Review a change of this file as a diff. To write it: go test ./test/template -update
 `
 
@@ -68,18 +69,30 @@ func TestGoldenFileShowsEveryChange(t *testing.T) {
 }
 
 // golden returns the lines of the golden file. They show a stack on AWS with every parameter given,
-// and then how a stack differs that uses an emulator, has no key of its own and notifies no topic.
+// and then how other stacks differ: one that uses an emulator, has no key of its own and notifies no
+// topic, one with a restored table, and one that deploys gradually.
 func golden(t *testing.T, source string) []string {
 	t.Helper()
 	s := parse(t, source)
 	s.set("KmsKeyArn")
 	onAWS := s.lines()
-	s = parse(t, source)
-	s.set("EndpointUrl")
-	s.setTo("AlarmTopicArn", "")
 	lines := onAWS
-	for _, line := range diff(onAWS, s.lines()) {
-		lines = append(lines, "emulator: "+line)
+	for _, other := range []struct {
+		name   string
+		values map[string]string
+	}{
+		{"emulator", map[string]string{"KmsKeyArn": "", "EndpointUrl": "${EndpointUrl}", "AlarmTopicArn": ""}},
+		{"restored", map[string]string{"ExistingTable": "${ExistingTable}", "ExistingStreamArn": "${ExistingStreamArn}"}},
+		{"gradual", map[string]string{"GradualDeployment": "true"}},
+	} {
+		s := parse(t, source)
+		s.set("KmsKeyArn")
+		for parameter, value := range other.values {
+			s.setTo(parameter, value)
+		}
+		for _, line := range diff(onAWS, s.lines()) {
+			lines = append(lines, other.name+": "+line)
+		}
 	}
 	return lines
 }
@@ -95,7 +108,7 @@ func (s *stack) lines() []string {
 				lines = append(lines, flatten(name+"."+r.ID, r.Attributes)...)
 				lines = append(lines, flatten(name+"."+r.ID+".Properties", r.Properties)...)
 			}
-		case "Conditions":
+		case "Conditions", "Rules":
 			lines = append(lines, flatten(name, s.template.Sections[name])...)
 		default:
 			lines = append(lines, flatten(name, s.resolve(s.template.Sections[name]))...)
@@ -154,8 +167,10 @@ func readTemplate(t *testing.T) string {
 	return string(source)
 }
 
-// parse returns the template with a value for each parameter, except for EndpointUrl and KmsKeyArn,
-// which are empty on AWS with AWS's own key.
+// empty are the parameters that are empty on AWS, with AWS's own key and the stack's own table.
+var empty = []string{"EndpointUrl", "KmsKeyArn", "ExistingTable", "ExistingStreamArn"}
+
+// parse returns the template with a value for each parameter, except for those that are empty.
 func parse(t *testing.T, source string) *stack {
 	t.Helper()
 	parsed, err := cfn.Parse([]byte(source))
@@ -164,7 +179,7 @@ func parse(t *testing.T, source string) *stack {
 	}
 	s := &stack{t: t, template: parsed}
 	for name := range s.section("Parameters") {
-		if name != "EndpointUrl" && name != "KmsKeyArn" {
+		if !slices.Contains(empty, name) {
 			s.set(name)
 		}
 	}

@@ -62,10 +62,11 @@ func takeSteps(ctx context.Context, steps []step) error {
 	return nil
 }
 
-// acceptance runs the acceptance test, with variables that describe the deployment.
-func (s *session) acceptance(ctx context.Context, variables ...string) error {
+// acceptance runs the acceptance tests whose names match a pattern, with variables that describe the
+// deployment.
+func (s *session) acceptance(ctx context.Context, tests string, variables ...string) error {
 	command := append([]string{"env", "PROCESSING_TIME=" + s.processingTime.String()}, variables...)
-	command = append(command, "go", "test", "-count=1", "-v", "-timeout=10m", "./test/acceptance")
+	command = append(command, "go", "test", "-count=1", "-v", "-timeout=10m", "-run="+tests, "./test/acceptance")
 	if err := s.start(ctx, command, os.Stdout, os.Stdout)(); err != nil {
 		return fmt.Errorf("the acceptance test: %w", err)
 	}

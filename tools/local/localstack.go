@@ -73,17 +73,38 @@ or, from another terminal, send a sample event to a function:
 The logs are in %[4]s. Ctrl-C stops everything.
 `
 
-// test runs the acceptance test and the sample events.
+// test runs the acceptance test and the sample events, and checks that no volume is left behind.
 func test(ctx context.Context, s *session) error {
 	d := &localDeployment{session: s}
-	return d.deployFor(ctx, func(ctx context.Context) error {
-		err := s.acceptance(ctx, "ORDERS_URL="+d.url(), "AWS_ENDPOINT_URL="+d.endpoint(),
+	var volumes []string
+	err := d.deployFor(ctx, func(ctx context.Context) (err error) {
+		if volumes, err = d.volumes(ctx); err != nil {
+			return err
+		}
+		err = s.acceptance(ctx, ".", "ORDERS_URL="+d.url(), "AWS_ENDPOINT_URL="+d.endpoint(),
 			"ORDERS_QUEUE_URL="+d.queueURL, "DEAD_LETTER_QUEUE_URL="+d.deadLetterURL)
 		if err != nil {
 			return err
 		}
 		return d.invokeSamples(ctx)
 	})
+	for _, volume := range volumes {
+		if _, missing := d.output(ctx, "docker", "volume", "inspect", volume); missing == nil {
+			err = errors.Join(err, fmt.Errorf("the volume %s is left behind", volume))
+		}
+	}
+	return err
+}
+
+// volumes returns the names of the containers' volumes.
+func (d *localDeployment) volumes(ctx context.Context) ([]string, error) {
+	containers, err := d.output(ctx, "docker", "ps", "--all", "--quiet", "--filter", "network="+d.name)
+	if err != nil {
+		return nil, err
+	}
+	inspect := []string{"docker", "inspect", "--format", "{{range .Mounts}}{{println .Name}}{{end}}"}
+	names, err := d.output(ctx, append(inspect, strings.Fields(string(containers))...)...)
+	return strings.Fields(string(names)), err
 }
 
 func (d *localDeployment) url() string      { return "http://" + address(d.apiPort) }
@@ -156,7 +177,7 @@ func (d *localDeployment) removeContainers(ctx context.Context) error {
 		return err
 	}
 	if ids := strings.Fields(string(containers)); len(ids) > 0 {
-		if err := d.run(ctx, "docker-rm", append([]string{"docker", "rm", "--force"}, ids...)...); err != nil {
+		if err := d.run(ctx, "docker-rm", append([]string{"docker", "rm", "--force", "--volumes"}, ids...)...); err != nil {
 			return err
 		}
 	}
@@ -222,7 +243,7 @@ func (d *localDeployment) createQueues(ctx context.Context, template *cfn.Templa
 }
 
 // serveFunctions starts SAM twice, for the API and for the event sources, and waits for the API. The
-// event sources invoke three of the seven functions, so their containers are created when needed.
+// event sources invoke three of the functions, so their containers are created when needed.
 func (d *localDeployment) serveFunctions(ctx context.Context) error {
 	d.serveSAM(ctx, "start-api", d.apiPort, "EAGER")
 	d.serveSAM(ctx, "start-lambda", d.lambdaPort, "LAZY")

@@ -26,7 +26,7 @@ type Function struct {
 // New reads the settings that all functions have. The methods of Env read the others.
 func New() Function {
 	env := awsclient.NewEnv(os.Getenv)
-	return Function{Env: env, Log: lambdacontext.NewLogger(), AWS: env.AWS()}
+	return Function{Env: env, Log: slog.New(oneID{lambdacontext.NewLogHandler()}), AWS: env.AWS()}
 }
 
 // Start opens a connection to the service that the function calls first, "dynamodb" or "sqs", and
@@ -40,3 +40,20 @@ func (f Function) Start(service string, handler any, errs ...error) {
 	awsclient.Prewarm(context.Background(), f.AWS, service, f.Log)
 	lambda.Start(handler)
 }
+
+// oneID is the handler of a log whose lines have one id each: that of the client's request, which
+// the response and the access log have, too, or else Lambda's id of the invocation.
+type oneID struct{ slog.Handler }
+
+func (h oneID) Handle(ctx context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "request_id" {
+			ctx = context.Background() // Lambda's handler takes its id from the context
+		}
+		return true
+	})
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h oneID) WithAttrs(attrs []slog.Attr) slog.Handler { return oneID{h.Handler.WithAttrs(attrs)} }
+func (h oneID) WithGroup(name string) slog.Handler       { return oneID{h.Handler.WithGroup(name)} }
