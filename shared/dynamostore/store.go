@@ -216,10 +216,10 @@ func (s *Store) Advance(ctx context.Context, m order.Message, now time.Time) err
 		return err
 	}
 	// A start by a clock behind the time of creation is refused. This starts the order at its
-	// creation.
+	// creation. A duplicate of the message may come first.
 	done, err := s.write(ctx, before, after)
 	if err == nil && !done {
-		err = fmt.Errorf("%w: order %s is refused twice", order.ErrUnavailable, m.OrderID)
+		_, err = s.change(ctx, m.OrderID, advance)
 	}
 	return err
 }

@@ -136,7 +136,8 @@ func (h *chaosDeployment) Call(requests []chaos.CallRequest, race bool, fault st
 	for _, r := range requests {
 		g.transitions = append(g.transitions, &transitionRequest{id: r.ID, request: r.TransitionRequest})
 	}
-	if finished := h.writer.nextCheckpoint(h.now); race && fault == "" {
+	if race && fault == "" {
+		finished := h.writer.nextCheckpoint(h.now)
 		h.writer.commit(g, h.writer.queue.pop(h.now), finished, h.now)
 	} else {
 		h.commit(chaos.Calling, g, nil, fault)

@@ -63,17 +63,21 @@ func (n *network) begin(d disturbance, operations []string) {
 }
 
 // end reports whether a call has met the disturbance. It checks the number of attempts (I16): a
-// call has three attempts, a draft or a message causes at most two calls of an operation, and a
-// transaction that conflicts is tried ten times.
+// call has three attempts, a draft or a message causes at most two calls of an operation, a
+// transition that others come before is tried five times, and a transaction that conflicts ten times.
 func (n *network) end(handed int) (met bool) {
 	n.inFlight.Lock()
 	n.faults.Store(&awstest.Faults{})
 	n.inFlight.Unlock()
 	for operation, attempts := range n.calls.Take().Calls {
-		most := 3 * 2 * max(handed, 1)
-		if operation == "TransactWriteItems" {
-			most = 3 * 10 * max(handed, 1)
+		tries := 2
+		switch operation {
+		case "UpdateItem", "GetItem":
+			tries = 5
+		case "TransactWriteItems":
+			tries = 10
 		}
+		most := 3 * tries * max(handed, 1)
 		if attempts > most {
 			n.report("%d attempts of %s for %d records, messages or drafts", attempts, operation, handed)
 		}
