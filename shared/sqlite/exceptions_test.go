@@ -58,6 +58,9 @@ func TestACallThatCannotBeWrittenChangesNothingAndFailsAlone(t *testing.T) {
 		t.Fatalf("the call has the error %v, a create beside it %v", g.transitions[0].err, g.creates[0].err)
 	}
 	r.has(id, order.Pending)
+	if tally := *r.store.tally.Load(); tally.ByStatus != (order.Counts{order.Pending: 2}) {
+		t.Errorf("the tally is %+v", tally)
+	}
 	r.work(2)
 	r.has(id, order.Completed)
 }
@@ -195,6 +198,9 @@ func TestOrdersThatWaitForAWorkerDoNotHoldTheCheckpoint(t *testing.T) {
 	r.opened(ids[0], ids[3])
 	r.reopen(workers) // the range is two now
 	r.waits(2, 0)
+	if finished := r.w.queue.finishedBelow(r.w.last + 1); finished <= decodeSeq(ids[3]) {
+		t.Errorf("after a restart the checkpoint is below %d", finished)
+	}
 	r.now = r.now.Add(workers.AttemptTimeout)
 	work(r.w, r.now)
 	for _, id := range []order.ID{ids[0], ids[3]} {
@@ -231,23 +237,42 @@ func TestATimeOutIsOfTheOrdersWithoutAnAnswer(t *testing.T) {
 	r.waits(0, 0)
 }
 
-// F15, I13, I14: another program has deleted one order of a range, and damaged one.
+// F15, I13, I14: another program has deleted or damaged one order of a range.
 func TestATimeOutOfARangeMeetsBadRows(t *testing.T) {
-	r := newRigWith(t, workers)
-	c := r.create(keyed(""), keyed(""), keyed(""))
-	work(r.w, r.now)
-	alter(t, r.w.conn, "DELETE FROM orders WHERE seq = n", decodeSeq(c[0].order.ID))
-	if err := pragma(r.w.conn, "ignore_check_constraints = ON"); err != nil {
-		t.Fatal(err)
+	for name, script := range map[string]string{
+		"deleted":        "DELETE FROM orders WHERE seq = n",
+		"unknown status": "UPDATE orders SET status = 9 WHERE seq = n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRigWith(t, workers)
+			c := r.create(keyed(""), keyed(""))
+			work(r.w, r.now)
+			if err := pragma(r.w.conn, "ignore_check_constraints = ON"); err != nil {
+				t.Fatal(err)
+			}
+			alter(t, r.w.conn, script, decodeSeq(c[0].order.ID))
+			r.now = r.now.Add(workers.AttemptTimeout)
+			work(r.w, r.now)
+			if got := entries(r, r.w.conn); len(got) != 1 {
+				t.Errorf("dead_letters has %q, not the bad row", got)
+			}
+			if o, err := r.store.Get(t.Context(), c[1].order.ID); err != nil || o.Attempt() != 2 {
+				t.Errorf("the good order is %+v, error %v", o, err)
+			}
+		})
 	}
-	alter(t, r.w.conn, "UPDATE orders SET status = 9 WHERE seq = n", decodeSeq(c[1].order.ID))
-	r.now = r.now.Add(workers.AttemptTimeout)
-	work(r.w, r.now)
-	if got := entries(r, r.w.conn); len(got) != 2 {
-		t.Errorf("dead_letters has %q, not both bad rows", got)
-	}
-	if o, err := r.store.Get(t.Context(), c[2].order.ID); err != nil || o.Attempt() != 2 {
-		t.Errorf("the good order is %+v, error %v", o, err)
+}
+
+// F15: another program has deleted the row of open_orders.
+func TestTheTableDecidesWhichOrdersHoldTheCheckpoint(t *testing.T) {
+	r := newRig(t)
+	id := r.createOne()
+	r.work(1)
+	r.now = r.now.Add(-historyProcessing)
+	r.make(id, order.Fail, order.Retry)
+	r.edit("DELETE FROM open_orders WHERE seq = n", decodeSeq(id))
+	if finished := r.w.queue.finishedBelow(r.w.last + 1); finished > decodeSeq(id) {
+		t.Errorf("no order waits below %d, and the one at %d does", finished, decodeSeq(id))
 	}
 }
 
