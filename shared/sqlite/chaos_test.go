@@ -212,7 +212,7 @@ func (h *chaosDeployment) Waits(id order.ID) bool {
 		if expected == 0 {
 			expected = int(r.to)
 		}
-		covers := r.first <= seq && seq <= r.last && !(left && r.version == 0)
+		covers := r.first <= seq && seq <= r.last && (!left || r.version != 0)
 		return covers && (!unfinished || expected == o.Version())
 	})
 }

@@ -103,15 +103,27 @@ func (e *Entry) judge() error {
 		}
 	}
 	for _, c := range e.calls {
-		v := c.Version - 1 // the index of what the call has led to
-		switch {
-		case made[c.Reason] > 1:
-			return Broken(OnceOnly, "%s has made the call %+v %d times", e.seen.ID, c, made[c.Reason])
-		case c.outcome == refused && made[c.Reason] > 0:
-			return Broken(TellsTruth, "%s has made the call %+v, which was refused", e.seen.ID, c)
-		case c.outcome == done && 0 <= v && v < len(e.events) && e.events[v].Transition != "" && e.events[v].Transition != c.Transition:
-			return Broken(TellsTruth, "%s has %+v, and the call %+v was acknowledged", e.seen.ID, e.events[v], c)
+		if err := e.judgeCall(c, made[c.Reason]); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// judgeCall compares a call with the history, where it is found so many times.
+func (e *Entry) judgeCall(c *Call, made int) error {
+	switch {
+	case made > 1:
+		return Broken(OnceOnly, "%s has made the call %+v %d times", e.seen.ID, c, made)
+	case c.outcome == refused && made > 0:
+		return Broken(TellsTruth, "%s has made the call %+v, which was refused", e.seen.ID, c)
+	}
+	led := c.Version - 1 // the index of the transition that the call has made
+	if c.outcome != done || led < 0 || led >= len(e.events) {
+		return nil
+	}
+	if is := e.events[led]; is.Transition != "" && is.Transition != c.Transition {
+		return Broken(TellsTruth, "%s has %+v, and the call %+v was acknowledged", e.seen.ID, is, c)
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func (w *works) check(o *service.Order, initial string) error {
 		return Broken(Forward, "%s was imported as %s: %+v", o.OrderID, initial, o)
 	case o.Version-1 > historyLength:
 		return nil // the first transitions are not kept
-	case initial == "Completed" && o.Version+len(o.History) != least, initial != "Completed" && o.Version-1 != len(o.History):
+	case o.Version != versionAfter(len(o.History), initial):
 		return Broken(InOrder, "%s is at version %d with another history: %+v", o.OrderID, o.Version, o)
 	}
 	for _, e := range o.History {
@@ -96,18 +96,23 @@ func (w *works) check(o *service.Order, initial string) error {
 	return nil
 }
 
+// versionAfter is the version of an order with so many transitions in its history. A Completed import
+// has none, and the history of a Processing one begins with its start.
+func versionAfter(transitions int, initial string) int {
+	if initial == "Completed" {
+		return 3 + transitions
+	}
+	return 1 + transitions
+}
+
 // step makes a transition, if the table and the clock allow it.
 func (w *works) step(s *lifecycle, e service.Event, id string) error {
 	to, ok := next(s.status, e.Transition)
-	waited := e.At.Sub(s.started)
-	byClock := e.Transition == "restart" || e.Transition == "complete" && !w.external || e.Transition == "fail" && strings.HasPrefix(e.Reason, noAnswer)
-	switch {
-	case !ok:
+	if !ok {
 		return Broken(OnceOnly, "%s has the transition %s while it was %s", id, e.Transition, s.status)
-	case byClock && waited < w.wait:
-		return Broken(TakesTime, "%s has the transition %s after %s", id, e.Transition, waited)
-	case e.Transition == "restart" && s.attempt >= w.attempts, byClock && e.Transition == "fail" && s.attempt != w.attempts:
-		return Broken(OnceOnly, "%s has the transition %s after attempt %d", id, e.Transition, s.attempt)
+	}
+	if err := w.onTime(s, e, id); err != nil {
+		return err
 	}
 	s.status = to
 	switch e.Transition {
@@ -121,6 +126,20 @@ func (w *works) step(s *lifecycle, e service.Event, id string) error {
 		s.started, s.failed, s.attempt = time.Time{}, time.Time{}, 0
 	case "cancel":
 		s.cancelled = e.At
+	}
+	return nil
+}
+
+// onTime returns an error for a transition of the service that is early, or an attempt too many.
+func (w *works) onTime(s *lifecycle, e service.Event, id string) error {
+	restart, gaveUp := e.Transition == "restart", e.Transition == "fail" && strings.HasPrefix(e.Reason, noAnswer)
+	timer := e.Transition == "complete" && !w.external
+	waited := e.At.Sub(s.started)
+	switch {
+	case (restart || gaveUp || timer) && waited < w.wait:
+		return Broken(TakesTime, "%s has the transition %s after %s", id, e.Transition, waited)
+	case restart && s.attempt >= w.attempts, gaveUp && s.attempt != w.attempts:
+		return Broken(OnceOnly, "%s has the transition %s after attempt %d", id, e.Transition, s.attempt)
 	}
 	return nil
 }
