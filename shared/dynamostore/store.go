@@ -226,7 +226,8 @@ func (s *Store) Advance(ctx context.Context, m order.Message, now time.Time) err
 	}
 	now = order.Timestamp(now)
 	advance := func(o order.Order) (order.Order, error) { return o.Advance(m, now, s.cfg.Fulfilment) }
-	if m.Version != 0 || m.To != order.Processing && (m.To != order.Completed || s.cfg.Fulfilment.External) {
+	mainPath := m.To == order.Processing || m.To == order.Completed && !s.cfg.Fulfilment.External
+	if m.Version != 0 || !mainPath {
 		_, err := s.change(ctx, m.OrderID, advance)
 		return err
 	}
@@ -242,16 +243,12 @@ func (s *Store) Advance(ctx context.Context, m order.Message, now time.Time) err
 	if err != nil {
 		return fmt.Errorf("read the order to advance: %w", err)
 	}
-	after, err := advance(before)
-	if err != nil {
+	if _, err := advance(before); err != nil {
 		return err
 	}
 	// A start by a clock behind the time of creation is refused. This starts the order at its
-	// creation.
-	done, err := s.write(ctx, before, after)
-	if err == nil && !done {
-		err = fmt.Errorf("%w: order %s is refused twice", order.ErrUnavailable, m.OrderID)
-	}
+	// creation, unless a duplicate of the message comes first.
+	_, err = s.change(ctx, m.OrderID, advance)
 	return err
 }
 
@@ -275,14 +272,20 @@ const maxChangeAttempts = 5
 
 // change reads an order and writes what next makes of it, unless the order has changed meanwhile:
 // then it begins again. It returns the order as next has returned it, also with next's error.
+//
+// The SDK repeats a write whose response was lost, and the repetition is refused: the order has
+// changed by the write itself, and may have gone on since. Its history tells.
 func (s *Store) change(ctx context.Context, id order.ID, next func(order.Order) (order.Order, error)) (order.Order, error) {
+	var after order.Order // of the attempt before
 	for range maxChangeAttempts {
 		before, err := s.Get(ctx, id)
 		if err != nil {
 			return order.Order{}, err
 		}
-		after, err := next(before)
-		if err != nil {
+		if wasWritten(before, after) {
+			return after, nil
+		}
+		if after, err = next(before); err != nil {
 			return after, err
 		}
 		if done, err := s.write(ctx, before, after); done || err != nil {
@@ -290,6 +293,17 @@ func (s *Store) change(ctx context.Context, id order.ID, next func(order.Order) 
 		}
 	}
 	return order.Order{}, fmt.Errorf("%w: order %s keeps changing", order.ErrUnavailable, id)
+}
+
+// wasWritten reports whether the order has been as a write wanted it, by the last transition of that
+// write. Orders on the main path tell by their status alone.
+func wasWritten(o, wanted order.Order) bool {
+	if o.Exception == nil || wanted.Exception == nil {
+		return false
+	}
+	history := wanted.Exception.History
+	i := len(o.Exception.History) - 1 - (o.Version() - wanted.Version())
+	return 0 <= i && i < len(o.Exception.History) && o.Exception.History[i] == history[len(history)-1]
 }
 
 // mainPath is the write of a transition on the main path with its conditions. Times are compared as

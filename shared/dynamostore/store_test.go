@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"pgregory.net/rapid"
 
 	"orders/shared/dynamostore"
@@ -360,6 +361,32 @@ func TestATransitionWhoseResponseIsLostIsDoneAndOneOfNothingIsNotFound(t *testin
 	}
 }
 
+// F2, I5: the service starts a retried order before the SDK repeats the retry.
+func TestACallWhoseResponseIsLostIsDoneAlthoughTheOrderHasGoneOn(t *testing.T) {
+	h := open(t)
+	o := h.create(t)
+	if err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: order.Processing}, noon.Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Fail}); err != nil {
+		t.Fatal(err)
+	}
+	h.faults.Play("UpdateItem", func(a *awstest.Attempt) (*smithyhttp.Response, error) {
+		response, lost := awstest.ResponseLost(a)
+		if err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: order.Processing, Version: 4}, noon.Add(time.Hour)); err != nil {
+			t.Error(err)
+		}
+		return response, lost
+	})
+	got, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Retry, Version: 3})
+	if err != nil || got.Version() != 4 || got.Status != order.Pending {
+		t.Errorf("retried as %+v, error %v", got, err)
+	}
+	if now := h.get(t, o.ID); now.Version() != 5 || now.Status != order.Processing {
+		t.Errorf("the order is %+v", now)
+	}
+}
+
 // F8, F9, F20, I4 to I8: the store makes the same transitions as the domain, with the same results
 // and refusals: for any order, any clock, any target.
 func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
@@ -370,7 +397,7 @@ func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
 				time.Duration(rapid.Int64Range(-1, 2).Draw(rt, label+" waits"))*processing)
 		}
 		h.now = near("created")
-		o := h.create(t, importedAs(rapid.SampledFrom(order.Statuses[:]).Draw(rt, "status")))
+		o := h.create(t, importedAs(rapid.SampledFrom(order.InitialStatuses).Draw(rt, "status")))
 		for range 4 {
 			to, now := rapid.SampledFrom(order.Statuses[:]).Draw(rt, "to"), near("now").Add(123*time.Microsecond)
 			want, wantErr := o.Advance(order.Message{To: to}, now, order.Timer(processing))

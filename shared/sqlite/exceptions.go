@@ -30,7 +30,7 @@ func (t *tx) transition(r *transitionRequest) error {
 	}
 	// A time-out reads which orders still wait, so these need not be remembered.
 	external := t.w.queue.fulfilment.External && before.Status == order.Processing
-	if before.Exception == nil && before.Status < order.Completed && !external {
+	if before.Exception == nil && !external {
 		t.left = append(t.left, seq)
 	}
 	return nil

@@ -4,11 +4,351 @@ import (
 	"bytes"
 	"compress/gzip"
 	_ "embed"
+	"errors"
 	"io"
+	"reflect"
+	"slices"
 	"testing"
+	"time"
+
+	"zombiezen.com/go/sqlite/sqlitex"
 
 	"orders/shared/order"
 )
+
+// workers is a fulfilment whose workers have longer than an order may hold the checkpoint.
+var workers = order.Fulfilment{External: true, AttemptTimeout: 5 * time.Minute, MaxAttempts: 2}
+
+// I5.
+func TestTheSameCallAgainIsDoneAndARefusedCallChangesNothing(t *testing.T) {
+	r := newRig(t)
+	id := r.createOne()
+	first, err := r.ask(id, order.Cancel, 1)
+	if err != nil || first.Status != order.Cancelled {
+		t.Fatalf("cancelled as %+v, error %v", first, err)
+	}
+	for _, version := range []int{0, 1} {
+		if again, err := r.ask(id, order.Cancel, version); err != nil || again.Version() != 2 {
+			t.Errorf("again at version %d: %+v, error %v", version, again, err)
+		}
+	}
+	if _, err := r.ask(id, order.Retry, 2); !isConflict(err) {
+		t.Errorf("a retry of a cancelled order: %v", err)
+	}
+	r.has(id, order.Cancelled)
+	if tally := *r.store.tally.Load(); tally.ByStatus != (order.Counts{order.Cancelled: 1}) {
+		t.Errorf("the tally is %+v", tally)
+	}
+}
+
+func isConflict(err error) bool {
+	_, ok := errors.AsType[*order.ConflictError](err)
+	return ok
+}
+
+// F15, I5, I14: a row of exceptions cannot be written.
+func TestACallThatCannotBeWrittenChangesNothingAndFailsAlone(t *testing.T) {
+	r := newRig(t)
+	id := r.createOne()
+	const trigger = "CREATE TRIGGER no BEFORE INSERT ON exceptions BEGIN SELECT RAISE(ABORT, 'no'); END"
+	if err := sqlitex.ExecuteTransient(r.w.conn, trigger, nil); err != nil {
+		t.Fatal(err)
+	}
+	g := newGroup(0)
+	g.transitions = append(g.transitions, &transitionRequest{id: id, request: order.TransitionRequest{Transition: order.Cancel}})
+	g.creates = append(g.creates, &createRequest{draft: keyed(""), itemIDs: []byte("[]")})
+	r.w.commit(g, nil, r.w.finished, r.now)
+	if g.transitions[0].err == nil || g.creates[0].err != nil {
+		t.Fatalf("the call has the error %v, a create beside it %v", g.transitions[0].err, g.creates[0].err)
+	}
+	r.has(id, order.Pending)
+	if tally := *r.store.tally.Load(); tally.ByStatus != (order.Counts{order.Pending: 2}) {
+		t.Errorf("the tally is %+v", tally)
+	}
+	r.work(2)
+	r.has(id, order.Completed)
+}
+
+// I4, I13: orders leave a range, whose others are advanced by one UPDATE.
+func TestOrdersThatHaveLeftARangeAreHolesInIt(t *testing.T) {
+	r := newRig(t)
+	c := r.create(keyed(""), keyed(""), keyed(""))
+	r.work(1)
+	cancelled, failed, other := c[0].order.ID, c[1].order.ID, c[2].order.ID
+	r.now = r.now.Add(-historyProcessing)
+	r.make(cancelled, order.Cancel)
+	r.make(failed, order.Fail, order.Retry)
+	if len(r.w.queue.left) != 2 {
+		t.Errorf("%v have left, not two orders", r.w.queue.left)
+	}
+	r.work(1) // starts the retried order, whose message on the main path still waits
+	if o, err := r.store.Get(t.Context(), failed); err != nil || o.Version() != 5 || o.Status != order.Processing {
+		t.Errorf("the retried order is %+v, error %v", o, err)
+	}
+	if due := r.w.queue.pop(r.now); len(due) != 2 || due[0].first != decodeSeq(other) || due[0].len() != 1 {
+		t.Errorf("due are %+v, not the order that has not left and the retried one", due)
+	} else {
+		r.w.commit(newGroup(0), due, r.w.finished, r.now)
+	}
+	if len(r.w.queue.left) != 0 {
+		t.Errorf("%v have still left", r.w.queue.left)
+	}
+	r.has(cancelled, order.Cancelled)
+	r.has(failed, order.Completed)
+	r.has(other, order.Completed)
+	r.waits(0, 0)
+}
+
+// No memory is kept of an order that no range of the main path has.
+func TestOnlyOrdersOfTheMainPathLeaveARange(t *testing.T) {
+	r := newRigWith(t, workers)
+	id := r.createOne()
+	r.work(1)
+	r.make(id, order.Fail, order.Cancel)
+	if len(r.w.queue.left) != 0 {
+		t.Errorf("%v have left", r.w.queue.left)
+	}
+}
+
+func TestPartsOfARangeBetweenHoles(t *testing.T) {
+	for name, tt := range map[string]struct {
+		left []int64
+		want [][2]int64
+	}{
+		"none":            {nil, [][2]int64{{3, 6}}},
+		"of other ranges": {[]int64{2, 7}, [][2]int64{{3, 6}}},
+		"the first":       {[]int64{3}, [][2]int64{{4, 6}}},
+		"the last":        {[]int64{6}, [][2]int64{{3, 5}}},
+		"in between":      {[]int64{4}, [][2]int64{{3, 3}, {5, 6}}},
+		"neighbours":      {[]int64{4, 5}, [][2]int64{{3, 3}, {6, 6}}},
+		"all":             {[]int64{3, 4, 5, 6}, nil},
+	} {
+		q := queue{left: map[int64]struct{}{}}
+		q.leave(tt.left)
+		var got [][2]int64
+		for _, r := range q.appendWithoutLeft(nil, seqRange{first: 3, last: 6}) {
+			got = append(got, [2]int64{r.first, r.last})
+		}
+		if !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: %v, not %v", name, got, tt.want)
+		}
+	}
+}
+
+// F22, I4, I13: the checkpoint has passed the order.
+func TestARestartFindsARetriedOrderBelowTheCheckpoint(t *testing.T) {
+	r := newRig(t)
+	id, other := r.createOne(), r.createOne()
+	r.work(1)
+	r.now = r.now.Add(-historyProcessing)
+	r.make(id, order.Fail)
+	r.work(3)
+	if r.has(other, order.Completed); r.w.finished < decodeSeq(other) {
+		t.Fatalf("the checkpoint is %d, below %d", r.w.finished, decodeSeq(other))
+	}
+	r.opened()
+	r.make(id, order.Retry)
+	r.opened(id)
+	r.reopen(r.works)
+	r.waits(1, 0)
+	r.work(1)
+	r.opened(id)
+	r.reopen(r.works)
+	r.waits(1, 0)
+	r.work(1)
+	r.has(id, order.Completed)
+	r.opened()
+	r.waits(0, 0)
+}
+
+// An order of open_orders is also above the checkpoint.
+func TestARestartFindsARetriedOrderOnce(t *testing.T) {
+	r := newRig(t)
+	id := r.createOne()
+	r.work(1)
+	r.now = r.now.Add(-historyProcessing)
+	r.make(id, order.Fail, order.Retry)
+	r.reopen(r.works)
+	r.waits(1, 0)
+}
+
+// F22, I4, I13: workers take longer than a minute.
+func TestOrdersThatWaitForAWorkerDoNotHoldTheCheckpoint(t *testing.T) {
+	r := newRigWith(t, workers)
+	c := r.create(keyed(""), keyed(""), keyed(""), keyed(""))
+	ids := make([]order.ID, len(c))
+	for i := range c {
+		ids[i] = c[i].order.ID
+	}
+	work(r.w, r.now)
+	r.make(ids[1], order.Complete)
+	for _, step := range []struct {
+		after time.Duration
+		open  []order.ID
+	}{{openAfter, nil}, {time.Second, []order.ID{ids[0], ids[2], ids[3]}}} {
+		r.now = r.now.Add(step.after)
+		work(r.w, r.now)
+		r.opened(step.open...)
+		if r.w.finished >= decodeSeq(ids[0]) {
+			t.Fatalf("after %s the checkpoint is %d", step.after, r.w.finished)
+		}
+	}
+	r.now = r.now.Add(time.Second)
+	work(r.w, r.now)
+	if r.w.finished != decodeSeq(ids[3]) {
+		t.Errorf("the checkpoint is %d, not %d", r.w.finished, decodeSeq(ids[3]))
+	}
+	r.make(ids[2], order.Complete)
+	r.opened(ids[0], ids[3])
+	r.reopen(workers) // the range is two now
+	r.waits(2, 0)
+	if finished := r.w.queue.finishedBelow(r.w.last + 1); finished <= decodeSeq(ids[3]) {
+		t.Errorf("after a restart the checkpoint is below %d", finished)
+	}
+	r.now = r.now.Add(workers.AttemptTimeout)
+	work(r.w, r.now)
+	for _, id := range []order.ID{ids[0], ids[3]} {
+		if o, err := r.store.Get(t.Context(), id); err != nil || o.Status != order.Processing || o.Attempt() != 2 {
+			t.Errorf("after the first time-out the order is %+v, error %v", o, err)
+		}
+	}
+	r.now = r.now.Add(workers.AttemptTimeout)
+	work(r.w, r.now)
+	r.has(ids[0], order.Failed)
+	r.has(ids[1], order.Completed)
+	r.has(ids[2], order.Completed)
+	r.opened()
+	r.waits(0, 0)
+}
+
+// I4: a time-out of a range whose orders workers have answered in part.
+func TestATimeOutIsOfTheOrdersWithoutAnAnswer(t *testing.T) {
+	r := newRigWith(t, workers)
+	c := r.create(keyed(""), keyed(""), keyed(""))
+	work(r.w, r.now)
+	r.make(c[0].order.ID, order.Complete)
+	r.make(c[1].order.ID, order.Fail)
+	for attempt := 2; attempt >= 1; attempt-- {
+		r.now = r.now.Add(workers.AttemptTimeout)
+		work(r.w, r.now)
+	}
+	for i, want := range []order.Status{order.Completed, order.Failed, order.Failed} {
+		r.has(c[i].order.ID, want)
+	}
+	if o, err := r.store.Get(t.Context(), c[2].order.ID); err != nil || o.Exception.Reason != "no answer in 2 attempts" {
+		t.Errorf("without an answer the order is %+v, error %v", o, err)
+	}
+	r.waits(0, 0)
+}
+
+// F15, I13, I14: another program has deleted or damaged one order of a range.
+func TestATimeOutOfARangeMeetsBadRows(t *testing.T) {
+	for name, script := range map[string]string{
+		"deleted":        "DELETE FROM orders WHERE seq = n",
+		"unknown status": "UPDATE orders SET status = 9 WHERE seq = n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRigWith(t, workers)
+			c := r.create(keyed(""), keyed(""))
+			work(r.w, r.now)
+			if err := pragma(r.w.conn, "ignore_check_constraints = ON"); err != nil {
+				t.Fatal(err)
+			}
+			alter(t, r.w.conn, script, decodeSeq(c[0].order.ID))
+			r.now = r.now.Add(workers.AttemptTimeout)
+			work(r.w, r.now)
+			if got := entries(r, r.w.conn); len(got) != 1 {
+				t.Errorf("dead_letters has %q, not the bad row", got)
+			}
+			if o, err := r.store.Get(t.Context(), c[1].order.ID); err != nil || o.Attempt() != 2 {
+				t.Errorf("the good order is %+v, error %v", o, err)
+			}
+		})
+	}
+}
+
+// F15: another program has deleted the row of open_orders.
+func TestTheTableDecidesWhichOrdersHoldTheCheckpoint(t *testing.T) {
+	r := newRig(t)
+	id := r.createOne()
+	r.work(1)
+	r.now = r.now.Add(-historyProcessing)
+	r.make(id, order.Fail, order.Retry)
+	r.edit("DELETE FROM open_orders WHERE seq = n", decodeSeq(id))
+	if finished := r.w.queue.finishedBelow(r.w.last + 1); finished > decodeSeq(id) {
+		t.Errorf("no order waits below %d, and the one at %d does", finished, decodeSeq(id))
+	}
+}
+
+// A store without requests moves orders to open_orders, too.
+func TestTheCheckpointPassesOrdersOfWorkersWithoutAnyRequest(t *testing.T) {
+	r := newRigWith(t, workers)
+	id := r.createOne()
+	work(r.w, r.now)
+	r.now = r.now.Add(openAfter + time.Second)
+	work(r.w, r.now)
+	r.opened(id)
+	waiting := slices.Clone(r.w.queue.waiting)
+	if len(waiting) != 1 || !waiting[0].open {
+		t.Errorf("waiting are %+v, not one open range", waiting)
+	}
+}
+
+func TestOnlyRangesThatHaveWaitedLongForAWorkerAreOpened(t *testing.T) {
+	r := seqRange{version: 2, queuedAt: epoch}
+	for name, tt := range map[string]struct {
+		change func(*seqRange)
+		before time.Time
+		want   int
+	}{
+		"long":                 {func(*seqRange) {}, epoch.Add(1), 1},
+		"not long enough":      {func(*seqRange) {}, epoch, 0},
+		"at no time":           {func(r *seqRange) { r.queuedAt = time.Time{}.Add(-1) }, time.Time{}, 0},
+		"for a timer":          {func(r *seqRange) { r.version = 0 }, epoch.Add(1), 0},
+		"and is open":          {func(r *seqRange) { r.open = true }, epoch.Add(1), 0},
+		"and is a dead letter": {func(r *seqRange) { r.failures = 1 }, epoch.Add(1), 0},
+	} {
+		one := r
+		tt.change(&one)
+		q := queue{waiting: rangeHeap{one}}
+		if got := len(q.toOpen(tt.before)); got != tt.want {
+			t.Errorf("a range that waits %s: %d are opened, not %d", name, got, tt.want)
+		}
+	}
+}
+
+// F22, I4: a file of a service with workers is opened with a timer.
+func TestATimerCompletesWhatWorkersHaveLeft(t *testing.T) {
+	r := newRigWith(t, workers)
+	c := r.create(keyed(""), keyed(""))
+	work(r.w, r.now)
+	r.now = r.now.Add(openAfter + time.Second)
+	work(r.w, r.now)
+	r.opened(c[0].order.ID, c[1].order.ID)
+	r.reopen(order.Timer(historyProcessing))
+	r.now = r.now.Add(historyProcessing)
+	work(r.w, r.now)
+	r.has(c[0].order.ID, order.Completed)
+	r.has(c[1].order.ID, order.Completed)
+	r.opened()
+	r.waits(0, 0)
+}
+
+// F15: another program has damaged or deleted the row of an order in exceptions.
+func TestADamagedExceptionIsReported(t *testing.T) {
+	for name, script := range map[string]string{
+		"deleted":    "DELETE FROM exceptions WHERE seq = n",
+		"no history": "UPDATE exceptions SET history = '[{}' WHERE seq = n",
+	} {
+		r := newRig(t)
+		id := r.createOne()
+		r.make(id, order.Cancel)
+		alter(t, r.w.conn, script, decodeSeq(id))
+		if o, err := r.store.Get(t.Context(), id); err == nil || errors.Is(err, order.ErrNotFound) {
+			t.Errorf("%s: read as %+v, error %v", name, o, err)
+		}
+	}
+}
 
 // schema3 is a file that the last release without exceptions has written: three Completed orders, of
 // which the second has the key "old-key-1", and two Processing orders.
