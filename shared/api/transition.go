@@ -66,7 +66,7 @@ func (p *bodyParser) version(pointer string) {
 		p.wrongType(pointer, rule)
 		return
 	}
-	n, err := strconv.Atoi(p.number())
+	n, err := strconv.Atoi(p.integer())
 	if err != nil || n < 1 || n > maxVersion {
 		p.report(pointer, "invalid_version", rule)
 	}

@@ -128,7 +128,7 @@ func (c *Client) Create(ctx context.Context, body []byte, key string) (created C
 	return created, nil
 }
 
-// An Order is a whole order. Its times are zero, and its reference is "", where the API says null.
+// An Order is a whole order. Its times are zero, and its texts are "", where the API says null.
 type Order struct {
 	OrderID         string    `json:"order_id"`
 	ClientReference string    `json:"client_reference"`
@@ -139,6 +139,20 @@ type Order struct {
 	CreatedAt       time.Time `json:"created_at"`
 	StartedAt       time.Time `json:"started_at"`
 	CompletedAt     time.Time `json:"completed_at"`
+	Version         int       `json:"version"`
+	Attempt         int       `json:"attempt"`
+	FailedAt        time.Time `json:"failed_at"`
+	CancelledAt     time.Time `json:"cancelled_at"`
+	Reason          string    `json:"reason"`
+	History         []Event   `json:"history"`
+}
+
+// An Event is a transition in the history of an order.
+type Event struct {
+	Transition string    `json:"transition"`
+	At         time.Time `json:"at"`
+	By         string    `json:"by"`
+	Reason     string    `json:"reason"`
 }
 
 // Order reads a whole order.
