@@ -22,6 +22,10 @@ var everyRoute = []struct{ method, target string }{
 	{http.MethodPost, "/api/orders/create/"},
 	{http.MethodGet, "/api/orders/ORD00000000000000000000000000/"},
 	{http.MethodGet, "/api/orders/ORD00000000000000000000000000/status/"},
+	{http.MethodPost, "/api/orders/ORD00000000000000000000000000/cancel/"},
+	{http.MethodPost, "/api/orders/ORD00000000000000000000000000/complete/"},
+	{http.MethodPost, "/api/orders/ORD00000000000000000000000000/fail/"},
+	{http.MethodPost, "/api/orders/ORD00000000000000000000000000/retry/"},
 	{http.MethodGet, "/api/orders/ids/"},
 	{http.MethodGet, "/api/metrics/"},
 }

@@ -339,6 +339,7 @@ func rejectTransitions(c *client) {
 		for _, id := range []string{unknownID, "x", "ids", "%00", "ORD01HZX00000000000000000000I"} {
 			c.reject("42", transition(id, name, whole.body), 404, "order_not_found")
 		}
+		c.reject("42 before the body", transition("x", name, "{"), 404, "order_not_found")
 		c.reject("13", transition(unknownID, name+"/x", whole.body), 404, "no_such_route")
 	}
 	for name, member := range map[string]string{"fail": "reason", "retry": "version"} {
