@@ -4,7 +4,7 @@ import assert from "node:assert";
 import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 
-import { Configuration, InitialStatus, OperationApi, OrdersApi, Status } from "./generated/fetch";
+import { Configuration, InitialStatus, OperationApi, OrdersApi, ResponseError, Status } from "./generated/fetch";
 
 const configuration = new Configuration({ basePath: process.env.ORDERS_URL });
 const orders = new OrdersApi(configuration);
@@ -36,7 +36,10 @@ async function life(totalAmount: string) {
 async function transitions() {
   const orderDraft = { userId: "645", itemIds: ["890"], totalAmount: "9.90", status: InitialStatus.Processing };
   const { orderId } = await orders.createOrder({ orderDraft });
-  await assert.rejects(orders.completeOrder({ orderId, orderTransition: { version: 2 } }), { response: { status: 409 } });
+  await assert.rejects(
+    orders.completeOrder({ orderId, orderTransition: { version: 2 } }),
+    (error) => error instanceof ResponseError && error.response.status === 409,
+  );
   const failed = await orders.failOrder({ orderId, orderFailure: { reason: "out of stock", version: 2 } });
   assert.equal(failed.status, Status.Failed);
   assert.equal((await orders.retryOrder({ orderId, orderRetry: { version: 3 } })).status, Status.Pending);
