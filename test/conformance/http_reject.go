@@ -297,8 +297,8 @@ func transition(id, name, body string) request {
 
 // rejectTransitions has 55 to 59. A bad body is refused before the store is asked for the order.
 func rejectTransitions(c *client) {
-	reject := func(number, name string, status int, code string, bodies ...string) {
-		c.rejectEach(number+" "+name, func(body string) request { return transition(unknownID, name, body) }, status, code, bodies...)
+	reject := func(number, name, code string, bodies ...string) {
+		c.rejectEach(number+" "+name, func(body string) request { return transition(unknownID, name, body) }, 400, code, bodies...)
 	}
 	for _, name := range transitionNames {
 		with := func(member string) string { return `{"reason": "no stock", "version": 3, ` + member + "}" }
@@ -308,17 +308,17 @@ func rejectTransitions(c *client) {
 			}
 			return `{"reason": "no stock", "version": ` + value + "}"
 		}
-		reject("15", name, 400, "invalid_json", "{", "x", with(""), with(`"x": 1`)+"}", field("version", "01"), field("version", "1e999"))
-		reject("17", name, 400, "wrong_type", "null", "[]", `"cancel"`, "3", "true")
-		reject("18", name, 400, "duplicate_field", with(`"version": 3`), with(`"reason": "no stock"`))
-		reject("20", name, 400, "unknown_field", with(`"status": "Cancelled"`), with(`"Version": 3`), with(`"": {}`))
-		reject("22", name, 400, "invalid_utf8", field("reason", "\"\xff\""))
-		reject("55", name, 400, "invalid_version", field("version", "0"), field("version", "-1"), field("version", "-0"),
+		reject("15", name, "invalid_json", "{", "x", with(""), with(`"x": 1`)+"}", field("version", "01"), field("version", "1e999"))
+		reject("17", name, "wrong_type", "null", "[]", `"cancel"`, "3", "true")
+		reject("18", name, "duplicate_field", with(`"version": 3`), with(`"reason": "no stock"`))
+		reject("20", name, "unknown_field", with(`"status": "Cancelled"`), with(`"Version": 3`), with(`"": {}`))
+		reject("22", name, "invalid_utf8", field("reason", "\"\xff\""))
+		reject("55", name, "invalid_version", field("version", "0"), field("version", "-1"), field("version", "-0"),
 			field("version", "1.5"), field("version", "1e0"), field("version", "1000000001"), field("version", strings.Repeat("9", 100)))
-		reject("56", name, 400, "wrong_type", field("version", `"1"`), field("version", "true"), field("version", "[3]"),
+		reject("56", name, "wrong_type", field("version", `"1"`), field("version", "true"), field("version", "[3]"),
 			field("reason", "1"), field("reason", "{}"), field("reason", `["x"]`))
-		reject("57", name, 400, "invalid_length", field("reason", `""`), field("reason", quote(strings.Repeat("🛒", 501))))
-		reject("57", name, 400, "invalid_characters", field("reason", `" x"`), field("reason", `"x "`), field("reason", `"a\nb"`),
+		reject("57", name, "invalid_length", field("reason", `""`), field("reason", quote(strings.Repeat("🛒", 501))))
+		reject("57", name, "invalid_characters", field("reason", `" x"`), field("reason", `"x "`), field("reason", `"a\nb"`),
 			field("reason", `"a\u0000b"`), field("reason", `"a\u202eb"`), field("reason", `"a\u200bb"`))
 		c.reject("all violations at once", transition(unknownID, name, `{"reason": "", "x": 1, "version": 0}`), 400,
 			"invalid_length", "unknown_field", "invalid_version")
@@ -343,14 +343,14 @@ func rejectTransitions(c *client) {
 		c.reject("13", transition(unknownID, name+"/x", whole.body), 404, "no_such_route")
 	}
 	for name, member := range map[string]string{"fail": "reason", "retry": "version"} {
-		reject("58", name, 400, "empty_body", "", " \r\n\t ")
-		reject("58", name, 400, "required", "{}", fmt.Sprintf(`{%q: null}`, member))
+		reject("58", name, "empty_body", "", " \r\n\t ")
+		reject("58", name, "required", "{}", fmt.Sprintf(`{%q: null}`, member))
 	}
 	for _, name := range []string{"cancel", "complete"} {
 		c.reject("59", transition(unknownID, name, ""), 404, "order_not_found")
 		c.reject("59", transition(unknownID, name, "").with("Content-Type", ""), 404, "order_not_found")
-		reject("59", name, 400, "wrong_type", `{"reason": null}`, `{"version": null}`)
+		reject("59", name, "wrong_type", `{"reason": null}`, `{"version": null}`)
 	}
-	reject("59", "retry", 400, "wrong_type", `{"version": 3, "reason": null}`)
-	reject("59", "fail", 400, "wrong_type", `{"version": null, "reason": "no stock"}`)
+	reject("59", "retry", "wrong_type", `{"version": 3, "reason": null}`)
+	reject("59", "fail", "wrong_type", `{"version": null, "reason": "no stock"}`)
 }
