@@ -15,7 +15,7 @@ func TestCommandLine(t *testing.T) {
 		code           int
 		stdout, stderr string // how it begins
 	}{
-		{"lists the commands if there is none", "", 2, "", "orders: expected one of \"serve\", \"backup\", \"restore\", \"check\"\nTry: orders --help\n"},
+		{"lists the commands if there is none", "", 2, "", "orders: expected one of \"serve\", \"backup\", \"restore\", \"check\", \"cancel\", ...\nTry: orders --help\n"},
 		{"refuses another command", "server", 2, "", "orders: unexpected argument server, did you mean \"serve\"?\nTry: orders --help\n"},
 		{"refuses a flag before the command", "--db x serve", 2, "", "orders: unknown flag --db"},
 		{"refuses another flag", "serve --port 80", 2, "", "orders: unknown flag --port\nTry: orders --help\n"},
@@ -30,11 +30,14 @@ func TestCommandLine(t *testing.T) {
 		{"refuses to restore a URI", "restore file:x", 2, "", "orders: SRC must be the path of a file, such as backup.db, not \"file:x\"\n"},
 		{"checks the database of each command", "restore x --db=:memory:", 2, "", "orders: --db (ORDERS_DB) must be the path of a file on disk"},
 		{"requires a value for a flag", "serve --db", 2, "", "orders: --db: expected string value"},
+		{"requires the order to cancel", "cancel", 2, "", "orders: expected \"<order-id>\"\nTry: orders --help\n"},
+		{"requires the address of a service", "cancel x --api localhost:8000", 2, "", "orders: --api (ORDERS_API) must be a URL such as http://127.0.0.1:8000, not \"localhost:8000\"\nTry: orders --help\n"},
+		{"knows orders by their ids", "cancel x", 1, "", "orders: order not found\n"},
 		{"prints its version", "--version", 0, "orders dev (go1.", ""},
 		{"prints its version as a command", "version", 0, "orders dev (go1.", ""},
-		{"prints help", "--help", 0, "Usage: orders <command> [flags]\n", ""},
-		{"prints help with -h", "-h", 0, "Usage: orders <command> [flags]\n", ""},
-		{"prints help as a command", "help", 0, "Usage: orders <command> [flags]\n", ""},
+		{"prints help", "--help", 0, "Usage: orders <command>\n", ""},
+		{"prints help with -h", "-h", 0, "Usage: orders <command>\n", ""},
+		{"prints help as a command", "help", 0, "Usage: orders <command>\n", ""},
 		{"prints help of a command", "serve --help", 0, "Usage: orders serve [flags]\n", ""},
 		{"prints help with wrong settings", "check --db= -h", 0, "Usage: orders check [flags]\n", ""},
 	}

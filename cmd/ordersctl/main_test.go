@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	// Tests must not use the developer's own AWS settings.
 	for _, name := range []string{
 		"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL",
-		"ORDERS_TABLE", "ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "PROCESSING_TIME",
+		"ORDERS_TABLE", "ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "PROCESSING_TIME", "ORDERS_API",
 	} {
 		if err := os.Unsetenv(name); err != nil {
 			panic(err)
@@ -65,9 +65,13 @@ func TestCommandLine(t *testing.T) {
 		{"knows no other flag", "cost --price 1", 2, "", "ordersctl: unknown flag --price"},
 		{"takes no further argument", "cost now", 2, "", "ordersctl: unexpected argument now"},
 		{"wants a number where one belongs", "cost --item-bytes x", 2, "", "ordersctl: --item-bytes: expected a valid 64 bit int but got \"x\"\nTry: ordersctl --help\n"},
+		{"wants an order", "retry --api http://localhost", 2, "", "ordersctl: expected \"<order-id>\"\nTry"},
+		{"wants an API", "retry x", 2, "", "ordersctl: retry: --api (ORDERS_API) is missing\nTry"},
+		{"wants an address of an API", "retry x --api localhost:80", 2, "", "ordersctl: retry: --api must be a URL such as https://"},
+		{"knows orders by their ids", "retry x --api http://localhost", 1, "", "ordersctl: order not found\n"},
 		{"tells its version", "--version", 0, "ordersctl dev (go1.", ""},
-		{"helps", "--help", 0, "Usage: ordersctl <command> [flags]\n", ""},
-		{"helps for short", "-h", 0, "Usage: ordersctl <command> [flags]\n", ""},
+		{"helps", "--help", 0, "Usage: ordersctl <command>\n", ""},
+		{"helps for short", "-h", 0, "Usage: ordersctl <command>\n", ""},
 		{"helps with a command", "redrive --help", 0, "Usage: ordersctl redrive [flags]\n", ""},
 		{"wants a table", "reconcile", 2, "", "ordersctl: reconcile: --table (ORDERS_TABLE) is missing\nTry: ordersctl --help\n"},
 		{"wants a queue to send to", "reconcile --table x --send", 2, "", "ordersctl: reconcile: --queue-url (ORDERS_QUEUE_URL) is missing\n"},
@@ -122,6 +126,7 @@ func TestBadFlagsAreRefusedByNameAndRule(t *testing.T) {
 
 func TestVariablesAreInTheHelpAndDoTheSameAsFlags(t *testing.T) {
 	for command, variables := range map[string][]string{
+		"cancel":    {"ORDERS_API"},
 		"redrive":   {"ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "AWS_PROFILE", "AWS_REGION"},
 		"reconcile": {"ORDERS_TABLE", "ORDERS_QUEUE_URL", "PROCESSING_TIME", "AWS_PROFILE", "AWS_REGION"},
 	} {

@@ -361,18 +361,14 @@ func (p *bodyParser) itemIDs(pointer string) {
 	p.next()
 }
 
-// identifier parses a string, or an integer, whose digits it returns unchanged. As in JSON Schema,
-// 5.0 is the integer 5.
+// identifier parses a string, or an integer, whose digits it returns unchanged.
 func (p *bodyParser) identifier(pointer string) (text string) {
 	const rule = "must be an integer or a string"
 	switch p.json.PeekKind() {
 	case jsontext.KindString:
 		text = p.next()
 	case jsontext.KindNumber:
-		digits := p.number()
-		if whole, fraction, _ := strings.Cut(digits, "."); strings.Trim(fraction, "0") == "" {
-			digits = whole
-		}
+		digits := p.integer()
 		if strings.ContainsAny(digits, ".eE") {
 			p.report(pointer, "wrong_type", rule)
 		}
@@ -408,6 +404,16 @@ func (p *bodyParser) status(pointer string) {
 		p.report(pointer, "invalid_status", "must be Pending, Processing or Completed")
 	}
 	p.draft.InitialStatus = status
+}
+
+// integer returns the digits of an integer, and any other number as it is written. As in JSON Schema,
+// 5.0 is the integer 5.
+func (p *bodyParser) integer() string {
+	digits := p.number()
+	if whole, fraction, _ := strings.Cut(digits, "."); strings.Trim(fraction, "0") == "" {
+		digits = whole
+	}
+	return digits
 }
 
 // number returns a number as it is written. It refuses a number that is out of the range of a

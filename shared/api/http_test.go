@@ -110,9 +110,13 @@ func (s *service) send(r *http.Request) (*httptest.ResponseRecorder, string) {
 	return recorder, s.logs.String()
 }
 
-// newRequest returns a request with a valid create as its body.
+// newRequest returns a request with a valid body: that of a create, or of a transition.
 func newRequest(method, target string) *http.Request {
-	r := httptest.NewRequest(method, target, strings.NewReader(`{"user_id": "a secret", "item_ids": [1], "total_amount": 1}`))
+	body := `{"user_id": "a secret", "item_ids": [1], "total_amount": 1}`
+	if strings.HasPrefix(target, "/api/orders/ORD") {
+		body = `{"reason": "a secret", "version": 1}`
+	}
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	return r
 }

@@ -66,8 +66,8 @@ func (p *bodyParser) version(pointer string) {
 		p.wrongType(pointer, rule)
 		return
 	}
-	n, err := strconv.Atoi(p.number())
-	if err != nil || n < 1 || n > maxVersion {
+	n, _ := strconv.Atoi(p.integer()) // out of the range for whatever is not an integer
+	if n < 1 || n > maxVersion {
 		p.report(pointer, "invalid_version", rule)
 	}
 	p.transition.Version = n

@@ -25,7 +25,7 @@ import (
 	"orders/test/conformance"
 )
 
-// Bad input 1 to 49, and all that clients are promised, through Lambda's handler. The store is the
+// Bad input 1 to 49 and 55 to 60, and all that clients are promised, through Lambda's handler. The store is the
 // embedded one, because it is quick; every request that does not store anything is asked of a
 // net/http server over the same store, too, and both responses are the same.
 func TestHTTPOverTheEmbeddedStore(t *testing.T) {

@@ -128,7 +128,7 @@ func (c *Client) Create(ctx context.Context, body []byte, key string) (created C
 	return created, nil
 }
 
-// An Order is a whole order. Its times are zero, and its reference is "", where the API says null.
+// An Order is a whole order. Its times are zero, and its texts are "", where the API says null.
 type Order struct {
 	OrderID         string    `json:"order_id"`
 	ClientReference string    `json:"client_reference"`
