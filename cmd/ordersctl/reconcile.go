@@ -157,11 +157,13 @@ func (r *reconciler) read(ctx context.Context) (recount, error) {
 	}.recount(ctx)
 }
 
-// repair adds the difference to the metrics.
+// repair adds the difference to the metrics, and says that they are exact.
 func (r *reconciler) repair(ctx context.Context, report *reconcileReport) error {
 	switch {
-	case !r.Repair || report.Verdict == agree:
+	case !r.Repair || report.Verdict == agree && !report.Inexact:
 		return nil
+	case report.Verdict == agree:
+		return r.markExact(ctx, report)
 	case report.Verdict != differ:
 		return fmt.Errorf("the metrics were not repaired: %s", report.Verdict.explain())
 	}
@@ -172,6 +174,19 @@ func (r *reconciler) repair(ctx context.Context, report *reconcileReport) error 
 	}
 	report.Repaired = true
 	r.out.say("the metrics are repaired")
+	return r.markExact(ctx, report)
+}
+
+// markExact removes the mark that a skipped record has left.
+func (r *reconciler) markExact(ctx context.Context, report *reconcileReport) error {
+	if !report.Inexact {
+		return nil
+	}
+	if err := r.audit.MarkExact(ctx); err != nil {
+		return err
+	}
+	report.Inexact = false
+	r.out.say("the metrics are exact again")
 	return nil
 }
 
@@ -217,6 +232,7 @@ type reconcileReport struct {
 	Verdict    verdict `json:"verdict"`
 	Difference counts  `json:"difference"` // orders - metrics
 	Repaired   bool    `json:"repaired"`
+	Inexact    bool    `json:"inexact"` // the metrics say so, because a record was skipped
 
 	Overdue       int             `json:"overdue"`
 	OverdueOrders []overdueReport `json:"overdue_orders"` // up to --limit
@@ -244,7 +260,7 @@ type overdueReport struct {
 func newReconcileReport(found recount) reconcileReport {
 	r := reconcileReport{
 		Orders: newCounts(found.Orders), Metrics: newCounts(found.Metrics), Verdict: found.Verdict,
-		Difference: newCounts(found.difference()),
+		Difference: newCounts(found.difference()), Inexact: found.Inexact,
 		Overdue:    found.OverdueOrders, OverdueOrders: make([]overdueReport, len(found.Overdue)),
 		Unread: make([]string, len(found.Unread)), found: found,
 	}
@@ -267,7 +283,7 @@ func newCounts(t order.Tally) counts {
 
 // findings returns errFindings while there are findings that were not mended.
 func (r reconcileReport) findings() error {
-	if r.Verdict == differ && !r.Repaired || r.Overdue > r.Sent || len(r.Unread) > 0 {
+	if r.Verdict == differ && !r.Repaired || r.Inexact || r.Overdue > r.Sent || len(r.Unread) > 0 {
 		return errFindings
 	}
 	return nil
@@ -285,6 +301,9 @@ func (r reconcileReport) write(w io.Writer) error {
 	fmt.Fprintf(w, "orders   %s\nmetrics  %s\nverdict  %s\n", r.Orders, metrics, r.Verdict.explain())
 	if r.Verdict == differ {
 		fmt.Fprintf(w, "missing  %s\n", formatDifference(r.found.difference()))
+	}
+	if r.Inexact {
+		fmt.Fprintln(w, "inexact  a record was skipped: the metrics say that they are not exact, until --repair")
 	}
 	fmt.Fprintf(w, "overdue  %d\n", r.Overdue)
 	for _, o := range r.OverdueOrders[:min(maxListed, len(r.OverdueOrders))] {

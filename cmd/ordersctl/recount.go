@@ -34,6 +34,8 @@ type recount struct {
 	Orders  order.Tally
 	Metrics order.Tally
 	Verdict verdict
+	// Inexact says that the metrics are marked as such, because a record was skipped.
+	Inexact bool
 	// Overdue are orders whose next message is late, up to the limit.
 	Overdue []overdue
 	// OverdueOrders counts all of them.
@@ -108,16 +110,14 @@ func (r recounter) recount(ctx context.Context) (found recount, err error) {
 // add adds an order to the recount.
 func (r recounter) add(found *recount, o order.Order) {
 	r.progress()
-	created := order.Change{New: &o}
-	found.Orders.Add(created.Tally())
-	for _, m := range created.FollowUps(r.processing) {
-		if m.NotBefore.Add(r.grace).After(r.now) {
-			continue
-		}
-		found.OverdueOrders++
-		if len(found.Overdue) < r.limit {
-			found.Overdue = append(found.Overdue, overdue{o.Status, m})
-		}
+	found.Orders.Add(order.Change{New: &o}.Tally())
+	m, isOverdue := o.Overdue(r.processing, r.grace, r.now)
+	if !isOverdue {
+		return
+	}
+	found.OverdueOrders++
+	if len(found.Overdue) < r.limit {
+		found.Overdue = append(found.Overdue, overdue{o.Status, m})
 	}
 }
 
@@ -130,6 +130,7 @@ func (r recounter) compare(ctx context.Context, found *recount, before order.Tal
 	if found.Metrics, err = r.metrics(ctx); err != nil {
 		return err
 	}
+	found.Inexact, found.Metrics.Inexact, before.Inexact = found.Metrics.Inexact, false, false
 	switch {
 	case len(found.Unread) > 0:
 		found.Verdict = incomplete

@@ -5,6 +5,7 @@
 //	item        pk          sk          attributes
 //	order       ORDER#<id>  ORDER       the order; bucket, created_key (see item.go)
 //	tally       TALLY       00..15      total, pending, processing, completed, timed_orders, timed_ms
+//	skipped     TALLY       skipped     records, inexact_since (see skip.go)
 //	checkpoint  CHECKPOINT  <shard id>  sequence, expires_at
 //
 // The index by_creation has bucket (ORDERS#00..15, a hash of the id) and created_key
@@ -19,7 +20,8 @@
 // happens twice; Tallier counts each change once, also when Lambda repeats a batch. Reads of an
 // order and of the metrics are strongly consistent. The list may lag, because an index may.
 //
-// Audit is for an operator: it reads every order and repairs the metrics.
+// Check looks regularly for orders that are past their time. Audit is for an operator: it reads
+// every order and repairs the metrics. Lateness says how late orders start and complete.
 //
 // # Left to others
 //
@@ -65,6 +67,9 @@ type Config struct {
 	Now func() time.Time
 	// Random makes ids impossible to guess. Create needs it, and never reads it concurrently.
 	Random io.Reader
+	// Advanced is called, if it is set, after each transition that Advance has made, with the
+	// order's id, status and times. It may be called concurrently.
+	Advanced func(order.Order)
 }
 
 // validate returns all problems of a configuration.
@@ -190,7 +195,11 @@ func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now t
 	// A start by a clock behind the time of creation is refused. The second attempt starts the
 	// order at its creation.
 	for range 2 {
-		_, err := s.cfg.Client.UpdateItem(ctx, s.transition(id, to, now))
+		updated, err := s.cfg.Client.UpdateItem(ctx, s.transition(id, to, now))
+		if err == nil {
+			s.advanced(updated.Attributes)
+			return nil
+		}
 		refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
 		if !ok {
 			return awsclient.WrapError(fmt.Sprintf("advance order %s to %s", id, to), err)
@@ -212,6 +221,17 @@ func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now t
 	return fmt.Errorf("%w: order %s is refused twice", order.ErrUnavailable, id)
 }
 
+// advanced tells Config.Advanced of a transition. An order that cannot be read is an error for those
+// who read it, and not for its transition, which is done.
+func (s *Store) advanced(it item) {
+	if s.cfg.Advanced == nil {
+		return
+	}
+	if o, err := decodeLifecycle(newItemLookup(it)); err == nil {
+		s.cfg.Advanced(o)
+	}
+}
+
 // transition is the write of one transition with its two conditions. Times are compared as the
 // texts that they are stored as, which sort like times.
 func (s *Store) transition(id order.ID, to order.Status, now time.Time) *dynamodb.UpdateItemInput {
@@ -221,7 +241,7 @@ func (s *Store) transition(id order.ID, to order.Status, now time.Time) *dynamod
 	}
 	placeholders := names("status", since)
 	placeholders["#set"] = set
-	return &dynamodb.UpdateItemInput{
+	input := &dynamodb.UpdateItemInput{
 		TableName:                aws.String(s.cfg.Table),
 		Key:                      orderKey(id),
 		UpdateExpression:         aws.String("SET #status = :to, #set = :now"),
@@ -233,4 +253,8 @@ func (s *Store) transition(id order.ID, to order.Status, now time.Time) *dynamod
 		},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
+	if s.cfg.Advanced != nil {
+		input.ReturnValues = types.ReturnValueAllNew // which consumes no more capacity
+	}
+	return input
 }

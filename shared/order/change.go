@@ -26,6 +26,15 @@ func (c Change) FollowUps(processing time.Duration) []Message {
 	}
 }
 
+// Overdue returns the message that an order waits for, if it was due more than grace before now: it
+// is late, or lost.
+func (o Order) Overdue(processing, grace time.Duration, now time.Time) (m Message, ok bool) {
+	for _, m := range (Change{New: &o}).FollowUps(processing) {
+		return m, !m.NotBefore.Add(grace).After(now)
+	}
+	return Message{}, false
+}
+
 // Tally returns what the change adds to the metrics. Its counts can be negative.
 func (c Change) Tally() Tally {
 	var t Tally
@@ -47,6 +56,9 @@ type Tally struct {
 	CompletedCount int64
 	// DurationSumMillis is the sum over these orders of the time from creation to completion.
 	DurationSumMillis int64
+	// Inexact says that a change was left out, because it could not be read and an operator had it
+	// skipped. A recount makes the tally exact again.
+	Inexact bool
 }
 
 func (t *Tally) count(o *Order, n int64) {
@@ -64,6 +76,7 @@ func (t *Tally) Add(u Tally) {
 	}
 	t.CompletedCount += u.CompletedCount
 	t.DurationSumMillis += u.DurationSumMillis
+	t.Inexact = t.Inexact || u.Inexact
 }
 
 // Total returns the number of orders.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -23,10 +24,13 @@ type Function struct {
 	AWS aws.Config // for its clients
 }
 
+// began is about when the process has begun.
+var began = time.Now()
+
 // New reads the settings that all functions have. The methods of Env read the others.
 func New() Function {
 	env := awsclient.NewEnv(os.Getenv)
-	return Function{Env: env, Log: lambdacontext.NewLogger(), AWS: env.AWS()}
+	return Function{Env: env, Log: slog.New(tracedHandler{lambdacontext.NewLogHandler()}), AWS: env.AWS()}
 }
 
 // Start opens a connection to the service that the function calls first, "dynamodb" or "sqs", and
@@ -38,5 +42,5 @@ func (f Function) Start(service string, handler any, errs ...error) {
 		os.Exit(1)
 	}
 	awsclient.Prewarm(context.Background(), f.AWS, service, f.Log)
-	lambda.Start(handler)
+	lambda.Start(&sampler{Handler: lambda.NewHandler(handler), log: f.Log, initTime: time.Since(began)})
 }
