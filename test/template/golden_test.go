@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "rewrite the golden file from template.y
 const goldenFile = "test/template/testdata/template.golden"
 
 const goldenHeader = `# Every value of template.yaml, one a line, resolved for a stack on AWS that sets every parameter. The
-# lines at the end say which values differ on an emulator, without a KMS key and an SNS topic.
+# lines at the end say which values differ on an emulator, with all that is optional left out.
 # Review a change of this file as a diff. To write it: go test ./test/template -update
 `
 
@@ -68,7 +68,8 @@ func TestGoldenFileShowsEveryChange(t *testing.T) {
 }
 
 // golden returns the lines of the golden file. They show a stack on AWS with every parameter given,
-// and then how a stack differs that uses an emulator, has no key of its own and notifies no topic.
+// and then how a stack differs that uses an emulator, has no key of its own, notifies no topic, is
+// not traced and has no dashboard.
 func golden(t *testing.T, source string) []string {
 	t.Helper()
 	s := parse(t, source)
@@ -76,7 +77,9 @@ func golden(t *testing.T, source string) []string {
 	onAWS := s.lines()
 	s = parse(t, source)
 	s.set("EndpointUrl")
-	s.setTo("AlarmTopicArn", "")
+	for parameter, off := range map[string]string{"AlarmTopicArn": "", "Dashboard": "false", "Tracing": "false"} {
+		s.setTo(parameter, off)
+	}
 	lines := onAWS
 	for _, line := range diff(onAWS, s.lines()) {
 		lines = append(lines, "emulator: "+line)
@@ -155,7 +158,7 @@ func readTemplate(t *testing.T) string {
 }
 
 // parse returns the template with a value for each parameter, except for EndpointUrl and KmsKeyArn,
-// which are empty on AWS with AWS's own key.
+// which are empty on AWS with AWS's own key. The dashboard and tracing are on.
 func parse(t *testing.T, source string) *stack {
 	t.Helper()
 	parsed, err := cfn.Parse([]byte(source))
@@ -168,5 +171,7 @@ func parse(t *testing.T, source string) *stack {
 			s.set(name)
 		}
 	}
+	s.setTo("Dashboard", "true")
+	s.setTo("Tracing", "true")
 	return s
 }

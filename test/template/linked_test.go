@@ -21,7 +21,7 @@ func TestNoCallIsOverlooked(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, group := range [][]string{{"create", "status", "ids", "metrics"}, {"relay"}, {"tally"}, {"processor"}} {
+	for _, group := range [][]string{{"create", "status", "ids", "metrics"}, {"relay"}, {"tally"}, {"processor"}, {"check"}} {
 		var recorded []string
 		for _, name := range group {
 			recorded = append(recorded, recordedOperations(t, name)...)

@@ -40,6 +40,8 @@ var roleRules = []rule{
 		{"Service: lambda.amazonaws.com", `AWS: "*"`, "CreateRole is for"},
 		{"      Policies:\n", "      ManagedPolicyArns: [arn:aws:iam::aws:policy/AdministratorAccess]\n      Policies:\n", "CreateRole has ManagedPolicyArns"},
 		{"        - PolicyName: create\n", "        - { PolicyName: wide, PolicyDocument: { Statement: { Effect: Allow, Action: \"*\", Resource: \"*\" } } }\n        - PolicyName: create\n", "CreateRole has a policy without a list"},
+		{"        - !Ref CheckRole\n", "", "TracingPolicy is of"},
+		{"[xray:PutTraceSegments, xray:PutTelemetryRecords]", "[xray:PutTraceSegments, xray:PutTelemetryRecords, dynamodb:PutItem]", "TracingPolicy allows"},
 		{"  CreateRole:\n", "  Wide:\n    Type: AWS::IAM::Policy\n    Condition: OwnKey\n\n  CreateRole:\n", "Wide is of the unknown type AWS::IAM::Policy"},
 		{"  CreateRole:\n", "  Second:\n    Type: AWS::Lambda::EventSourceMapping\n\n  CreateRole:\n", "Second is of the unknown type AWS::Lambda::EventSourceMapping"},
 	}},
@@ -55,7 +57,7 @@ var (
 )
 
 var knownTypes = []string{
-	"AWS::CloudWatch::Alarm", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::Logs::MetricFilter",
+	"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::DynamoDB::Table", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::Logs::MetricFilter",
 	"AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function", "AWS::Serverless::HttpApi",
 }
 
@@ -203,6 +205,7 @@ func checkNarrow(s *stack) {
 			s.fault("%s is of the unknown type %v", id, r["Type"])
 		}
 	}
+	checkTracing(s)
 	for _, role := range s.resources("AWS::IAM::Role") {
 		for name := range role.Properties {
 			if name != "AssumeRolePolicyDocument" && name != "Policies" {
@@ -223,6 +226,26 @@ func checkNarrow(s *stack) {
 					s.fault("%s has %s: %v", role.ID, name, value)
 				}
 			}
+		}
+	}
+}
+
+// checkTracing checks the one policy that is for several roles: those of all functions. X-Ray's
+// calls have no resource.
+func checkTracing(s *stack) {
+	var roles []any
+	for _, r := range s.resources("AWS::IAM::Role") {
+		roles = append(roles, "${"+r.ID+"}")
+	}
+	for _, p := range s.resources("AWS::IAM::ManagedPolicy") {
+		of, _ := property(p, "Roles").([]any)
+		slices.SortFunc(of, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		if fmt.Sprint(of) != fmt.Sprint(roles) {
+			s.fault("%s is of %v, want all roles", p.ID, of)
+		}
+		const want = "[map[Action:[xray:PutTraceSegments xray:PutTelemetryRecords] Effect:Allow Resource:*]]"
+		if got := fmt.Sprint(property(p, "PolicyDocument", "Statement")); got != want {
+			s.fault("%s allows %s, want %s", p.ID, got, want)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (s *sampler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	response, err := s.Handler.Invoke(ctx, event)
 	s.invocations++
 	if s.invocations&(s.invocations-1) == 0 {
-		s.log.InfoContext(ctx, "invocation", "invocations", s.invocations, "cold_start", s.invocations == 1,
+		s.log.InfoContext(ctx, "invocation", "invocations", s.invocations,
 			"duration_ms", time.Since(began).Milliseconds(), "init_ms", s.initTime.Milliseconds(), "memory_mb", peakMemory())
 	}
 	return response, err
