@@ -69,7 +69,7 @@ type request struct {
 	RequestItems                   map[string]struct {
 		Keys []map[string]struct{ S string }
 	}
-	Entries                        []struct{ ID string }
+	Entries []struct{ ID string }
 }
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {

@@ -1,9 +1,13 @@
 package template
 
 import (
+	"encoding/json/v2"
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 )
 
 var resourceRules = []rule{
@@ -18,6 +22,16 @@ var resourceRules = []rule{
 	}},
 	{"the dead-letter queue keeps a message longer than the queue", checkRetention, []edit{
 		{"MessageRetentionPeriod: 345600", "MessageRetentionPeriod: 1209600", "keeps messages"},
+	}},
+	{"an alarm's description links its paragraph in docs/operations.md", checkRunbook, []edit{
+		{"${RunbookUrl}#relaybehind", "${RunbookUrl}#relay-behind", "RelayBehind: docs/operations.md has no heading for #relay-behind"},
+		{"See ${RunbookUrl}#relaybehind", "", "RelayBehind links no paragraph"},
+	}},
+	{"the dashboard is JSON, and shows metrics that the stack has", checkDashboard, []edit{
+		{`{"widgets": [`, `{"widgets": `, "the body of the dashboard"},
+		{`["AWS/Lambda", "Errors", "FunctionName", "${CreateFunction}"`, `["AWS/Lambda", "Errors", "FunctionName", "${CreatFunction}"`, "the dashboard shows ${CreatFunction}"},
+		{`["Orders", "StartLateness", "TableName"`, `["Orders", "StartLatenes", "TableName"`, "the dashboard shows StartLatenes, which the functions do not log"},
+		{`["AWS/Lambda", "Throttles", "FunctionName", "${RelayFunction}"`, `["AWS/Lambda", "Errors", "FunctionName", "${RelayFunction}"`, "the dashboard lacks Throttles of RelayFunction"},
 	}},
 	{"every function that fails or falls behind has an alarm, and every alarm notifies", checkAlarms, []edit{
 		{"MetricName: Throttles", "MetricName: Duration", "no alarm on Throttles of CreateFunction"},
@@ -77,6 +91,72 @@ func checkRetention(s *stack) {
 	}
 	if queue, dead := kept["OrdersQueue"], kept["DeadLetterQueue"]; queue == 0 || queue >= dead {
 		s.fault("OrdersQueue keeps messages for %d s, DeadLetterQueue for %d s", queue, dead)
+	}
+}
+
+// checkRunbook knows how GitHub makes anchors of headings.
+func checkRunbook(s *stack) {
+	page, err := os.ReadFile("docs/operations.md")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	anchors := map[string]bool{}
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(page), -1) {
+		kept := regexp.MustCompile(`[^\w -]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		anchors[strings.ReplaceAll(kept, " ", "-")] = true
+	}
+	for _, a := range s.resources("AWS::CloudWatch::Alarm") {
+		_, anchor, ok := strings.Cut(fmt.Sprint(property(a, "AlarmDescription")), " See ${RunbookUrl}#")
+		if !ok {
+			s.fault("%s links no paragraph", a.ID)
+		} else if !anchors[anchor] {
+			s.fault("%s: docs/operations.md has no heading for #%s", a.ID, anchor)
+		}
+	}
+}
+
+// loggedMetrics are the metrics that functions log.
+var loggedMetrics = []string{"StartLateness", "CompleteLateness", "PendingOrders", "ProcessingOrders", "CompletedOrders", "OverdueOrders"}
+
+func checkDashboard(s *stack) {
+	dashboard, err := s.template.Resource("OrdersDashboard")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var body struct {
+		Widgets []struct {
+			Properties struct{ Metrics [][]any }
+		}
+	}
+	text := fmt.Sprint(property(dashboard, "DashboardBody"))
+	if err := json.Unmarshal([]byte(text), &body, json.MatchCaseInsensitiveNames(true)); err != nil {
+		s.fault("the body of the dashboard: %v", err)
+		return
+	}
+	known := map[string]bool{"${AWS::Region}": true}
+	for _, r := range s.resources("") {
+		known["${"+r.ID+"}"], known["${"+r.ID+".QueueName}"] = true, true
+	}
+	for _, reference := range regexp.MustCompile(`\$\{[^}]+\}`).FindAllString(text, -1) {
+		if !known[reference] {
+			s.fault("the dashboard shows %s, which is not in the stack", reference)
+		}
+	}
+	shown := map[string]bool{}
+	for _, w := range body.Widgets {
+		for _, m := range w.Properties.Metrics {
+			shown[fmt.Sprint(m[1], " of ", m[3])] = true
+			if m[0] == "Orders" && !slices.Contains(loggedMetrics, fmt.Sprint(m[1])) {
+				s.fault("the dashboard shows %s, which the functions do not log", m[1])
+			}
+		}
+	}
+	for _, f := range s.functions() {
+		for _, metric := range []string{"Errors", "Throttles", "Invocations"} {
+			if !shown[metric+" of ${"+f.ID+"}"] {
+				s.fault("the dashboard lacks %s of %s", metric, f.ID)
+			}
+		}
 	}
 }
 
