@@ -24,7 +24,7 @@ import (
 )
 
 // names are all functions.
-var names = []string{"create", "status", "ids", "metrics", "relay", "tally", "processor"}
+var names = []string{"create", "status", "ids", "metrics", "relay", "tally", "processor", "check"}
 
 // A deployment is what functions find on AWS: a table, queues, and one endpoint.
 type deployment struct {
@@ -150,10 +150,12 @@ func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 		{event: "metrics-bad", status: 405, want: []string{`"Allow":"GET, HEAD"`}},
 		{event: "ids-bad", status: 400, want: []string{"invalid_limit", "invalid_cursor"}},
 		{event: "status-bad", status: 404, want: []string{"order_not_found"}},
+		{event: "check", want: []string{`{"checked":0,"overdue":0,"unread":0,"partial":false}`}},
+		{event: "check-bad", want: []string{`"errorMessage":"parsing time`}},
 	} {
 		function, _, bad := strings.Cut(step.event, "-")
 		got := functions[function].invoke(sampleEvent(t, step.event))
-		if got.failed != (bad && function == "tally") {
+		if got.failed != (bad && (function == "tally" || function == "check")) {
 			t.Errorf("%s: function error %v: %s", step.event, got.failed, got.body)
 		}
 		checkResponse(t, step.event, got.body, step.status, step.want)
@@ -244,10 +246,11 @@ func (f *function) awaitFailedStart() string {
 func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
 	always := []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 	table := []string{"ORDERS_TABLE"}
-	queues := []string{"ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "PROCESSING_TIME"}
+	processing := []string{"PROCESSING_TIME"}
+	queues := slices.Concat([]string{"ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"}, processing)
 	for name, own := range map[string][]string{
 		"create": table, "status": table, "ids": table, "metrics": table, "tally": table,
-		"relay": queues, "processor": slices.Concat(table, queues),
+		"relay": queues, "processor": slices.Concat(table, queues), "check": slices.Concat(table, processing),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, name)

@@ -256,9 +256,9 @@ var failed = map[string]string{
 func (r *trial) checkFailures() {
 	r.invokeAll(func(name string, got result) {
 		switch want, listed := failed[name]; {
-		case name == "tally":
+		case name == "tally", name == "check":
 			if !got.failed {
-				r.Errorf("%s: tally: returned %s, no error", r.fault.name, got.body)
+				r.Errorf("%s: %s: returned %s, no error", r.fault.name, name, got.body)
 			}
 		case listed:
 			if got.failed || string(got.body) != want {
@@ -298,7 +298,7 @@ func (r *trial) checkArrivals() {
 // succeeded is in the responses of functions that have done what they were asked.
 var succeeded = map[string]string{
 	"create": string(attempted), "status": sample, "ids": sample, "metrics": "total_orders",
-	"relay": noFailures, "processor": noFailures, "tally": `{"state":{},"batchItemFailures":[]}`,
+	"check": `"overdue":0`, "relay": noFailures, "processor": noFailures, "tally": `{"state":{},"batchItemFailures":[]}`,
 }
 
 func (r *trial) checkSuccesses() {

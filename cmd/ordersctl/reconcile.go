@@ -261,7 +261,7 @@ func newReconcileReport(found recount) reconcileReport {
 	r := reconcileReport{
 		Orders: newCounts(found.Orders), Metrics: newCounts(found.Metrics), Verdict: found.Verdict,
 		Difference: newCounts(found.difference()), Inexact: found.Inexact,
-		Overdue:    found.OverdueOrders, OverdueOrders: make([]overdueReport, len(found.Overdue)),
+		Overdue: found.OverdueOrders, OverdueOrders: make([]overdueReport, len(found.Overdue)),
 		Unread: make([]string, len(found.Unread)), found: found,
 	}
 	for i, err := range found.Unread {

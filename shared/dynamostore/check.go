@@ -28,8 +28,8 @@ const CheckInterval = 10 * time.Minute
 const checkGrace = 10 * time.Minute
 
 // A Check looks for orders that are past their time and not finished, because a message was lost or
-// cannot be processed. It is bounded: a run reads a tenth of a unit for 16 entries of the index, and
-// half a unit for an order of up to 4 KB, for Limit orders at most.
+// cannot be processed. It is bounded: a run consumes half a read unit for an order of up to 4 KB, for
+// Limit orders at most, and half a unit for each 4 KB of a bucket of the index.
 type Check struct {
 	Client         CheckClient
 	Metrics        order.MetricsReader
