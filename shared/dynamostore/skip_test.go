@@ -14,14 +14,14 @@ import (
 )
 
 // tallied is the response to a batch, and what was logged.
-func (h *testStore) tallied(t *testing.T, records ...events.DynamoDBEventRecord) (response string, err error, logged []map[string]any) {
+func (h *testStore) tallied(t *testing.T, records ...events.DynamoDBEventRecord) (response string, logged []map[string]any, err error) {
 	t.Helper()
 	var log bytes.Buffer
 	tallier := h.tallier()
 	tallier.Log = slog.New(slog.NewJSONHandler(&log, nil))
 	r, err := tallier.Handle(t.Context(), window("shard", records...))
 	body, _ := json.Marshal(r)
-	return string(body), err, lines(t, &log)
+	return string(body), lines(t, &log), err
 }
 
 // F15, I9, I14: the records before one that cannot be read are counted, once. Lambda repeats the
@@ -32,7 +32,7 @@ func TestTheTallyCountsUpToARecordThatCannotBeRead(t *testing.T) {
 	imageless.Change.NewImage = nil
 	for name, bad := range map[string]events.DynamoDBEventRecord{"an unknown status": unreadable("3", 3), "no image": imageless} {
 		before := h.metrics(t).Total()
-		response, err, logged := h.tallied(t, created("1", 1), created("2", 2), bad, created("4", 4))
+		response, logged, err := h.tallied(t, created("1", 1), created("2", 2), bad, created("4", 4))
 		if want := `{"state":{},"batchItemFailures":[{"itemIdentifier":"3"}]}`; response != want || err != nil {
 			t.Errorf("%s: response %s, error %v, want %s", name, response, err, want)
 		}
@@ -43,7 +43,7 @@ func TestTheTallyCountsUpToARecordThatCannotBeRead(t *testing.T) {
 		if last["level"] != "ERROR" || last["shard"] != "shard" || last["sequence_number"] != "3" || last["order_id"] != string(id(3)) || last["BlockedRecords"] != 1.0 {
 			t.Errorf("%s: logged %v", name, logged)
 		}
-		_, err, logged = h.tallied(t, bad, created("4", 4))
+		_, logged, err = h.tallied(t, bad, created("4", 4))
 		if err == nil || logged[0]["BlockedRecords"] != 1.0 || h.metrics(t).Total() != 2 {
 			t.Errorf("%s: repeated: error %v, logged %v", name, err, logged)
 		}
@@ -64,13 +64,13 @@ func TestARecordIsSkippedWhenAnOperatorSaysSo(t *testing.T) {
 	}
 	skip("another", "2")
 	skip("shard", "1") // which can be read, and is counted
-	if _, err, _ := h.tallied(t, records...); err != nil || h.metrics(t).Total() != 1 {
+	if _, _, err := h.tallied(t, records...); err != nil || h.metrics(t).Total() != 1 {
 		t.Fatalf("error %v, metrics %+v", err, h.metrics(t))
 	}
 	skip("shard", "2")
 	skip("shard", "2")
 	for range 2 {
-		if response, err, _ := h.tallied(t, records[1:]...); response != `{"state":{},"batchItemFailures":[]}` || err != nil {
+		if response, _, err := h.tallied(t, records[1:]...); response != `{"state":{},"batchItemFailures":[]}` || err != nil {
 			t.Fatalf("response %s, error %v", response, err)
 		}
 		if got, want := h.metrics(t), (order.Tally{ByStatus: [3]int64{2, 0, 0}, Inexact: true}); got != want {
@@ -80,12 +80,12 @@ func TestARecordIsSkippedWhenAnOperatorSaysSo(t *testing.T) {
 	if err := h.audit().MarkExact(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err, _ := h.tallied(t, records[1:]...); err != nil || h.metrics(t).Inexact || h.metrics(t).Total() != 2 {
+	if _, _, err := h.tallied(t, records[1:]...); err != nil || h.metrics(t).Inexact || h.metrics(t).Total() != 2 {
 		t.Errorf("error %v, metrics %+v", err, h.metrics(t))
 	}
 	// The checkpoint has passed a record that is the last of its batch.
 	skip("shard", "4")
-	_, err, _ := h.tallied(t, unreadable("4", 4))
+	_, _, err := h.tallied(t, unreadable("4", 4))
 	if sequence, _ := h.audit().Checkpoint(t.Context(), "shard"); err != nil || sequence != "000000000000000000004" {
 		t.Errorf("error %v, checkpoint %s", err, sequence)
 	}
@@ -108,7 +108,7 @@ func TestWhatIsSkippedIsReadOnlyForARecordThatCannotBeRead(t *testing.T) {
 	if used := h.calls.Take(); used.Calls["GetItem"] != 0 {
 		t.Errorf("used %+v", used)
 	}
-	if _, err, _ := h.tallied(t, unreadable("2", 2)); err == nil || errors.Is(err, order.ErrUnavailable) {
+	if _, _, err := h.tallied(t, unreadable("2", 2)); err == nil || errors.Is(err, order.ErrUnavailable) {
 		t.Errorf("error %v", err)
 	}
 	if used := h.calls.Take(); used.Calls["GetItem"] != 1 {

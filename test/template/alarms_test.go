@@ -1,9 +1,11 @@
 package template
 
 import (
+	"encoding/csv"
 	"fmt"
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -261,7 +263,7 @@ func TestAlarmsGoOffForTheirFaultsAndNoOthers(t *testing.T) {
 			if tt.shop.processingMinutes > 0 {
 				processing = 60 * tt.shop.processingMinutes
 			}
-			raised := on(t, deployedAlarms(t, source, processing), tt.shop.record(12*60))
+			raised := on(t, deployedAlarms(t, source, processing), tt.shop.record())
 			for id, most := range tt.want {
 				if at, ok := raised[id]; !ok || at < fault || at > fault+most {
 					t.Errorf("%s is on %d minutes after the fault (%t), want %d at most", id, at-fault, ok, most)
@@ -295,13 +297,66 @@ func TestTheFaultsFindAlarmsThatAreWrong(t *testing.T) {
 		{edit{old: "MetricName: OverdueOrders", new: "MetricName: OverdueOrder"}, shop{orders: every(1, 600), loses: 10}, "OverdueOrders", false},
 	} {
 		processing := 50 + tt.shop.processingMinutes*60
-		_, got := on(t, deployedAlarms(t, tt.edit.apply(t, source), processing), tt.shop.record(12*60))[tt.alarm]
-		_, before := on(t, deployedAlarms(t, source, processing), tt.shop.record(12*60))[tt.alarm]
+		_, got := on(t, deployedAlarms(t, tt.edit.apply(t, source), processing), tt.shop.record())[tt.alarm]
+		_, before := on(t, deployedAlarms(t, source, processing), tt.shop.record())[tt.alarm]
 		if got != tt.on || before == tt.on {
 			t.Errorf("with %q for %q %s is on: %t, before %t", tt.edit.new, tt.edit.old, tt.alarm, got, before)
 		}
 	}
-	if raised := on(t, deployedAlarms(t, source, 50), busy.record(12*60)); len(raised) > 0 {
+	if raised := on(t, deployedAlarms(t, source, 50), busy.record()); len(raised) > 0 {
 		t.Errorf("a busy day raises %v", raised)
 	}
+}
+
+// The recordings are of the emulated deployment of test/awstest, at about ten orders a minute, with
+// a second for each minute, and with the sums of what was reported. At the minute fault the named
+// function could not be invoked any more, or the table refused all writes.
+func TestAlarmsGoOffOnRecordedFaults(t *testing.T) {
+	alarms := deployedAlarms(t, readTemplate(t), 1)
+	for name, want := range map[string][]string{
+		"relay-stopped":        {"RelayStopped"},
+		"tally-stopped":        {"TallyStopped"},
+		"table-refuses-writes": {"ServerErrors", "UndoneMessages"}, // too few requests for ApiErrors
+	} {
+		r := readRecording(t, "test/template/testdata/"+name+".csv")
+		raised := on(t, alarms, r)
+		// The recordings are of the functions, and have no runs of the check.
+		delete(raised, "CheckStopped")
+		if got := slices.Sorted(maps.Keys(raised)); !slices.Equal(got, want) {
+			t.Errorf("%s: on are %v, want %v", name, raised, want)
+		}
+		for id, at := range raised {
+			if at <= fault || at > fault+20 {
+				t.Errorf("%s: %s is on at %d, want within 20 minutes of %d", name, id, at, fault)
+			}
+		}
+	}
+}
+
+// readRecording reads a table with a column for each metric and a row for each minute.
+func readRecording(t *testing.T, file string) recording {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRecording(len(rows) - 1)
+	for minute, row := range rows[1:] {
+		for column, text := range row[1:] {
+			if text == "" {
+				continue
+			}
+			v, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			r.add(rows[0][column+1], minute, v)
+		}
+	}
+	return r
 }

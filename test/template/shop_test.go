@@ -45,10 +45,10 @@ const (
 	quick     = 400.0
 )
 
-// record simulates a shop and returns what CloudWatch has of it.
-func (s shop) record(minutes int) recording {
-	sim := &simulation{shop: s, recording: newRecording(minutes)}
-	for minute := range minutes {
+// record simulates half a day of a shop and returns what CloudWatch has of it.
+func (s shop) record() recording {
+	sim := &simulation{shop: s, recording: newRecording(12 * 60)}
+	for minute := range sim.minutes {
 		sim.create(minute)
 		sim.relay(minute)
 		sim.process(minute)
