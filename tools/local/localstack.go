@@ -233,7 +233,7 @@ func (d *localDeployment) createQueues(ctx context.Context, template *cfn.Templa
 }
 
 // serveFunctions starts SAM twice, for the API and for the event sources, and waits for the API. The
-// event sources invoke three of the seven functions, so their containers are created when needed.
+// event sources invoke three of the eight functions, so their containers are created when needed.
 func (d *localDeployment) serveFunctions(ctx context.Context) error {
 	d.serveSAM(ctx, "start-api", d.apiPort, "EAGER")
 	d.serveSAM(ctx, "start-lambda", d.lambdaPort, "LAZY")
