@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -48,6 +47,12 @@ type CheckClient interface {
 	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
 }
 
+// A CheckEvent is what template.yaml has Scheduler send.
+type CheckEvent struct {
+	// Time is the time for which the run was scheduled. The zero time means now.
+	Time time.Time `json:"time"`
+}
+
 // A CheckResult is what a run has found.
 type CheckResult struct {
 	Checked int `json:"checked"`
@@ -59,10 +64,9 @@ type CheckResult struct {
 }
 
 // Handle checks the orders of the interval that ended long enough before the time of the event for
-// all of them to be completed. An event without a time means now. A repeated event checks the same
-// orders. It logs a line for each of the first overdue orders, and one line with the findings and
+// all of them to be completed. A repeated event checks the same orders. It logs a line for each of the first overdue orders, and one line with the findings and
 // the counts by status as metrics: OverdueOrders, PendingOrders, ProcessingOrders, CompletedOrders.
-func (c Check) Handle(ctx context.Context, e events.EventBridgeEvent) (found CheckResult, err error) {
+func (c Check) Handle(ctx context.Context, e CheckEvent) (found CheckResult, err error) {
 	ctx, cancel := awsclient.BeforeDeadline(ctx, deadlineMargin)
 	defer cancel()
 	now := e.Time

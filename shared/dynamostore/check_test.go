@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -24,7 +23,7 @@ func (h *testStore) check(t *testing.T, limit int, after time.Duration) (dynamos
 		Client: h.client, Metrics: h.Store, Table: h.table, ProcessingTime: processing, Limit: limit,
 		Now: func() time.Time { return h.now }, Log: slog.New(slog.NewJSONHandler(&log, nil)),
 	}
-	found, err := c.Handle(t.Context(), events.EventBridgeEvent{Time: noon.Add(after)})
+	found, err := c.Handle(t.Context(), dynamostore.CheckEvent{Time: noon.Add(after)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +129,7 @@ func TestACheckAsksAgainForWhatTheTableDidNotReturn(t *testing.T) {
 		Client: partial{h.client}, Metrics: h.Store, Table: h.table, ProcessingTime: processing, Limit: 1000,
 		Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}
-	found, err := c.Handle(t.Context(), events.EventBridgeEvent{Time: noon.Add(due + time.Minute)})
+	found, err := c.Handle(t.Context(), dynamostore.CheckEvent{Time: noon.Add(due + time.Minute)})
 	if err != nil || found.Checked != 3 {
 		t.Errorf("found %+v, error %v", found, err)
 	}
@@ -166,7 +165,7 @@ func TestACheckOfATableThatIsDownFails(t *testing.T) {
 		_, err := dynamostore.Check{
 			Client: h.client, Metrics: h.Store, Table: h.table, ProcessingTime: processing, Limit: 1000,
 			Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		}.Handle(t.Context(), events.EventBridgeEvent{Time: noon.Add(due + time.Minute)})
+		}.Handle(t.Context(), dynamostore.CheckEvent{Time: noon.Add(due + time.Minute)})
 		end()
 		if err == nil {
 			t.Errorf("%s fails, and there is no error", operation)

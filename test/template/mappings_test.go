@@ -44,14 +44,14 @@ var streamMapping = map[string]any{
 }
 
 // mappings are the event sources besides the API's routes. A check that runs less often than its
-// interval would miss orders, and needs the time in the event that Scheduler sends unless it is given
-// another input. Only a mapping with a tumbling window
-// sends the id of the shard, which the tally needs.
+// interval would miss orders, and an account has one schedule of a name. Only a mapping with a
+// tumbling window sends the id of the shard, which the tally needs.
 var mappings = map[string]map[string]any{
 	"RelayFunction DynamoDB/Stream": {"BatchSize": eventsource.RelayBatch, "TumblingWindowInSeconds": nil},
 	"TallyFunction DynamoDB/Stream": {"BatchSize": eventsource.TallyBatch, "TumblingWindowInSeconds": int(eventsource.TallyWindow / time.Second)},
 	"CheckFunction ScheduleV2/Schedule": {
-		"ScheduleExpression": fmt.Sprintf("rate(%d minutes)", int(dynamostore.CheckInterval/time.Minute)), "State": nil, "Input": nil,
+		"ScheduleExpression": fmt.Sprintf("rate(%d minutes)", int(dynamostore.CheckInterval/time.Minute)), "State": nil, "OmitName": true,
+		"Input": `{"time": "<aws.scheduler.scheduled-time>"}`,
 	},
 	"ProcessorFunction SQS/Queue": {
 		"BatchSize": eventsource.ProcessorBatch, "Queue": "${OrdersQueue.Arn}", "Enabled": nil,
