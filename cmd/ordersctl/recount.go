@@ -110,14 +110,16 @@ func (r recounter) recount(ctx context.Context) (found recount, err error) {
 // add adds an order to the recount.
 func (r recounter) add(found *recount, o order.Order) {
 	r.progress()
-	found.Orders.Add(order.Change{New: &o}.Tally())
-	m, isOverdue := o.Overdue(r.processing, r.grace, r.now)
-	if !isOverdue {
-		return
-	}
-	found.OverdueOrders++
-	if len(found.Overdue) < r.limit {
-		found.Overdue = append(found.Overdue, overdue{o.Status, m})
+	created := order.Change{New: &o}
+	found.Orders.Add(created.Tally())
+	for _, m := range created.FollowUps(r.processing) {
+		if m.NotBefore.Add(r.grace).After(r.now) {
+			continue
+		}
+		found.OverdueOrders++
+		if len(found.Overdue) < r.limit {
+			found.Overdue = append(found.Overdue, overdue{o.Status, m})
+		}
 	}
 }
 

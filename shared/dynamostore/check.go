@@ -22,8 +22,8 @@ import (
 // so that all runs together look at each order once.
 const CheckInterval = 10 * time.Minute
 
-// checkGrace is how late an order may be before it counts as overdue. A message that has failed is
-// retried after a minute; after ten it is lost, or cannot be processed.
+// checkGrace is how late an order may be completed before it counts as overdue. A message that has
+// failed is retried after a minute; after ten it is lost, or cannot be processed.
 const checkGrace = 10 * time.Minute
 
 // A Check looks for orders that are past their time and not finished, because a message was lost or
@@ -63,8 +63,9 @@ type CheckResult struct {
 	Partial bool `json:"partial"`
 }
 
-// Handle checks the orders of the interval that ended long enough before the time of the event for
-// all of them to be completed. A repeated event checks the same orders. It logs a line for each of the first overdue orders, and one line with the findings and
+// Handle checks the orders of the interval that ended so long before the time of the event that all
+// of them should be completed. An order that is not is overdue. A repeated event checks the same
+// orders. Handle logs a line for each of the first overdue orders, and one line with the findings and
 // the counts by status as metrics: OverdueOrders, PendingOrders, ProcessingOrders, CompletedOrders.
 func (c Check) Handle(ctx context.Context, e CheckEvent) (found CheckResult, err error) {
 	ctx, cancel := awsclient.BeforeDeadline(ctx, deadlineMargin)
@@ -85,7 +86,7 @@ func (c Check) Handle(ctx context.Context, e CheckEvent) (found CheckResult, err
 			return found, awsclient.WrapError("read the orders to check", err)
 		}
 		for _, it := range orders {
-			c.add(ctx, &found, it, now)
+			c.add(ctx, &found, it)
 		}
 	}
 	return found, c.report(ctx, found)
@@ -104,7 +105,8 @@ func (c Check) created(ctx context.Context, from, until time.Time) (ids []order.
 			return err
 		})
 	}
-	return ids, partial, g.Wait()
+	err = g.Wait()
+	return ids, partial, err
 }
 
 // createdInBucket stops at the bucket's part of the limit. more says that there are other orders.
@@ -180,7 +182,7 @@ func (c Check) read(ctx context.Context, ids []order.ID) (items []item, err erro
 // maxListed is how many overdue orders a run logs.
 const maxListed = 10
 
-func (c Check) add(ctx context.Context, found *CheckResult, it item, now time.Time) {
+func (c Check) add(ctx context.Context, found *CheckResult, it item) {
 	found.Checked++
 	o, err := decodeLifecycle(newItemLookup(it))
 	if err != nil {
@@ -190,13 +192,12 @@ func (c Check) add(ctx context.Context, found *CheckResult, it item, now time.Ti
 		}
 		return
 	}
-	m, ok := o.Overdue(c.ProcessingTime, checkGrace, now)
-	if !ok {
+	if o.Status == order.Completed {
 		return
 	}
 	found.Overdue++
 	if found.Overdue <= maxListed {
-		c.Log.WarnContext(ctx, "an order is overdue", "order_id", o.ID, "status", o.Status.String(), "due", formatTime(m.NotBefore))
+		c.Log.WarnContext(ctx, "an order is overdue", "order_id", o.ID, "status", o.Status.String(), "created_at", formatTime(o.CreatedAt))
 	}
 }
 

@@ -26,15 +26,6 @@ func (c Change) FollowUps(processing time.Duration) []Message {
 	}
 }
 
-// Overdue returns the message that an order waits for, if it was due more than grace before now: it
-// is late, or lost.
-func (o Order) Overdue(processing, grace time.Duration, now time.Time) (m Message, ok bool) {
-	for _, m := range (Change{New: &o}).FollowUps(processing) {
-		return m, !m.NotBefore.Add(grace).After(now)
-	}
-	return Message{}, false
-}
-
 // Tally returns what the change adds to the metrics. Its counts can be negative.
 func (c Change) Tally() Tally {
 	var t Tally
