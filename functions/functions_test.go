@@ -27,7 +27,7 @@ import (
 )
 
 // names are all functions.
-var names = []string{"create", "status", "ids", "metrics", "relay", "tally", "processor", "check"}
+var names = []string{"create", "status", "ids", "metrics", "fallback", "relay", "tally", "processor", "check"}
 
 // A deployment is what functions find on AWS: a table, queues, and one endpoint.
 type deployment struct {
@@ -69,12 +69,12 @@ func proxyTo(t *testing.T, endpoint string) *httputil.ReverseProxy {
 	}
 }
 
-// start starts a function as template.yaml would configure it.
-func (h *deployment) start(name string) *function {
+// start starts a function as template.yaml would configure it, with more variables.
+func (h *deployment) start(name string, more ...string) *function {
 	h.t.Helper()
-	return start(h.t, name,
+	return start(h.t, name, append(more,
 		"AWS_REGION="+awstest.Region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL="+h.endpoint,
-		"ORDERS_TABLE="+h.table, "ORDERS_QUEUE_URL="+h.queueURL, "DEAD_LETTER_QUEUE_URL="+h.deadLetterURL, "PROCESSING_TIME=1s")
+		"ORDERS_TABLE="+h.table, "ORDERS_QUEUE_URL="+h.queueURL, "DEAD_LETTER_QUEUE_URL="+h.deadLetterURL, "PROCESSING_TIME=1s")...)
 }
 
 // bodies takes the messages that wait in a queue.
@@ -134,6 +134,8 @@ func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 		{event: "status", status: 404, want: []string{`"code":"order_not_found"`}},
 		{event: "ids", status: 200, want: []string{`"body":"[]"`}},
 		{event: "metrics", status: 200, want: []string{`"total_orders":0,`}},
+		{event: "fallback", status: 200, want: []string{`"total_orders":0,`}},
+		{event: "fallback-bad", status: 404, want: []string{`"code":"no_such_route"`}},
 		{event: "processor", want: []string{noFailures}, deadLettered: []string{startSample}},
 
 		{event: "create", status: 201, want: []string{sample, `"Location":"../` + sample + `/"`, `"status":"Pending"`}},
@@ -252,7 +254,7 @@ func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
 	processing := []string{"PROCESSING_TIME"}
 	queues := slices.Concat([]string{"ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"}, processing)
 	for name, own := range map[string][]string{
-		"create": table, "status": table, "ids": table, "metrics": table, "tally": table,
+		"create": table, "status": table, "ids": table, "metrics": table, "fallback": table, "tally": table,
 		"relay": queues, "processor": slices.Concat(table, queues), "check": slices.Concat(table, processing),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -284,14 +286,34 @@ func TestAFunctionWhoseSettingsDoNotGoTogetherSaysSoAndEnds(t *testing.T) {
 	}
 }
 
-func TestSuccessIsQuietAndARequestIsFoundByEitherID(t *testing.T) {
+func TestSuccessIsQuietAndALineHasTheIDOfItsRequestAlone(t *testing.T) {
 	h := openDeployment(t)
 	quiet := h.start("metrics")
 	quiet.invoke(sampleEvent(t, "metrics"))
 	quiet.invoke(sampleEvent(t, "metrics-bad"))
 	lines := slices.DeleteFunc(quiet.awaitLines(), func(line map[string]any) bool { return line["message"] == "invocation" })
-	if len(lines) != 1 || lines[0]["requestId"] != "invocation-2" || lines[0]["request_id"] != "aKx3mhPLDoEEJ4w=" || lines[0]["status"] != 405.0 {
+	if len(lines) != 1 || lines[0]["requestId"] != nil || lines[0]["request_id"] != "aKx3mhPLDoEEJ4w=" || lines[0]["status"] != 405.0 {
 		t.Errorf("logged %s", quiet.output.Bytes())
+	}
+	relay := h.start("relay")
+	relay.invoke(sampleEvent(t, "relay-bad"))
+	if lines := relay.awaitLines(); lines[0]["requestId"] != "invocation-1" || lines[0]["request_id"] != nil {
+		t.Errorf("logged %s", relay.output.Bytes())
+	}
+}
+
+// Where a custom domain has the API below a path, the event of $default has that path, too.
+func TestEachFunctionOfTheAPIAllowsTheOriginsAndServesBelowTheBasePathThatItIsGiven(t *testing.T) {
+	h := openDeployment(t)
+	event := string(sampleEvent(t, "fallback"))
+	for name, path := range map[string]string{"create": "", "status": "", "ids": "", "metrics": "/api/metrics/", "fallback": "/shop/api/metrics/"} {
+		f := h.start(name, "CORS_ORIGINS=https://shop.example", "BASE_PATH=shop")
+		asked := strings.ReplaceAll(strings.ReplaceAll(event, "/api/metrics/", path), `"accept"`, `"origin": "https://shop.example", "accept"`)
+		status := 404
+		if path != "" {
+			status = 200
+		}
+		checkResponse(t, name, f.invoke([]byte(asked)).body, status, []string{`"Access-Control-Allow-Origin":"https://shop.example"`})
 	}
 }
 

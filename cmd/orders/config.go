@@ -12,8 +12,8 @@ import (
 	"orders/shared/order"
 )
 
-// serveCommand has the settings of the service. AfterApply checks the texts of the command line and
-// sets the fields that kong does not read.
+// serveCommand has the settings of the service, as texts of the command line that AfterApply has
+// checked: kong's own types would report one wrong setting and not all.
 type serveCommand struct {
 	Addr        string   `variable:"ORDERS_ADDR" default:"127.0.0.1:8000" placeholder:"ADDRESS" help:"host:port to listen on; port 0 takes any free one"`
 	TrustedHost []string `variable:"ORDERS_TRUSTED_HOSTS" sep:"none" placeholder:"NAME" help:"Name, besides localhost, that a reverse proxy keeps in the Host header; may be given more than once, or as a list with commas"`
@@ -21,10 +21,6 @@ type serveCommand struct {
 	ProcessingTime string `variable:"PROCESSING_TIME" default:"50s" placeholder:"TIME" help:"How long an order stays in Processing, 1ms to 15m"`
 	LogLevel       string `variable:"LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error; debug has a line for every request"`
 	LogFormat      string `variable:"LOG_FORMAT" placeholder:"FORMAT" help:"text or json; by default text on a terminal, else json"`
-
-	trustedHosts   string        `kong:"-"` // separated by commas
-	processingTime time.Duration `kong:"-"`
-	logLevel       slog.Level    `kong:"-"`
 }
 
 // Help follows the list of flags.
@@ -34,21 +30,27 @@ func (*serveCommand) Help() string {
 
 // AfterApply reports all wrong settings together.
 func (c *serveCommand) AfterApply() error {
-	c.trustedHosts = strings.Join(c.TrustedHost, ",")
-	var err error
-	c.processingTime, err = time.ParseDuration(c.ProcessingTime)
-	validTime := err == nil && order.MinProcessingTime <= c.processingTime && c.processingTime <= order.MaxProcessingTime
-	validLevel := c.logLevel.UnmarshalText([]byte(c.LogLevel)) == nil
+	processingTime, timeErr := time.ParseDuration(c.ProcessingTime)
+	validTime := timeErr == nil && order.MinProcessingTime <= processingTime && processingTime <= order.MaxProcessingTime
+	_, levelErr := c.logLevel()
 	validFormat := c.LogFormat == "" || c.LogFormat == "text" || c.LogFormat == "json"
 	return errors.Join(
 		require(validAddr(c.Addr), "--addr (ORDERS_ADDR)", "host:port, such as 127.0.0.1:8000", c.Addr),
-		require(validHostNames(c.trustedHosts), "--trusted-host (ORDERS_TRUSTED_HOSTS)",
-			"names without scheme and port, such as shop.example,www.shop.example", c.trustedHosts),
+		require(validHostNames(c.trustedHosts()), "--trusted-host (ORDERS_TRUSTED_HOSTS)",
+			"names without scheme and port, such as shop.example,www.shop.example", c.trustedHosts()),
 		c.databaseFlag.AfterApply(),
 		require(validTime, "--processing-time (PROCESSING_TIME)", "from 1ms to 15m, such as 50s", c.ProcessingTime),
-		require(validLevel, "--log-level (LOG_LEVEL)", "debug, info, warn or error", c.LogLevel),
+		require(levelErr == nil, "--log-level (LOG_LEVEL)", "debug, info, warn or error", c.LogLevel),
 		require(validFormat, "--log-format (LOG_FORMAT)", "text or json", c.LogFormat),
 	)
+}
+
+// trustedHosts returns the names, separated by commas.
+func (c *serveCommand) trustedHosts() string { return strings.Join(c.TrustedHost, ",") }
+
+func (c *serveCommand) logLevel() (level slog.Level, err error) {
+	err = level.UnmarshalText([]byte(c.LogLevel))
+	return level, err
 }
 
 // A databaseFlag is the setting that all commands have.

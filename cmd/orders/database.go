@@ -61,50 +61,31 @@ func printCopy(w io.Writer, file string, report sqlite.Report, err error) error 
 	return err
 }
 
-// Run reads the whole database and prints a report. It fails if there are findings, or if findings
-// remain after a repair.
-func (c *checkCommand) Run(ctx context.Context, out console) error {
+// Run reads the whole database, repairs it if that is asked for, and prints a report. It fails if
+// there are findings, or if findings remain after a repair.
+func (c *checkCommand) Run(ctx context.Context, out console) (err error) {
+	var done sqlite.Repaired
+	damaged, remaining := "", "does not fit together, see the findings; orders check --repair mends what does not concern an order itself"
 	if c.Repair {
-		return repair(ctx, c.DB, out.stdout)
+		done, err = sqlite.Repair(ctx, c.DB, time.Now)
+		damaged, remaining = "; nothing was changed", "the findings are about orders themselves, which no repair touches: restore a backup, or live with them"
+	} else {
+		done.After, err = sqlite.Check(ctx, c.DB)
 	}
-	report, err := sqlite.Check(ctx, c.DB)
-	if err != nil {
-		return err
-	}
-	if err := printReport(out.stdout, "", c.DB, report); err != nil {
-		return err
+	if err == nil {
+		err = printReport(out.stdout, formatRepair(done), c.DB, done.After)
 	}
 	switch {
-	case report.Damaged:
-		return fmt.Errorf("%s: %w", c.DB, errDamaged)
-	case len(report.Findings) > 0:
-		return fmt.Errorf("%s: does not fit together, see the findings; orders check --repair mends what does not concern an order itself", c.DB)
+	case err != nil:
+		return err
+	case done.After.Damaged:
+		return fmt.Errorf("%s: is damaged, see the findings: restore a backup with orders restore%s", c.DB, damaged)
+	case len(done.After.Findings) > 0:
+		return fmt.Errorf("%s: %s", c.DB, remaining)
 	}
 	return nil
 }
 
-// errDamaged is for a file that a repair cannot help.
-var errDamaged = errors.New("is damaged, see the findings: restore a backup with orders restore")
-
-// repair recomputes from the orders what follows from them, and prints the changes and a report.
-func repair(ctx context.Context, db string, stdout io.Writer) error {
-	repaired, err := sqlite.Repair(ctx, db, time.Now)
-	if err != nil {
-		return err
-	}
-	if err := printReport(stdout, formatRepair(repaired), db, repaired.After); err != nil {
-		return err
-	}
-	switch {
-	case repaired.After.Damaged:
-		return fmt.Errorf("%s: %w; nothing was changed", db, errDamaged)
-	case len(repaired.After.Findings) > 0:
-		return fmt.Errorf("%s: the findings are about orders themselves, which no repair touches: restore a backup, or live with them", db)
-	}
-	return nil
-}
-
-// formatRepair returns the lines about a repair.
 func formatRepair(repaired sqlite.Repaired) string {
 	var b strings.Builder
 	if repaired.Before.Missing > 0 {
@@ -122,7 +103,6 @@ func formatRepair(repaired sqlite.Repaired) string {
 	return b.String()
 }
 
-// printReport prints the report of a file after the text.
 func printReport(w io.Writer, text, file string, report sqlite.Report) error {
 	count := report.Tally.ByStatus
 	text += fmt.Sprintf(`database      %s

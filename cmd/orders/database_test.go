@@ -2,8 +2,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -16,31 +14,58 @@ import (
 	"orders/shared/sqlite"
 )
 
-func TestCheckReportsAGoodFile(t *testing.T) {
-	db := goodFile(t)
-	code, stdout, stderr := invoke(t, nil, "check", "--db", db)
-	want := regexp.MustCompile(`^database      ` + regexp.QuoteMeta(db) + `
-orders        1 \([01] Pending, [01] Processing, 0 Completed\)
+// reportOf is what a command prints about a good file of one order. $DB and $BACKUP stand for paths.
+const reportOf = `orders        1 \([01] Pending, [01] Processing, 0 Completed\)
 timed         0, on average 0\.000 s from creation to completion
 keys indexed  0
 dead letters  0
 ok
-$`)
-	if code != exitOK || !want.MatchString(stdout) || stderr != "" {
-		t.Errorf("exit code %d\n%s%s\nwant 0 and\n%s", code, stdout, stderr, want)
-	}
-}
+`
 
-func TestCheckFailsWithFindings(t *testing.T) {
-	db := goodFile(t)
-	runSQL(t, db, "UPDATE tally SET completed = 7; UPDATE checkpoints SET seq = 1 << 62 WHERE name = 'keys'")
-	code, stdout, stderr := invoke(t, map[string]string{"ORDERS_DB": db}, "check")
-	if n := strings.Count(stdout, "\nfinding: "); code != exitFailed || n != 2 || strings.Contains(stdout, "\nok\n") {
-		t.Errorf("exit code %d\n%s\nwant 1 and two findings", code, stdout)
-	}
-	if want := fmt.Sprintf("orders: %s: does not fit together, see the findings; "+
-		"orders check --repair mends what does not concern an order itself\n", db); stderr != want {
-		t.Errorf("stderr %q, want %q", stderr, want)
+func TestCommandsReportWhatTheyFindAndDo(t *testing.T) {
+	const wrong = "UPDATE tally SET completed = 7"
+	for _, test := range []struct {
+		name, script   string // changes a good file
+		args           string
+		code           int
+		stdout, stderr string // regular expressions
+	}{
+		{"check", "", "check --db $DB", exitOK, "database      $DB\n" + reportOf, ""},
+		{"backup", "", "backup $BACKUP --db $DB", exitOK, "database      $BACKUP\n" + reportOf, ""},
+		{"restore", "", "restore $BACKUP --db $DB", exitOK, "database      $DB\n" + reportOf, ""},
+		{
+			"check with findings", wrong + "; UPDATE checkpoints SET seq = 1 << 62 WHERE name = 'keys'", "check --db $DB", exitFailed,
+			"database (.*\n)+dead letters  0\nfinding: .*\nfinding: .*\n",
+			"orders: $DB: does not fit together, see the findings; orders check --repair mends what does not concern an order itself\n",
+		},
+		{
+			"backup with findings", wrong, "backup --db $DB $BACKUP-2", exitFailed, "database (.*\n)+finding: the tally has .*\n",
+			"orders: the copy of $DB does not fit together, see the findings; nothing was replaced\n",
+		},
+		{"repair", wrong, "check --repair --db $DB", exitOK, `missing: 7 orders that were acknowledged; .*
+found: the tally has .*
+backup: $DB\.before-repair-[0-9]{8}T[0-9]{6}Z
+changed: tally: .* 7 Completed .* -> .* 0 Completed .*
+(changed: .*\n)*database      $DB
+` + reportOf, ""},
+		{"repair of a good file", "", "check --repair --db $DB", exitOK, "database      $DB\n" + reportOf, ""},
+		{"repair of an order", "UPDATE orders SET item_ids = '['", "check --repair --db $DB", exitFailed, "(.*\n)*", ".* which no repair touches: .*\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			db := goodFile(t)
+			backup := filepath.Join(t.TempDir(), "backup.db")
+			timed(t, program(t, "backup", backup, "--db", db))
+			runSQL(t, db, test.script)
+			expand := strings.NewReplacer("$DB", db, "$BACKUP", backup).Replace
+			code, stdout, stderr := invoke(t, nil, strings.Fields(expand(test.args))...)
+			if code != test.code || !regexp.MustCompile("^"+expand(test.stdout)+"$").MatchString(stdout) ||
+				!regexp.MustCompile("^"+expand(test.stderr)+"$").MatchString(stderr) {
+				t.Errorf("exit code %d, want %d\n%s%s\nwant\n%s%s", code, test.code, stdout, stderr, test.stdout, test.stderr)
+			}
+			if _, err := os.Stat(backup + "-2"); err == nil {
+				t.Error("a backup with findings was made")
+			}
+		})
 	}
 }
 
@@ -146,121 +171,6 @@ func runIn(t *testing.T, folder, command string, code int) string {
 		t.Fatalf("%s: exit code %d, not %d: %s", command, got, code, output)
 	}
 	return string(output)
-}
-
-// F23, I1: a backup neither replaces the files of a running service nor checkpoints its log, and the
-// service goes on.
-func TestABackupLeavesTheFilesOfARunningServiceAlone(t *testing.T) {
-	db := newPath(t)
-	s := start(t, db)
-	for range 20 {
-		s.mustCreate(t)
-	}
-	waitFor(t, "nothing is written any more", func() bool { return s.metrics(t).StatusCounts.Processing == 20 })
-	before, content, log := filesOf(t, db), fingerprint(db), fingerprint(db+"-wal")
-	for range 3 {
-		if output, err := program(t, "backup", db+".backup", "--db", db).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, output)
-		}
-	}
-	for i, after := range filesOf(t, db) {
-		if !os.SameFile(before[i], after) {
-			t.Errorf("%s was replaced", after.Name())
-		}
-	}
-	if fingerprint(db) != content || fingerprint(db+"-wal") != log {
-		t.Error("the database or its log was changed")
-	}
-	s.mustCreate(t)
-	s.stop(t)
-	if code, stdout, _ := invoke(t, nil, "check", "--db", db+".backup"); code != exitOK || !strings.Contains(stdout, "\norders        20 ") {
-		t.Errorf("check of the backup: %s", stdout)
-	}
-}
-
-func filesOf(t *testing.T, db string) (files []os.FileInfo) {
-	t.Helper()
-	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
-		info, err := os.Stat(db + suffix)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, info)
-	}
-	return files
-}
-
-func TestBackupAndRestoreReportTheCopy(t *testing.T) {
-	db := goodFile(t)
-	backup := filepath.Join(t.TempDir(), "backup.db")
-	report := func(file string) *regexp.Regexp {
-		return regexp.MustCompile(`^database      ` + regexp.QuoteMeta(file) + "\norders        1 (?s:.*)\nok\n$")
-	}
-	code, stdout, stderr := invoke(t, nil, "backup", backup, "--db", db)
-	if code != exitOK || stderr != "" || !report(backup).MatchString(stdout) {
-		t.Errorf("backup: exit code %d, %s%s", code, stdout, stderr)
-	}
-	code, stdout, stderr = invoke(t, map[string]string{"ORDERS_DB": db}, "restore", backup)
-	if code != exitOK || stderr != "" || !report(db).MatchString(stdout) {
-		t.Errorf("restore: exit code %d, %s%s", code, stdout, stderr)
-	}
-}
-
-func TestABackupWithFindingsFailsAndReportsThem(t *testing.T) {
-	db := goodFile(t)
-	backup := filepath.Join(t.TempDir(), "backup.db")
-	runSQL(t, db, "UPDATE tally SET completed = 7")
-	code, stdout, stderr := invoke(t, nil, "backup", "--db", db, backup)
-	want := fmt.Sprintf("orders: the copy of %s does not fit together, see the findings; nothing was replaced\n", db)
-	if code != exitFailed || !strings.Contains(stdout, "\nfinding: the tally has ") || stderr != want {
-		t.Errorf("exit code %d, %s%s; want 1, a finding and %s", code, stdout, stderr, want)
-	}
-	if _, err := os.Stat(backup); err == nil {
-		t.Error("there is a backup")
-	}
-}
-
-func TestRepairReportsItsChanges(t *testing.T) {
-	db := goodFile(t)
-	runSQL(t, db, "UPDATE tally SET completed = 7")
-	code, stdout, stderr := invoke(t, nil, "check", "--repair", "--db", db)
-	want := regexp.MustCompile(`^missing: 7 orders that were acknowledged; .*
-found: the tally has .*
-backup: ` + regexp.QuoteMeta(db) + `\.before-repair-[0-9]{8}T[0-9]{6}Z
-changed: tally: .* 7 Completed .* -> .* 0 Completed .*
-(changed: .*\n)*database      .*
-orders        1 (?s:.*)
-ok
-$`)
-	if code != exitOK || stderr != "" || !want.MatchString(stdout) {
-		t.Errorf("exit code %d\n%s%s\nwant 0 and\n%s", code, stdout, stderr, want)
-	}
-	code, stdout, _ = invoke(t, nil, "check", "--repair", "--db", db)
-	if code != exitOK || !strings.HasPrefix(stdout, "database ") {
-		t.Errorf("again: exit code %d\n%s", code, stdout)
-	}
-	runSQL(t, db, "UPDATE orders SET item_ids = '['")
-	code, _, stderr = invoke(t, nil, "check", "--repair", "--db", db)
-	if code != exitFailed || !strings.Contains(stderr, "which no repair touches") {
-		t.Errorf("with an order that cannot be read: exit code %d\n%s", code, stderr)
-	}
-}
-
-// F25: a signal ends a backup at once, and no partial file remains.
-func TestABackupThatIsInterruptedLeavesNoTrace(t *testing.T) {
-	db := largeFile(t)
-	backup := filepath.Join(t.TempDir(), "backup.db")
-	s := launch(t, program(t, "backup", backup, "--db", db))
-	waitFor(t, "the copy has begun", func() bool { return len(partialFiles(t, backup)) > 0 })
-	s.signal()
-	go func() { _, _ = s.stdout.WriteTo(io.Discard) }()
-	err := <-s.ended // nil if it was done already
-	if left := partialFiles(t, backup); len(left) > 0 {
-		t.Errorf("left %q", left)
-	}
-	if _, missing := os.Stat(backup); err != nil && missing == nil {
-		t.Error("a backup was made by a command that failed")
-	}
 }
 
 func partialFiles(t *testing.T, dest string) []string {

@@ -16,9 +16,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
-
-	"orders/test/conformance"
 )
 
 // A disk is a small file system in a mount namespace, which does not need root. Only programs in the
@@ -172,108 +169,45 @@ func TestFullDiskUnderLoadIsSurvived(t *testing.T) {
 	checkCompleted(t, d.run(program(t, "check", "--db", d.db())), total)
 }
 
-// F23, I1, I4: a service that starts on a full disk reports that and changes nothing. A service that
-// starts once there is space completes the orders.
-func TestFullDiskAtTheStartIsSaid(t *testing.T) {
-	d := smallDisk(t, 4)
-	checkNoSpace(t, d) // for a new file
-	s := d.start(t, "--processing-time", "1s")
-	s.mustCreate(t)
-	s.stop(t)
-	before := fingerprint(d.path("orders.db"))
-	checkNoSpace(t, d)
-	if after := fingerprint(d.path("orders.db")); after != before {
-		t.Errorf("the file was %s and is %s", before, after)
-	}
-	s = d.start(t, "--processing-time", "1s")
-	s.awaitCompleted(t, 1)
-	s.stop(t)
-	checkCompleted(t, d.run(program(t, "check", "--db", d.db())), 1)
-}
-
-// checkNoSpace fails the test unless a service on a full disk ends and reports the reason.
-func checkNoSpace(t *testing.T, d *disk) {
-	t.Helper()
-	d.fill("ballast", 0)
-	checkRefused(t, d.run(serveProgram(t, d.db())), "orders: "+d.db()+": ", "has no space left on its disk ")
-	d.remove("ballast")
-}
-
-// F23, I1, I4: no service starts on a disk that is mounted read-only, but its file can be checked. A
-// service that starts once the disk is writable completes the orders.
-func TestReadOnlyDiskAtTheStartIsRefused(t *testing.T) {
-	t.Parallel()
-	d := smallDisk(t, 4)
-	s := d.start(t, "--processing-time", "1s")
-	s.mustCreate(t)
-	s.stop(t)
-	d.remount("ro")
-	checkRefused(t, d.run(serveProgram(t, d.db())), "orders: "+d.db()+": ", "cannot be ")
-	output, err := d.run(program(t, "check", "--db", d.db())).CombinedOutput()
-	if err != nil || !strings.Contains(string(output), "orders        1 (0 Pending, 1 Processing, 0 Completed)") {
-		t.Errorf("orders check: %v, %q; want a report of one order", err, output)
-	}
-	d.remount("rw")
-	s = d.start(t, "--processing-time", "1s")
-	s.awaitCompleted(t, 1)
-	s.stop(t)
-	checkCompleted(t, d.run(program(t, "check", "--db", d.db())), 1)
-}
-
-// F23, I1, I4: Linux makes a disk read-only under a running program only if the disk has failed.
-// Nobody knows then which part of a commit is on the disk. The service ends and reports the reason; a
-// service that starts on a good disk has all acknowledged orders.
-func TestDiskThatBecomesReadOnlyEndsTheService(t *testing.T) {
-	db := newPath(t)
-	s := startHere(t, db, "--processing-time", "10s")
-	id := s.mustCreate(t)
-	waitFor(t, "the writer has nothing to do", func() bool { return s.metrics(t).StatusCounts.Processing == 1 })
-	makeReadOnly(t, db+"-wal")
-	if res, err := s.create(""); err != nil || res.status != http.StatusServiceUnavailable {
-		t.Errorf("a create: %d, %v, want 503", res.status, err)
-	}
-	select {
-	case err := <-s.ended:
-		if err == nil || !strings.Contains(err.Error(), "the disk failed during a commit: ") {
-			t.Errorf("the service ended with %v", err)
-		}
-	case <-time.After(15 * time.Second):
-		t.Fatal("the service goes on")
-	}
-	s.client.CloseIdleConnections()
-
-	s = start(t, db, "--processing-time", "10ms")
-	s.awaitCompleted(t, 1)
-	s.checkOrder(t, id)
-	s.stop(t)
-}
-
-// makeReadOnly replaces each descriptor by which this process has the file open with a read-only one.
-func makeReadOnly(t *testing.T, path string) {
-	t.Helper()
-	readOnly, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer readOnly.Close()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	replaced := 0
-	for _, e := range entries {
-		var fd int
-		target, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if _, scanErr := fmt.Sscan(e.Name(), &fd); errors.Join(err, scanErr) != nil || target != path || fd == int(readOnly.Fd()) {
-			continue
-		}
-		if err := syscall.Dup3(int(readOnly.Fd()), fd, syscall.O_CLOEXEC); err != nil {
-			t.Fatal(err)
-		}
-		replaced++
-	}
-	if replaced == 0 {
-		t.Fatalf("%s is not open", path)
+// F23, I1, I4: a service does not start on a disk that is full or read-only, reports that and changes
+// nothing. A service that starts once the disk can be written completes the orders.
+func TestDiskThatCannotBeWrittenAtTheStartIsSaid(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil, mend func(*disk)
+		want        string
+	}{
+		"full":      {func(d *disk) { d.fill("ballast", 0) }, func(d *disk) { d.remove("ballast") }, "has no space left on its disk "},
+		"read-only": {func(d *disk) { d.remount("ro") }, func(d *disk) { d.remount("rw") }, "cannot be "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := smallDisk(t, 4)
+			refused := func() {
+				t.Helper()
+				test.spoil(d)
+				checkRefused(t, d.run(serveProgram(t, d.db())), "orders: "+d.db()+": ", test.want)
+			}
+			if name == "full" {
+				refused() // for a new file
+				test.mend(d)
+			}
+			s := d.start(t, "--processing-time", "1s")
+			s.mustCreate(t)
+			s.stop(t)
+			before := fingerprint(d.path("orders.db"))
+			refused()
+			if after := fingerprint(d.path("orders.db")); after != before {
+				t.Errorf("the file was %s and is %s", before, after)
+			}
+			output, err := d.run(program(t, "check", "--db", d.db())).CombinedOutput()
+			if name == "read-only" && (err != nil || !strings.Contains(string(output), "orders        1 (0 Pending, 1 Processing, 0 Completed)")) {
+				t.Errorf("orders check: %v, %q; want a report of one order", err, output)
+			}
+			test.mend(d)
+			s = d.start(t, "--processing-time", "1s")
+			s.awaitCompleted(t, 1)
+			s.stop(t)
+			checkCompleted(t, d.run(program(t, "check", "--db", d.db())), 1)
+		})
 	}
 }
 
@@ -365,11 +299,10 @@ var (
 
 // traced changes a command so that strace writes its writes and syncs to a file. If strace is missing
 // or may not trace, the test is skipped, but fails if CI is set.
-func traced(t *testing.T, file string, cmd *exec.Cmd, options ...string) *exec.Cmd {
+func traced(t *testing.T, file string, cmd *exec.Cmd) *exec.Cmd {
 	t.Helper()
 	// With -D the process is our child, not that of strace, and so gets our signals.
 	strace := []string{"strace", "-D", "-f", "-y", "-e", "trace=pwrite64,write,fsync,fdatasync", "-o", file}
-	strace = append(strace, options...)
 	try := exec.CommandContext(t.Context(), strace[0], append(strace[1:], "true")...)
 	var output bytes.Buffer
 	try.Stdout, try.Stderr = &output, &output // Run returns when strace has ended, too
@@ -384,29 +317,4 @@ func traced(t *testing.T, file string, cmd *exec.Cmd, options ...string) *exec.C
 	cmd.Args = append(append(strace, "--", cmd.Path), cmd.Args[1:]...)
 	cmd.Path = try.Path
 	return cmd
-}
-
-// F25: a signal also ends a service that is starting on a slow disk.
-func TestASignalAtTheStartOnASlowDiskEndsTheProcessWell(t *testing.T) {
-	t.Parallel()
-	db := goodFile(t)
-	cmd := traced(t, filepath.Join(t.TempDir(), "trace"), serveProgram(t, db),
-		"-e", "inject=fsync,fdatasync:delay_enter=1000000") // microseconds
-	logs := &conformance.LogBuffer{}
-	cmd.Stderr = logs
-	s := launch(t, cmd)
-	waitFor(t, "the service has the file open", func() bool {
-		maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", cmd.Process.Pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return bytes.Contains(maps, []byte(db+"-shm"))
-	})
-	s.signal()
-	line, _ := s.stdout.ReadString('\n')
-	s.awaitEnd(t)
-	if text := string(logs.Bytes()); line != "" || !strings.Contains(text, "stopping before the database is open") {
-		t.Errorf("it printed %q and logged\n%s", line, text)
-	}
-	checkOK(t, db)
 }

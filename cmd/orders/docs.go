@@ -41,7 +41,6 @@ func withDocs(api http.Handler) http.Handler {
 	})
 }
 
-// wantsHTML reports whether a browser, and not a client of the API, sends the request.
 func wantsHTML(h http.Header) bool { return strings.Contains(h.Get("Accept"), "text/html") }
 
 // redirect redirects to a relative reference, which http.Redirect would make absolute.
@@ -55,7 +54,6 @@ func redirect(w http.ResponseWriter, reference string, status int) {
 const contentSecurityPolicy = "default-src 'none'; connect-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// serveDocs sends the file at the path, compressed if the client accepts that.
 func serveDocs(w http.ResponseWriter, r *http.Request) {
 	file, found := docs()[r.URL.Path]
 	if !found {
@@ -125,7 +123,6 @@ var docs = sync.OnceValue(func() map[string]docFile {
 	return files
 })
 
-// mediaTypes are the media types by file extension.
 var mediaTypes = map[string]string{
 	".yaml": "application/yaml", ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
 	".js": "text/javascript; charset=utf-8", ".png": "image/png",

@@ -35,7 +35,6 @@ func isLoopback(addr net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
-// contain reports whether the Host header is accepted.
 func (n *hostNames) contain(host string) bool {
 	if last := n.last.Load(); last != nil && *last == host {
 		return true // most requests have the same Host header
@@ -60,7 +59,6 @@ func (n *hostNames) find(host string) bool {
 	return err == nil && addr.IsLoopback() || n.trusted[name]
 }
 
-// hostName returns the normal form of a name without a port.
 func hostName(name string) string {
 	if inner, ok := strings.CutPrefix(name, "["); ok && strings.HasSuffix(inner, "]") {
 		return strings.ToLower(strings.TrimSuffix(inner, "]")) // an IPv6 address
@@ -68,7 +66,6 @@ func hostName(name string) string {
 	return strings.ToLower(strings.TrimSuffix(name, "."))
 }
 
-// validHostNames reports whether all names of a list can be in a Host header.
 func validHostNames(list string) bool {
 	if list == "" {
 		return true

@@ -41,7 +41,6 @@ A flag goes before its variable. Exit status: 0 all is well, 1 it failed or chec
 // helpWidth is the width of help on a wide terminal.
 const helpWidth = 110
 
-// commands is the command line, as kong parses it.
 type commands struct {
 	Serve   serveCommand     `cmd:"" help:"Run the service until SIGTERM or Ctrl-C."`
 	Backup  backupCommand    `cmd:"" help:"Copy the database to a file, while the service runs or not."`
@@ -113,7 +112,6 @@ func parse(line *commands, args []string, getenv func(string) string, options ..
 	return parser.Parse(args)
 }
 
-// formatHelp adds the variable and the default of a flag to its help.
 func formatHelp(flag *kong.Value) string {
 	switch variable := flag.Tag.Get("variable"); {
 	case variable == "":

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"io"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -77,19 +78,26 @@ func TestFlagsGoBeforeVariablesAndVariablesBeforeDefaults(t *testing.T) {
 		flags []string
 		want  serveCommand
 	}{
-		{nil, nil, serveCommand{Addr: "127.0.0.1:8000", databaseFlag: databaseFlag{"orders.db"}, processingTime: 50 * time.Second}},
-		{empty, nil, serveCommand{Addr: "127.0.0.1:8000", databaseFlag: databaseFlag{"orders.db"}, processingTime: 50 * time.Second}},
-		{env, nil, serveCommand{Addr: ":81", trustedHosts: "a,b", databaseFlag: databaseFlag{"env.db"}, processingTime: time.Second, logLevel: slog.LevelWarn, LogFormat: "json"}},
-		{env, flags, serveCommand{Addr: "localhost:82", trustedHosts: "c,d,e", databaseFlag: databaseFlag{"flag.db"}, processingTime: 2 * time.Millisecond, logLevel: slog.LevelDebug, LogFormat: "text"}},
-		{nil, []string{"--processing-time=1ms"}, serveCommand{Addr: "127.0.0.1:8000", databaseFlag: databaseFlag{"orders.db"}, processingTime: time.Millisecond}},
-		{nil, []string{"--processing-time=15m"}, serveCommand{Addr: "127.0.0.1:8000", databaseFlag: databaseFlag{"orders.db"}, processingTime: 15 * time.Minute}},
+		{nil, nil, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "info", ""}},
+		{empty, nil, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "info", ""}},
+		{env, nil, serveCommand{":81", []string{"a,b"}, databaseFlag{"env.db"}, "1s", "warn", "json"}},
+		{env, flags, serveCommand{"localhost:82", []string{"c", "d,e"}, databaseFlag{"flag.db"}, "2ms", "DEBUG", "text"}},
+		{nil, []string{"--processing-time=1ms"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "1ms", "info", ""}},
+		{nil, []string{"--processing-time=15m"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "15m", "info", ""}},
 	} {
 		var line commands
 		_, err := parse(&line, append([]string{"serve"}, tt.flags...), func(name string) string { return tt.env[name] })
-		got := line.Serve
-		if err != nil || got.Addr != tt.want.Addr || got.trustedHosts != tt.want.trustedHosts || got.DB != tt.want.DB ||
-			got.processingTime != tt.want.processingTime || got.logLevel != tt.want.logLevel || got.LogFormat != tt.want.LogFormat {
-			t.Errorf("%v with %v: %+v, %v; want %+v", tt.flags, tt.env, got, err, tt.want)
+		if err != nil || !reflect.DeepEqual(line.Serve, tt.want) {
+			t.Errorf("%v with %v: %+v, %v; want %+v", tt.flags, tt.env, line.Serve, err, tt.want)
+		}
+	}
+}
+
+func TestALogHasTheLevelsFromItsOwnUpwards(t *testing.T) {
+	for level, want := range map[string]slog.Level{"DEBUG": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn} {
+		log := (&serveCommand{LogLevel: level}).newLogger(io.Discard)
+		if !log.Enabled(t.Context(), want) || log.Enabled(t.Context(), want-1) {
+			t.Errorf("the log of level %s does not begin with %s", level, want)
 		}
 	}
 }
@@ -104,9 +112,12 @@ func TestBadSettingsAreRefused(t *testing.T) {
 		"log-format":      {"xml", "JSON"},
 	} {
 		for _, value := range values {
-			code, _, stderr := invoke(t, nil, "serve", "--"+name+"="+value)
-			if code != exitUsage || !strings.HasPrefix(stderr, "orders: --"+name+" (") || !strings.HasSuffix(stderr, ", not \""+value+"\"\nTry: orders --help\n") {
-				t.Errorf("--%s %q: exit code %d, %s; want 2 and an error that names both", name, value, code, stderr)
+			// parse alone, because a setting that is not refused would be served.
+			_, err := parse(&commands{}, []string{"serve", "--" + name + "=" + value}, func(string) string { return "" })
+			var stderr strings.Builder
+			code := exitCode(err, &stderr)
+			if code != exitUsage || !strings.HasPrefix(stderr.String(), "orders: --"+name+" (") || !strings.HasSuffix(stderr.String(), ", not \""+value+"\"\nTry: orders --help\n") {
+				t.Errorf("--%s %q: exit code %d, %s; want 2 and an error that names both", name, value, code, &stderr)
 			}
 		}
 	}

@@ -17,30 +17,19 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 )
 
-// unusable lists what may be wrong with the file, and the error after the name of the file.
-var unusable = []struct {
-	name  string
-	spoil func(t *testing.T, db string) // changes a good file
-	want  string
-}{
-	{"noise", func(t *testing.T, db string) { rewrite(t, db, func([]byte) []byte { return noise(20_000) }) }, damaged},
-	{"a short text", func(t *testing.T, db string) { rewrite(t, db, func([]byte) []byte { return []byte("orders\n") }) }, damaged},
-	{"half of the file", func(t *testing.T, db string) { rewrite(t, db, func(b []byte) []byte { return b[:len(b)/2] }) }, damaged},
-	{"its first 100 bytes", func(t *testing.T, db string) { rewrite(t, db, func(b []byte) []byte { return b[:100] }) }, damaged},
-	{"noise in all pages but the first", noiseAfterFirstPage, damaged},
-	{"another program's database", anotherProgram, damaged},
-	{"a newer release's database", func(t *testing.T, db string) { runSQL(t, db, "PRAGMA user_version = 99") }, "was written by a newer version"},
-	{"a file that another program has locked", holdLock, "is in use by another process"},
-	{"a folder", makeFolder, "is not a file"},
-	{"a folder that is not there", func(t *testing.T, db string) { removeFolder(t, db) }, "no such file or directory"},
-}
-
 const damaged = "is damaged, or is not a database of orders: restore a backup (orders restore), or name another file"
 
-// F23.
+// F23: the tests of shared/sqlite have more such files.
 func TestUnusableFileIsRefusedAndNotTouched(t *testing.T) {
-	for _, test := range unusable {
-		t.Run(test.name, func(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil func(t *testing.T, db string) // changes a good file
+		want  string
+	}{
+		"noise":     {func(t *testing.T, db string) { rewrite(t, db, allNoise) }, damaged},
+		"locked":    {func(t *testing.T, db string) { runSQL(t, db, lockScript) }, "is in use by another process"},
+		"no folder": {func(t *testing.T, db string) { removeAll(t, filepath.Dir(db)) }, "no such file or directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
 			defer goleak.VerifyNone(t)
 			db := goodFile(t)
 			test.spoil(t, db)
@@ -142,6 +131,7 @@ func fingerprint(path string) string {
 	return fmt.Sprintf("%d bytes %x", len(content), sha256.Sum256(content))
 }
 
+// rewrite changes the content of a file in place.
 func rewrite(t *testing.T, path string, change func([]byte) []byte) {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -151,6 +141,14 @@ func rewrite(t *testing.T, path string, change func([]byte) []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func nothing([]byte) []byte    { return nil }
+func half(b []byte) []byte     { return b[:len(b)/2] }
+func allNoise(b []byte) []byte { _, _ = rand.Read(b); return b }
+func noiseAfterFirstPage(b []byte) []byte {
+	const page = 4096
+	return append(b[:page:page], allNoise(b[page:])...)
 }
 
 // rewriteTo copies a file and gives the copy that mode.
@@ -165,59 +163,29 @@ func rewriteTo(t *testing.T, from, to string, mode os.FileMode) {
 	}
 }
 
-func noise(size int) []byte {
-	b := make([]byte, size)
-	_, _ = rand.Read(b)
-	return b
-}
-
-func noiseAfterFirstPage(t *testing.T, db string) {
-	const page = 4096
-	rewrite(t, db, func(b []byte) []byte { return append(b[:page:page], noise(len(b)-page)...) })
-}
-
-func anotherProgram(t *testing.T, db string) {
-	if err := os.Remove(db); err != nil {
-		t.Fatal(err)
-	}
-	runSQL(t, db, "CREATE TABLE songs (title TEXT); INSERT INTO songs VALUES ('Help!')")
-}
-
-func makeFolder(t *testing.T, db string) {
-	if err := errors.Join(os.Remove(db), os.Mkdir(db, 0o755)); err != nil {
+func removeAll(t *testing.T, path string) {
+	t.Helper()
+	if err := os.RemoveAll(path); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func removeFolder(t *testing.T, db string) {
-	if err := os.RemoveAll(filepath.Dir(db)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// holdLock locks the file until the end of the test, as another SQLite program may.
-func holdLock(t *testing.T, db string) {
-	conn := connect(t, db)
-	t.Cleanup(func() { _ = conn.Close() })
-	if err := sqlitex.ExecScript(conn, lockScript); err != nil {
-		t.Fatal(err)
-	}
-}
-
+// runSQL runs a script. The connection, and with it a lock, lasts until the end of the test.
 func runSQL(t *testing.T, db, script string) {
 	t.Helper()
-	conn := connect(t, db)
-	if err := errors.Join(sqlitex.ExecScript(conn, script), conn.Close()); err != nil {
+	if err := sqlitex.ExecScript(connect(t, db), script); err != nil {
 		t.Fatal(err)
 	}
 }
 
+// connect opens a file as another program may, for the time of the test.
 func connect(t *testing.T, db string) *sqlite.Conn {
 	t.Helper()
 	conn, err := sqlite.OpenConn(db, sqlite.OpenReadWrite|sqlite.OpenCreate)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
 
@@ -232,16 +200,12 @@ func TestTheSuperuserStandsInNobodysWay(t *testing.T) {
 		launch(t, asOrdinaryUser(t, serveProgram(t, db))).ready(t, db).stop(t)
 	}
 	serveAsUser()
-	if err := os.Remove(db + ".lock"); err != nil {
-		t.Fatal(err)
-	}
+	removeAll(t, db+".lock")
 	if output, err := program(t, "check", "--db", db).CombinedOutput(); err != nil {
 		t.Errorf("check: %v, %s", err, output)
 	}
 	serveAsUser()
-	if err := os.Remove(db + ".lock"); err != nil {
-		t.Fatal(err)
-	}
+	removeAll(t, db+".lock")
 	start(t, db).stop(t)
 	serveAsUser()
 }

@@ -34,10 +34,11 @@ func (c *serveCommand) Run(ctx context.Context, out console) error {
 	if err != nil {
 		return err // no file is created
 	}
-	server := newServer(newHostNames(listener.Addr(), c.trustedHosts), log)
+	server := newServer(newHostNames(listener.Addr(), c.trustedHosts()), log)
 	server.start(listener)
+	processingTime, _ := time.ParseDuration(c.ProcessingTime) // AfterApply has checked it
 	store, err := sqlite.Open(ctx, sqlite.Config{
-		Path: c.DB, ProcessingTime: c.processingTime,
+		Path: c.DB, ProcessingTime: processingTime,
 		Now: time.Now, Elapsed: elapsed, Random: bufio.NewReader(rand.Reader), Log: log,
 	})
 	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
@@ -73,7 +74,8 @@ func network(addr string) string {
 }
 
 func (c *serveCommand) newLogger(w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.logLevel}
+	level, _ := c.logLevel() // AfterApply has checked it
+	options := &slog.HandlerOptions{Level: level}
 	file, isFile := w.(*os.File)
 	terminal := isFile && isatty.IsTerminal(file.Fd())
 	if c.LogFormat == "text" || c.LogFormat == "" && terminal {
@@ -126,7 +128,6 @@ var (
 	errStopping = fmt.Errorf("%w: the service is stopping", order.ErrUnavailable)
 )
 
-// newServer returns a server without a store.
 func newServer(hosts *hostNames, logger *slog.Logger) *server {
 	s := &server{hosts: hosts, done: make(chan struct{})}
 	s.api = api.Config{
@@ -150,7 +151,6 @@ func newServer(hosts *hostNames, logger *slog.Logger) *server {
 	return s
 }
 
-// start accepts connections in the background.
 func (s *server) start(listener net.Listener) {
 	s.listener = listener
 	go func() {
@@ -166,7 +166,6 @@ func (s *server) open(store *sqlite.Store) {
 	s.backend.Store(&backend{handler: withDocs(api.New(cfg)), ping: store.Ping})
 }
 
-// health returns nil while orders are accepted.
 func (s *server) health(ctx context.Context) error {
 	if s.stallDeadline.Load() != nil {
 		return errStopping
@@ -202,12 +201,13 @@ func (s *server) stop(grace time.Duration) error {
 	_ = s.listener.Close() // makes Serve return
 	<-s.done
 	s.api.Log.Info("stopping: requests under way are being answered")
-	for s.connections.any() && time.Since(began) < grace {
+	for s.connections.count() > 0 && time.Since(began) < grace {
 		time.Sleep(10 * time.Millisecond)
 	}
 	s.connections.limit(deadline)
-	if s.connections.any() {
-		s.api.Log.Info("stopping: waiting for connections to end", s.connections.attrs()...)
+	if open := s.connections.count(); open > 0 {
+		// A connection without a request under way may be sending one.
+		s.api.Log.Info("stopping: waiting for connections to end", "connections", open, "requests_under_way", s.connections.requests.Load())
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), began.Add(stopTimeout))
 	defer cancel()
@@ -244,17 +244,10 @@ func (c *connections) note(conn net.Conn, state http.ConnState) {
 	c.open[conn] = true
 }
 
-func (c *connections) any() bool {
+func (c *connections) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.open) > 0
-}
-
-// attrs returns the numbers for the log. A connection without a request under way may be sending one.
-func (c *connections) attrs() []any {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return []any{"connections", len(c.open), "requests_under_way", c.requests.Load()}
+	return len(c.open)
 }
 
 // limit sets deadlines for clients to send their requests and to read the responses.

@@ -56,14 +56,6 @@ func invoke(t *testing.T, env map[string]string, args ...string) (code int, stdo
 	return code, out.String(), errs.String()
 }
 
-// checkOK fails the test unless `orders check` finds nothing.
-func checkOK(t *testing.T, db string) {
-	t.Helper()
-	if code, stdout, stderr := invoke(t, nil, "check", "--db", db); code != exitOK || !strings.HasSuffix(stdout, "\nok\n") {
-		t.Errorf("check: exit code %d\n%s%s", code, stdout, stderr)
-	}
-}
-
 // checkCompleted fails the test unless the check, a command, finds so many orders, all Completed.
 func checkCompleted(t *testing.T, check *exec.Cmd, orders int) {
 	t.Helper()

@@ -60,42 +60,49 @@ func TestTerminationUnderLoadLosesNoAcknowledgedOrder(t *testing.T) {
 	s = startHere(t, db)
 	acknowledged.Range(func(id, _ any) bool { s.checkOrder(t, id.(string)); return true })
 	s.stop(t)
-	checkOK(t, db)
+	ordersIn(t, db)
 }
 
-// A halfRequest is a create whose headers the service has read, and whose body it waits for.
-type halfRequest struct {
-	conn net.Conn
-	in   *bufio.Reader
+// A rawConnection is a connection on which a test writes its own requests.
+type rawConnection struct {
+	net.Conn
+	in *bufio.Reader
 }
 
-func (s *service) sendHalf(t *testing.T) *halfRequest {
+// send sends a request, or a part of it, and returns the status of the next response, and whether it
+// closes the connection.
+func (c *rawConnection) send(t *testing.T, request string) (status int, closes bool) {
+	t.Helper()
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	if err := errors.Join(err, res.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, res.Close
+}
+
+// sendHalf sends a create whose headers the service has read, and whose body it waits for.
+func (s *service) sendHalf(t *testing.T) *rawConnection {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	fmt.Fprintf(conn, "POST /api/orders/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
-		"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(goodOrder))
-	h := &halfRequest{conn, bufio.NewReader(conn)}
+	half := &rawConnection{conn, bufio.NewReader(conn)}
 	// The service asks for the body when its handler begins to read it.
-	if status := h.status(t); status != http.StatusContinue {
+	status, _ := half.send(t, fmt.Sprintf("POST /api/orders/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
+		"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(goodOrder)))
+	if status != http.StatusContinue {
 		t.Fatalf("status %d, want 100", status)
 	}
-	return h
-}
-
-func (h *halfRequest) status(t *testing.T) int {
-	t.Helper()
-	res, err := http.ReadResponse(h.in, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := res.Body.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode
+	return half
 }
 
 // awaitClosed returns when the service accepts no more connections.
@@ -116,8 +123,7 @@ func TestRequestUnderWayIsAnsweredAfterTheSignal(t *testing.T) {
 	half := s.sendHalf(t)
 	s.signal()
 	s.awaitClosed(t)
-	fmt.Fprint(half.conn, goodOrder)
-	if status := half.status(t); status != http.StatusCreated {
+	if status, _ := half.send(t, goodOrder); status != http.StatusCreated {
 		t.Errorf("status %d, want 201", status)
 	}
 	s.awaitEnd(t)
@@ -148,43 +154,22 @@ func TestASignalAtTheStartEndsTheProcessWell(t *testing.T) {
 	if err != nil || stdout.Len() > 0 || !strings.Contains(string(logs.Bytes()), "stopping before the database is open") {
 		t.Errorf("error %v; it printed %q and logged\n%s", err, &stdout, logs.Bytes())
 	}
-	checkOK(t, db)
-}
-
-// A keptConnection is a keep-alive connection.
-type keptConnection struct {
-	conn net.Conn
-	in   *bufio.Reader
-}
-
-// send returns the status of the response, and whether it closes the connection.
-func (k *keptConnection) send(t *testing.T, request string) (status int, closes bool) {
-	t.Helper()
-	if _, err := io.WriteString(k.conn, request); err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.ReadResponse(k.in, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = io.Copy(io.Discard, res.Body)
-	if err := errors.Join(err, res.Body.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, res.Close
+	ordersIn(t, db)
 }
 
 const readyRequest = "GET /readyz HTTP/1.1\r\nHost: orders\r\n\r\n"
+
+var createRequest = "POST /api/orders/ HTTP/1.1\r\nHost: orders\r\nContent-Type: application/json\r\n" +
+	fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(goodOrder), goodOrder)
 
 // F25: a load balancer learns that it must send requests elsewhere, and requests that it has sent
 // already are answered.
 func TestAStoppingServiceIsNotReadyAndAnswersKeptConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, server, network := openInMemory(t, slog.New(slog.DiscardHandler))
-		var kept []*keptConnection
+		var kept []*rawConnection
 		for range 3 {
-			conn := network.dial()
-			k := &keptConnection{conn, bufio.NewReader(conn)}
+			k := network.dialRaw()
 			if status, closes := k.send(t, readyRequest); status != http.StatusOK || closes {
 				t.Fatalf("before the stop: /readyz: %d, close %t", status, closes)
 			}
@@ -193,12 +178,10 @@ func TestAStoppingServiceIsNotReadyAndAnswersKeptConnections(t *testing.T) {
 		stopped := make(chan error, 1)
 		go func() { stopped <- server.stop(keepAliveGrace) }()
 		synctest.Wait()
-		create := "POST /api/orders/ HTTP/1.1\r\nHost: orders\r\nContent-Type: application/json\r\n" +
-			fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(goodOrder), goodOrder)
 		for i, want := range map[int]struct {
 			request string
 			status  int
-		}{0: {readyRequest, 503}, 1: {create, 201}, 2: {strings.Replace(readyRequest, "readyz", "livez", 1), 200}} {
+		}{0: {readyRequest, 503}, 1: {createRequest, 201}, 2: {strings.Replace(readyRequest, "readyz", "livez", 1), 200}} {
 			status, closes := kept[i].send(t, want.request)
 			if _, err := kept[i].in.ReadByte(); status != want.status || !closes || err != io.EOF {
 				t.Errorf("%q: %d, close %t, and then %v; want %d and a closed connection", want.request, status, closes, err, want.status)
@@ -308,8 +291,10 @@ func TestCreatesThatTheStoreRefusesAreNotLogged(t *testing.T) {
 		if err := store.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if res, err := network.service(t).create(""); err != nil || res.status != http.StatusServiceUnavailable {
-			t.Errorf("a create with a closed store: %d, %v, want 503", res.status, err)
+		client := network.dialRaw()
+		defer client.Close()
+		if status, _ := client.send(t, createRequest); status != http.StatusServiceUnavailable {
+			t.Errorf("a create with a closed store: %d, want 503", status)
 		}
 		if text := string(logs.Bytes()); text != "" {
 			t.Errorf("it logged %s", text)

@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/order"
+	"orders/shared/workload"
 	"orders/test/awstest"
 )
 
@@ -37,39 +39,74 @@ func TestAMillionOrdersCostNoMoreThanSixDollars(t *testing.T) {
 	}
 }
 
-func TestTheEstimateAsAPersonReadsIt(t *testing.T) {
-	code, stdout, _ := invoke(t, "cost")
-	want := `1000000 orders in us-east-1, list prices as known in 2026-11:
-
-API Gateway      2000000  HTTP API requests         $1.000 a million    $2.00
-Lambda           2233000  invocations               $0.200 a million    $0.45
-Lambda           14660    GB-seconds on arm64       $0.0000133334 each  $0.20
-DynamoDB         4012000  write request units       $0.625 a million    $2.51
-DynamoDB         1000000  read request units        $0.125 a million    $0.12
-SQS              600000   requests, standard queue  $0.400 a million    $0.24
-CloudWatch Logs  0.50     GB taken in               $0.5 each           $0.25
-total                                                                   $5.76
-
-Not counted:
-  storage of the table,`
-	if code != exitOK || !strings.HasPrefix(stdout, want) {
-		t.Errorf("exit code %d\n%s\nwant\n%s", code, stdout, want)
-	}
-}
-
-func TestEmptyBatchesCostMore(t *testing.T) {
-	_, stdout, _ := invoke(t, "cost", "--json", "--relay-batch", "1", "--tally-batch", "1", "--queue-batch", "1", "--status-reads", "0")
+// quantities runs the command and returns the quantities of one order by their units.
+func quantities(t *testing.T, args ...string) map[string]float64 {
+	t.Helper()
+	_, stdout, _ := invoke(t, append([]string{"cost", "--json"}, args...)...)
 	quantities := map[string]float64{}
 	for _, line := range readJSON[estimate](t, stdout).Lines {
 		quantities[line.Unit] = line.Quantity / pricedOrders
 	}
+	return quantities
+}
+
+func TestEmptyBatchesCostMore(t *testing.T) {
+	got := quantities(t, "--rate", "1e-9", "--status-reads", "0")
 	for unit, want := range map[string]float64{
-		"HTTP API requests": 1, "invocations": 1 + 3 + 3 + 2, "write request units": 16,
+		"HTTP API requests": 1, "invocations": 1 + 3 + 3 + 2, "write request units": 4 + 3,
 		"read request units": 0, "requests, standard queue": 6,
 	} {
-		if got := quantities[unit]; math.Abs(got-want) > 1e-9 {
-			t.Errorf("%v %s an order, want %v", got, unit, want)
+		if math.Abs(got[unit]-want) > 1e-6 {
+			t.Errorf("%v %s an order, want %v", got[unit], unit, want)
 		}
+	}
+}
+
+func TestAMillionOrdersCostLessAtAHigherLoad(t *testing.T) {
+	_, stdout, _ := invoke(t, "cost", "--json", "--rate", "10")
+	e := readJSON[estimate](t, stdout)
+	for n, at := range e.Range {
+		if at.Rate == e.Rate && at.USD != e.TotalUSD {
+			t.Errorf("at %v a second $%v in the range, $%v alone", at.Rate, at.USD, e.TotalUSD)
+		}
+		if n > 0 && (at.Rate <= e.Range[n-1].Rate || at.USD > e.Range[n-1].USD+0.01) {
+			t.Errorf("$%v at %v a second, after $%v at %v", at.USD, at.Rate, e.Range[n-1].USD, e.Range[n-1].Rate)
+		}
+	}
+	first, last := e.Range[0], e.Range[len(e.Range)-1]
+	if e.Rate != 10 || first.USD < 2*last.USD || last.USD > 5.75 {
+		t.Errorf("at %v a second, from $%v to $%v", e.Rate, first.USD, last.USD)
+	}
+}
+
+func TestTheCostOfAnOpenAPIGrowsWithItsThrottle(t *testing.T) {
+	usd := map[string][]float64{}
+	for _, rate := range []string{"50", "1000"} {
+		_, stdout, _ := invoke(t, "cost", "--abuse", "--json", "--throttle-rate", rate)
+		for _, day := range readJSON[abuse](t, stdout).Kinds {
+			usd[day.Kind] = append(usd[day.Kind], day.USD)
+		}
+	}
+	if len(usd) != 4 {
+		t.Errorf("kinds of requests: %v", usd)
+	}
+	for kind, days := range usd {
+		if days[0] > 400 || days[1] < 13*days[0] {
+			t.Errorf("%s: $%v at 50 a second, $%v at 1000", kind, days[0], days[1])
+		}
+	}
+}
+
+// The largest order has the most texts of the most characters of the most bytes.
+func TestAbuseCountsTheLargestOrder(t *testing.T) {
+	h := openMeteredDeployment(t)
+	text := strings.Repeat("\U0002070E", order.MaxTextLength)
+	d := order.Draft{Details: order.Details{UserID: text, ClientReference: text, ItemIDs: slices.Repeat([]string{text}, order.MaxItems)}}
+	d.SetFingerprint()
+	h.create(1, d)
+	created := h.calls.Take().Units["PutItem"]
+	if want := (workload.Load{ItemBytes: largestItem}).CreateUnits() + 1; created != want {
+		t.Errorf("the create takes %v units, cost says %v", created, want)
 	}
 }
 
@@ -93,13 +130,35 @@ func openMeteredDeployment(t *testing.T) *meteredDeployment {
 	return h
 }
 
-// create makes n orders.
-func (h *meteredDeployment) create(n int) []order.Order {
-	h.Helper()
+// usualDraft is the order of README's examples.
+func usualDraft() order.Draft {
 	d := order.Draft{Details: order.Details{
 		ClientReference: "userTest23", UserID: "645", ItemIDs: []string{"890", "563"}, TotalAmount: 1650_78,
 	}}
 	d.SetFingerprint()
+	return d
+}
+
+// uuidDraft has 18 item ids, and all of its texts are UUIDs.
+func uuidDraft() order.Draft {
+	const id = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+	d := order.Draft{Details: order.Details{ClientReference: id, UserID: id, ItemIDs: slices.Repeat([]string{id}, 18), TotalAmount: 1650_78}}
+	d.SetFingerprint()
+	return d
+}
+
+// itemBytes is the size of a draft's item, as the help of cost says it.
+func itemBytes(d order.Draft) int {
+	n := 265 + len(d.UserID) + len(d.ClientReference)
+	for _, id := range d.ItemIDs {
+		n += 1 + len(id)
+	}
+	return n
+}
+
+// create makes n orders.
+func (h *meteredDeployment) create(n int, d order.Draft) []order.Order {
+	h.Helper()
 	orders := make([]order.Order, n)
 	for i := range orders {
 		var err error
@@ -145,15 +204,15 @@ func (h *meteredDeployment) run(function string, event []byte) {
 }
 
 // live takes n orders through their lives and returns what that asked of AWS.
-func (h *meteredDeployment) live(n int, w workload) awstest.Usage {
+func (h *meteredDeployment) live(n int, d order.Draft, b workload.Batches) awstest.Usage {
 	h.Helper()
-	h.create(n)
-	h.relay(0, n, w.RelayBatch)
-	h.process(0, n, w.QueueBatch)
-	h.relay(n, 2*n, w.RelayBatch)
-	h.process(n, 2*n, w.QueueBatch)
-	h.relay(2*n, 3*n, w.RelayBatch)
-	h.tally(3*n, w.TallyBatch)
+	h.create(n, d)
+	h.relay(0, n, int(b.Relay))
+	h.process(0, n, int(b.Process))
+	h.relay(n, 2*n, int(b.Relay))
+	h.process(n, 2*n, int(b.Process))
+	h.relay(2*n, 3*n, int(b.Relay))
+	h.tally(3*n, int(b.Tally))
 	used := h.calls.Take()
 	got, err := h.Metrics.Metrics(h.Context())
 	if err != nil || got.ByStatus != [3]int64{order.Completed: int64(n)} || got.CompletedCount != int64(n) {
@@ -166,33 +225,32 @@ func TestALifeAsksOfAWSWhatCostSays(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		orders int
-		load   workload
+		draft  order.Draft
+		batch  workload.Batches
 	}{
-		{"in batches of one", 3, workload{RelayBatch: 1, TallyBatch: 1, QueueBatch: 1}},
-		{"in full batches", 300, workload{RelayBatch: 100, TallyBatch: 900, QueueBatch: 10}},
+		{"in batches of one", 3, usualDraft(), workload.Batches{Relay: 1, Tally: 1, Send: 1, Process: 1}},
+		{"in full batches", 300, usualDraft(), workload.Batches{Relay: 100, Tally: 900, Send: 10, Process: 10}},
+		{"with 18 UUIDs", 10, uuidDraft(), workload.Batches{Relay: 10, Tally: 30, Send: 10, Process: 10}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			used := openMeteredDeployment(t).live(test.orders, test.load)
-			want := test.load.perOrder()
+			used := openMeteredDeployment(t).live(test.orders, test.draft, test.batch)
+			want := workload.Load{ItemBytes: itemBytes(test.draft)}.PerOrder(test.batch)
 			perOrder := func(total float64) float64 { return total / float64(test.orders) }
 
-			// AWS takes two units for each item that a transaction writes, one to prepare and one
-			// to commit; the engine says one. See
-			// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html.
-			const transaction = 2
-			units := used.Units["PutItem"] + used.Units["UpdateItem"] + transaction*used.Units["TransactWriteItems"]
+			const takeover = 1 // the tally's first batch of a shard writes one item more
+			units := used.Units["PutItem"] + used.Units["UpdateItem"] - takeover
 			if got := perOrder(units); !equal(got, want.WriteUnits) {
 				t.Errorf("%v write units an order, cost says %v: %v", got, want.WriteUnits, used)
 			}
 			// Lambda's poller receives a batch in one request and deletes it in one.
 			sent := float64(used.Calls["SendMessageBatch"] + used.Calls["SendMessage"])
-			polled := 2 * messages * float64(test.orders) / float64(test.load.QueueBatch)
+			polled := 2 * workload.Messages * float64(test.orders) / test.batch.Process
 			if got := perOrder(sent + polled); !equal(got, want.QueueRequests) {
 				t.Errorf("%v requests of SQS an order, cost says %v: %v", got, want.QueueRequests, used)
 			}
 			for operation := range used.Calls {
-				if !slices.Contains([]string{"PutItem", "UpdateItem", "TransactWriteItems", "SendMessageBatch"}, operation) {
+				if !slices.Contains([]string{"PutItem", "UpdateItem", "SendMessageBatch"}, operation) {
 					t.Errorf("a life calls %s: %v", operation, used)
 				}
 			}
@@ -203,20 +261,23 @@ func TestALifeAsksOfAWSWhatCostSays(t *testing.T) {
 func equal(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
 
 func TestALifeInFullBatchesKeepsToItsBudget(t *testing.T) {
-	one := workload{RelayBatch: 100, TallyBatch: 1000, QueueBatch: 10}.perOrder()
-	if one.WriteUnits > 4.1 || one.QueueRequests > 1.5 {
-		t.Errorf("%v write units and %v requests of SQS an order, not 4.1 and 1.5", one.WriteUnits, one.QueueRequests)
+	usual, large := quantities(t, "--rate", "5000"), quantities(t, "--rate", "5000", "--item-bytes", strconv.Itoa(itemBytes(uuidDraft())))
+	if usual["write request units"] > 4.1 || usual["requests, standard queue"] > 1.5 {
+		t.Errorf("%v, not 4.1 write units and 1.5 requests of SQS", usual)
+	}
+	if got := math.Floor(large["write request units"]); got != 6 {
+		t.Errorf("%v write units for 18 UUIDs, want 6", got)
 	}
 }
 
 func TestAReadIsOneCallAndOneUnit(t *testing.T) {
 	h := openMeteredDeployment(t)
-	id := h.create(1)[0].ID
+	id := h.create(1, usualDraft())[0].ID
 	h.calls.Take()
 	if _, err := h.Store.Get(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	if got := h.calls.Take(); got.Calls["GetItem"] != 1 || len(got.Calls) != 1 || got.Units["GetItem"] != readUnits {
-		t.Errorf("used %+v, cost says %v", got, readUnits)
+	if got := h.calls.Take(); got.Calls["GetItem"] != 1 || len(got.Calls) != 1 || got.Units["GetItem"] != quantities(t)["read request units"] {
+		t.Errorf("used %+v", got)
 	}
 }

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
 
+	"orders/shared/workload"
 	"orders/test/awstest"
 )
 
@@ -96,19 +100,69 @@ func defaultCost(t *testing.T) (c costCommand) {
 
 func TestTheDefaultsOfCostAreThoseOfTheTemplate(t *testing.T) {
 	c := defaultCost(t)
+	if got := (workload.Functions{Memory: c.Memory, RequestMS: c.RequestMS, BatchMS: c.BatchMS, LogBytes: c.LogBytes}); got != workload.UsualFunctions {
+		t.Errorf("the functions of cost are %+v, the usual ones %+v", got, workload.UsualFunctions)
+	}
 	parameters, _ := awstest.Template(t).Sections["Parameters"].(map[string]any)
-	memory, _ := parameters["MemorySize"].(map[string]any)
+	parameter := func(name string) any {
+		p, _ := parameters[name].(map[string]any)
+		return p["Default"]
+	}
 	for _, test := range []struct {
-		flag           string
+		name           string
 		got, inTheFile any
 	}{
-		{"relay-batch", c.RelayBatch, property(t, "RelayFunction", "Events", "Stream", "Properties", "BatchSize")},
-		{"tally-batch", c.TallyBatch, property(t, "TallyFunction", "Events", "Stream", "Properties", "BatchSize")},
-		{"queue-batch", c.QueueBatch, property(t, "ProcessorFunction", "Events", "Queue", "Properties", "BatchSize")},
-		{"memory", c.Memory, memory["Default"]},
+		{"the relay's batch", workload.MaxRelayBatch, property(t, "RelayFunction", "Events", "Stream", "Properties", "BatchSize")},
+		{"the tally's batch", workload.MaxTallyBatch, property(t, "TallyFunction", "Events", "Stream", "Properties", "BatchSize")},
+		{"the tally's wait", workload.TallyWindowSecs, property(t, "TallyFunction", "Events", "Stream", "Properties", "MaximumBatchingWindowInSeconds")},
+		{"the processor's batch", workload.MaxQueueBatch, property(t, "ProcessorFunction", "Events", "Queue", "Properties", "BatchSize")},
+		{"--memory", c.Memory, parameter("MemorySize")},
+		{"--throttle-rate", c.ThrottleRate, parameter("ThrottleRate")},
 	} {
 		if test.got != test.inTheFile {
-			t.Errorf("--%s is %v, and %v in the template", test.flag, test.got, test.inTheFile)
+			t.Errorf("%s is %v, and %v in the template", test.name, test.got, test.inTheFile)
+		}
+	}
+}
+
+var update = flag.Bool("update", false, "write the output of ordersctl cost into docs/operations.md")
+
+// A call of cost in the page has its output below it, up to what cost says last.
+func TestOperationsShowsWhatCostSays(t *testing.T) {
+	call := regexp.MustCompile("(?s)```console\n\\$ ordersctl (cost[^\n]*)\n(.*?)```")
+	doc := operations(t)
+	fresh := call.ReplaceAllStringFunc(doc, func(block string) string {
+		args := call.FindStringSubmatch(block)[1]
+		_, stdout, _ := invoke(t, strings.Fields(args)...)
+		stdout, _, _ = strings.Cut(stdout, "\nNot counted")
+		return "```console\n$ ordersctl " + args + "\n" + stdout + "```"
+	})
+	if n := len(call.FindAllString(doc, -1)); n != 2 {
+		t.Errorf("found %d calls of cost in docs/operations.md", n)
+	}
+	if *update {
+		if err := os.WriteFile("../../docs/operations.md", []byte(fresh), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if fresh != doc {
+		t.Error("docs/operations.md does not show what cost says: go test ./cmd/ordersctl -run TestOperationsShowsWhatCostSays -update")
+	}
+}
+
+func TestReadmeSaysTheRangeOfTheCost(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	prices := regexp.MustCompile(`\$([0-9.]+)\sat\s([0-9,]+)`).FindAllStringSubmatch(string(readme), -1)
+	if len(prices) < 3 {
+		t.Errorf("README.md has the prices %q", prices)
+	}
+	c := defaultCost(t)
+	for _, price := range prices {
+		rate, _ := strconv.ParseFloat(strings.ReplaceAll(price[2], ",", ""), 64)
+		if got := fmt.Sprintf("%.2f", c.priced(rate).TotalUSD); got != price[1] {
+			t.Errorf("README.md says %s, cost says $%s", price[0], got)
 		}
 	}
 }
@@ -116,8 +170,8 @@ func TestTheDefaultsOfCostAreThoseOfTheTemplate(t *testing.T) {
 // The variables of a usual request at their longest; see
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html.
 var usual = map[string]string{
-	"requestTime": "22/Nov/2026:20:54:39 +0000", "requestId": "JKJaXmPLvHcESHA=", "httpMethod": "POST",
-	"routeKey": "ANY /api/orders/{order_id}/status/{proxy+}", "status": "201", "responseLatency": "123", "integrationLatency": "123",
+	"requestId": "JKJaXmPLvHcESHA=",
+	"routeKey":  "ANY /api/orders/{order_id}/status/{proxy+}", "status": "201", "responseLatency": "123", "integrationLatency": "123",
 	"integrationErrorMessage": "-", "error.message": "-",
 }
 

@@ -64,7 +64,7 @@ func TestCommandLine(t *testing.T) {
 		{"knows no other command", "repair", 2, "", "ordersctl: unexpected argument repair"},
 		{"knows no other flag", "cost --price 1", 2, "", "ordersctl: unknown flag --price"},
 		{"takes no further argument", "cost now", 2, "", "ordersctl: unexpected argument now"},
-		{"wants a number where one belongs", "cost --tally-batch x", 2, "", "ordersctl: --tally-batch: expected a valid 64 bit int but got \"x\"\nTry: ordersctl --help\n"},
+		{"wants a number where one belongs", "cost --item-bytes x", 2, "", "ordersctl: --item-bytes: expected a valid 64 bit int but got \"x\"\nTry: ordersctl --help\n"},
 		{"tells its version", "--version", 0, "ordersctl dev (go1.", ""},
 		{"helps", "--help", 0, "Usage: ordersctl <command> [flags]\n", ""},
 		{"helps for short", "-h", 0, "Usage: ordersctl <command> [flags]\n", ""},
@@ -94,9 +94,9 @@ func TestCommandLine(t *testing.T) {
 func TestBadFlagsAreRefusedByNameAndRule(t *testing.T) {
 	tests := []struct{ args, want string }{
 		{"cost --status-reads=-1", "--status-reads must be 0 or more, not -1"},
-		{"cost --relay-batch 0", "--relay-batch must be from 1 to 10000, not 0"},
-		{"cost --tally-batch 10001", "--tally-batch must be from 1 to 10000, not 10001"},
-		{"cost --queue-batch 11", "--queue-batch must be from 1 to 10, not 11"},
+		{"cost --rate 0", "--rate must be more than 0, not 0"},
+		{"cost --item-bytes 50000", "--item-bytes must be from 1 to 41167, not 50000"},
+		{"cost --throttle-rate 0", "--throttle-rate must be from 1 to 1000000, not 0"},
 		{"cost --memory 127", "--memory must be from 128 to 10240, not 127"},
 		{"cost --request-ms 0", "--request-ms must be more than 0, not 0"},
 		{"cost --batch-ms 0", "--batch-ms must be more than 0, not 0"},
@@ -191,7 +191,7 @@ func (s shop) count(orders ...order.Order) {
 	for _, o := range orders {
 		sum.Add(order.Change{New: &o}.Tally())
 	}
-	if err := (dynamostore.Audit{Client: s.db, Table: s.table}).AddTally(s.Context(), sum); err != nil {
+	if err := (dynamostore.Audit{Client: s.db, Table: s.table}).AddTally(s.Context(), sum, time.Now()); err != nil {
 		s.Fatal(err)
 	}
 }

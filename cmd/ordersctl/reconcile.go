@@ -169,7 +169,7 @@ func (r *reconciler) repair(ctx context.Context, report *reconcileReport) error 
 	}
 	difference := report.found.difference()
 	r.out.say("adding to the metrics: %s", formatDifference(difference))
-	if err := r.audit.AddTally(ctx, difference); err != nil {
+	if err := r.audit.AddTally(ctx, difference, time.Now()); err != nil {
 		return fmt.Errorf("repair the metrics: %w", err)
 	}
 	report.Repaired = true

@@ -1,7 +1,6 @@
 // Command metrics is the Lambda function behind GET /api/metrics/: it reads the tally.
 //
-// Like each function of the API it serves the whole API. The routes of template.yaml say which
-// requests reach it, and its role says which calls it may make.
+// It serves its own paths alone, because its role allows the calls of these and no others.
 package main
 
 import (
@@ -21,7 +20,9 @@ func main() {
 	store, err := dynamostore.New(dynamostore.Config{
 		Client: dynamodb.NewFromConfig(f.AWS), Table: f.Table(),
 	})
-	f.Start("dynamodb", lambdahttp.New(api.New(api.Config{
+	serve := lambdahttp.New(api.New(api.Config{
 		Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: f.Log,
-	}), f.Log), err)
+		Paths: []string{"/api/metrics"},
+	}), f.Log)
+	f.Start("dynamodb", lambdahttp.WithCORS(f.CORSOrigins(), serve), err)
 }

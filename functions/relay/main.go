@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/functions/internal/function"
-	"orders/shared/dynamostore"
+	"orders/shared/dynamostream"
 	"orders/shared/sqsqueue"
 )
 
@@ -17,5 +17,5 @@ func main() {
 	queue, err := sqsqueue.New(sqsqueue.Config{
 		Client: sqs.NewFromConfig(f.AWS), URL: f.QueueURL(), DeadLetterURL: f.DeadLetterQueueURL(), Now: time.Now, Log: f.Log,
 	})
-	f.Start("sqs", dynamostore.Relay{Queue: queue, ProcessingTime: f.ProcessingTime(), Log: f.Log}.Handle, err)
+	f.Start("sqs", dynamostream.Relay{Queue: queue, ProcessingTime: f.ProcessingTime(), Log: f.Log}.Handle, err)
 }

@@ -23,10 +23,13 @@ import (
 //go:embed openapi.yaml
 var OpenAPI []byte
 
-// Config configures a handler. Only Health, StoreLogs and Sampler are optional.
+// Config configures a handler. Only Paths, Health, StoreLogs and Sampler are optional.
 type Config struct {
 	Orders  order.Store
 	Metrics order.MetricsReader
+	// Paths are the paths to serve, such as "/api/orders/{order_id}"; if it is nil, all of them. Any
+	// other path has no route.
+	Paths []string
 	// Health returns nil while the service accepts orders. The probes /readyz and /healthz report
 	// it. If Health is nil, there are no probes.
 	Health func(context.Context) error
@@ -78,29 +81,29 @@ func (a *api) probes() map[string]map[string]handler {
 	}
 }
 
-// New returns the handler of all routes. It may be used concurrently.
-func New(cfg Config) http.Handler {
-	a := newAPI(cfg, errNoRoute)
-	return a.handler(a.routes())
+// New returns the handler of the routes. It may be used concurrently.
+func New(cfg Config) http.Handler { return newHandler(cfg, (*api).servedRoutes, errNoRoute) }
+
+// servedRoutes are the routes of Config.Paths.
+func (a *api) servedRoutes() map[string]map[string]handler {
+	routes := a.routes()
+	maps.DeleteFunc(routes, func(path string, _ map[string]handler) bool {
+		return a.Paths != nil && !slices.Contains(a.Paths, path)
+	})
+	return routes
 }
 
 // NewRefusing returns a handler that serves the probes, and responds to all other requests with the
 // problem of err. It uses neither Orders nor Metrics.
-func NewRefusing(cfg Config, err error) http.Handler {
-	a := newAPI(cfg, err)
-	return a.handler(a.probes())
-}
+func NewRefusing(cfg Config, err error) http.Handler { return newHandler(cfg, (*api).probes, err) }
 
-func newAPI(cfg Config, fallback error) *api {
+func newHandler(cfg Config, routes func(*api) map[string]map[string]handler, fallback error) http.Handler {
 	if cfg.Sampler == nil {
 		cfg.Sampler = NewSampler(cfg.Log)
 	}
-	return &api{cfg, fallback}
-}
-
-func (a *api) handler(routes map[string]map[string]handler) http.Handler {
+	a := &api{cfg, fallback}
 	mux := http.NewServeMux()
-	for path, methods := range routes {
+	for path, methods := range routes(a) {
 		mux.Handle(path, a.endpoint(path, methods))
 		mux.Handle(path+"/{$}", a.endpoint(path, methods))
 	}
@@ -113,7 +116,7 @@ func (a *api) handler(routes map[string]map[string]handler) http.Handler {
 func Routes() []string {
 	var list []string
 	for path, methods := range (&api{Config: Config{Health: func(context.Context) error { return nil }}}).routes() {
-		for method := range maps.Keys(methods) {
+		for method := range methods {
 			list = append(list, method+" "+path)
 		}
 	}

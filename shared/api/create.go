@@ -8,9 +8,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"orders/shared/order"
 )
@@ -117,14 +118,12 @@ func checkBodyType(h http.Header) error {
 	}
 	media, parameters, err := mime.ParseMediaType(types[0])
 	charset, hasCharset := parameters["charset"]
-	if err != nil || media != "application/json" || hasCharset && !utf8Name.MatchString(charset) {
+	if err != nil || media != "application/json" ||
+		hasCharset && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") { // as many spell it
 		return errMediaType
 	}
 	return nil
 }
-
-// utf8Name matches UTF-8 as clients spell it, many of them without the hyphen.
-var utf8Name = regexp.MustCompile(`^(?i:utf-?8)$`)
 
 // idempotencyKey returns the id that belongs to the Idempotency-Key header, "" without the header.
 // The key may be quoted. It has no comma, because a proxy joins two headers with one.
@@ -147,10 +146,36 @@ func idempotencyKey(h http.Header) (order.ID, violations) {
 	return order.KeyedID(caller, key), nil
 }
 
+// A draftParser parses the body of a create. It reads token by token, to find all violations and not
+// only the first. The syntax is that of encoding/json/v2: strict UTF-8, case-sensitive names.
+type draftParser struct {
+	body       bytes.Buffer
+	json       *jsontext.Decoder
+	draft      order.Draft
+	violations violations
+	err        error // the first syntax error, after which parsing ends
+}
+
 // draftParsers reuses parsers and their buffers.
 var draftParsers = sync.Pool{New: func() any {
 	return &draftParser{json: new(jsontext.Decoder)}
 }}
+
+// maxViolations limits the size of the response.
+const maxViolations = 200
+
+// fields are the members of the body. Missing ones are reported in this order.
+var fields = [...]struct {
+	name     string
+	required bool
+	parse    func(p *draftParser, pointer string)
+}{
+	{"user_id", true, (*draftParser).userID},
+	{"item_ids", true, (*draftParser).itemIDs},
+	{"total_amount", true, (*draftParser).totalAmount},
+	{"order_id", false, (*draftParser).clientReference},
+	{"status", false, (*draftParser).status},
+}
 
 // read reads the body, up to maxBody.
 func (p *draftParser) read(r *http.Request) error {
@@ -175,4 +200,229 @@ func (p *draftParser) read(r *http.Request) error {
 
 func bodyViolation(code, detail string) violation {
 	return violation{Pointer: new(""), Code: code, Detail: detail}
+}
+
+// parse returns the draft or its violations. A body that is not JSON has only that violation.
+func (p *draftParser) parse() (order.Draft, violations) {
+	p.draft, p.violations, p.err = order.Draft{}, nil, nil
+	if !utf8.Valid(p.body.Bytes()) {
+		return order.Draft{}, violations{bodyViolation("invalid_utf8", "must be UTF-8")}
+	}
+	p.json.Reset(&p.body, jsontext.AllowDuplicateNames(true)) // reported by member
+	if p.json.PeekKind() == jsontext.KindBeginObject {
+		p.object()
+	} else {
+		p.wrongType("", "must be an object")
+	}
+	if _, err := p.json.ReadToken(); err == nil {
+		p.fail(errors.New("something follows the document"))
+	} else if !errors.Is(err, io.EOF) {
+		p.fail(err)
+	}
+	if p.err != nil {
+		return order.Draft{}, violations{bodyViolation("invalid_json", syntaxDetail(p.err))}
+	}
+	return p.draft, p.violations
+}
+
+// fail keeps the first syntax error.
+func (p *draftParser) fail(err error) {
+	if p.err == nil {
+		p.err = err
+	}
+}
+
+// syntaxDetail describes a syntax error and its place, without words of the Go decoder.
+func syntaxDetail(err error) string {
+	const rule = "must be one JSON document (RFC 8259): "
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return rule + syntax.Err.Error() + " at byte " + strconv.FormatInt(syntax.ByteOffset, 10)
+	}
+	return rule + err.Error()
+}
+
+func (p *draftParser) object() {
+	p.next()
+	var seen [len(fields)]bool
+	for p.until(jsontext.KindEndObject) {
+		p.member(p.next(), seen[:])
+	}
+	for i, f := range fields {
+		if f.required && !seen[i] {
+			p.report("/"+f.name, "required", "is missing")
+		}
+	}
+	p.next()
+}
+
+// member parses the value of one member.
+func (p *draftParser) member(name string, seen []bool) {
+	for i, f := range fields {
+		if f.name != name {
+			continue
+		}
+		pointer, again := "/"+name, seen[i]
+		seen[i] = true
+		switch {
+		case again:
+			p.report(pointer, "duplicate_field", "is given more than once")
+			p.skip()
+		case f.required && p.json.PeekKind() == jsontext.KindNull:
+			p.report(pointer, "required", "must not be null")
+			p.skip()
+		default:
+			f.parse(p, pointer)
+		}
+		return
+	}
+	p.report(newPointer(name), "unknown_field", "is not a field of an order")
+	p.skip()
+}
+
+// newPointer returns the RFC 6901 pointer to a member that the client has named. A long name is
+// truncated.
+func newPointer(name string) string {
+	if len(name) > 4*order.MaxTextLength {
+		name = strings.ToValidUTF8(name[:4*order.MaxTextLength], "") + "…"
+	}
+	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+// next reads the next token.
+func (p *draftParser) next() string {
+	token, err := p.json.ReadToken()
+	p.fail(err)
+	return token.String()
+}
+
+// until reports whether there is something to parse before the end of an object or array.
+func (p *draftParser) until(end jsontext.Kind) bool {
+	return p.err == nil && p.json.PeekKind() != end
+}
+
+func (p *draftParser) skip() { p.fail(p.json.SkipValue()) }
+
+// report adds a violation.
+func (p *draftParser) report(pointer, code, detail string) {
+	if len(p.violations) < maxViolations {
+		p.violations = append(p.violations, violation{Pointer: &pointer, Code: code, Detail: detail})
+	}
+}
+
+// wrongType reports a value of the wrong type, and skips it.
+func (p *draftParser) wrongType(pointer, detail string) {
+	p.report(pointer, "wrong_type", detail)
+	p.skip()
+}
+
+func (p *draftParser) userID(pointer string) { p.draft.UserID = p.identifier(pointer) }
+
+func (p *draftParser) clientReference(pointer string) {
+	if p.json.PeekKind() != jsontext.KindString {
+		p.wrongType(pointer, "must be a string")
+		return
+	}
+	p.draft.ClientReference = p.identifier(pointer)
+}
+
+// itemIDs parses MaxItems entries and skips the rest.
+func (p *draftParser) itemIDs(pointer string) {
+	if p.json.PeekKind() != jsontext.KindBeginArray {
+		p.wrongType(pointer, "must be an array of integers and strings")
+		return
+	}
+	p.next()
+	n := 0
+	for ; p.until(jsontext.KindEndArray); n++ {
+		if n < order.MaxItems {
+			p.draft.ItemIDs = append(p.draft.ItemIDs, p.identifier(pointer+"/"+strconv.Itoa(n)))
+		} else {
+			p.skip()
+		}
+	}
+	if n == 0 || n > order.MaxItems {
+		p.report(pointer, "invalid_length", "must have 1 to 100 entries")
+	}
+	p.next()
+}
+
+// identifier parses a string, or an integer, whose digits it returns unchanged. As in JSON Schema,
+// 5.0 is the integer 5.
+func (p *draftParser) identifier(pointer string) (text string) {
+	const rule = "must be an integer or a string"
+	switch p.json.PeekKind() {
+	case jsontext.KindString:
+		text = p.next()
+	case jsontext.KindNumber:
+		digits := p.number()
+		if whole, fraction, _ := strings.Cut(digits, "."); strings.Trim(fraction, "0") == "" {
+			digits = whole
+		}
+		if strings.ContainsAny(digits, ".eE") {
+			p.report(pointer, "wrong_type", rule)
+		}
+		text = digits
+	default:
+		p.wrongType(pointer, rule)
+		return ""
+	}
+	p.checkRule(pointer, order.CheckText(text))
+	return text
+}
+
+func (p *draftParser) totalAmount(pointer string) {
+	var broken error
+	switch p.json.PeekKind() {
+	case jsontext.KindString:
+		p.draft.TotalAmount, broken = order.ParseAmount(p.next())
+	case jsontext.KindNumber:
+		p.draft.TotalAmount, broken = order.ParseAmountNumber(p.number())
+	default:
+		p.wrongType(pointer, "must be a number or a string")
+	}
+	p.checkRule(pointer, broken)
+}
+
+func (p *draftParser) status(pointer string) {
+	if p.json.PeekKind() != jsontext.KindString {
+		p.wrongType(pointer, "must be a string")
+		return
+	}
+	status, ok := order.ParseStatus(p.next())
+	if !ok {
+		p.report(pointer, "invalid_status", "must be Pending, Processing or Completed")
+	}
+	p.draft.InitialStatus = status
+}
+
+// number returns a number as it is written. It refuses a number that is out of the range of a
+// double, because other JSON parsers could not read it (RFC 8259, section 6).
+func (p *draftParser) number() string {
+	digits := p.next()
+	if strings.ContainsAny(digits, "eE") {
+		if _, err := strconv.ParseFloat(digits, 64); err != nil {
+			p.fail(errors.New("a number is too large for any reader"))
+		}
+	}
+	return digits
+}
+
+// checkRule reports the rule of the domain that a value breaks, if any.
+func (p *draftParser) checkRule(pointer string, broken error) {
+	for _, rule := range rules {
+		if errors.Is(broken, rule.err) {
+			p.report(pointer, rule.code, rule.err.Error())
+		}
+	}
+}
+
+var rules = []struct {
+	err  error
+	code string
+}{
+	{order.ErrLength, "invalid_length"},
+	{order.ErrCharacters, "invalid_characters"},
+	{order.ErrNotDecimal, "invalid_amount"},
+	{order.ErrOutOfRange, "out_of_range"},
+	{order.ErrPrecision, "precision"},
 }

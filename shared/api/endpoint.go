@@ -57,16 +57,12 @@ func (a *api) endpoint(route string, methods map[string]handler) http.Handler {
 		res.write(w, r.Method, id)
 
 		a.Sampler.tick(began)
-		if level := a.logLevel(r, res.status); a.shouldLog(r, began, level, route, res.status) {
+		level, ctx := a.logLevel(r, res.status), r.Context()
+		if a.Log.Enabled(ctx, slog.LevelDebug) || // then every request is logged
+			a.Log.Enabled(ctx, level) && a.Sampler.Allow(began, level, route, res.status) {
 			a.log(r, level, route, id, res, err, a.Now().Sub(began))
 		}
 	})
-}
-
-// shouldLog reports whether a request is logged. At level debug every request is.
-func (a *api) shouldLog(r *http.Request, now time.Time, level slog.Level, route string, status int) bool {
-	return a.Log.Enabled(r.Context(), level) &&
-		(a.Log.Enabled(r.Context(), slog.LevelDebug) || a.Sampler.Allow(now, level, route, status))
 }
 
 // write writes the response, with the headers that every response has.

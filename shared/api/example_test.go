@@ -46,19 +46,3 @@ func ExampleNew() {
 	fmt.Println(response.Code, response.Body)
 	// Output: 201 {"order_id":"ORDXPNXAYDVDHVEBNEVVWXMQTVVE8","status":"Pending"}
 }
-
-func ExampleRoutes() {
-	for _, route := range api.Routes() {
-		fmt.Println(route)
-	}
-	// Output:
-	// GET /api/metrics
-	// GET /api/orders/ids
-	// GET /api/orders/{order_id}
-	// GET /api/orders/{order_id}/status
-	// GET /healthz
-	// GET /livez
-	// GET /readyz
-	// POST /api/orders
-	// POST /api/orders/create
-}

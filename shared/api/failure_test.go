@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json/v2"
 	"errors"
@@ -13,50 +12,10 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"orders/shared/api"
 	"orders/shared/order"
 )
-
-// failing is a store, a metrics reader and a health check that all return err, or panic with it.
-type failing struct {
-	err    error
-	panics bool
-}
-
-func (f failing) fail() error {
-	if f.panics {
-		panic(f.err)
-	}
-	return f.err
-}
-
-func (f failing) Create(context.Context, order.Draft) (order.Order, bool, error) {
-	return order.Order{}, false, f.fail()
-}
-func (f failing) Get(context.Context, order.ID) (order.Order, error) { return order.Order{}, f.fail() }
-func (f failing) List(context.Context, int, string) (order.Page, error) {
-	return order.Page{}, f.fail()
-}
-func (f failing) Metrics(context.Context) (order.Tally, error) { return order.Tally{}, f.fail() }
-func (f failing) Health(context.Context) error                 { return f.fail() }
-
-// serve sends one request to a handler over f, and returns the response and the log.
-func serve(f failing, method, target string) (*httptest.ResponseRecorder, string) {
-	var logs bytes.Buffer
-	handler := api.New(api.Config{
-		Orders: f, Metrics: f, Health: f.Health, Now: time.Now,
-		RequestID: func() string { return "the-request" },
-		Log:       slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
-	body := `{"user_id": "a secret", "item_ids": [1], "total_amount": 1}`
-	req := httptest.NewRequest(method, target, strings.NewReader(body))
-	req.Header.Set("Content-Type", "application/json")
-	recorder := httptest.NewRecorder()
-	handler.ServeHTTP(recorder, req)
-	return recorder, logs.String()
-}
 
 // everyRoute has a request for each route.
 var everyRoute = []struct{ method, target string }{
@@ -74,27 +33,23 @@ func TestAnUnavailableStoreIsA503WithRetryAfter(t *testing.T) {
 		fmt.Errorf("wait: %w", context.DeadlineExceeded),
 		fmt.Errorf("wait: %w", context.Canceled),
 	} {
+		s := newService(failing{err: err}, slog.LevelDebug)
 		for _, r := range everyRoute {
-			res, logs := serve(failing{err: err}, r.method, r.target)
+			res, logs := s.send(newRequest(r.method, r.target))
 			checkFailure(t, res, http.StatusServiceUnavailable, "unavailable")
-			if res.Header().Get("Retry-After") != "1" {
-				t.Errorf("%s %s: headers %v", r.method, r.target, res.Header())
-			}
-			if !strings.Contains(logs, "level=WARN") || !strings.Contains(logs, "err=") {
-				t.Errorf("logged %s", logs)
+			if res.Header().Get("Retry-After") != "1" || !strings.Contains(logs, "level=WARN") || !strings.Contains(logs, "err=") {
+				t.Errorf("%s %s: headers %v, logged %s", r.method, r.target, res.Header(), logs)
 			}
 		}
-	}
-	if res, _ := serve(failing{err: errors.New("down")}, http.MethodGet, "/healthz"); res.Code != http.StatusServiceUnavailable {
-		t.Errorf("/healthz: %d", res.Code)
 	}
 }
 
 // I15: a bug ends one request, and only the log has the details.
 func TestAPanicOrAnUnknownErrorIsA500WithoutDetails(t *testing.T) {
 	for _, f := range []failing{{err: errors.New("at /secret/path")}, {err: errors.New("at /secret/path"), panics: true}} {
+		s := newService(f, slog.LevelDebug)
 		for _, r := range everyRoute {
-			res, logs := serve(f, r.method, r.target)
+			res, logs := s.send(newRequest(r.method, r.target))
 			checkFailure(t, res, http.StatusInternalServerError, "internal")
 			if !strings.Contains(logs, "level=ERROR") || !strings.Contains(logs, "/secret/path") {
 				t.Errorf("logged %s", logs)
@@ -106,12 +61,8 @@ func TestAPanicOrAnUnknownErrorIsA500WithoutDetails(t *testing.T) {
 // checkFailure fails the test unless the response is the problem, without internal details.
 func checkFailure(t *testing.T, res *httptest.ResponseRecorder, status int, code string) {
 	t.Helper()
-	var problem struct {
-		Title    string `json:"title"`
-		Code     string `json:"code"`
-		Instance string `json:"instance"`
-	}
-	if err := json.Unmarshal(res.Body.Bytes(), &problem); err != nil {
+	var problem struct{ Title, Code, Instance string }
+	if err := json.Unmarshal(res.Body.Bytes(), &problem, json.MatchCaseInsensitiveNames(true)); err != nil {
 		t.Errorf("response %s: %v", res.Body, err)
 	}
 	if res.Code != status || problem.Code != code || problem.Title != http.StatusText(status) || problem.Instance != "urn:orders:request:the-request" {
@@ -139,11 +90,9 @@ func TestABodyThatIsNotReadToItsEndIsRefused(t *testing.T) {
 		{"breaks off", iotest.ErrReader(errors.New("connection reset")), 100, 408, "body_lost", "close"},
 		{"cannot be decoded", iotest.ErrReader(api.ErrUndecodable), 100, 400, "invalid_encoding", ""},
 	} {
-		req := httptest.NewRequest(http.MethodPost, "/api/orders/", tt.body)
-		req.ContentLength = tt.length
-		req.Header.Set("Content-Type", "application/json")
-		res := httptest.NewRecorder()
-		newLogRecorder(failing{}, slog.LevelInfo, false).ServeHTTP(res, req)
+		req := newRequest(http.MethodPost, "/api/orders/")
+		req.Body, req.ContentLength = io.NopCloser(tt.body), tt.length
+		res, _ := newService(failing{}, slog.LevelInfo).send(req)
 		checkFailure(t, res, tt.status, tt.code)
 		if got := res.Header().Get("Connection"); got != tt.connection {
 			t.Errorf("a body that %s: Connection is %q, want %q", tt.name, got, tt.connection)
@@ -151,79 +100,45 @@ func TestABodyThatIsNotReadToItsEndIsRefused(t *testing.T) {
 	}
 }
 
-func TestARequestIsLoggedOnceAtTheLevelOfItsResult(t *testing.T) {
-	for _, tt := range []struct {
-		method, target string
-		err            error
-		want           []string
-	}{
-		{http.MethodPost, "/api/orders/", nil, []string{"level=DEBUG", "method=POST", "route=/api/orders ", "status=201", "duration_ms=", "request_id=the-request"}},
-		{http.MethodGet, "/api/orders/x%0a/status", nil, []string{"level=INFO", "method=GET", "route=/api/orders/{order_id}/status", "status=404", `err="order not found"`}},
-		{http.MethodGet, "/api/metrics", order.ErrUnavailable, []string{"level=WARN", "route=/api/metrics", "status=503"}},
-		{"SMUGGLE", "/nowhere", nil, []string{"level=INFO", "method=other", "route=none", "status=404"}},
-	} {
-		_, logs := serve(failing{err: tt.err}, tt.method, tt.target)
-		for _, want := range tt.want {
-			if !strings.Contains(logs, want) {
-				t.Errorf("%s %s logs %s, without %s", tt.method, tt.target, logs, want)
-			}
-		}
-		if strings.Count(logs, "\n") != 1 || strings.Contains(logs, "secret") || strings.Contains(logs, "nowhere") {
-			t.Errorf("%s %s logs %s", tt.method, tt.target, logs)
-		}
-	}
-}
-
-func TestAnExceededDeadlineIsAWarningAndACanceledRequestIsNot(t *testing.T) {
-	canceled, cancel := context.WithCancel(t.Context())
-	cancel()
-	exceeded, cancel := context.WithDeadline(t.Context(), time.Now())
-	defer cancel()
-	for ctx, want := range map[context.Context]string{canceled: "level=DEBUG", exceeded: "level=WARN"} {
-		var logs bytes.Buffer
-		f := failing{err: ctx.Err()}
-		handler := api.New(api.Config{
-			Metrics: f, Now: time.Now, RequestID: func() string { return "the-request" },
-			Log: slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		})
-		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/metrics/", nil))
-		if !strings.Contains(logs.String(), want) {
-			t.Errorf("%v: logged %s", ctx.Err(), logs.String())
-		}
-	}
-}
-
-// A host can keep its own id of a request in the context, for the slog handler.
-func TestTheLogGetsTheContextOfTheRequest(t *testing.T) {
-	type key struct{}
-	seen := contextHandler{slog.DiscardHandler, func(ctx context.Context) any { return ctx.Value(key{}) }, new(any)}
-	ctx := context.WithValue(t.Context(), key{}, "the id of the host")
-	handler := api.New(api.Config{Now: time.Now, RequestID: func() string { return "the-request" }, Log: slog.New(seen)})
-	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/nowhere", nil))
-	if *seen.found != "the id of the host" {
-		t.Errorf("the log got a context with %v", *seen.found)
-	}
-}
-
-// A contextHandler stores in found what find returns for the context of a line.
-type contextHandler struct {
-	slog.Handler
-	find  func(context.Context) any
-	found *any
-}
-
-func (h contextHandler) Enabled(context.Context, slog.Level) bool { return true }
-func (h contextHandler) Handle(ctx context.Context, _ slog.Record) error {
-	*h.found = h.find(ctx)
-	return nil
-}
-
 func TestARequestIDIsEscapedInTheInstanceURI(t *testing.T) {
-	req := httptest.NewRequest(http.MethodGet, "/nowhere", nil)
+	req := newRequest(http.MethodGet, "/nowhere")
 	req.Header.Set("X-Request-Id", `a%"<b>`)
-	res := httptest.NewRecorder()
-	api.New(api.Config{Now: time.Now, Log: slog.New(slog.DiscardHandler)}).ServeHTTP(res, req)
+	res, _ := newService(failing{}, slog.LevelInfo).send(req)
 	if !strings.Contains(res.Body.String(), `"urn:orders:request:a%25%22%3Cb%3E"`) || res.Header().Get("X-Request-Id") != `a%"<b>` {
 		t.Errorf("response %s, headers %v", res.Body, res.Header())
+	}
+}
+
+func TestLivezReportsTheProcessAndReadyzTheStore(t *testing.T) {
+	for health, ready := range map[error]int{nil: 200, errors.New("a commit has been under way for 6 s"): 503} {
+		s := newService(failing{err: health}, slog.LevelInfo)
+		for target, status := range map[string]int{"/livez": 200, "/livez/": 200, "/readyz": ready, "/readyz/": ready, "/healthz": ready} {
+			res, _ := s.send(newRequest("GET", target))
+			if res.Code != status || status == 200 && res.Body.String() != `{"status":"ok"}` || status == 503 && res.Header().Get("Retry-After") != "1" {
+				t.Errorf("health %v: %s: %d %v %s, want %d", health, target, res.Code, res.Header(), res.Body, status)
+			}
+		}
+	}
+}
+
+func TestARefusingHandlerServesOnlyTheProbes(t *testing.T) {
+	for err, want := range map[error]struct {
+		status int
+		code   string
+	}{
+		api.ErrMisdirected: {421, "misdirected_request"},
+		fmt.Errorf("%w: the database file is being opened", order.ErrUnavailable): {503, "unavailable"},
+	} {
+		s := newService(failing{}, slog.LevelInfo)
+		s.Handler = api.NewRefusing(s.Config, err)
+		for _, target := range []string{"/livez", "/readyz", "/healthz"} {
+			if res, _ := s.send(newRequest("GET", target)); res.Code != 200 {
+				t.Errorf("%v: %s: %d", err, target, res.Code)
+			}
+		}
+		for _, r := range append(everyRoute, struct{ method, target string }{"DELETE", "/nowhere"}) {
+			res, _ := s.send(newRequest(r.method, r.target))
+			checkFailure(t, res, want.status, want.code)
+		}
 	}
 }

@@ -37,48 +37,53 @@ func variables(changes map[string]string) func(string) string {
 }
 
 func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
-	for _, tt := range []struct {
-		name    string
+	for name, tt := range map[string]struct {
 		changes map[string]string
-		want    []string // each in the error; none for no error
+		want    string // the error
 	}{
-		{"nothing", nil, nil},
-		{"an emulator", map[string]string{"AWS_ENDPOINT_URL": "http://localstack:4566", "AWS_SESSION_TOKEN": ""}, nil},
-		{"all is missing", map[string]string{
+		"nothing":     {nil, ""},
+		"an emulator": {map[string]string{"AWS_ENDPOINT_URL": "http://localstack:4566", "AWS_SESSION_TOKEN": ""}, ""},
+		"all is missing": {map[string]string{
 			"AWS_REGION": "", "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "ORDERS_TABLE": "", "ORDERS_QUEUE_URL": "",
 			"DEAD_LETTER_QUEUE_URL": "", "PROCESSING_TIME": "",
-		}, []string{
-			"AWS_REGION is not set", "AWS_ACCESS_KEY_ID is not set", "AWS_SECRET_ACCESS_KEY is not set",
-			"ORDERS_TABLE is not set", "ORDERS_QUEUE_URL is not set", "DEAD_LETTER_QUEUE_URL is not set", "PROCESSING_TIME is not set",
-		}},
-		{"no URLs", map[string]string{"ORDERS_QUEUE_URL": "orders", "AWS_ENDPOINT_URL": "localhost:4566"}, []string{
-			`ORDERS_QUEUE_URL must be a URL such as https://host/path, not "orders"`,
-			`AWS_ENDPOINT_URL must be a URL such as https://host/path, not "localhost:4566"`,
-		}},
-		{"a bare number", map[string]string{"PROCESSING_TIME": "50"}, []string{`PROCESSING_TIME must be from 1ms to 15m0s, such as 50s, not "50"`}},
-		{"too short", map[string]string{"PROCESSING_TIME": "0s"}, []string{"PROCESSING_TIME must be"}},
-		{"too long", map[string]string{"PROCESSING_TIME": "901s"}, []string{"PROCESSING_TIME must be"}},
+		}, "ORDERS_TABLE is not set; ORDERS_QUEUE_URL is not set; DEAD_LETTER_QUEUE_URL is not set; PROCESSING_TIME is not set; " +
+			"AWS_REGION is not set; AWS_ACCESS_KEY_ID is not set; AWS_SECRET_ACCESS_KEY is not set"},
+		"no URLs": {map[string]string{"ORDERS_QUEUE_URL": "orders", "AWS_ENDPOINT_URL": "localhost:4566"},
+			`ORDERS_QUEUE_URL must be a URL such as https://host/path, not "orders"; ` +
+				`AWS_ENDPOINT_URL must be a URL such as https://host/path, not "localhost:4566"`},
+		"a bare number": {map[string]string{"PROCESSING_TIME": "50"}, `PROCESSING_TIME must be from 1ms to 15m0s, such as 50s, not "50"`},
+		"a word":        {map[string]string{"INDEX_BUCKETS": "many"}, `INDEX_BUCKETS must be a number such as 16, not "many"`},
+		"no buckets":    {map[string]string{"INDEX_BUCKETS": "0"}, `INDEX_BUCKETS must be a number such as 16, not "0"`},
+		"buckets":       {map[string]string{"INDEX_BUCKETS": "64"}, ""},
+		"too short":     {map[string]string{"PROCESSING_TIME": "0s"}, `PROCESSING_TIME must be from 1ms to 15m0s, such as 50s, not "0s"`},
+		"too long":      {map[string]string{"PROCESSING_TIME": "901s"}, `PROCESSING_TIME must be from 1ms to 15m0s, such as 50s, not "901s"`},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			env := awsclient.NewEnv(variables(tt.changes))
-			env.Table()
-			env.QueueURL()
-			env.DeadLetterQueueURL()
-			env.ProcessingTime()
-			env.AWS()
-			err := env.Err()
-			if (err == nil) != (tt.want == nil) {
-				t.Fatalf("error %v", err)
-			}
-			for _, want := range tt.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("error %q does not say %q", err, want)
-				}
-			}
-			if err != nil && strings.Count(err.Error(), "; ")+1 != len(tt.want) {
-				t.Errorf("error %q tells of other than %d problems", err, len(tt.want))
-			}
-		})
+		env := awsclient.NewEnv(variables(tt.changes))
+		env.Table()
+		env.QueueURL()
+		env.DeadLetterQueueURL()
+		env.IndexBuckets()
+		env.ProcessingTime()
+		env.AWS()
+		got := ""
+		if err := env.Err(); err != nil {
+			got = strings.TrimPrefix(err.Error(), "environment: ")
+		}
+		if got != tt.want {
+			t.Errorf("%s: error %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+func TestOriginsAndBasePathMayBeEmpty(t *testing.T) {
+	for text, want := range map[string][]string{
+		"": nil, "https://a.example": {"https://a.example"}, "https://a.example,http://b:8080": {"https://a.example", "http://b:8080"},
+		"https://a.example, https://b.example": {"https://a.example", "https://b.example"},
+	} {
+		env := awsclient.NewEnv(variables(map[string]string{"CORS_ORIGINS": text, "BASE_PATH": text}))
+		if got := env.CORSOrigins(); !slices.Equal(got, want) || env.BasePath() != text || env.Err() != nil {
+			t.Errorf("%q: origins %q, base path %q, %v", text, got, env.BasePath(), env.Err())
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,6 +43,27 @@ func (e *Env) ProcessingTime() time.Duration {
 		e.problem("%s must be from %s to %s, such as 50s, not %q", name, order.MinProcessingTime, order.MaxProcessingTime, value)
 	}
 	return d
+}
+
+// CORSOrigins is CORS_ORIGINS, the origins whose pages may call the API, separated by commas. It may
+// be empty.
+func (e *Env) CORSOrigins() []string {
+	return strings.FieldsFunc(e.getenv("CORS_ORIGINS"), func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// BasePath is BASE_PATH, below which a custom domain has the API. It may be empty.
+func (e *Env) BasePath() string { return e.getenv("BASE_PATH") }
+
+// IndexBuckets is INDEX_BUCKETS, how many buckets of the index new orders are spread over; 0 if it is
+// not set. It must be a number.
+func (e *Env) IndexBuckets() int {
+	const name = "INDEX_BUCKETS"
+	value := e.getenv(name)
+	n, err := strconv.Atoi(value)
+	if value != "" && (err != nil || n == 0) {
+		e.problem("%s must be a number such as 16, not %q", name, value)
+	}
+	return n
 }
 
 // AWS is the configuration of the SDK's clients, from the variables that Lambda sets itself:

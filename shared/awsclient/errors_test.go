@@ -20,24 +20,22 @@ import (
 
 // F1, F24, I16.
 func TestOnlyTransientErrorsAreUnavailable(t *testing.T) {
-	for _, tt := range []struct {
-		err         error
-		unavailable bool
-	}{
-		{errors.New("connection refused"), true},
-		{context.DeadlineExceeded, true},
-		{&smithy.GenericAPIError{Code: "ThrottlingException"}, true},
-		{&smithy.GenericAPIError{Code: "ExpiredToken"}, true},
-		{&smithy.GenericAPIError{Code: "ExpiredTokenException"}, true},
-		{&smithy.GenericAPIError{Code: "RequestExpired"}, true},
-		{&smithy.DeserializationError{Err: errors.New("unexpected end of JSON input")}, true},
-		{&smithy.SerializationError{Err: errors.New("no form on the wire")}, false},
-		{&smithy.GenericAPIError{Code: "AccessDenied"}, false},
-		{&smithy.GenericAPIError{Code: "ValidationException"}, false},
+	api := func(code string) error { return &smithy.GenericAPIError{Code: code} }
+	for unavailable, errs := range map[bool][]error{
+		true: {
+			errors.New("connection refused"), context.DeadlineExceeded, api("ThrottlingException"), api("ProvisionedThroughputExceededException"),
+			api("RequestLimitExceeded"), api("ExpiredToken"), api("ExpiredTokenException"), api("RequestExpired"),
+			&smithy.DeserializationError{Err: errors.New("unexpected end of JSON input")},
+		},
+		false: {
+			&smithy.SerializationError{Err: errors.New("no form on the wire")},
+			api("AccessDenied"), api("ValidationException"), api("ResourceNotFoundException"), api("UnrecognizedClientException"),
+		},
 	} {
-		err := awsclient.WrapError("do it", tt.err)
-		if errors.Is(err, order.ErrUnavailable) != tt.unavailable || !errors.Is(err, tt.err) {
-			t.Errorf("%v becomes %v", tt.err, err)
+		for _, err := range errs {
+			if got := awsclient.WrapError("do it", err); errors.Is(got, order.ErrUnavailable) != unavailable || !errors.Is(got, err) {
+				t.Errorf("%v becomes %v", err, got)
+			}
 		}
 	}
 	if err := awsclient.WrapError("do it", nil); err != nil {

@@ -2,10 +2,13 @@ package dynamostore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -14,13 +17,13 @@ import (
 	"golang.org/x/time/rate"
 
 	"orders/shared/awsclient"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 )
 
 // An AuditClient is the part of *dynamodb.Client that an Audit uses.
 type AuditClient interface {
-	TransactionClient
-	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
+	TallyClient
 	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 }
 
@@ -87,7 +90,7 @@ func (a Audit) scanSegment(ctx context.Context, segment int, limiter *rate.Limit
 		TotalSegments:             aws.Int32(int32(max(1, a.Segments))),
 		FilterExpression:          aws.String("#sk = :order"),
 		ExpressionAttributeNames:  names("sk"),
-		ExpressionAttributeValues: item{":order": text(orderSort)},
+		ExpressionAttributeValues: item{":order": text(dynamostream.OrderSort)},
 		ConsistentRead:            aws.Bool(true),
 		ReturnConsumedCapacity:    types.ReturnConsumedCapacityTotal,
 	}
@@ -126,12 +129,28 @@ func waitForUnits(ctx context.Context, limiter *rate.Limiter, consumed *types.Co
 	return nil
 }
 
+// auditor is the name under which corrections have their checkpoint in the tally.
+const auditor = "audit"
+
 // AddTally adds a difference to the tally, once, also when a Tallier counts meanwhile or the SDK
-// repeats the request. After an error it may have been added: compute the difference again before a
-// retry.
-func (a Audit) AddTally(ctx context.Context, difference order.Tally) error {
-	items := []types.TransactWriteItem{newTallyUpdate(a.Table, tallySort("audit"), difference)}
-	return awsclient.WrapError("correct the tally", transact(ctx, a.Client, "audit", items))
+// repeats the request. at is the time of the correction, later than that of the last one. After an
+// error it may have been added: compute the difference again before a retry.
+func (a Audit) AddTally(ctx context.Context, difference order.Tally, at time.Time) error {
+	sequence, err := padSequence(strconv.FormatInt(at.UnixNano(), 10))
+	if err != nil {
+		return err
+	}
+	update := newTallyUpdate(a.Table, auditor, difference, encodeCheckpoint(sequence, at))
+	update.ConditionExpression = aws.String(isNewOrAhead)
+	update.ExpressionAttributeValues[":first"] = encodeCheckpoint(sequence, time.Time{})
+	_, err = a.Client.UpdateItem(ctx, update)
+	if refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		if reached, _ := decodeCheckpoint(refusal.Item, auditor); reached == sequence {
+			return nil
+		}
+		return errors.New("correct the tally: another correction has been made since")
+	}
+	return awsclient.WrapError("correct the tally", err)
 }
 
 // sequenceLength is the least length of a sequence number in the stream; see
@@ -142,18 +161,27 @@ const sequenceLength = 21
 // stream writes it; "" when there is no checkpoint, or it has expired. The error of a checkpoint
 // that is not a sequence number is ErrDamaged.
 func (a Audit) Checkpoint(ctx context.Context, shard string) (string, error) {
-	found, err := a.Client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: aws.String(a.Table), Key: key(checkpoints, shard), ConsistentRead: aws.Bool(true),
-	})
+	it, err := a.get(ctx, key(tallyKey, tallySort(shard)))
+	sequence := ""
+	if err == nil {
+		sequence, err = decodeCheckpoint(it, shard)
+	}
+	if sequence == "" && err == nil {
+		if it, err = a.get(ctx, key(checkpoints, shard)); err == nil {
+			sequence, err = decodeFirstCheckpoint(it)
+		}
+	}
+	if digits := strings.TrimLeft(sequence, "0"); err == nil && digits != "" {
+		return fmt.Sprintf("%0*s", sequenceLength, digits), nil
+	}
+	return "", err
+}
+
+// get reads one item.
+func (a Audit) get(ctx context.Context, itemKey item) (item, error) {
+	found, err := a.Client.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(a.Table), Key: itemKey, ConsistentRead: aws.Bool(true)})
 	if err != nil {
-		return "", awsclient.WrapError("read the checkpoint of "+shard, err)
+		return nil, awsclient.WrapError("read a checkpoint", err)
 	}
-	sequence, ok := newItemLookup(found.Item)("sequence")
-	if !ok {
-		return "", nil
-	}
-	if _, err := padSequence(sequence); err != nil {
-		return "", fmt.Errorf("read the checkpoint of %s: %w: %w", shard, ErrDamaged, err)
-	}
-	return fmt.Sprintf("%0*s", sequenceLength, strings.TrimLeft(sequence, "0")), nil
+	return found.Item, nil
 }

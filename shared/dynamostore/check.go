@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"orders/shared/awsclient"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 )
 
@@ -28,7 +29,7 @@ const checkGrace = 10 * time.Minute
 
 // A Check looks for orders that are past their time and not finished, because a message was lost or
 // cannot be processed. It is bounded: a run consumes half a read unit for an order of up to 4 KB, for
-// Limit orders at most, and half a unit for each 4 KB of a bucket of the index.
+// Limit orders at most, and half a unit for each 4 KB of a bucket of the index, and for the marker.
 type Check struct {
 	Client         CheckClient
 	Metrics        order.MetricsReader
@@ -68,19 +69,19 @@ type CheckResult struct {
 // orders. Handle logs a line for each of the first overdue orders, and one line with the findings and
 // the counts by status as metrics: OverdueOrders, PendingOrders, ProcessingOrders, CompletedOrders.
 func (c Check) Handle(ctx context.Context, e CheckEvent) (found CheckResult, err error) {
-	ctx, cancel := awsclient.BeforeDeadline(ctx, deadlineMargin)
+	ctx, cancel := awsclient.BeforeDeadline(ctx, time.Second)
 	defer cancel()
 	now := e.Time
 	if now.IsZero() {
 		now = c.Now()
 	}
 	until := now.Add(-c.ProcessingTime - checkGrace)
-	ids, partial, err := c.created(ctx, until.Add(-CheckInterval), until)
+	keys, partial, err := c.created(ctx, until.Add(-CheckInterval), until)
 	if err != nil {
 		return found, awsclient.WrapError("list the orders to check", err)
 	}
 	found.Partial = partial
-	for batch := range slices.Chunk(ids, maxBatchGet) {
+	for batch := range slices.Chunk(keys, maxBatchGet) {
 		orders, err := c.read(ctx, batch)
 		if err != nil {
 			return found, awsclient.WrapError("read the orders to check", err)
@@ -92,51 +93,54 @@ func (c Check) Handle(ctx context.Context, e CheckEvent) (found CheckResult, err
 	return found, c.report(ctx, found)
 }
 
-// created returns the ids of the orders that were created from a time until before another.
-func (c Check) created(ctx context.Context, from, until time.Time) (ids []order.ID, partial bool, err error) {
+// created returns the keys of the orders that were created from a time until before another.
+func (c Check) created(ctx context.Context, from, until time.Time) (keys []item, partial bool, err error) {
+	// A created_key begins with the time, and is greater than the time alone.
+	first, last := dynamostream.FormatTime(from), dynamostream.FormatTime(until)
+	buckets := fewBuckets
+	if found, _, err := c.keysInBucket(ctx, 0, marker, marker, 1); err != nil {
+		return nil, false, err
+	} else if len(found) > 0 {
+		buckets = maxBuckets
+	}
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	for n := range buckets {
 		g.Go(func() error {
-			some, more, err := c.createdInBucket(ctx, bucketName(n), from, until)
+			some, more, err := c.keysInBucket(ctx, n, first, last, max(1, c.Limit/buckets))
 			mu.Lock()
 			defer mu.Unlock()
-			ids, partial = append(ids, some...), partial || more
+			keys, partial = append(keys, some...), partial || more
 			return err
 		})
 	}
 	err = g.Wait()
-	return ids, partial, err
+	return keys, partial, err
 }
 
-// createdInBucket stops at the bucket's part of the limit. more says that there are other orders.
-func (c Check) createdInBucket(ctx context.Context, bucket string, from, until time.Time) (ids []order.ID, more bool, err error) {
-	limit := max(1, c.Limit/buckets)
+// keysInBucket returns the keys of the items of a bucket whose created_key is from first to last, so
+// many at most. more says that there are others.
+func (c Check) keysInBucket(ctx context.Context, bucket int, first, last string, limit int) (keys []item, more bool, err error) {
 	input := &dynamodb.QueryInput{
 		TableName:                aws.String(c.Table),
 		IndexName:                aws.String("by_creation"),
-		KeyConditionExpression:   aws.String("#bucket = :bucket AND #created_key BETWEEN :from AND :until"),
+		KeyConditionExpression:   aws.String("#bucket = :bucket AND #created_key BETWEEN :first AND :last"),
 		ProjectionExpression:     aws.String("#pk, #sk"),
 		ExpressionAttributeNames: names("bucket", "created_key", "pk", "sk"),
 		ExpressionAttributeValues: item{
-			// A created_key begins with the time, and is greater than the time alone.
-			":bucket": text(bucket), ":from": text(formatTime(from)), ":until": text(formatTime(until)),
+			":bucket": text(bucketName(bucket)), ":first": text(first), ":last": text(last),
 		},
 	}
 	for {
-		input.Limit = aws.Int32(int32(limit - len(ids)))
+		input.Limit = aws.Int32(int32(limit - len(keys)))
 		found, err := c.Client.Query(ctx, input)
 		if err != nil {
 			return nil, false, err
 		}
-		for _, it := range found.Items {
-			if id, err := decodeID(newItemLookup(it)); err == nil {
-				ids = append(ids, id)
-			}
-		}
+		keys = append(keys, found.Items...)
 		input.ExclusiveStartKey = found.LastEvaluatedKey
-		if more = len(input.ExclusiveStartKey) > 0; !more || len(ids) >= limit {
-			return ids, more, nil
+		if more = len(input.ExclusiveStartKey) > 0; !more || len(keys) >= limit {
+			return keys, more, nil
 		}
 	}
 }
@@ -152,11 +156,7 @@ const (
 
 // read reads orders, as they were a moment ago. An order that an operator has deleted meanwhile is
 // left out.
-func (c Check) read(ctx context.Context, ids []order.ID) (items []item, err error) {
-	keys := make([]item, len(ids))
-	for i, id := range ids {
-		keys[i] = orderKey(id)
-	}
+func (c Check) read(ctx context.Context, keys []item) (items []item, err error) {
 	for attempt := range maxReadAttempts {
 		found, err := c.Client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
 			RequestItems: map[string]types.KeysAndAttributes{c.Table: {
@@ -184,7 +184,7 @@ const maxListed = 10
 
 func (c Check) add(ctx context.Context, found *CheckResult, it item) {
 	found.Checked++
-	o, err := decodeLifecycle(newItemLookup(it))
+	o, err := dynamostream.DecodeLifecycle(newItemLookup(it))
 	if err != nil {
 		found.Unread++
 		if found.Unread <= maxListed {
@@ -197,7 +197,7 @@ func (c Check) add(ctx context.Context, found *CheckResult, it item) {
 	}
 	found.Overdue++
 	if found.Overdue <= maxListed {
-		c.Log.WarnContext(ctx, "an order is overdue", "order_id", o.ID, "status", o.Status.String(), "created_at", formatTime(o.CreatedAt))
+		c.Log.WarnContext(ctx, "an order is overdue", "order_id", o.ID, "status", o.Status.String(), "created_at", dynamostream.FormatTime(o.CreatedAt))
 	}
 }
 

@@ -94,11 +94,24 @@ func TestACheckReadsNoMoreThanItsLimit(t *testing.T) {
 	if !found.Partial || found.Checked > 32 || found.Checked < 16 || found.Overdue != found.Checked {
 		t.Errorf("found %+v", found)
 	}
-	if used.Calls["Query"] != 17 || used.Calls["BatchGetItem"] != 1 {
-		t.Errorf("used %+v, want a query of each bucket and of the tally, and one read", used)
+	if used.Calls["Query"] != 18 || used.Calls["BatchGetItem"] != 1 {
+		t.Errorf("used %+v, want a query of the marker, of each bucket and of the tally, and one read", used)
 	}
 	if found, _ := h.check(t, 1600, due+time.Minute); found.Partial || found.Checked != 120 || found.Overdue != 120 {
 		t.Errorf("found %+v of 120", found)
+	}
+}
+
+// I4, I13: the orders of a table that has needed more buckets are found, too.
+func TestACheckReadsAllBucketsThatMayHaveOrders(t *testing.T) {
+	h := open(t)
+	for range 60 {
+		if _, _, err := h.filling(64).Create(t.Context(), draft()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found, _ := h.check(t, 6400, due+time.Minute); found.Overdue != 60 || found.Unread != 0 {
+		t.Errorf("found %+v of 60", found)
 	}
 }
 

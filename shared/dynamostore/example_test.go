@@ -5,10 +5,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log"
-	"log/slog"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
@@ -37,17 +35,4 @@ func Example() {
 	}
 	page, err := store.List(ctx, 10, "")
 	fmt.Println(page.IDs, err)
-}
-
-// An order that was created has to be started: the relay puts that message on the queue.
-func ExampleRelay() {
-	var q queue
-	relay := dynamostore.Relay{Queue: &q, ProcessingTime: 50 * time.Second, Log: slog.New(slog.DiscardHandler)}
-	record := newRecord("1", order.Change{New: &order.Order{ID: "ORD00000000000000000000000001", CreatedAt: noon}})
-	response, err := relay.Handle(context.Background(), events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{record}})
-	fmt.Printf("%s\n", q.sent[0].Body())
-	fmt.Println(len(response.BatchItemFailures), err)
-	// Output:
-	// {"order_id":"ORD00000000000000000000000001","to":"Processing"}
-	// 0 <nil>
 }

@@ -5,16 +5,16 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 )
 
 // OrderPrefix begins the pk of every order and of no other item. Filters of the stream go by it.
-const OrderPrefix = "ORDER#"
+const OrderPrefix = dynamostream.OrderPrefix
 
 // ErrDamaged says that an item is not as the service writes it. A retry does not help. Other
 // items are not affected.
@@ -22,23 +22,36 @@ var ErrDamaged = errors.New("damaged item")
 
 // Keys of the items; see the package comment.
 const (
-	orderSort    = "ORDER"
 	tallyKey     = "TALLY"
 	checkpoints  = "CHECKPOINT"
 	bucketPrefix = "ORDERS#"
 )
 
-// buckets is how many partitions the index by_creation is spread over. Each takes 1,000 creates a
-// second. A greater number is possible, once every reader knows it. With a smaller number, the
-// orders in the last buckets would not be listed.
-const buckets = 16
+// The index by_creation is spread over buckets, each of which takes 1,000 creates a second. Writers
+// fill as many as Config.IndexBuckets says. Readers read the first few, and all of them once the
+// marker is there. So the setting may be raised and lowered at any time, and only a table that
+// has needed more buckets pays for reading them.
+const (
+	fewBuckets = 16
+	maxBuckets = 64
+)
 
-// timeLayout is how times are stored: as text that sorts like times, and that an operator can read.
-const timeLayout = "2006-01-02T15:04:05.000Z"
+// The marker is an item that stands in the index before the newest order of the first bucket, so
+// that the query of that bucket, which begins a list, finds it without another request. A writer
+// that fills more than the first few buckets writes the marker first. Nothing deletes it.
+const (
+	markerKey  = "BUCKETS"
+	markerSort = "64"
+	marker     = "~64" // its created_key: after every time, before beforeAll
+)
+
+func encodeMarker() item {
+	it := key(markerKey, markerSort)
+	it["bucket"], it["created_key"] = text(bucketName(0)), text(marker)
+	return it
+}
 
 type item = map[string]types.AttributeValue
-
-func formatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
@@ -48,7 +61,7 @@ func number(n int64) types.AttributeValue {
 
 func key(pk, sk string) item { return item{"pk": text(pk), "sk": text(sk)} }
 
-func orderKey(id order.ID) item { return key(OrderPrefix+string(id), orderSort) }
+func orderKey(id order.ID) item { return key(OrderPrefix+string(id), dynamostream.OrderSort) }
 
 func bucketName(n int) string { return fmt.Sprintf("%s%02d", bucketPrefix, n) }
 
@@ -59,19 +72,22 @@ func hash(s string) uint32 {
 }
 
 // createdKey sorts orders by their creation. It is also the position in the list after that order.
-func createdKey(created time.Time, id order.ID) string { return formatTime(created) + "#" + string(id) }
+func createdKey(created time.Time, id order.ID) string {
+	return dynamostream.FormatTime(created) + "#" + string(id)
+}
 
-// encodeOrder returns the order as an item. A field that is not set has no attribute.
-func encodeOrder(o order.Order) item {
+// encodeOrder returns the order as an item whose entry in the index is in one of so many buckets. A
+// field that is not set has no attribute.
+func encodeOrder(o order.Order, buckets int) item {
 	items := make([]types.AttributeValue, len(o.ItemIDs))
 	for i, id := range o.ItemIDs {
 		items[i] = text(id)
 	}
 	it := orderKey(o.ID)
-	it["bucket"] = text(bucketName(int(hash(string(o.ID)) % buckets)))
+	it["bucket"] = text(bucketName(int(hash(string(o.ID)) % uint32(buckets))))
 	it["created_key"] = text(createdKey(o.CreatedAt, o.ID))
 	it["status"] = text(o.Status.String())
-	it["created_at"] = text(formatTime(o.CreatedAt))
+	it["created_at"] = text(dynamostream.FormatTime(o.CreatedAt))
 	it["user_id"] = text(o.UserID)
 	it["item_ids"] = &types.AttributeValueMemberL{Value: items}
 	it["total_amount"] = number(int64(o.TotalAmount))
@@ -80,10 +96,10 @@ func encodeOrder(o order.Order) item {
 		it["client_reference"] = text(o.ClientReference)
 	}
 	if !o.StartedAt.IsZero() {
-		it["started_at"] = text(formatTime(o.StartedAt))
+		it["started_at"] = text(dynamostream.FormatTime(o.StartedAt))
 	}
 	if !o.CompletedAt.IsZero() {
-		it["completed_at"] = text(formatTime(o.CompletedAt))
+		it["completed_at"] = text(dynamostream.FormatTime(o.CompletedAt))
 	}
 	return it
 }
@@ -99,11 +115,7 @@ func names(attributes ...string) map[string]string {
 	return placeholders
 }
 
-// A lookup returns the string attribute of a name, and whether there is an attribute. Of an
-// attribute of another type the value is "", which no string that is read here may be.
-type lookup func(name string) (value string, ok bool)
-
-func newItemLookup(it item) lookup {
+func newItemLookup(it item) dynamostream.Lookup {
 	return func(name string) (string, bool) {
 		value, ok := it[name]
 		s, _ := value.(*types.AttributeValueMemberS)
@@ -117,7 +129,7 @@ func newItemLookup(it item) lookup {
 // decodeOrder reads a whole order from its item, and returns an error for an item that encodeOrder
 // does not write. Errors have the names of attributes and no values, which may be a client's.
 func decodeOrder(it item) (order.Order, error) {
-	o, err := decodeLifecycle(newItemLookup(it))
+	o, err := dynamostream.DecodeLifecycle(newItemLookup(it))
 	if err != nil {
 		return order.Order{}, err
 	}
@@ -125,56 +137,6 @@ func decodeOrder(it item) (order.Order, error) {
 		return order.Order{}, fmt.Errorf("order %s: %w", o.ID, err)
 	}
 	return o, nil
-}
-
-// decodeLifecycle reads the id, the status and the times: the attributes that the service sets
-// itself, and on which all that follows from a change depends.
-func decodeLifecycle(get lookup) (order.Order, error) {
-	id, err := decodeID(get)
-	if err != nil {
-		return order.Order{}, err
-	}
-	o := order.Order{ID: id}
-	status, _ := get("status")
-	var ok bool
-	if o.Status, ok = order.ParseStatus(status); !ok {
-		return order.Order{}, fmt.Errorf("order %s: invalid status", id)
-	}
-	for name, t := range map[string]*time.Time{
-		"created_at": &o.CreatedAt, "started_at": &o.StartedAt, "completed_at": &o.CompletedAt,
-	} {
-		if *t, err = decodeTime(get, name); err != nil {
-			return order.Order{}, fmt.Errorf("order %s: %w", id, err)
-		}
-	}
-	if err := o.Validate(); err != nil {
-		return order.Order{}, fmt.Errorf("order %s: %w", id, err)
-	}
-	return o, nil
-}
-
-func decodeID(get lookup) (order.ID, error) {
-	pk, _ := get("pk")
-	sk, _ := get("sk")
-	s, ok := strings.CutPrefix(pk, OrderPrefix)
-	id, err := order.ParseID(s)
-	if !ok || err != nil || sk != orderSort {
-		return "", errors.New("the key is not an order's")
-	}
-	return id, nil
-}
-
-// decodeTime returns the zero time when there is no such attribute.
-func decodeTime(get lookup, name string) (time.Time, error) {
-	s, ok := get(name)
-	if !ok {
-		return time.Time{}, nil
-	}
-	t, err := time.Parse(timeLayout, s)
-	if err != nil || formatTime(t) != s {
-		return time.Time{}, fmt.Errorf("%s is not a time", name)
-	}
-	return t, nil
 }
 
 // decodeDetails reads the attributes that the client has set.

@@ -2,51 +2,14 @@ package dynamostore_test
 
 import (
 	"errors"
-	"fmt"
-	"hash/fnv"
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orders/shared/order"
 )
-
-func TestAnOrderIsStoredAsDocumented(t *testing.T) {
-	h := open(t)
-	h.now = noon.Add(7*time.Millisecond + 999*time.Microsecond)
-	const created = "2026-11-22T12:00:00.007Z"
-	for _, s := range order.Statuses {
-		t.Run(s.String(), func(t *testing.T) {
-			o := h.create(t, importedAs(s))
-			hash := fnv.New32a()
-			hash.Write([]byte(o.ID))
-			want := item{
-				"pk": text("ORDER#" + string(o.ID)), "sk": text("ORDER"),
-				"bucket":           text(fmt.Sprintf("ORDERS#%02d", hash.Sum32()%16)),
-				"created_key":      text(created + "#" + string(o.ID)),
-				"status":           text(s.String()),
-				"created_at":       text(created),
-				"client_reference": text("userTest23"),
-				"user_id":          text("645"),
-				"item_ids":         &types.AttributeValueMemberL{Value: []types.AttributeValue{text("890"), text("563")}},
-				"total_amount":     number("165078"),
-				"fingerprint":      &types.AttributeValueMemberB{Value: o.Fingerprint[:]},
-			}
-			if s == order.Processing {
-				want["started_at"] = text(created)
-			}
-			if got := h.item(t, "ORDER#"+string(o.ID), "ORDER"); !reflect.DeepEqual(got, want) {
-				t.Errorf("stored %v, want %v", got, want)
-			}
-			if got := h.get(t, o.ID); !reflect.DeepEqual(got, o) {
-				t.Errorf("read %+v, created %+v", got, o)
-			}
-		})
-	}
-}
 
 // A damaged item is an error, never another order. The error has no text of the client.
 func TestADamagedItemIsNotReadAsAnOrder(t *testing.T) {

@@ -11,12 +11,17 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"orders/shared/awsclient"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 )
 
 // List implements order.Store: a k-way merge of the buckets of the index, which are read
 // concurrently, each for its share of the page. A position is the created_key of the last id on a
 // page, and means the same in every bucket.
+//
+// The first page reads few buckets, and all of them if it finds the marker. A position then ends in
+// the marker, because the other pages do not see it. The other pages of a list that began without
+// the marker need few buckets: the orders in the others are newer than its first page.
 //
 // The index lags behind the table by moments: the newest orders may be missing, but no order is
 // listed that does not exist. See
@@ -25,14 +30,15 @@ import (
 // An entry of the index with a damaged created_key has no place in the order of the list. List
 // leaves it out.
 func (s *Store) List(ctx context.Context, limit int, after string) (order.Page, error) {
-	if after == "" {
+	after, all := strings.CutSuffix(after, marker)
+	if after == "" && !all {
 		after = beforeAll
 	} else if !isPosition(after) {
 		return order.Page{}, order.ErrInvalidCursor
 	}
-	cursors := make([]bucketCursor, buckets)
-	for n := range cursors {
-		cursors[n] = bucketCursor{bucket: bucketName(n), after: after, more: true, fetchSize: perBucketLimit(limit)}
+	cursors := newCursors(nil, fewBuckets, after, limit)
+	if all {
+		cursors = newCursors(cursors, maxBuckets, after, limit)
 	}
 	// One key beyond the limit tells whether there is another page.
 	keys := make([]string, 0, limit+1)
@@ -40,34 +46,49 @@ func (s *Store) List(ctx context.Context, limit int, after string) (order.Page, 
 		if err := s.fetchMore(ctx, cursors, limit+1-len(keys)); err != nil {
 			return order.Page{}, awsclient.WrapError("list orders", err)
 		}
+		if !all && cursors[0].marked {
+			all, cursors = true, newCursors(cursors, maxBuckets, after, limit)
+			continue
+		}
 		keys, complete = merge(keys, limit+1, cursors)
 	}
-	return newPage(keys, limit), nil
+	return newPage(keys, limit, all), nil
 }
 
-// beforeAll is a position before the newest order: greater than any time.
-const beforeAll = "~"
+// beforeAll is a position before the marker and the newest order.
+const beforeAll = "~~"
 
 func isPosition(s string) bool {
 	created, id, _ := strings.Cut(s, "#")
-	t, err := time.Parse(timeLayout, created)
+	t, err := time.Parse(dynamostream.TimeLayout, created)
 	_, idErr := order.ParseID(id)
-	return err == nil && idErr == nil && formatTime(t) == created
+	return err == nil && idErr == nil && dynamostream.FormatTime(t) == created
 }
 
-// perBucketLimit is the most keys of a page to expect in one bucket. A hash spreads the ids, so a
+// newCursors adds cursors until there is one for each of so many buckets.
+func newCursors(cursors []bucketCursor, buckets int, after string, limit int) []bucketCursor {
+	for n := len(cursors); n < buckets; n++ {
+		cursors = append(cursors, bucketCursor{bucket: bucketName(n), after: after, more: true, fetchSize: perBucketLimit(limit, buckets)})
+	}
+	return cursors
+}
+
+// perBucketLimit is the most keys of a page to expect in one of the buckets. A hash spreads the ids, so a
 // bucket has more than the mean and three standard deviations for one page in fifty. 30 keys are 4
 // KB, the least that DynamoDB charges for.
-func perBucketLimit(limit int) int {
-	mean := float64(limit+1) / buckets
+func perBucketLimit(limit, buckets int) int {
+	mean := float64(limit+1) / float64(buckets)
 	return max(30, int(math.Ceil(mean+3*math.Sqrt(mean))))
 }
 
-func newPage(keys []string, limit int) order.Page {
+func newPage(keys []string, limit int, all bool) order.Page {
 	var page order.Page
 	if len(keys) > limit {
 		keys = keys[:limit]
 		page.Next = keys[limit-1]
+		if all {
+			page.Next += marker
+		}
 	}
 	page.IDs = make([]order.ID, len(keys))
 	for i, key := range keys {
@@ -83,6 +104,7 @@ type bucketCursor struct {
 	keys      []string // fetched, and not yet on the page
 	after     string   // the last key fetched
 	more      bool     // whether there may be keys after it
+	marked    bool     // whether the marker was fetched
 	fetchSize int      // how many keys to fetch next
 }
 
@@ -120,9 +142,11 @@ func (s *Store) fetch(ctx context.Context, c *bucketCursor, missing int) error {
 		return err
 	}
 	for _, it := range found.Items {
-		if key, _ := newItemLookup(it)("created_key"); isPosition(key) {
+		key, _ := newItemLookup(it)("created_key")
+		if isPosition(key) {
 			c.keys = append(c.keys, key)
 		}
+		c.marked = c.marked || key == marker
 	}
 	c.after, c.more = newItemLookup(found.LastEvaluatedKey)("created_key")
 	c.fetchSize *= 2

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orders/shared/awsclient"
+	"orders/shared/dynamostream"
 )
 
 // One item beside the tally has the records that an operator has had skipped, as a set of
@@ -55,7 +56,7 @@ func (t Tallier) untilUnreadable(ctx context.Context, shard string, counts []cou
 // logBlocked logs what stops a shard, with all that an operator needs to have it skipped. The line
 // is a metric, too: BlockedRecords.
 func (t Tallier) logBlocked(ctx context.Context, shard string, c *count) {
-	pk, _ := newImageLookup(c.record.Change.Keys)("pk")
+	pk := c.record.Change.Keys["pk"].String() // of an order, so it is a string
 	attrs := []slog.Attr{
 		slog.String("shard", shard), slog.String("sequence_number", c.record.Change.SequenceNumber),
 		slog.String("order_id", strings.TrimPrefix(pk, OrderPrefix)), slog.Any("err", c.unreadable),
@@ -79,7 +80,7 @@ func (a Audit) Skip(ctx context.Context, shard, sequence string, now time.Time) 
 		ExpressionAttributeNames: names(skipped, inexactSince),
 		ExpressionAttributeValues: item{
 			":record": &types.AttributeValueMemberSS{Value: []string{skippedRecord(shard, sequence)}},
-			":now":    text(formatTime(now)),
+			":now":    text(dynamostream.FormatTime(now)),
 		},
 	})
 	return awsclient.WrapError("skip a record", err)

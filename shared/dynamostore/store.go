@@ -1,14 +1,16 @@
-// Package dynamostore keeps orders in one DynamoDB table, and handles the table's stream.
+// Package dynamostore keeps orders in one DynamoDB table, and counts the changes in its stream.
 //
 // # Table
 //
 //	item        pk          sk          attributes
 //	order       ORDER#<id>  ORDER       the order; bucket, created_key (see item.go)
-//	tally       TALLY       00..15      total, pending, processing, completed, timed_orders, timed_ms
+//	tally       TALLY       00..15      total, pending, processing, completed, timed_orders, timed_ms, and the
+//	                                    checkpoint of each shard that it counts (see tally.go)
 //	skipped     TALLY       skipped     records, inexact_since (see skip.go)
-//	checkpoint  CHECKPOINT  <shard id>  sequence, expires_at
+//	checkpoint  CHECKPOINT  <shard id>  sequence, before, expires_at: how far the first version has counted
+//	marker      BUCKETS     64          bucket, created_key: orders may be in all buckets
 //
-// The index by_creation has bucket (ORDERS#00..15, a hash of the id) and created_key
+// The index by_creation has bucket (ORDERS#00..63, a hash of the id) and created_key
 // (<created_at>#<id>), and the keys alone. Nothing in it changes after the creation, so a
 // transition does not write to it. template.yaml defines table, index and stream.
 //
@@ -16,9 +18,9 @@
 //
 // Store makes each write of an order one conditional request that writes nothing else, so that a
 // crash leaves either the whole write or none of it. The rest follows from the stream, which
-// delivers at least once: Relay puts the next message on the queue, which is harmless when it
-// happens twice; Tallier counts each change once, also when Lambda repeats a batch. Reads of an
-// order and of the metrics are strongly consistent. The list may lag, because an index may.
+// delivers at least once: dynamostream.Relay puts the next message on the queue, which is harmless
+// when it happens twice; Tallier counts each change once, also when Lambda repeats a batch. Reads of
+// an order and of the metrics are strongly consistent. The list may lag, because an index may.
 //
 // Check looks regularly for orders that are past their time. Audit is for an operator: it reads
 // every order and repairs the metrics. Lateness says how late orders start and complete.
@@ -30,11 +32,13 @@
 package dynamostore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -43,6 +47,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"orders/shared/awsclient"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 )
 
@@ -67,6 +72,9 @@ type Config struct {
 	Now func() time.Time
 	// Random makes ids impossible to guess. Create needs it, and never reads it concurrently.
 	Random io.Reader
+	// IndexBuckets is how many buckets of the index Create fills, from 1 to 64. With 0 it fills 16.
+	// Every store reads the orders of all buckets, whatever its own setting.
+	IndexBuckets int
 	// Advanced is called, if it is set, after each transition that Advance has made, with the
 	// order's id, status and times. It may be called concurrently.
 	Advanced func(order.Order)
@@ -84,13 +92,15 @@ func (c Config) validate() error {
 	check(c.Table != "", "Table is missing")
 	check(c.ProcessingTime >= 0, "ProcessingTime is negative")
 	check((c.Now == nil) == (c.Random == nil), "Now and Random must be given together")
+	check(c.IndexBuckets >= 0 && c.IndexBuckets <= maxBuckets, fmt.Sprintf("IndexBuckets must be from 1 to %d, not %d", maxBuckets, c.IndexBuckets))
 	return errors.Join(problems...)
 }
 
 // A Store keeps orders in the table. It is safe for concurrent use.
 type Store struct {
 	cfg    Config
-	random sync.Mutex // held while Config.Random is read
+	random sync.Mutex  // held while Config.Random is read
+	marked atomic.Bool // whether this store has written the marker, or need not
 }
 
 var (
@@ -104,19 +114,26 @@ func New(cfg Config) (*Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Store{cfg: cfg}, nil
+	cfg.IndexBuckets = cmp.Or(cfg.IndexBuckets, fewBuckets)
+	s := &Store{cfg: cfg}
+	s.marked.Store(cfg.IndexBuckets <= fewBuckets)
+	return s, nil
 }
 
 // Create implements order.Store: one PutItem that never overwrites. When the item exists, DynamoDB
-// returns it with the refusal, so that a retry needs no second request.
+// returns it with the refusal, so that a retry needs no second request. The first Create of a store
+// that fills more than 16 buckets writes the marker, too.
 func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, error) {
 	o, err := s.newOrder(d)
 	if err != nil {
 		return order.Order{}, false, err
 	}
+	if err := s.mark(ctx); err != nil {
+		return order.Order{}, false, err
+	}
 	_, err = s.cfg.Client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName:                           aws.String(s.cfg.Table),
-		Item:                                encodeOrder(o),
+		Item:                                encodeOrder(o, s.cfg.IndexBuckets),
 		ConditionExpression:                 aws.String("attribute_not_exists(#pk)"),
 		ExpressionAttributeNames:            names("pk"),
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
@@ -128,6 +145,20 @@ func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, e
 		return order.Order{}, false, awsclient.WrapError("store order "+string(o.ID), err)
 	}
 	return o, false, nil
+}
+
+// mark writes the marker before the first order that readers find only with it. Writing it again
+// changes nothing.
+func (s *Store) mark(ctx context.Context) error {
+	if s.marked.Load() {
+		return nil
+	}
+	_, err := s.cfg.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(s.cfg.Table), Item: encodeMarker()})
+	if err != nil {
+		return awsclient.WrapError("mark the index", err)
+	}
+	s.marked.Store(true)
+	return nil
 }
 
 // newOrder makes the order of a draft. A new id is a ULID of the same time as the creation.
@@ -207,7 +238,7 @@ func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now t
 		if len(refusal.Item) == 0 {
 			return order.ErrNotFound
 		}
-		o, err := decodeLifecycle(newItemLookup(refusal.Item))
+		o, err := dynamostream.DecodeLifecycle(newItemLookup(refusal.Item))
 		if err != nil {
 			return fmt.Errorf("read the order to advance: %w", err)
 		}
@@ -227,7 +258,7 @@ func (s *Store) advanced(it item) {
 	if s.cfg.Advanced == nil {
 		return
 	}
-	if o, err := decodeLifecycle(newItemLookup(it)); err == nil {
+	if o, err := dynamostream.DecodeLifecycle(newItemLookup(it)); err == nil {
 		s.cfg.Advanced(o)
 	}
 }
@@ -249,7 +280,7 @@ func (s *Store) transition(id order.ID, to order.Status, now time.Time) *dynamod
 		ExpressionAttributeNames: placeholders,
 		ExpressionAttributeValues: item{
 			":to": text(to.String()), ":from": text((to - 1).String()),
-			":now": text(formatTime(now)), ":due": text(formatTime(due)),
+			":now": text(dynamostream.FormatTime(now)), ":due": text(dynamostream.FormatTime(due)),
 		},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}

@@ -1,28 +1,19 @@
 package dynamostore_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"pgregory.net/rapid"
@@ -52,10 +43,10 @@ func open(t *testing.T) *testStore {
 	t.Helper()
 	h := &testStore{table: awstest.Table(t), now: noon}
 	// Calls are counted outside the faults, so that a lost one counts, too.
-	h.client = awstest.DynamoDB(t, dynamodb.WithAPIOptions(h.faults.Middleware), dynamodb.WithAPIOptions(h.calls.Middleware), soon)
+	h.client = awstest.DynamoDB(t, dynamodb.WithAPIOptions(h.faults.Middleware), dynamodb.WithAPIOptions(h.calls.Middleware))
 	h.Store = awstest.Must(dynamostore.New(dynamostore.Config{
 		Client: h.client, Table: h.table, ProcessingTime: processing,
-		Now: func() time.Time { return h.now }, Random: bufio.NewReader(rand.Reader),
+		Now: func() time.Time { return h.now }, Random: rand.Reader,
 	}))
 	t.Cleanup(func() {
 		if unplayed := h.faults.Unplayed(); len(unplayed) > 0 {
@@ -63,11 +54,6 @@ func open(t *testing.T) *testStore {
 		}
 	})
 	return h
-}
-
-// soon lets the SDK retry without a wait.
-func soon(o *dynamodb.Options) {
-	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = time.Millisecond })
 }
 
 func draft(change ...func(*order.Draft)) order.Draft {
@@ -150,6 +136,9 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 		"to create":       {dynamostore.Config{Client: client, Table: "orders", Now: now, Random: random}, nil},
 		"to read":         {dynamostore.Config{Client: client, Table: "orders"}, nil},
 		"all is missing":  {dynamostore.Config{}, []string{"Client is missing", "Table is missing"}},
+		"all buckets":     {dynamostore.Config{Client: client, Table: "orders", IndexBuckets: 64}, nil},
+		"65 buckets":      {dynamostore.Config{Client: client, Table: "orders", IndexBuckets: 65}, []string{"IndexBuckets must be from 1 to 64, not 65"}},
+		"less than none":  {dynamostore.Config{Client: client, Table: "orders", IndexBuckets: -1}, []string{"IndexBuckets must be from 1 to 64, not -1"}},
 		"a negative time": {dynamostore.Config{Client: client, Table: "orders", ProcessingTime: -1}, []string{"ProcessingTime is negative"}},
 		"no randomness": {dynamostore.Config{Client: client, Now: now},
 			[]string{"Table is missing", "Now and Random must be given together"}},
@@ -170,36 +159,18 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 }
 
 // I7: with a processing time of 0 it would complete orders at once.
-func TestAStoreWithoutAProcessingTimeAdvancesNothing(t *testing.T) {
+func TestAStoreWithoutAProcessingTimeOrAClockWritesNothing(t *testing.T) {
 	h := open(t)
-	begun, created := h.create(t, importedAs(order.Processing)), h.create(t)
+	begun := h.create(t, importedAs(order.Processing))
 	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table}))
 	h.calls.Take()
-	for _, err := range []error{
-		s.Advance(t.Context(), begun.ID, order.Completed, noon.Add(time.Hour)),
-		s.Advance(t.Context(), created.ID, order.Processing, noon.Add(time.Hour)),
-	} {
+	_, _, err := s.Create(t.Context(), draft())
+	for _, err := range []error{err, s.Advance(t.Context(), begun.ID, order.Completed, noon.Add(time.Hour))} {
 		if err == nil || errors.Is(err, order.ErrUnavailable) || errors.Is(err, order.ErrAlreadyDone) || errors.Is(err, order.ErrNotFound) {
 			t.Errorf("error %v", err)
 		}
 	}
 	h.used(t, "UpdateItem", 0, 0)
-	if a, b := h.get(t, begun.ID).Status, h.get(t, created.ID).Status; a != order.Processing || b != order.Pending {
-		t.Errorf("the orders are %s and %s", a, b)
-	}
-}
-
-func TestAStoreWithoutAClockCreatesNothing(t *testing.T) {
-	h := open(t)
-	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table, ProcessingTime: processing}))
-	for _, change := range []func(*order.Draft){keyed, importedAs(order.Pending)} {
-		if _, _, err := s.Create(t.Context(), draft(change)); err == nil || errors.Is(err, order.ErrUnavailable) {
-			t.Errorf("error %v", err)
-		}
-	}
-	if n := h.count(t); n != 0 {
-		t.Errorf("there are %d orders", n)
-	}
 }
 
 type item = map[string]types.AttributeValue
@@ -254,32 +225,32 @@ func concurrently(n int, f func(i int)) {
 // id is one of that number, in a form that sorts like the number.
 func id(n int) order.ID { return order.ID(fmt.Sprintf("ORD%026d", n)) }
 
-func TestACreateIsOneCallAndTwoWriteUnits(t *testing.T) {
-	h := open(t)
-	h.create(t)
-	h.used(t, "PutItem", 1, 2)
-}
-
-func TestAReplayIsOneCall(t *testing.T) {
+// Each request is one call; a read that were not consistent would take half a unit. DynamoDB Local
+// does not tell the units of a write that it refuses.
+func TestTheCostOfEachRequest(t *testing.T) {
 	h := open(t)
 	first := h.create(t, keyed)
-	h.calls.Take()
+	h.used(t, "PutItem", 1, 2)
 	again, replayed, err := h.Create(t.Context(), draft(keyed))
 	if err != nil || !replayed || !reflect.DeepEqual(again, first) {
 		t.Errorf("again %+v, replayed %v, error %v; first %+v", again, replayed, err, first)
 	}
-	h.used(t, "PutItem", 1, 0) // DynamoDB Local tells nothing of a refused write's units
-}
-
-func TestAKeyThatNamesAnotherRequestIsRefused(t *testing.T) {
-	h := open(t)
-	first := h.create(t, keyed)
-	_, _, err := h.Create(t.Context(), draft(keyed, importedAs(order.Completed)))
-	if !errors.Is(err, order.ErrKeyReused) {
-		t.Errorf("error %v", err)
+	h.used(t, "PutItem", 1, 0)
+	if _, _, err := h.Create(t.Context(), draft(keyed, importedAs(order.Completed))); !errors.Is(err, order.ErrKeyReused) {
+		t.Errorf("another request under the key: error %v", err)
 	}
+	h.used(t, "PutItem", 1, 0)
 	if got := h.get(t, first.ID); !reflect.DeepEqual(got, first) {
 		t.Errorf("the order is now %+v, was %+v", got, first)
+	}
+	h.used(t, "GetItem", 1, 1)
+	for to, now := range map[order.Status]time.Time{order.Processing: noon, order.Completed: noon.Add(processing)} {
+		o := h.create(t, importedAs(to-1))
+		h.calls.Take()
+		if err := h.Advance(t.Context(), o.ID, to, now); err != nil {
+			t.Fatal(err)
+		}
+		h.used(t, "UpdateItem", 1, 1)
 	}
 }
 
@@ -318,14 +289,6 @@ func TestADamagedOrderIsAnErrorOfItsOwnRequestsAlone(t *testing.T) {
 	}
 }
 
-func TestAReadIsOneCallAndStronglyConsistent(t *testing.T) {
-	h := open(t)
-	o := h.create(t)
-	h.calls.Take()
-	h.get(t, o.ID)
-	h.used(t, "GetItem", 1, 1) // half a unit, if it were not consistent
-}
-
 // F2, F3, I3: the SDK repeats a create when the request or the response was lost.
 func TestACreateThatTheSDKRepeatsMakesOneOrder(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -355,107 +318,32 @@ func TestACreateThatTheSDKRepeatsMakesOneOrder(t *testing.T) {
 	}
 }
 
-// F1: when all attempts are lost, nothing is stored, and the error is transient.
-func TestACreateThatNeverArrivesIsUnavailable(t *testing.T) {
-	h := open(t)
-	h.faults.Play("PutItem", awstest.NeverArrives, awstest.NeverArrives, awstest.NeverArrives)
-	if _, _, err := h.Create(t.Context(), draft()); !errors.Is(err, order.ErrUnavailable) {
-		t.Errorf("error %v", err)
-	}
-	if n := h.count(t); n != 0 {
-		t.Errorf("there are %d orders", n)
-	}
-}
-
 func TestANewIdThatIsTakenLeavesItsOrderAlone(t *testing.T) {
 	h := open(t)
-	same := func() *dynamostore.Store {
-		return awstest.Must(dynamostore.New(dynamostore.Config{
-			Client: h.client, Table: h.table, Now: func() time.Time { return noon }, Random: bytes.NewReader(make([]byte, 10)),
+	create := func(user string, random int) (order.Order, error) {
+		s := awstest.Must(dynamostore.New(dynamostore.Config{
+			Client: h.client, Table: h.table, Now: func() time.Time { return noon }, Random: bytes.NewReader(make([]byte, random)),
 		}))
+		o, _, err := s.Create(t.Context(), draft(func(d *order.Draft) { d.UserID = user }))
+		return o, err
 	}
-	first, _, err := same().Create(t.Context(), draft())
+	first, err := create("645", 10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = same().Create(t.Context(), draft(func(d *order.Draft) { d.UserID = "anna" }))
-	if !errors.Is(err, order.ErrUnavailable) || errors.Is(err, order.ErrKeyReused) {
+	if _, err := create("anna", 10); !errors.Is(err, order.ErrUnavailable) || errors.Is(err, order.ErrKeyReused) {
 		t.Errorf("error %v", err)
+	}
+	if _, err := create("anna", 9); err == nil || errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("without enough randomness: error %v", err)
 	}
 	if got := h.get(t, first.ID); !reflect.DeepEqual(got, first) {
 		t.Errorf("the order is now %+v, was %+v", got, first)
 	}
 }
 
-func TestWithoutRandomnessNoOrderIsMade(t *testing.T) {
-	h := open(t)
-	s := awstest.Must(dynamostore.New(dynamostore.Config{
-		Client: h.client, Table: h.table, Now: func() time.Time { return noon }, Random: bytes.NewReader(nil),
-	}))
-	if _, _, err := s.Create(t.Context(), draft()); err == nil {
-		t.Error("no error")
-	}
-	h.used(t, "PutItem", 0, 0)
-}
-
-// The source of randomness, a bufio.Reader, is not safe for concurrent use.
-func TestManyAtOnceGetIdsOfTheirOwn(t *testing.T) {
-	h := open(t)
-	var ids sync.Map
-	concurrently(50, func(int) {
-		o, _, err := h.Create(t.Context(), draft())
-		if err != nil {
-			t.Error(err)
-		}
-		if _, twice := ids.LoadOrStore(o.ID, true); twice {
-			t.Errorf("the id %s was given twice", o.ID)
-		}
-	})
-}
-
-func TestATransitionIsOneCallAndOneWriteUnit(t *testing.T) {
-	h := open(t)
-	o := h.create(t)
-	for _, step := range []struct {
-		to  order.Status
-		now time.Time
-	}{{order.Processing, noon}, {order.Completed, noon.Add(processing)}} {
-		h.calls.Take()
-		if err := h.Advance(t.Context(), o.ID, step.to, step.now); err != nil {
-			t.Fatal(err)
-		}
-		h.used(t, "UpdateItem", 1, 1)
-	}
-}
-
-func TestAnUnknownOrderIsNotFound(t *testing.T) {
-	h := open(t)
-	for _, to := range order.Statuses {
-		if err := h.Advance(t.Context(), order.KeyedID("", "k"), to, noon); !errors.Is(err, order.ErrNotFound) {
-			t.Errorf("to %s: error %v", to, err)
-		}
-	}
-	if n := h.count(t); n != 0 {
-		t.Errorf("%d orders were made of nothing", n)
-	}
-}
-
-// F20, I8: the clock at the start is behind the clock at the creation.
-func TestAStartBeforeTheCreationStartsAtTheCreation(t *testing.T) {
-	h := open(t)
-	o := h.create(t)
-	h.calls.Take()
-	if err := h.Advance(t.Context(), o.ID, order.Processing, noon.Add(-10*time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	h.used(t, "UpdateItem", 2, 1)
-	if got := h.get(t, o.ID); !got.StartedAt.Equal(o.CreatedAt) || got.Status != order.Processing {
-		t.Errorf("order %+v", got)
-	}
-}
-
 // F11, I5: the SDK repeats a transition after its response was lost.
-func TestATransitionWhoseResponseIsLostIsDone(t *testing.T) {
+func TestATransitionWhoseResponseIsLostIsDoneAndOneOfNothingIsNotFound(t *testing.T) {
 	h := open(t)
 	o := h.create(t)
 	h.faults.Play("UpdateItem", awstest.ResponseLost)
@@ -465,48 +353,15 @@ func TestATransitionWhoseResponseIsLostIsDone(t *testing.T) {
 	if got := h.get(t, o.ID); got.Status != order.Processing || !got.StartedAt.Equal(noon.Add(time.Second)) {
 		t.Errorf("order %+v", got)
 	}
-}
-
-// F8, I5.
-func TestOneOfManyAtOnceAdvances(t *testing.T) {
-	h := open(t)
-	o := h.create(t)
-	for _, step := range []struct {
-		to  order.Status
-		now time.Time
-	}{{order.Processing, noon}, {order.Completed, noon.Add(2 * processing)}} {
-		var won atomic.Int64
-		concurrently(20, func(i int) {
-			err := h.Advance(t.Context(), o.ID, step.to, step.now.Add(time.Duration(i)*time.Millisecond))
-			switch {
-			case err == nil:
-				won.Add(1)
-			case !errors.Is(err, order.ErrAlreadyDone):
-				t.Errorf("to %s: error %v", step.to, err)
-			}
-		})
-		if n := won.Load(); n != 1 {
-			t.Errorf("to %s: %d of 20 did it", step.to, n)
+	for _, to := range order.Statuses {
+		if err := h.Advance(t.Context(), order.KeyedID("", "k"), to, noon); !errors.Is(err, order.ErrNotFound) {
+			t.Errorf("an order that is not there, to %s: error %v", to, err)
 		}
 	}
 }
 
-// I7, also for a processing time that is no whole number of milliseconds.
-func TestAFractionOfAMillisecondIsWaitedFor(t *testing.T) {
-	h := open(t)
-	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table, ProcessingTime: 1500 * time.Microsecond}))
-	o := h.create(t, importedAs(order.Processing))
-	err := s.Advance(t.Context(), o.ID, order.Completed, noon.Add(1900*time.Microsecond))
-	if _, early := errors.AsType[*order.EarlyError](err); !early {
-		t.Errorf("error %v", err)
-	}
-	if err := s.Advance(t.Context(), o.ID, order.Completed, noon.Add(2*time.Millisecond)); err != nil {
-		t.Error(err)
-	}
-}
-
-// The store makes the same transitions as the domain, with the same results and refusals: for any
-// order, any clock (F20), any target.
+// F8, F9, F20, I4 to I8: the store makes the same transitions as the domain, with the same results
+// and refusals: for any order, any clock, any target.
 func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
 	h := open(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -530,21 +385,6 @@ func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
 	})
 }
 
-// newStubStore is a store whose table gives every request that response.
-func newStubStore(t *testing.T, response http.HandlerFunc, options ...func(*dynamodb.Options)) *dynamostore.Store {
-	t.Helper()
-	server := httptest.NewServer(response)
-	t.Cleanup(server.Close)
-	client := dynamodb.New(dynamodb.Options{
-		Region: "eu-west-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
-	}, options...)
-	return awstest.Must(dynamostore.New(dynamostore.Config{
-		Client: client, Table: "orders", ProcessingTime: processing,
-		Now: func() time.Time { return noon }, Random: strings.NewReader(strings.Repeat("x", 1000)),
-	}))
-}
-
 // calls are all requests that a store can make.
 var calls = map[string]func(context.Context, *dynamostore.Store) error{
 	"Create": func(ctx context.Context, s *dynamostore.Store) error {
@@ -559,70 +399,27 @@ var calls = map[string]func(context.Context, *dynamostore.Store) error{
 	"Metrics": func(ctx context.Context, s *dynamostore.Store) error { _, err := s.Metrics(ctx); return err },
 }
 
-func problem(status int, code string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, `{"__type":"com.amazonaws.dynamodb.v20120810#`+code+`","message":"no"}`)
-	}
-}
-
-func TestOnlyTransientErrorsAreUnavailable(t *testing.T) {
-	for name, tt := range map[string]struct {
-		response    http.HandlerFunc
-		unavailable bool
-	}{
-		"throttled":                   {problem(400, "ThrottlingException"), true},
-		"throughput exceeded":         {problem(400, "ProvisionedThroughputExceededException"), true},
-		"request limit exceeded":      {problem(400, "RequestLimitExceeded"), true},
-		"internal error":              {problem(500, "InternalServerError"), true},
-		"service unavailable":         {problem(503, "ServiceUnavailable"), true},
-		"a gateway's page":            {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, true},
-		"expired credentials":         {problem(400, "ExpiredTokenException"), true},
-		"an response that is no JSON": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, true},
-		"a connection that breaks":    {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
-		"a request that is not one":   {problem(400, "ValidationException"), false},
-		"a missing permission":        {problem(400, "AccessDeniedException"), false},
-		"a missing table":             {problem(400, "ResourceNotFoundException"), false},
-		"a signature that is wrong":   {problem(400, "UnrecognizedClientException"), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newStubStore(t, tt.response)
-			for call, f := range calls {
-				err := f(t.Context(), s)
-				if err == nil || errors.Is(err, order.ErrUnavailable) != tt.unavailable || errors.Is(err, order.ErrNotFound) {
-					t.Errorf("%s: error %v, to be unavailable: %v", call, err, tt.unavailable)
-				}
-			}
-		})
-	}
-}
-
-func TestCredentialsThatCannotBeHadAreUnavailable(t *testing.T) {
-	none := errors.New("no credentials today")
-	s := newStubStore(t, http.NotFound, func(o *dynamodb.Options) {
-		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{}, none
-		})
-	})
-	for call, f := range calls {
-		if err := f(t.Context(), s); !errors.Is(err, order.ErrUnavailable) || !errors.Is(err, none) {
-			t.Errorf("%s: error %v", call, err)
+// F1, F24, I16: a table that never responds takes no longer than the caller allows.
+func TestEachRequestSaysWhetherToTryAgainAndEndsWithItsContext(t *testing.T) {
+	h := open(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	missing := dynamostore.Config{Client: h.client, Table: "missing", ProcessingTime: processing, Now: time.Now, Random: rand.Reader}
+	under := func(ctx context.Context, fault awstest.Fault, f func(context.Context, *dynamostore.Store) error) error {
+		for _, operation := range []string{"PutItem", "GetItem", "Query", "UpdateItem"} {
+			defer h.faults.Begin(operation, fault)()
 		}
+		return f(ctx, h.Store)
 	}
-}
-
-// I16, F24: a table that never responds takes no longer than the caller allows.
-func TestTheEndOfTheContextEndsACallAndIsMatched(t *testing.T) {
-	s := newStubStore(t, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		<-r.Context().Done()
-	})
 	for call, f := range calls {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		if err := f(ctx, s); !errors.Is(err, order.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s: error %v", call, err)
+		if err := f(t.Context(), awstest.Must(dynamostore.New(missing))); err == nil || errors.Is(err, order.ErrUnavailable) || errors.Is(err, order.ErrNotFound) {
+			t.Errorf("%s: there is no table: error %v", call, err)
 		}
-		cancel()
+		if err := under(t.Context(), awstest.Throttled, f); !errors.Is(err, order.ErrUnavailable) {
+			t.Errorf("%s: throttled: error %v", call, err)
+		}
+		if err := under(ctx, awstest.Slow(time.Hour), f); !errors.Is(err, order.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: no response: error %v", call, err)
+		}
 	}
 }

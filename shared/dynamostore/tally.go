@@ -2,9 +2,11 @@ package dynamostore
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,27 +16,28 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	smithytime "github.com/aws/smithy-go/time"
 
 	"orders/shared/awsclient"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 )
 
-// A Tallier adds the changes in the stream to the tally, each once. One transaction adds a whole
-// batch and moves the checkpoint of its shard from before the first record to the last. When a
-// batch comes again, whole or in part, the checkpoint shows which records are counted.
+// A Tallier adds the changes in the stream to the tally, each once. One conditional update adds a
+// whole batch and moves the checkpoint of its shard, an attribute of the same item, from before the
+// first record to the last. When a batch comes again, whole or in part, the checkpoint shows which
+// records are counted.
 type Tallier struct {
-	Client TransactionClient
+	Client TallyClient
 	Table  string
 	// Now is the clock by which checkpoints expire.
 	Now func() time.Time
 	Log *slog.Logger
 }
 
-// A TransactionClient is the part of *dynamodb.Client that writes to the tally.
-type TransactionClient interface {
+// A TallyClient is the part of *dynamodb.Client that writes to the tally.
+type TallyClient interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
-	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
+	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 }
 
 // A WindowResponse is the response to a batch of a tumbling window:
@@ -50,8 +53,8 @@ type WindowResponse struct {
 // Handle counts one batch, up to the first record of an order that cannot be read: the shard waits
 // there until code can read it, or an operator has it skipped (see Audit.Skip). Lambda repeats the
 // batch from that record on, or the whole batch after an error: when the first record that is left
-// cannot be read, when the event names no shard, or when the write fails in a bounded number of
-// attempts. Calling it again with the same batch is safe.
+// cannot be read, when the event names no shard, or when the update fails. Calling it again with the
+// same batch is safe.
 func (t Tallier) Handle(ctx context.Context, e events.DynamoDBTimeWindowEvent) (WindowResponse, error) {
 	// An empty list says that no record has failed. Null would not.
 	response := WindowResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}
@@ -90,83 +93,196 @@ type count struct {
 func decodeCounts(records []events.DynamoDBEventRecord) ([]count, error) {
 	counts := make([]count, 0, len(records))
 	for _, r := range records {
-		if !isOrder(r) {
+		if !dynamostream.IsOrder(r) {
 			continue
 		}
 		sequence, err := padSequence(r.Change.SequenceNumber)
 		if err != nil {
 			return nil, err
 		}
-		change, err := decodeChange(r)
+		change, err := dynamostream.DecodeChange(r)
 		counts = append(counts, count{sequence, change.Tally(), err, r})
 	}
 	slices.SortFunc(counts, func(a, b count) int { return strings.Compare(a.sequence, b.sequence) })
 	return slices.CompactFunc(counts, func(a, b count) bool { return a.sequence == b.sequence }), nil
 }
 
-// sequenceDigits is the length of stored sequence numbers. Those of DynamoDB have at most 40
-// digits.
-const sequenceDigits = 64
+// maxSequenceDigits is the most that a sequence number has; see
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html.
+const maxSequenceDigits = 40
 
+// padSequence returns a sequence number in 64 digits, as the first version's checkpoints have it.
 func padSequence(sequence string) (string, error) {
-	if sequence == "" || len(sequence) > sequenceDigits || strings.Trim(sequence, "0123456789") != "" {
+	digits := strings.TrimLeft(sequence, "0")
+	if sequence == "" || len(digits) > maxSequenceDigits || strings.Trim(digits, "0123456789") != "" {
 		return "", fmt.Errorf("parse sequence number %.100q: invalid syntax", sequence)
 	}
-	return strings.Repeat("0", sequenceDigits-len(sequence)) + sequence, nil
+	return fmt.Sprintf("%064s", digits), nil
 }
 
-// count adds the counts that no earlier call has added. A refusal means that the checkpoint has
-// reached the first of them, so each round drops at least one.
+// The conditions under which a batch is counted: it begins behind the checkpoint of its shard.
+const (
+	isAhead      = "#shard < :first"
+	isNewOrAhead = "attribute_not_exists(#shard) OR " + isAhead
+)
+
+// count adds the counts that no earlier call has added. A refusal means that the shard's checkpoint
+// has reached the first of them, so each round drops at least one; or that the item has no
+// checkpoint of the shard, which happens once.
 func (t Tallier) count(ctx context.Context, shard string, counts []count) error {
+	condition := isAhead
 	for len(counts) > 0 {
-		err := transact(ctx, t.Client, shard, t.transaction(shard, counts))
-		reached, ok := checkpointReached(err)
+		err := t.add(ctx, shard, counts, condition)
+		refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
 		if !ok {
 			return awsclient.WrapError("tally changes of "+shard, err)
 		}
-		t.Log.InfoContext(ctx, "changes are counted already", "shard", shard, "up_to", reached)
-		counts = slices.DeleteFunc(counts, func(c count) bool { return c.sequence <= reached })
+		reached, err := decodeCheckpoint(refusal.Item, shard)
+		if reached == "" && err == nil {
+			if condition != isAhead {
+				return fmt.Errorf("tally changes of %s: %w: refused without a checkpoint", shard, order.ErrUnavailable)
+			}
+			condition = isNewOrAhead
+			reached, err = t.takeOver(ctx, shard, counts[len(counts)-1].sequence)
+		}
+		if err != nil {
+			return err
+		}
+		left := slices.DeleteFunc(counts, func(c count) bool { return c.sequence <= reached })
+		if len(left) < len(counts) {
+			t.Log.InfoContext(ctx, "changes are counted already", "shard", shard, "up_to", reached)
+		}
+		counts = left
 	}
 	return nil
+}
+
+// add adds all counts on a condition, and then drops the expired checkpoints of their item.
+func (t Tallier) add(ctx context.Context, shard string, counts []count, condition string) error {
+	var sum order.Tally
+	for _, c := range counts {
+		sum.Add(c.tally)
+	}
+	update := newTallyUpdate(t.Table, shard, sum, encodeCheckpoint(counts[len(counts)-1].sequence, t.Now()))
+	update.ConditionExpression = &condition
+	update.ExpressionAttributeValues[":first"] = encodeCheckpoint(counts[0].sequence, time.Time{})
+	updated, err := t.Client.UpdateItem(ctx, update)
+	if err == nil {
+		t.dropExpired(ctx, update.Key, updated.Attributes)
+	}
+	return err
+}
+
+// takeOver returns how far the first version has counted a shard, whose checkpoint it kept in an item
+// of its own. There it moves the checkpoint to the last record of a batch, so that a transaction of
+// that version that is still under way is refused, and a rollback continues there. The attribute
+// before keeps how far that version has come, also when this call is made again.
+//
+// Without that item, the shard is new, or the checkpoint has expired with its records.
+func (t Tallier) takeOver(ctx context.Context, shard, last string) (reached string, err error) {
+	taken, err := t.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                aws.String(t.Table),
+		Key:                      key(checkpoints, shard),
+		UpdateExpression:         aws.String("SET #before = if_not_exists(#sequence, :none), #sequence = :last, #expires_at = :expires_at"),
+		ConditionExpression:      aws.String("attribute_not_exists(#before) AND (attribute_not_exists(#sequence) OR #sequence < :last)"),
+		ExpressionAttributeNames: names("before", "sequence", "expires_at"),
+		ExpressionAttributeValues: item{
+			":none": text("0"), ":last": text(last), ":expires_at": number(t.Now().Add(checkpointTTL).Unix()),
+		},
+		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	if refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		return decodeFirstCheckpoint(refusal.Item)
+	}
+	if err != nil {
+		return "", awsclient.WrapError("take over the checkpoint of "+shard, err)
+	}
+	return decodeFirstCheckpoint(taken.Attributes)
+}
+
+// decodeFirstCheckpoint reads how far the first version has counted a shard; "" if there is no item.
+func decodeFirstCheckpoint(it item) (reached string, err error) {
+	get := newItemLookup(it)
+	sequence, ok := get("before")
+	if !ok {
+		sequence, ok = get("sequence")
+	}
+	if !ok {
+		return "", nil
+	}
+	if reached, err = padSequence(sequence); err != nil {
+		err = fmt.Errorf("read the checkpoint: %w: %w", ErrDamaged, err)
+	}
+	return reached, err
 }
 
 // checkpointTTL is how long a checkpoint is kept: twice as long as the stream keeps its records.
 const checkpointTTL = 48 * time.Hour
 
-// transaction adds all counts, on condition that the shard's checkpoint is before the first.
-func (t Tallier) transaction(shard string, counts []count) []types.TransactWriteItem {
-	var sum order.Tally
-	for _, c := range counts {
-		sum.Add(c.tally)
+// A checkpoint of a shard is the attribute "#" + the shard's id without shardId-, in binary, because
+// a shard has a new one every four hours: the sequence number in sequenceBytes and the time in
+// seconds in four bytes, both big-endian. So checkpoints sort like sequence numbers.
+const sequenceBytes = 17
+
+func checkpointName(shard string) string { return "#" + strings.TrimPrefix(shard, "shardId-") }
+
+// encodeCheckpoint returns a checkpoint. The zero time is the least that has that sequence number.
+func encodeCheckpoint(sequence string, at time.Time) types.AttributeValue {
+	n, _ := new(big.Int).SetString(sequence, 10) // padSequence has checked it
+	value := n.FillBytes(make([]byte, sequenceBytes))
+	if !at.IsZero() {
+		value = binary.BigEndian.AppendUint32(value, uint32(at.Unix()))
 	}
-	checkpoint := key(checkpoints, shard)
-	checkpoint["sequence"] = text(counts[len(counts)-1].sequence)
-	checkpoint["expires_at"] = number(t.Now().Add(checkpointTTL).Unix())
-	return []types.TransactWriteItem{
-		newTallyUpdate(t.Table, tallySort(shard), sum),
-		{Put: &types.Put{
-			TableName:                           aws.String(t.Table),
-			Item:                                checkpoint,
-			ConditionExpression:                 aws.String("attribute_not_exists(#sequence) OR #sequence < :first"),
-			ExpressionAttributeNames:            names("sequence"),
-			ExpressionAttributeValues:           item{":first": text(counts[0].sequence)},
-			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-		}},
-	}
+	return &types.AttributeValueMemberB{Value: value}
 }
 
-// checkpointReached returns the checkpoint of a transaction that was refused because of it.
-func checkpointReached(err error) (sequence string, ok bool) {
-	canceled, ok := errors.AsType[*types.TransactionCanceledException](err)
+// decodeCheckpoint returns the padded sequence number of a shard's checkpoint; "" if there is none.
+func decodeCheckpoint(it item, shard string) (string, error) {
+	value, ok := it[checkpointName(shard)]
 	if !ok {
-		return "", false
+		return "", nil
 	}
-	for _, reason := range canceled.CancellationReasons {
-		if aws.ToString(reason.Code) == "ConditionalCheckFailed" {
-			sequence, _ = newItemLookup(reason.Item)("sequence")
+	b, ok := value.(*types.AttributeValueMemberB)
+	if !ok || len(b.Value) != sequenceBytes+4 {
+		return "", fmt.Errorf("read the checkpoint of %s: %w", shard, ErrDamaged)
+	}
+	return padSequence(new(big.Int).SetBytes(b.Value[:sequenceBytes]).String())
+}
+
+// maxDropped is how many checkpoints are dropped in one update.
+const maxDropped = 50
+
+// dropExpired drops the expired checkpoints of a tally item, unless they have changed meanwhile. A
+// failure is logged only: the next batch tries again.
+func (t Tallier) dropExpired(ctx context.Context, itemKey, it item) {
+	expired := uint32(t.Now().Add(-checkpointTTL).Unix())
+	placeholders, values := map[string]string{}, item{}
+	var remove, unchanged []string
+	for name, value := range it {
+		b, ok := value.(*types.AttributeValueMemberB)
+		if !ok || !strings.HasPrefix(name, "#") || len(b.Value) != sequenceBytes+4 ||
+			binary.BigEndian.Uint32(b.Value[sequenceBytes:]) >= expired || len(remove) == maxDropped {
+			continue
 		}
+		n := strconv.Itoa(len(remove))
+		placeholders["#n"+n], values[":v"+n] = name, value
+		remove, unchanged = append(remove, "#n"+n), append(unchanged, "#n"+n+" = :v"+n)
 	}
-	return sequence, sequence != ""
+	if len(remove) == 0 {
+		return
+	}
+	_, err := t.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 aws.String(t.Table),
+		Key:                       itemKey,
+		UpdateExpression:          aws.String("REMOVE " + strings.Join(remove, ", ")),
+		ConditionExpression:       aws.String(strings.Join(unchanged, " AND ")),
+		ExpressionAttributeNames:  placeholders,
+		ExpressionAttributeValues: values,
+	})
+	if err != nil {
+		t.Log.WarnContext(ctx, "expired checkpoints are not dropped yet", "err", err)
+	}
 }
 
 // Metrics implements order.MetricsReader: one strongly consistent Query of the tally items, whose
@@ -195,8 +311,9 @@ func (s *Store) Metrics(ctx context.Context) (order.Tally, error) {
 	return sum, nil
 }
 
-// tallies is how many tally items the shards of the stream share, so that their transactions seldom
-// conflict. All are on one page of a query.
+// tallies is how many tally items the shards of the stream share, because an item takes 1,000 writes
+// a second. All are on one page of a query. A changed number would move a shard to another item, which
+// does not know what is counted.
 const tallies = 16
 
 func tallySort(shard string) string { return fmt.Sprintf("%02d", hash(shard)%tallies) }
@@ -222,15 +339,18 @@ func decodeTally(it item) (t order.Tally, err error) {
 	return t, nil
 }
 
-// newTallyUpdate is the part of a transaction that adds t to one tally item, and creates it if
-// necessary. The attribute total is for people who look at the table; nothing reads it.
-func newTallyUpdate(table, sort string, t order.Tally) types.TransactWriteItem {
-	return types.TransactWriteItem{Update: &types.Update{
+// newTallyUpdate is the update that adds t to the tally item of a shard, creates the item if
+// necessary, and sets the shard's checkpoint. The attribute total is for people who look at the
+// table; nothing reads it.
+func newTallyUpdate(table, shard string, t order.Tally, checkpoint types.AttributeValue) *dynamodb.UpdateItemInput {
+	placeholders := names("total", "pending", "processing", "completed", "timed_orders", "timed_ms")
+	placeholders["#shard"] = checkpointName(shard)
+	return &dynamodb.UpdateItemInput{
 		TableName: aws.String(table),
-		Key:       key(tallyKey, sort),
+		Key:       key(tallyKey, tallySort(shard)),
 		UpdateExpression: aws.String("ADD #total :total, #pending :pending, #processing :processing, " +
-			"#completed :completed, #timed_orders :timed_orders, #timed_ms :timed_ms"),
-		ExpressionAttributeNames: names("total", "pending", "processing", "completed", "timed_orders", "timed_ms"),
+			"#completed :completed, #timed_orders :timed_orders, #timed_ms :timed_ms SET #shard = :checkpoint"),
+		ExpressionAttributeNames: placeholders,
 		ExpressionAttributeValues: item{
 			":total":        number(t.Total()),
 			":pending":      number(t.ByStatus[order.Pending]),
@@ -238,52 +358,9 @@ func newTallyUpdate(table, sort string, t order.Tally) types.TransactWriteItem {
 			":completed":    number(t.ByStatus[order.Completed]),
 			":timed_orders": number(t.CompletedCount),
 			":timed_ms":     number(t.DurationSumMillis),
+			":checkpoint":   checkpoint,
 		},
-	}}
-}
-
-// maxTransactionAttempts bounds the attempts at a transaction that conflicts with others: they end
-// after about five seconds.
-const maxTransactionAttempts = 10
-
-// transact makes one transaction, and retries it after a conflict with another one, which the SDK
-// does not. name identifies the caller among those it may conflict with.
-//
-// The SDK gives each call a token, and repeats it in the call's retries, so that DynamoDB does not
-// add twice when a response is lost. See
-// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
-func transact(ctx context.Context, client TransactionClient, name string, items []types.TransactWriteItem) (err error) {
-	for attempt := range maxTransactionAttempts {
-		if attempt > 0 {
-			if err := smithytime.SleepWithContext(ctx, backoff(name, attempt-1)); err != nil {
-				return err
-			}
-		}
-		_, err = client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
-		if !isConflict(err) {
-			return err
-		}
+		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
-	return err
-}
-
-// isConflict reports whether a transaction was canceled only because of another one, or of
-// throttling.
-func isConflict(err error) bool {
-	canceled, ok := errors.AsType[*types.TransactionCanceledException](err)
-	return ok && !slices.ContainsFunc(canceled.CancellationReasons, func(reason types.CancellationReason) bool {
-		switch aws.ToString(reason.Code) {
-		case "", "None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
-			return false
-		default:
-			return true
-		}
-	})
-}
-
-// backoff is the wait after an attempt: at most 50 ms after the first, and 800 ms later. Callers
-// that conflict have different names, so a hash of the name is enough jitter.
-func backoff(name string, attempt int) time.Duration {
-	longest := 50 * time.Millisecond << min(attempt, 4)
-	return time.Duration(hash(strconv.Itoa(attempt)+name)) % longest
 }

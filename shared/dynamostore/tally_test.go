@@ -2,6 +2,7 @@ package dynamostore_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,15 +13,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
-	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"pgregory.net/rapid"
 
 	"orders/shared/dynamostore"
@@ -50,8 +49,8 @@ func (h *testStore) tally(t *testing.T, shard string, records ...events.DynamoDB
 	checkResponse(t, response)
 }
 
-// tallyAtLast counts one batch as Lambda has it counted: it repeats one that fails, with another
-// token. DynamoDB Local fails on a busy machine, too.
+// tallyAtLast counts one batch as Lambda has it counted: it repeats one that fails. DynamoDB Local
+// fails on a busy machine, too.
 func (h *testStore) tallyAtLast(t *testing.T, shard string, records ...events.DynamoDBEventRecord) {
 	t.Helper()
 	var err error
@@ -80,52 +79,38 @@ func lives(n int) (records []events.DynamoDBEventRecord) {
 		a, b, c := pending, processed, completed
 		a.ID, b.ID, c.ID = id(i), id(i), id(i)
 		for _, change := range []order.Change{{New: &a}, {Old: &a, New: &b}, {Old: &b, New: &c}} {
-			records = append(records, newRecord(fmt.Sprint(len(records)+1), change))
+			records = append(records, awstest.NewRecord(fmt.Sprint(len(records)+1), change))
 		}
 	}
 	return records
 }
 
-func TestTheTallyIsTheSumOfAllChanges(t *testing.T) {
-	counted := func(pending, processing, completed, timed, millis int64) order.Tally {
-		return order.Tally{ByStatus: [...]int64{pending, processing, completed}, CompletedCount: timed, DurationSumMillis: millis}
+func TestADeletedOrderIsSubtractedAndOneThatWasTouchedIsNot(t *testing.T) {
+	h := open(t)
+	h.tally(t, "shard", awstest.NewRecord("1", order.Change{New: &completed}), awstest.NewRecord("2", order.Change{New: &importedCompleted}),
+		awstest.NewRecord("3", order.Change{New: &pending}), awstest.NewRecord("4", order.Change{Old: &pending, New: &pending}), awstest.NewRecord("5", order.Change{Old: &completed}))
+	if got, want := h.metrics(t), (order.Tally{ByStatus: [3]int64{1, 0, 1}}); got != want {
+		t.Errorf("metrics %+v, want %+v", got, want)
 	}
-	for name, tt := range map[string]struct {
-		changes []order.Change
-		want    order.Tally
-	}{
-		"created":                {[]order.Change{{New: &pending}}, counted(1, 0, 0, 0, 0)},
-		"started":                {[]order.Change{{New: &pending}, {Old: &pending, New: &processed}}, counted(0, 1, 0, 0, 0)},
-		"completed":              {[]order.Change{{New: &processed}, {Old: &processed, New: &completed}}, counted(0, 0, 1, 1, 60_000)},
-		"imported as Processing": {[]order.Change{{New: &processed}}, counted(0, 1, 0, 0, 0)},
-		"imported as Completed":  {[]order.Change{{New: &importedCompleted}}, counted(0, 0, 1, 0, 0)},
-		"deleted":                {[]order.Change{{New: &completed}, {New: &pending}, {Old: &completed}}, counted(1, 0, 0, 0, 0)},
-		"touched by an operator": {[]order.Change{{New: &pending}, {Old: &pending, New: &pending}}, counted(1, 0, 0, 0, 0)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := open(t)
-			var records []events.DynamoDBEventRecord
-			for i, c := range tt.changes {
-				records = append(records, newRecord(fmt.Sprint(i+1), c))
-			}
-			h.tally(t, "shard", records...)
-			if got := h.metrics(t); got != tt.want {
-				t.Errorf("metrics %+v, want %+v", got, tt.want)
-			}
-		})
-	}
+}
+
+// checkpoint is one as a tally item has it.
+func checkpoint(sequence byte, at time.Time) types.AttributeValue {
+	value := make([]byte, 17, 21)
+	value[16] = sequence
+	return &types.AttributeValueMemberB{Value: binary.BigEndian.AppendUint32(value, uint32(at.Unix()))}
 }
 
 func TestTheTallyAndItsCheckpointAreStoredAsDocumented(t *testing.T) {
 	h := open(t)
-	h.tally(t, "shardId-1", append(foreign(), lives(2)...)...)
+	h.tally(t, "shardId-1", append(awstest.ForeignRecords(), lives(2)...)...)
 	sort := fnv.New32a()
 	sort.Write([]byte("shardId-1"))
 	tally := fmt.Sprintf("%02d", sort.Sum32()%16)
 	for _, want := range []item{
 		{"pk": text("TALLY"), "sk": text(tally), "total": number("2"), "pending": number("0"), "processing": number("0"),
-			"completed": number("2"), "timed_orders": number("2"), "timed_ms": number("120000")},
-		{"pk": text("CHECKPOINT"), "sk": text("shardId-1"), "sequence": text(strings.Repeat("0", 63) + "6"),
+			"completed": number("2"), "timed_orders": number("2"), "timed_ms": number("120000"), "#1": checkpoint(6, noon)},
+		{"pk": text("CHECKPOINT"), "sk": text("shardId-1"), "sequence": text(strings.Repeat("0", 63) + "6"), "before": text("0"),
 			"expires_at": number(fmt.Sprint(noon.Add(48 * time.Hour).Unix()))},
 	} {
 		pk, sk := want["pk"].(*types.AttributeValueMemberS).Value, want["sk"].(*types.AttributeValueMemberS).Value
@@ -135,16 +120,63 @@ func TestTheTallyAndItsCheckpointAreStoredAsDocumented(t *testing.T) {
 	}
 }
 
-func TestMetricsAreOneCall(t *testing.T) {
+// In 48 hours a table with four partitions has 52 shards. Their checkpoints cost no unit more.
+func TestTheCostOfCountingAndOfMetrics(t *testing.T) {
 	h := open(t)
-	for shard := range 64 {
-		h.tally(t, fmt.Sprint("shard ", shard), created("1", shard))
+	for n := range 52 {
+		shard := fmt.Sprintf("shardId-%020d-%08x", 1414576573621+n, n)
+		for range 3 {
+			h.calls.Take()
+			h.tally(t, shard, created("1"+strings.Repeat("0", 27), n))
+		}
+		h.calls.Take()
+		h.tally(t, shard, created("1"+strings.Repeat("0", 26)+"1", n), created("1"+strings.Repeat("0", 26)+"2", n))
+		h.used(t, "UpdateItem", 1, 1)
 	}
 	h.calls.Take()
-	if got := h.metrics(t); got.Total() != 64 || got.ByStatus[order.Pending] != 64 {
+	if got := h.metrics(t); got.Total() != 3*52 || got.ByStatus[order.Pending] != 3*52 {
 		t.Errorf("metrics %+v", got)
 	}
 	h.used(t, "Query", 1, 1)
+}
+
+// The item does not grow without bound. A checkpoint that another handler has moved meanwhile stays.
+func TestExpiredCheckpointsAreDropped(t *testing.T) {
+	h := open(t)
+	shards := sharing(3)
+	for _, shard := range shards {
+		h.tally(t, shard, created("1", 1))
+	}
+	h.now = noon.Add(48*time.Hour + time.Second)
+	calls := 0
+	end := h.faults.Begin("UpdateItem", func(a *awstest.Attempt) (*smithyhttp.Response, error) {
+		if calls++; calls == 2 { // the one that drops
+			h.tally(t, shards[1], created("2", 1))
+		}
+		return a.Send()
+	})
+	h.tally(t, shards[0], created("2", 1))
+	end()
+	if got := h.item(t, "TALLY", "05"); got["#"+shards[1]] == nil {
+		t.Errorf("a checkpoint that was moved is dropped: %v", got)
+	}
+	h.tally(t, shards[0], created("3", 1))
+	got := h.item(t, "TALLY", "05")
+	if len(got) != 8+2 || !reflect.DeepEqual(got["#"+shards[0]], checkpoint(3, h.now)) || !reflect.DeepEqual(got["pending"], number("6")) {
+		t.Errorf("the tally item is %v", got)
+	}
+}
+
+// sharing are shards that share the tally item 05.
+func sharing(n int) (shards []string) {
+	for i := 0; len(shards) < n; i++ {
+		hash := fnv.New32a()
+		fmt.Fprint(hash, "shard ", i)
+		if hash.Sum32()%16 == 5 {
+			shards = append(shards, fmt.Sprint("shard ", i))
+		}
+	}
+	return shards
 }
 
 // F17: nothing to count is no write, and needs no shard only when there is no record.
@@ -154,7 +186,7 @@ func TestABatchWithoutOrdersWritesNothing(t *testing.T) {
 	final.IsFinalInvokeForWindow = true
 	for name, e := range map[string]events.DynamoDBTimeWindowEvent{
 		"the end of a window":     final,
-		"the tally's own records": window("shard", foreign()...),
+		"the tally's own records": window("shard", awstest.ForeignRecords()...),
 	} {
 		response, err := h.tallier().Handle(t.Context(), e)
 		if err != nil {
@@ -162,7 +194,7 @@ func TestABatchWithoutOrdersWritesNothing(t *testing.T) {
 		}
 		checkResponse(t, response)
 	}
-	h.used(t, "TransactWriteItems", 0, 0)
+	h.used(t, "UpdateItem", 0, 0)
 }
 
 // Better to stop, and have the alarm ring, than to count wrongly.
@@ -172,123 +204,66 @@ func TestABatchThatCannotBeCountedIsAnErrorAndNotTried(t *testing.T) {
 		"a record without a number":       window("shard", created("", 1)),
 		"an invalid sequence number":      window("shard", created("12a", 1)),
 		"a number that is below zero":     window("shard", created("-12", 1)),
-		"a number that is longer than it": window("shard", created(strings.Repeat("1", 65), 1)),
+		"a number that is longer than it": window("shard", created(strings.Repeat("1", 41), 1)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)
 			if _, err := h.tallier().Handle(t.Context(), e); err == nil {
 				t.Error("no error")
 			}
-			h.used(t, "TransactWriteItems", 0, 0)
+			h.used(t, "UpdateItem", 0, 0)
 		})
 	}
 }
 
-// F18: whatever happens to the request, its batch is counted once.
-func TestATransactionThatFailsOnItsWayIsCountedOnce(t *testing.T) {
-	conflict := []awstest.Fault{awstest.Canceled("None", "TransactionConflict")}
-	for name, calls := range map[string][][]awstest.Fault{
-		"it never arrives":                       {{awstest.NeverArrives}},
-		"its response is lost":                   {{awstest.ResponseLost}},
-		"it arrives twice":                       {{awstest.Twice}},
-		"it conflicts on the tally":              {{awstest.Canceled("TransactionConflict", "None")}},
-		"it conflicts again and again":           {conflict, conflict, conflict},
-		"it conflicts, then its response's lost": {conflict, {awstest.ResponseLost}},
-		"it is throttled":                        {{awstest.Canceled("ThrottlingError", "None")}, {awstest.Canceled("ProvisionedThroughputExceeded", "None")}},
-		"no response comes, for a whole call":    {{awstest.ResponseLost, awstest.ResponseLost, awstest.ResponseLost}},
+// F15, I9: nobody knows what a damaged checkpoint has counted.
+func TestADamagedCheckpointStopsTheTally(t *testing.T) {
+	for _, damaged := range []item{
+		{"pk": text("TALLY"), "sk": text("05"), "#" + sharing(1)[0]: text("1")},
+		{"pk": text("TALLY"), "sk": text("05"), "#" + sharing(1)[0]: &types.AttributeValueMemberB{Value: []byte{255}}},
+		{"pk": text("CHECKPOINT"), "sk": text(sharing(1)[0]), "sequence": number("1")},
+		{"pk": text("CHECKPOINT"), "sk": text(sharing(1)[0]), "sequence": text("x")},
 	} {
-		t.Run(name, func(t *testing.T) {
-			h := open(t)
-			for _, attempts := range calls {
-				h.faults.Play("TransactWriteItems", attempts...)
-			}
-			h.tallyAtLast(t, "shard", lives(3)...)
-			if got := h.metrics(t); got.ByStatus != [3]int64{0, 0, 3} || got.DurationSumMillis != 180_000 {
-				t.Errorf("metrics %+v", got)
-			}
-		})
-	}
-}
-
-func cancellation(codes ...string) error {
-	e := &types.TransactionCanceledException{Message: aws.String("canceled")}
-	for _, code := range codes {
-		e.CancellationReasons = append(e.CancellationReasons, types.CancellationReason{Code: aws.String(code)})
-	}
-	return e
-}
-
-// transactions is a client whose transactions all end in that way.
-type transactions func() error
-
-func (f transactions) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
-	return nil, f()
-}
-
-func (f transactions) TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
-	return &dynamodb.TransactWriteItemsOutput{}, f()
-}
-
-// I16: conflicts are retried a bounded number of times, and other refusals are not retried.
-func TestTheAttemptsAtATransactionAreBounded(t *testing.T) {
-	for name, tt := range map[string]struct {
-		reasons  []string
-		attempts int
-	}{
-		"conflicts":            {[]string{"TransactionConflict", "TransactionConflict"}, 10},
-		"not an item":          {[]string{"ValidationError", "None"}, 1},
-		"both":                 {[]string{"ValidationError", "TransactionConflict"}, 1},
-		"a nameless refusal":   {[]string{"None", "ConditionalCheckFailed"}, 1},
-		"a missing permission": {[]string{"AccessDenied", "None"}, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				attempts, began, last := 0, time.Now(), time.Time{}
-				tallier := dynamostore.Tallier{Now: time.Now, Log: slog.New(slog.DiscardHandler), Client: transactions(func() error {
-					attempts++
-					last = time.Now()
-					return cancellation(tt.reasons...)
-				})}
-				if _, err := tallier.Handle(t.Context(), window("shard", created("1", 1))); err == nil {
-					t.Error("no error")
-				}
-				if took := time.Since(began); attempts != tt.attempts || took > 10*time.Second {
-					t.Errorf("%d attempts in %s, want %d", attempts, took, tt.attempts)
-				}
-				if idle := time.Since(last); idle > 0 {
-					t.Errorf("waits %s after the last attempt, for nothing", idle)
-				}
-			})
-		})
-	}
-}
-
-func TestTheEndOfTheContextEndsTheAttemptsAtATransaction(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		defer cancel()
-		began := time.Now()
-		tallier := dynamostore.Tallier{Now: time.Now, Log: slog.New(slog.DiscardHandler),
-			Client: transactions(func() error { return cancellation("TransactionConflict") })}
-		_, err := tallier.Handle(ctx, window("shard", created("1", 1)))
-		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > 100*time.Millisecond {
-			t.Errorf("error %v after %s", err, took)
+		h := open(t)
+		h.put(t, damaged)
+		if _, err := h.tallier().Handle(t.Context(), window(sharing(1)[0], created("1", 1))); !errors.Is(err, dynamostore.ErrDamaged) {
+			t.Errorf("%v: error %v", damaged, err)
 		}
-	})
+		if reached, err := h.audit().Checkpoint(t.Context(), sharing(1)[0]); !errors.Is(err, dynamostore.ErrDamaged) || reached != "" {
+			t.Errorf("%v: the checkpoint is %q, error %v", damaged, reached, err)
+		}
+		if got := h.metrics(t); got != (order.Tally{}) {
+			t.Errorf("%v: metrics %+v", damaged, got)
+		}
+	}
+}
+
+// refusing is a table that refuses every write, without an item.
+type refusing struct {
+	dynamostore.TallyClient
+	calls int
+}
+
+func (r *refusing) UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	if r.calls++; r.calls > 100 {
+		panic("the attempts do not end")
+	}
+	return nil, &types.ConditionalCheckFailedException{}
+}
+
+// I16: the attempts at a batch are bounded.
+func TestARefusalWithoutAReasonEndsTheAttempts(t *testing.T) {
+	var client refusing
+	tallier := dynamostore.Tallier{Client: &client, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	if _, err := tallier.Handle(t.Context(), window("shard", created("1", 1))); !errors.Is(err, order.ErrUnavailable) || client.calls != 3 {
+		t.Errorf("error %v after %d calls", err, client.calls)
+	}
 }
 
 // F19: two hundred shards that share one tally item write concurrently.
 func TestManyShardsAtOnceShareATallyItem(t *testing.T) {
 	h := open(t)
-	var shards []string
-	for n := 0; len(shards) < 200; n++ {
-		shard := fmt.Sprint("shardId-", n)
-		hash := fnv.New32a()
-		hash.Write([]byte(shard))
-		if hash.Sum32()%16 == 5 {
-			shards = append(shards, shard)
-		}
-	}
+	shards := sharing(200)
 	concurrently(len(shards), func(i int) {
 		h.tallyAtLast(t, shards[i], created("1", i))
 	})
@@ -308,8 +283,9 @@ func TestRecordsOutOfOrderOrTwiceInABatchCountOnce(t *testing.T) {
 	}
 }
 
-// F17, I9: Lambda may repeat a shard's batches: whole, in part, cut differently, concurrently.
-// After each of them, every record that was delivered is counted once.
+// F17, F18, I9, I17: Lambda may repeat a shard's batches: whole, in part, cut differently,
+// concurrently, and requests may fail on their way. After each of them, every record that was
+// delivered is counted once.
 func TestEachRecordCountsOnceHoweverBatchesAreRepeated(t *testing.T) {
 	h := open(t)
 	records := lives(8)
@@ -326,12 +302,11 @@ func TestEachRecordCountsOnceHoweverBatchesAreRepeated(t *testing.T) {
 				to := rapid.IntRange(from, len(records)).Draw(rt, "to")
 				batches, until = append(batches, records[from:to]), max(until, to)
 			}
-			if rapid.IntRange(0, 3).Draw(rt, "lost") == 0 && slices.ContainsFunc(batches, func(b []events.DynamoDBEventRecord) bool { return len(b) > 0 }) {
-				h.faults.Play("TransactWriteItems", awstest.ResponseLost)
-			}
+			end := h.meet(rt)
 			concurrently(len(batches), func(i int) {
 				h.tallyAtLast(t, shard, batches[i]...)
 			})
+			end()
 			delivered = until
 			if got, want := h.metrics(t), sum(before, records[:delivered]); got != want {
 				rt.Fatalf("metrics %+v after %d records, want %+v", got, delivered, want)
@@ -351,90 +326,105 @@ func sum(t order.Tally, records []events.DynamoDBEventRecord) order.Tally {
 	return t
 }
 
-// The stream also has the tally's own writes. Without a filter, its orders are counted and relayed,
-// and the tally's writes are not counted.
-func TestTheRealStreamIsCountedAndRelayed(t *testing.T) {
-	h := open(t)
-	first, second := h.create(t), h.create(t, importedAs(order.Processing))
-	h.create(t, importedAs(order.Completed))
-	for id, to := range map[order.ID]order.Status{first.ID: order.Processing, second.ID: order.Completed} {
-		if err := h.Advance(t.Context(), id, to, noon.Add(processing)); err != nil {
-			t.Fatal(err)
+// meet makes the next attempts of UpdateItem meet faults, until end is called.
+func (h *testStore) meet(rt *rapid.T, others ...awstest.Fault) (end func()) {
+	faults := append([]awstest.Fault{
+		(*awstest.Attempt).Send, awstest.NeverArrives, awstest.ResponseLost, awstest.Twice, awstest.Throttled, awstest.ExpiredCredentials,
+	}, others...)
+	var met atomic.Int64
+	drawn := rapid.SliceOfN(rapid.IntRange(0, len(faults)-1), 0, 8).Draw(rt, "faults")
+	return h.faults.Begin("UpdateItem", func(a *awstest.Attempt) (*smithyhttp.Response, error) {
+		if n := int(met.Add(1)) - 1; n < len(drawn) {
+			return faults[drawn[n]](a)
 		}
-	}
-	shard, records := h.stream(t)
-	h.tally(t, shard, records...)
-	want := order.Tally{ByStatus: [3]int64{0, 1, 2}, CompletedCount: 1, DurationSumMillis: processing.Milliseconds()}
-	if got := h.metrics(t); got != want {
-		t.Errorf("metrics %+v, want %+v", got, want)
-	}
-
-	_, all := h.stream(t)
-	if len(records) != 5 || len(all) != 7 {
-		t.Fatalf("%d records, then %d; want 5 of orders, and 2 of the tally", len(records), len(all))
-	}
-	h.calls.Take()
-	h.tally(t, shard, all[5:]...)
-	h.used(t, "TransactWriteItems", 0, 0)
-
-	var q queue
-	if response := relayed(t, &q, all...); response != allWell || q.deadLettered != nil {
-		t.Errorf("response %s, deadLettered %s", response, q.deadLettered)
-	}
-	var sent []string
-	for _, m := range q.sent {
-		sent = append(sent, string(m.OrderID)+" "+m.To.String())
-	}
-	slices.Sort(sent)
-	expected := []string{string(first.ID) + " Completed", string(first.ID) + " Processing", string(second.ID) + " Completed"}
-	slices.Sort(expected)
-	if !slices.Equal(sent, expected) {
-		t.Errorf("sent %v, want %v", sent, expected)
-	}
-}
-
-// stream reads all records of the table's stream, which has one shard, as Lambda would give them to
-// a function.
-func (h *testStore) stream(t *testing.T) (shard string, records []events.DynamoDBEventRecord) {
-	t.Helper()
-	client, arn := awstest.Streams(t), awstest.StreamARN(t, h.table)
-	described, err := client.DescribeStream(t.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: &arn})
-	if err != nil || len(described.StreamDescription.Shards) != 1 {
-		t.Fatalf("stream %+v, error %v", described, err)
-	}
-	shard = *described.StreamDescription.Shards[0].ShardId
-	iterator, err := client.GetShardIterator(t.Context(), &dynamodbstreams.GetShardIteratorInput{
-		StreamArn: &arn, ShardId: &shard, ShardIteratorType: streamtypes.ShardIteratorTypeTrimHorizon,
+		return a.Send()
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	found, err := client.GetRecords(t.Context(), &dynamodbstreams.GetRecordsInput{ShardIterator: iterator.ShardIterator})
-	if err != nil || len(found.Records) == 0 {
-		t.Fatalf("records %+v, error %v", found, err)
-	}
-	for _, r := range found.Records {
-		records = append(records, events.DynamoDBEventRecord{
-			EventID: aws.ToString(r.EventID), EventName: string(r.EventName),
-			Change: events.DynamoDBStreamRecord{
-				SequenceNumber: aws.ToString(r.Dynamodb.SequenceNumber), Keys: eventImage(r.Dynamodb.Keys),
-				OldImage: eventImage(r.Dynamodb.OldImage), NewImage: eventImage(r.Dynamodb.NewImage),
-			},
-		})
-	}
-	return shard, records
 }
 
-// eventImage has the texts and numbers of a stream's image, which are all that the handlers read.
-func eventImage(from map[string]streamtypes.AttributeValue) image {
-	to := image{}
-	for name, value := range from {
-		switch v := value.(type) {
-		case *streamtypes.AttributeValueMemberS:
-			to[name] = events.NewStringAttribute(v.Value)
-		case *streamtypes.AttributeValueMemberN:
-			to[name] = events.NewNumberAttribute(v.Value)
-		}
+// A firstTally is what the first version sends for one batch: a transaction that adds the batch to
+// the tally and moves the shard's checkpoint, an item of its own, from below its first record to its
+// last.
+type firstTally struct {
+	shard   string
+	records []events.DynamoDBEventRecord
+}
+
+func (f firstTally) send(h *testStore) error {
+	if len(f.records) == 0 {
+		return nil
 	}
-	return to
+	sequence := func(n int) types.AttributeValue {
+		return text(fmt.Sprintf("%064s", f.records[n].Change.SequenceNumber))
+	}
+	created, completed := 0, 0
+	for _, r := range f.records {
+		created += map[string]int{"INSERT": 1}[r.EventName]
+		completed += map[bool]int{true: 1}[r.Change.NewImage["status"].String() == "Completed"]
+	}
+	processing := len(f.records) - created - completed // each record is one step of a life
+	_, err := h.client.TransactWriteItems(context.Background(), &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+		{Update: &types.Update{
+			TableName: &h.table, Key: item{"pk": text("TALLY"), "sk": text("00")},
+			UpdateExpression: aws.String("ADD pending :pending, processing :processing, completed :completed, timed_orders :completed, timed_ms :ms"),
+			ExpressionAttributeValues: item{
+				":pending": number(fmt.Sprint(created - processing)), ":processing": number(fmt.Sprint(processing - completed)),
+				":completed": number(fmt.Sprint(completed)), ":ms": number(fmt.Sprint(completed * 60_000)),
+			},
+		}},
+		{Put: &types.Put{
+			TableName: &h.table, Item: item{"pk": text("CHECKPOINT"), "sk": text(f.shard), "sequence": sequence(len(f.records) - 1)},
+			ConditionExpression:       aws.String("attribute_not_exists(#sequence) OR #sequence < :first"),
+			ExpressionAttributeNames:  map[string]string{"#sequence": "sequence"},
+			ExpressionAttributeValues: item{":first": sequence(0)},
+		}},
+	}})
+	return err
+}
+
+// F17, F18, I9, I17: the first version has counted a part of a shard, and dies while its transaction
+// is still under way, which lands at any moment or never. This version counts the rest, with any
+// faults. After a rollback the first version goes on.
+func TestAnUpgradeAndARollbackCountEachRecordOnce(t *testing.T) {
+	h := open(t)
+	records := lives(6)
+	shards := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		before := h.metrics(t)
+		shards++
+		shard := fmt.Sprint("shard ", shards)
+		old := rapid.IntRange(0, len(records)).Draw(rt, "counted before")
+		if err := (firstTally{shard, records[:old]}).send(h); err != nil {
+			rt.Fatal(err)
+		}
+		underWay := firstTally{shard, records[old:rapid.IntRange(old, len(records)).Draw(rt, "under way")]}
+		lands := func(a *awstest.Attempt) (*smithyhttp.Response, error) {
+			_ = underWay.send(h) // or is refused
+			return a.Send()
+		}
+		until, most := old, old+len(underWay.records)
+		for range rapid.IntRange(1, 5).Draw(rt, "deliveries") {
+			from := rapid.IntRange(0, until).Draw(rt, "from")
+			to := rapid.IntRange(until, len(records)).Draw(rt, "to")
+			most = max(most, to)
+			end := h.meet(rt, lands, lands)
+			_, err := h.tallier().Handle(t.Context(), window(shard, records[from:to]...))
+			end()
+			if err == nil { // otherwise Lambda repeats the batch, maybe with more records
+				until = to
+			}
+		}
+		_ = underWay.send(h) // or is refused
+		from := rapid.IntRange(0, until).Draw(rt, "from")
+		until = most
+		h.tallyAtLast(t, shard, records[from:until]...)
+		if got, want := h.metrics(t), sum(before, records[:until]); got != want {
+			rt.Fatalf("metrics %+v after %d records, want %+v", got, until, want)
+		}
+		if err := (firstTally{shard, records[until:]}).send(h); err != nil {
+			rt.Fatal(err)
+		}
+		if got, want := h.metrics(t), sum(before, records); got != want {
+			rt.Fatalf("metrics %+v after a rollback, want %+v", got, want)
+		}
+	})
 }

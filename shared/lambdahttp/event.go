@@ -18,12 +18,6 @@ import (
 // headers and body after the conversion.
 func sanitizeEvent(e events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPRequest {
 	if path, ok := routePath(e); ok {
-		// SAM's local API uses the route without a slash for a path that ends in one. A response
-		// may have a reference relative to the path that the client has sent, so the slash is added
-		// again. (Where a parameter ends the path, the slash may be an escaped one of its value.)
-		if strings.HasSuffix(e.RawPath, "/") && !strings.HasSuffix(path, "/") && !strings.Contains(e.RouteKey, "{") {
-			path += "/"
-		}
 		e.RawPath = path
 	} else {
 		e.RawPath = escapePath(e.RawPath)
@@ -39,23 +33,43 @@ func sanitizeEvent(e events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPRequ
 	return e
 }
 
-// routePath is the path of the route that API Gateway has chosen, with its parameters; ok is false
-// when the event does not have it. The raw path may be of another route, because it is unescaped
-// (see escapePath): /api/orders/ids%2F reaches the function behind /api/orders/{order_id}, which
-// has no permission to list ids. For the same reason the value of the greedy {proxy+}, which
-// matches the slash at the end of a path, becomes one segment.
+// routePath returns the path of the route that API Gateway has chosen, with its parameters; ok is
+// false when the event has no such route. The raw path may lead elsewhere: it is unescaped (see
+// escapePath), so that /api/orders/ids%2F looks like the list, and it begins with the base path of a
+// custom domain.
 func routePath(e events.APIGatewayV2HTTPRequest) (path string, ok bool) {
 	_, route, ok := strings.Cut(e.RouteKey, " ") // "ANY /api/orders/{order_id}", or "$default"
 	segments := strings.Split(route, "/")
+	plain := false // whether the last segment is a parameter that is not greedy
 	for i, segment := range segments {
-		if name, isParameter := strings.CutPrefix(segment, "{"); isParameter {
-			name, greedy := strings.CutSuffix(strings.TrimSuffix(name, "}"), "+")
+		name, isParameter := strings.CutPrefix(segment, "{")
+		name, greedy := strings.CutSuffix(strings.TrimSuffix(name, "}"), "+")
+		plain = isParameter && !greedy
+		if isParameter {
 			value, given := e.PathParameters[name]
-			segments[i] = strings.ReplaceAll(url.PathEscape(value), ".", "%2E") // or ".." would lead elsewhere
+			segments[i] = escapeParameter(value, greedy)
 			ok = ok && (given || greedy)
 		}
 	}
-	return strings.Join(segments, "/"), ok
+	path = strings.Join(segments, "/")
+	// SAM's local API uses the route without a slash for a path that ends in one. A response may have
+	// a reference relative to the path that the client has sent, so the slash is added again. (Where a
+	// parameter ends the path, the slash may be an escaped one of its value.)
+	if strings.HasSuffix(e.RawPath, "/") && !strings.HasSuffix(path, "/") && !plain {
+		path += "/"
+	}
+	return path, ok
+}
+
+// escapeParameter returns the value of a path parameter as a URL has it. A parameter is one segment;
+// only a greedy one has slashes between its segments, and perhaps at both ends. Dots are escaped, or
+// ".." would lead elsewhere.
+func escapeParameter(value string, greedy bool) string {
+	escaped := strings.ReplaceAll(url.PathEscape(value), ".", "%2E")
+	if greedy {
+		escaped = strings.ReplaceAll(escaped, "%2F", "/")
+	}
+	return escaped
 }
 
 // escapePath returns a raw path as a URL has it. API Gateway's documentation does not say that an

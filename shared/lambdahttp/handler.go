@@ -28,8 +28,11 @@ import (
 // time to respond that the store was too slow.
 const deadlineMargin = 500 * time.Millisecond
 
-// New returns the handler to start a Lambda function with. It is safe for concurrent use if h is.
-func New(h http.Handler, log *slog.Logger) func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+// A Function is a handler to start a Lambda function with.
+type Function = func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
+
+// New returns the function that serves h. It is safe for concurrent use if h is.
+func New(h http.Handler, log *slog.Logger) Function {
 	return func(ctx context.Context, e events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 		ctx, cancel := awsclient.BeforeDeadline(ctx, deadlineMargin)
 		defer cancel()
@@ -43,5 +46,17 @@ func New(h http.Handler, log *slog.Logger) func(context.Context, events.APIGatew
 			res.Body, res.IsBase64Encoded = "", false
 		}
 		return res, err
+	}
+}
+
+// BelowPath returns a function that takes the base path of a custom domain, such as "v1", from the
+// beginning of a path. Only the route $default needs it: the key of any other route has no base path.
+// If base is "", or a path does not begin with it, the path stays as it is.
+func BelowPath(base string, next Function) Function {
+	return func(ctx context.Context, e events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+		if rest, ok := strings.CutPrefix(e.RawPath, "/"+base); ok && base != "" && strings.HasPrefix(rest, "/") {
+			e.RawPath = rest
+		}
+		return next(ctx, e)
 	}
 }

@@ -67,6 +67,15 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
+// The rules for a value in a request. The HTTP interface sends the texts to clients.
+var (
+	ErrLength     = errors.New("must have 1 to 100 characters")
+	ErrCharacters = errors.New("must have visible characters only, and no space at either end")
+	ErrNotDecimal = errors.New("must be a decimal number without sign or exponent")
+	ErrOutOfRange = errors.New("must be from 0 to 99999999.99")
+	ErrPrecision  = errors.New("must have at most 2 decimal places")
+)
+
 // CheckText returns nil if s is allowed as an identifier that a client chooses: 1 to 100 visible
 // characters without a space at either end. Otherwise it returns ErrLength or ErrCharacters.
 func CheckText(s string) error {

@@ -53,6 +53,29 @@ func ParseMessage(body []byte) (Message, error) {
 	return Message{OrderID: id, To: to}, nil
 }
 
+// A Queue delivers each message at least once, and not before its NotBefore.
+type Queue interface {
+	// Send puts messages on the queue. After an error some of them may be on the queue. Sending
+	// these again does no harm, because processing is idempotent; an *UnsentError tells from which
+	// message on that is necessary.
+	Send(ctx context.Context, messages ...Message) error
+
+	// DeadLetter puts the body of a message that can never succeed into the dead-letter queue,
+	// where it stays for an operator. It is safe to call it again after an error.
+	DeadLetter(ctx context.Context, body []byte, reason error) error
+}
+
+// An UnsentError tells which part of its messages a queue has not sent.
+type UnsentError struct {
+	// First is the index of the first message that may not be on the queue. All messages before
+	// it are on the queue.
+	First int
+	Err   error
+}
+
+func (e *UnsentError) Error() string { return fmt.Sprintf("send message %d: %v", e.First, e.Err) }
+func (e *UnsentError) Unwrap() error { return e.Err }
+
 // A Processor processes messages, by the same rules for every queue.
 type Processor struct {
 	Orders Advancer

@@ -14,15 +14,6 @@ import (
 	"orders/shared/order"
 )
 
-func TestMessagesSurviveARoundTrip(t *testing.T) {
-	for _, to := range []order.Status{order.Processing, order.Completed} {
-		m := order.Message{OrderID: order.KeyedID("", "k"), To: to}
-		if got, err := order.ParseMessage(m.Body()); err != nil || got != m {
-			t.Errorf("%s is read as %+v, error %v", m.Body(), got, err)
-		}
-	}
-}
-
 // During a deployment one version reads the messages of another, so that the bytes of a message
 // must never change.
 func TestMessageBytesNeverChange(t *testing.T) {
@@ -181,8 +172,11 @@ func TestProcessingOneMessage(t *testing.T) {
 			if tt.sent > 0 && (q.sent[0].OrderID != m.OrderID || q.sent[0].To != m.To || !q.sent[0].NotBefore.Equal(noon)) {
 				t.Errorf("sent %+v again", q.sent[0])
 			}
-			if want := []string{tt.body}; tt.deadLettered == nil && q.deadLettered != nil || !errors.Is(q.reason, tt.deadLettered) ||
-				tt.deadLettered != nil && !slices.Equal(q.deadLettered, want) {
+			var want []string
+			if tt.deadLettered != nil {
+				want = []string{tt.body}
+			}
+			if !slices.Equal(q.deadLettered, want) || !errors.Is(q.reason, tt.deadLettered) {
 				t.Errorf("dead letters %q because of %v, want %v", q.deadLettered, q.reason, tt.deadLettered)
 			}
 		})

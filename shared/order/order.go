@@ -2,13 +2,15 @@
 // Completed, the work that follows from each change, and the processing of one queued message.
 //
 // The rules are the same on every backend. Storage, queueing and HTTP are left to adapters. They
-// implement the interfaces in ports.go, and the conformance suite in test/conformance checks them.
+// implement the interfaces Store, MetricsReader, Advancer and Queue, and the conformance suite in
+// test/conformance checks them.
 //
 // Times are UTC with millisecond precision. The package reads no clock and no source of randomness:
 // callers pass both in.
 package order
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
@@ -42,6 +44,40 @@ func New(d Draft, id ID, now time.Time) Order {
 	return o
 }
 
+// A Store keeps orders forever. All methods may be called concurrently. Besides the errors that are
+// documented on each method they return ErrUnavailable, or the error of the context.
+type Store interface {
+	// Create stores the order that d asks for and returns it once it is durable. The store chooses
+	// the time of creation, and the id unless d.Key is set.
+	//
+	// With a key it is idempotent: a second call with the same key and fingerprint changes nothing
+	// and returns the stored order in its present state, with replayed == true; a call with
+	// another fingerprint returns ErrKeyReused. Without a key every call creates an order. After an
+	// error other than ErrKeyReused the order may or may not exist.
+	Create(ctx context.Context, d Draft) (o Order, replayed bool, err error)
+
+	// Get returns the order in its present state; no reader sees its status go backwards. It
+	// returns ErrNotFound if there is no such order.
+	Get(ctx context.Context, id ID) (Order, error)
+
+	// List returns up to limit ids, newest first. after is "" for the first page, and then the
+	// Next of the page before. All pages together have every order exactly once that existed when
+	// the first page was read. List returns ErrInvalidCursor if after is not a Next of its pages.
+	List(ctx context.Context, limit int, after string) (Page, error)
+}
+
+// A Page is a part of the list of all orders.
+type Page struct {
+	IDs []ID
+	// Next is the position after the last id, for the next call of List; "" on the last page.
+	Next string
+}
+
+// A MetricsReader returns the tally of all orders, at a cost that does not grow with their number.
+type MetricsReader interface {
+	Metrics(ctx context.Context) (Tally, error)
+}
+
 // Bounds of the processing time, which is how long an order stays in Processing. The upper bound is
 // the longest delay of a message in SQS.
 const (
@@ -65,7 +101,10 @@ func (o Order) Advance(to Status, now time.Time, processing time.Duration) (Orde
 	case predecessor[to] != o.Status:
 		return o, &EarlyError{Until: now.Add(processing)}
 	case to == Processing:
-		o.StartedAt = latest(now, o.CreatedAt)
+		o.StartedAt = now
+		if now.Before(o.CreatedAt) {
+			o.StartedAt = o.CreatedAt
+		}
 	case now.Before(o.StartedAt.Add(processing)):
 		return o, &EarlyError{Until: o.StartedAt.Add(processing)}
 	default:
@@ -73,6 +112,23 @@ func (o Order) Advance(to Status, now time.Time, processing time.Duration) (Orde
 	}
 	o.Status = to
 	return o, nil
+}
+
+// An EarlyError means that it is too early for a transition.
+type EarlyError struct {
+	// Until is the earliest time at which a retry can succeed.
+	Until time.Time
+}
+
+func (e *EarlyError) Error() string {
+	return "too early until " + e.Until.Format(time.RFC3339Nano)
+}
+
+// An Advancer makes a transition, by the rules of Order.Advance, in one conditional write: of any
+// number of concurrent or repeated calls exactly one has an effect, and the others return
+// ErrAlreadyDone. Besides the errors of Order.Advance it returns ErrNotFound and ErrUnavailable.
+type Advancer interface {
+	Advance(ctx context.Context, id ID, to Status, now time.Time) error
 }
 
 // Validate checks the lifecycle of an order that was read from storage. It returns an error unless
@@ -108,15 +164,26 @@ func (s Status) allows(started, completed bool) bool {
 	}
 }
 
+// The errors of the interfaces above: a closed set. Adapters wrap them with the operation that
+// failed; callers match them with errors.Is. The HTTP interface sends some of the texts to clients.
+var (
+	// ErrNotFound: no order has that id.
+	ErrNotFound = errors.New("order not found")
+	// ErrKeyReused: a different request has already used the idempotency key.
+	ErrKeyReused = errors.New("idempotency key was used for another request")
+	// ErrInvalidCursor: the position is not a Next that List has returned.
+	ErrInvalidCursor = errors.New("not a position in the list")
+	// ErrUnavailable: the store cannot process the request now. A retry may succeed later; it is
+	// safe with an idempotency key.
+	ErrUnavailable = errors.New("store is unavailable")
+	// ErrAlreadyDone: the transition was made before.
+	ErrAlreadyDone = errors.New("transition is already done")
+	// ErrMalformed: the message cannot be parsed, now or later.
+	ErrMalformed = errors.New("malformed message")
+)
+
 // Timestamp is t in the precision of orders: UTC, truncated to the millisecond.
 func Timestamp(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }
-
-func latest(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
-}
 
 // A Status is how far an order is processed. Statuses are ordered: an order only ever moves to a
 // greater one.

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"orders/shared/order"
 )
 
@@ -41,96 +39,53 @@ func TestABackupIsOneFileThatOnlyItsOwnerCanRead(t *testing.T) {
 	hold(t, dest, 5)
 }
 
-// F22, I1.
-func TestABackupHasTheLogOfAKilledProcess(t *testing.T) {
-	path := makeCrashed(t, 0, 3)
-	file, log := read(t, path), read(t, path+"-wal")
-	hold(t, backedUp(t, path), 3)
-	if !bytes.Equal(file, read(t, path)) || !bytes.Equal(log, read(t, path+"-wal")) {
-		t.Error("the database or its log was changed")
-	}
-}
-
-// F22, I1, I9: a backup is the state of one moment, and it ends, whatever is committed meanwhile.
-// SQLite's online backup alone starts again with every commit of another process.
-func TestBackupsUnderLoadEndAndHoldEveryOrderAcknowledgedBefore(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	path, dest := newPath(t), filepath.Join(t.TempDir(), "backup.db")
-	store := openStore(t, path, time.Hour/4)
+// F22, F23, I1: the backup has the orders in the log, of a killed process or of a service that goes
+// on, and neither the database nor its log is changed.
+func TestABackupHasTheLogAndLeavesItAlone(t *testing.T) {
+	killed, served := makeCrashed(t, 0, 3), newPath(t)
+	store := openStore(t, served, time.Hour)
 	defer closeStore(t, store)
-	const enough = 3000 // for a copy in several steps
-	load := newLoad(t, store)
-	defer load.end()
-	for load.count() < enough {
-		time.Sleep(time.Millisecond)
-	}
 	for range 3 {
-		before := load.count()
-		report, err := Backup(ctx, path, dest, time.Now)
-		if err != nil {
-			t.Fatalf("%v %q", err, report.Findings)
-		}
-		hold(t, dest, report.Tally.Total())
-		if n := report.Tally.Total(); n < before {
-			t.Errorf("%d orders, and %d were acknowledged before", n, before)
+		makeOrder(t, store, completed)
+	}
+	for _, path := range []string{killed, served} {
+		before := contents(t, path, "", "-wal")
+		hold(t, backedUp(t, path), 3)
+		if contents(t, path, "", "-wal") != before {
+			t.Errorf("%s or its log was changed", path)
 		}
 	}
-	acknowledged := load.end()
-	restored := openStore(t, backedUp(t, path), time.Hour/4)
-	defer closeStore(t, restored)
-	for _, id := range acknowledged {
-		if _, err := restored.Get(t.Context(), id); err != nil {
-			t.Fatalf("%s: %v", id, err)
-		}
-	}
+	makeOrder(t, store, completed)
 }
 
-// A createLoad creates orders from many goroutines.
-type createLoad struct {
-	mu    sync.Mutex
-	ids   []order.ID // acknowledged
-	stop  context.CancelFunc
-	group sync.WaitGroup
-}
-
-func newLoad(t *testing.T, store *Store) *createLoad {
+// F22, I1, I9: a backup is the state of one moment, and it ends, though an order is committed between
+// any two of its steps. SQLite's online backup alone starts again with every commit of another
+// process.
+func TestABackupUnderLoadEndsAndHasEveryOrderAcknowledgedBefore(t *testing.T) {
+	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
+	runScript(t, path, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+		INSERT INTO dead_letters (dead_lettered_at, body, reason) SELECT i, randomblob(1000), '' FROM n`)
+	store := openStore(t, path, time.Hour)
+	defer closeStore(t, store)
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &createLoad{stop: cancel}
-	large := order.Details{UserID: "645", ItemIDs: make([]string, order.MaxItems)}
-	for i := range large.ItemIDs {
-		large.ItemIDs[i] = "0123456789"
+	defer cancel()
+	created := int64(0)
+	report, err := Backup(ctx, path, dest, func() time.Time {
+		makeOrder(t, store, completed)
+		if created++; created == 1_000 {
+			cancel() // a file of 2 MB takes about 10 steps
+		}
+		return time.Now()
+	})
+	if err != nil || created < 10 || report.Tally.Total() != 5 {
+		t.Errorf("got %+v, %v with %d orders created meanwhile; want the 5 of before", report, err, created)
 	}
-	for range 100 {
-		l.group.Go(func() {
-			for ctx.Err() == nil {
-				o, _, err := store.Create(t.Context(), order.Draft{Details: large})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				l.mu.Lock()
-				l.ids = append(l.ids, o.ID)
-				l.mu.Unlock()
-			}
-		})
-	}
-	return l
+	hold(t, dest, 5)
+	hold(t, backedUp(t, path), 5+created)
 }
 
-func (l *createLoad) count() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return int64(len(l.ids))
-}
-
-func (l *createLoad) end() []order.ID {
-	l.stop()
-	l.group.Wait()
-	return l.ids
-}
-
-// I1.
+// I1: the last backup is replaced by one without findings only. A backup removes files that a killed
+// backup has left, and no others.
 func TestABackupReplacesTheLastOneOnlyWithoutFindings(t *testing.T) {
 	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
 	last := read(t, path)
@@ -144,78 +99,62 @@ func TestABackupReplacesTheLastOneOnlyWithoutFindings(t *testing.T) {
 		t.Errorf("the folder has %s, the file %d bytes", names(t, dest), len(got))
 	}
 	runScript(t, path, "UPDATE tally SET pending = 0")
-	overwrite(t, dest+".partial-1", []byte("what a killed backup has left"))
+	for _, suffix := range []string{".partial-7", ".partial-7-journal", ".partial-notes"} {
+		overwrite(t, dest+suffix, []byte("Dear Anna"))
+	}
+	if err := os.Mkdir(dest+".partial-8", 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := Backup(t.Context(), path, dest, time.Now); err != nil {
 		t.Fatal(err)
 	}
 	hold(t, dest, 5)
-	if got := names(t, dest); got != "backup.db" {
-		t.Errorf("the folder has %s", got)
+	if got, want := names(t, dest), "backup.db backup.db.partial-8 backup.db.partial-notes"; got != want {
+		t.Errorf("the folder has %s, not %s", got, want)
 	}
 }
 
-func TestABackupThatIsStoppedLeavesNothing(t *testing.T) {
-	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := Backup(ctx, path, dest, time.Now); err == nil || !strings.HasPrefix(err.Error(), path+": interrupted ") {
-		t.Errorf("error %v, though the context had ended", err)
-	}
-	if _, err := Check(ctx, path); err == nil || !strings.HasPrefix(err.Error(), path+": interrupted ") {
-		t.Errorf("check: error %v, though the context had ended", err)
-	}
-	if got := names(t, dest); got != "" {
-		t.Errorf("left %s", got)
-	}
-}
-
-// I1: a backup never replaces a database.
+// I1: a backup never replaces a database, nor a file that has nothing to do with orders.
 func TestABackupIsRefusedWhereItWouldHarm(t *testing.T) {
-	tests := []struct {
+	const name, served = "is no name for a backup", "is a database that was served and not a backup"
+	for _, test := range []struct {
 		name string
 		dest func(t *testing.T, path string) string
 		want string
 	}{
 		{"the database", func(_ *testing.T, path string) string { return path }, "is the database itself"},
 		{"a link to the database", symlink, "is the database itself"},
-		{"a second name of the database", func(t *testing.T, path string) string {
-			link := filepath.Join(filepath.Dir(path), "second.db")
-			if err := os.Link(path, link); err != nil {
-				t.Fatal(err)
-			}
-			return link
-		}, "is the database itself"},
-		{"its log", func(_ *testing.T, path string) string { return path + "-wal" }, "is no name for a backup"},
-		{"its lock", func(_ *testing.T, path string) string { return path + ".lock" }, "is no name for a backup"},
-		{"a folder", func(t *testing.T, _ string) string { return t.TempDir() }, "is not a file"},
-		{"in a folder that is not there", func(t *testing.T, _ string) string {
-			return filepath.Join(t.TempDir(), "missing", "backup.db")
-		}, "no such file or directory"},
-		{"a database that is served", func(t *testing.T, _ string) string {
-			other := fileToCheck(t)
-			serve(t, other)
-			return other
-		}, "is a database that was served and not a backup"},
-		{"a file that another process owns", func(t *testing.T, _ string) string {
-			other := newPath(t)
-			lock := flock.New(other + ".lock")
-			if locked, err := lock.TryLock(); err != nil || !locked {
-				t.Fatal(locked, err)
-			}
-			t.Cleanup(func() { _ = lock.Unlock() })
-			return other
-		}, ErrInUse.Error()},
-		{"a database that was served and stopped", func(t *testing.T, _ string) string { return makeOrders(t, 0) }, "is a database that was served and not a backup"},
+		{"a second name of the database", hardLink, "is the database itself"},
+		{"its log", func(_ *testing.T, path string) string { return path + "-wal" }, name},
+		{"its lock", func(_ *testing.T, path string) string { return path + ".lock" }, name},
 		{"a link to its log", func(t *testing.T, path string) string {
 			overwrite(t, path+"-wal", nil)
 			return symlink(t, path+"-wal")
-		}, "is no name for a backup"},
-		{"a link to a file that is not there", func(t *testing.T, _ string) string {
-			return symlink(t, filepath.Join(t.TempDir(), "unmounted", "backup.db"))
-		}, "is a link to a file that is not there"},
-		{"a database with orders in its log", func(t *testing.T, _ string) string { return makeCrashed(t, 0, 1) }, "is a database that was served and not a backup"},
-	}
-	for _, test := range tests {
+		}, name},
+		{"a folder", func(t *testing.T, _ string) string { return t.TempDir() }, "is not a file"},
+		{"in a folder that is not there", func(*testing.T, string) string { return "missing/backup.db" }, "no such file or directory"},
+		{"a link to a file that is not there", func(t *testing.T, path string) string { return symlink(t, path+".unmounted") }, "is a link to a file that is not there"},
+		{"a database that is served", func(t *testing.T, _ string) string {
+			other := newPath(t)
+			serve(t, other)
+			return other
+		}, served},
+		{"a database that was served and stopped", func(t *testing.T, _ string) string { return makeOrders(t, 0) }, served},
+		{"a database with orders in its log", func(t *testing.T, _ string) string { return withoutLock(t, makeCrashed(t, 0, 1)) }, served},
+		{"a file that another process owns", func(t *testing.T, path string) string {
+			other := &owner{file: path + ".other"}
+			if err := other.lock(other.file+lockSuffix, os.O_CREATE|os.O_RDONLY); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = other.release() })
+			return other.file
+		}, ErrInUse.Error()},
+		{"a short text", func(t *testing.T, path string) string {
+			overwrite(t, path+".txt", []byte("Dear Anna"))
+			return path + ".txt"
+		}, "is no backup of orders"},
+		{"noise", func(t *testing.T, path string) string { overwrite(t, path+".jpg", noise()); return path + ".jpg" }, "is no backup of orders"},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := fileToCheck(t)
 			dest := test.dest(t, path)
@@ -251,67 +190,6 @@ func TestABackupDoesNotReplaceADatabaseThatAServiceHasMadeMeanwhile(t *testing.T
 		t.Errorf("the folder has %s", got)
 	}
 	hold(t, dest, 1)
-}
-
-// A backup removes only files that a killed backup has left.
-func TestABackupRemovesNoFilesOfOthers(t *testing.T) {
-	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "backup.db")
-	overwrite(t, dest+".partial-notes", []byte("Dear Anna"))
-	overwrite(t, dest+".partial-7", nil)
-	overwrite(t, dest+".partial-7-journal", nil)
-	if err := os.Mkdir(dest+".partial-8", 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Backup(t.Context(), path, dest, time.Now); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := names(t, dest), "backup.db backup.db.partial-8 backup.db.partial-notes"; got != want {
-		t.Errorf("the folder has %s, not %s", got, want)
-	}
-}
-
-func TestBackupRefusesFilesWithoutOrders(t *testing.T) {
-	tests := []struct {
-		name string
-		make func(t *testing.T, path string)
-		want string
-	}{
-		{"a file that is not there", func(*testing.T, string) {}, "no such file or directory"},
-		{"an empty file", func(t *testing.T, path string) { overwrite(t, path, nil) }, "serve the file once"},
-		{"noise", func(t *testing.T, path string) { overwrite(t, path, noise()) }, ErrDamaged.Error()},
-		{"a file of a newer release", func(t *testing.T, path string) {
-			overwrite(t, path, read(t, fileToCheck(t)))
-			runScript(t, path, "PRAGMA user_version = 99")
-		}, ErrNewer.Error()},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			path, dest := newPath(t), filepath.Join(t.TempDir(), "backup.db")
-			test.make(t, path)
-			_, err := Backup(t.Context(), path, dest, time.Now)
-			if err == nil || !strings.HasPrefix(err.Error(), path+": ") || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("error %v; want %s and %q", err, path, test.want)
-			}
-			if got := names(t, dest); got != "" {
-				t.Errorf("left %s", got)
-			}
-		})
-	}
-}
-
-// A mistyped name must not cost a file that has nothing to do with orders.
-func TestABackupReplacesOnlyADatabaseOfOrders(t *testing.T) {
-	path, dest := fileToCheck(t), filepath.Join(t.TempDir(), "notes.txt")
-	for _, content := range []string{"Dear Anna", strings.Repeat("Dear Anna, ", 100)} {
-		overwrite(t, dest, []byte(content))
-		if _, err := Backup(t.Context(), path, dest, time.Now); err == nil || string(read(t, dest)) != content {
-			t.Errorf("error %v, and %d bytes are there", err, len(read(t, dest)))
-		}
-	}
-	overwrite(t, dest, nil)
-	if _, err := Backup(t.Context(), path, dest, time.Now); err != nil {
-		t.Errorf("an empty file: %v", err)
-	}
 }
 
 // I1: two backups to the same new file run at the same time.

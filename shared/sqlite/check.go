@@ -46,25 +46,19 @@ const maxFindings = 100
 //
 // Its error has the path, and is fs.ErrNotExist, ErrInUse, ErrNewer, ErrDamaged, ErrForeignLog or
 // an error of the operating system.
-func Check(ctx context.Context, path string) (Report, error) {
-	report, err := check(ctx, path)
+func Check(ctx context.Context, path string) (report Report, err error) {
+	err = checkOrphanedLog(path)
+	if err == nil {
+		var o *owner
+		if o, err = acquireReadLock(path); err == nil {
+			report, err = o.check(ctx)
+			err = errors.Join(err, o.release())
+		}
+	}
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", path, explain(err))
 	}
 	return report, nil
-}
-
-// check owns the file while it checks it.
-func check(ctx context.Context, path string) (report Report, err error) {
-	if err := checkOrphanedLog(path); err != nil {
-		return report, err
-	}
-	o, err := acquireReadLock(path)
-	if err != nil {
-		return report, err
-	}
-	defer func() { err = errors.Join(err, o.release()) }()
-	return o.check(ctx)
 }
 
 func (o *owner) check(ctx context.Context) (Report, error) {
@@ -84,7 +78,7 @@ func checkFile(ctx context.Context, file string) (report Report, err error) {
 	conn.SetInterrupt(ctx.Done())
 	c := checker{conn: conn}
 	err = c.check()
-	return c.result(), err
+	return c.report, err
 }
 
 // openShared opens for reading a file that other processes may use and change.
@@ -152,7 +146,6 @@ func (c *checker) check() error {
 	return c.read()
 }
 
-// read reads a file that has this program's schema.
 func (c *checker) read() (err error) {
 	if err := c.integrity(); err != nil || c.report.Damaged {
 		return err
@@ -166,21 +159,14 @@ func (c *checker) read() (err error) {
 	return err
 }
 
-// result returns the report, with the number of findings beyond maxFindings.
-func (c *checker) result() Report {
-	r := c.report
-	if c.more > 0 {
-		r.Findings = append(r.Findings, fmt.Sprintf("and %d more findings", c.more))
-	}
-	return r
-}
-
 func (c *checker) addFinding(format string, args ...any) {
-	if len(c.report.Findings) == maxFindings {
+	finding := fmt.Sprintf(format, args...)
+	if len(c.report.Findings) >= maxFindings {
 		c.more++
-		return
+		finding = fmt.Sprintf("and %d more findings", c.more)
+		c.report.Findings = c.report.Findings[:maxFindings]
 	}
-	c.report.Findings = append(c.report.Findings, fmt.Sprintf(format, args...))
+	c.report.Findings = append(c.report.Findings, finding)
 }
 
 // integrity lets SQLite check its own structures and the types of values.
@@ -216,7 +202,6 @@ func (c *checker) checkpoints() (err error) {
 	return nil
 }
 
-// orders checks every order, in the order of creation.
 func (c *checker) orders() error {
 	const query = `SELECT seq, id, status, started_at, completed_at, item_ids, length(fingerprint), total_amount
 		FROM orders ORDER BY seq`
@@ -289,7 +274,6 @@ func (c *checker) order(seq int64, o *order.Order) error {
 	return nil
 }
 
-// tally compares the stored tally with the recount.
 func (c *checker) tally() error {
 	stored, err := loadTally(c.conn)
 	if errors.Is(err, errNoTally) {
@@ -321,7 +305,6 @@ func (c *checker) duplicates() error {
 	}, c.keyed)
 }
 
-// keyRows checks that each row of keys leads to its order.
 func (c *checker) keyRows() error {
 	const query = `SELECT keys.id, keys.seq, orders.id IS keys.id
 		FROM keys LEFT JOIN orders USING (seq)`

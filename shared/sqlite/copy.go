@@ -328,7 +328,6 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// check checks the copy as Check does.
 func (c *partialCopy) check(ctx context.Context) (report Report, err error) {
 	if c.version == len(migrations) {
 		return checkFile(ctx, c.path)
@@ -351,5 +350,5 @@ func (c *partialCopy) check(ctx context.Context) (report Report, err error) {
 	}
 	k := checker{conn: conn}
 	err = k.read()
-	return k.result(), errors.Join(err, sqlitex.ExecuteTransient(conn, "ROLLBACK", nil))
+	return k.report, errors.Join(err, sqlitex.ExecuteTransient(conn, "ROLLBACK", nil))
 }

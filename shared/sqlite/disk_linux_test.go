@@ -2,8 +2,9 @@ package sqlite
 
 import (
 	"errors"
-	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,61 +13,44 @@ import (
 	"orders/shared/order"
 )
 
-// breakFile makes every write to an open file fail until mend is called: its descriptors are
-// replaced by one that is open for reading only.
-func breakFile(t *testing.T, path string) (mend func()) {
-	t.Helper()
-	return breakFileFor(t, path, os.O_RDONLY)
-}
-
-// breakFileFor makes everything fail on an open file except what flag permits, os.O_RDONLY or
-// os.O_WRONLY.
-func breakFileFor(t *testing.T, path string, flag int) (mend func()) {
+// breakFile makes everything fail on an open file except what flag permits, os.O_RDONLY or
+// os.O_WRONLY, until mend is called: its descriptors are replaced.
+func breakFile(t *testing.T, path string, flag int) (mend func()) {
 	t.Helper()
 	other, err := os.OpenFile(os.DevNull, flag, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	var mends []func()
-	for _, fd := range descriptors(t, path) {
-		kept, err := syscall.Dup(fd)
-		if err != nil {
+	kept := map[int]int{} // descriptors of the file, by those that they replaced
+	replace := func(fd, with int) {
+		if err := syscall.Dup3(with, fd, syscall.O_CLOEXEC); err != nil {
 			t.Fatal(err)
 		}
-		replace := func(with int) {
-			if err := syscall.Dup3(with, fd, syscall.O_CLOEXEC); err != nil {
-				t.Fatal(err)
-			}
-		}
-		replace(int(other.Fd()))
-		mends = append(mends, func() { replace(kept); _ = syscall.Close(kept) })
 	}
-	return func() {
-		for _, m := range mends {
-			m()
-		}
-	}
-}
-
-// descriptors returns the descriptors of the file in this process.
-func descriptors(t *testing.T, path string) (fds []int) {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
+	links, err := filepath.Glob("/proc/self/fd/*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range entries {
-		var fd int
-		target, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if _, scanErr := fmt.Sscan(e.Name(), &fd); err == nil && scanErr == nil && target == path {
-			fds = append(fds, fd)
+	for _, link := range links {
+		if target, _ := os.Readlink(link); target != path {
+			continue
 		}
+		fd, _ := strconv.Atoi(filepath.Base(link))
+		if kept[fd], err = syscall.Dup(fd); err != nil {
+			t.Fatal(err)
+		}
+		replace(fd, int(other.Fd()))
 	}
-	if len(fds) == 0 {
+	if len(kept) == 0 {
 		t.Fatalf("%s is not open", path)
 	}
-	return fds
+	return func() {
+		for fd, with := range kept {
+			replace(fd, with)
+			_ = syscall.Close(with)
+		}
+	}
 }
 
 func TestAnIOErrorAtACommitStopsTheStore(t *testing.T) {
@@ -76,18 +60,11 @@ func TestAnIOErrorAtACommitStopsTheStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-
-	mend := breakFile(t, path+"-wal")
-	if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
-		t.Errorf("Create: error %v, not %v", err, order.ErrUnavailable)
-	}
+	mend := breakFile(t, path+"-wal", os.O_RDONLY)
+	refuses(t, store)
 	<-store.Done()
-	if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
-		t.Errorf("Create, after the end: error %v, not %v", err, order.ErrUnavailable)
-	}
-	if err := store.Ping(t.Context()); !errors.Is(err, order.ErrUnavailable) {
-		t.Errorf("Ping: error %v, not %v", err, order.ErrUnavailable)
-	}
+	refuses(t, store)
+	unavailable(t, "Ping", store.Ping(t.Context()))
 	mend()
 	if err := store.Close(); err == nil || !strings.Contains(err.Error(), "during a commit") {
 		t.Errorf("Close: error %v, which does not say that the disk failed during a commit", err)
@@ -116,7 +93,7 @@ func TestAReadThatFailsIsUnavailable(t *testing.T) {
 	closeStore(t, first)
 	store := openStore(t, path, time.Hour)
 
-	mend := breakFileFor(t, path, os.O_WRONLY)
+	mend := breakFile(t, path, os.O_WRONLY)
 	failed := 0
 	for _, id := range ids {
 		if o, err := store.Get(t.Context(), id); err != nil {

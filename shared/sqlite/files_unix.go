@@ -12,7 +12,6 @@ import (
 // noFollow makes opening a link fail, and opening a pipe not wait for its other end.
 const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
-// linkCount returns how many names a file has.
 func linkCount(info fs.FileInfo) uint64 {
 	return uint64(info.Sys().(*syscall.Stat_t).Nlink) //nolint:unconvert // its type differs between systems
 }
@@ -42,7 +41,6 @@ func chownLike(path, like string) error {
 	return err
 }
 
-// sameGroup reports whether both files have the same group.
 func sameGroup(a, b fs.FileInfo) bool {
 	return a.Sys().(*syscall.Stat_t).Gid == b.Sys().(*syscall.Stat_t).Gid
 }

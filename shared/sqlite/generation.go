@@ -33,7 +33,6 @@ type generation struct {
 	page   []byte
 }
 
-// text is the line in the lock file for a generation.
 func (g generation) text() string {
 	return fmt.Sprintf("generation %d %d %x\n", g.offset, len(g.page), sha256.Sum256(g.page))
 }

@@ -70,7 +70,6 @@ func newStore(cfg Config) *Store {
 	}
 }
 
-// open acquires the file and loads the writer's state.
 func (s *Store) open(ctx context.Context) (*writer, error) {
 	if err := s.acquireLock(ctx); err != nil {
 		return nil, err
@@ -167,7 +166,6 @@ func pragma(conn *sqlite.Conn, setting string) error {
 	return sqlitex.ExecuteTransient(conn, "PRAGMA "+setting, nil)
 }
 
-// release closes and unlocks everything that open has opened.
 func (s *Store) release() (err error) {
 	if s.readers != nil {
 		err = s.readers.Close()

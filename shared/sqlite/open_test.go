@@ -65,12 +65,11 @@ func TestAStartEndsWithItsContextAndHarmsNothing(t *testing.T) {
 		"after it has loaded the orders": func(cfg *Config, cancel func()) { cfg.Random = beforeRead(cancel) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := newPath(t)
-			s, w := openByHand(t, path, &now)
-			together(w, now, keyed(""))
-			crashed := copied(t, path)
-			release(t, s)
-			for kind, path := range map[string]string{"closed": path, "of a crash": crashed} {
+			r := newRig(t)
+			r.createOne()
+			crashed := copied(t, r.path)
+			r.close()
+			for kind, path := range map[string]string{"closed": r.path, "of a crash": crashed} {
 				ctx, cancel := context.WithCancel(t.Context())
 				var logs bytes.Buffer
 				cfg := byHand(path, &now)

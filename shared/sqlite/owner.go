@@ -191,7 +191,6 @@ func (o *owner) release() (err error) {
 var errLinked = errors.New("has more than one name (hard links), or none: SQLite keeps its log beside one of them " +
 	"and would not find it by another; remove all names but one, or serve a copy")
 
-// checkOneName returns errLinked if the file has a hard link.
 func checkOneName(file string) error {
 	info, err := os.Stat(file)
 	if err == nil && linkCount(info) != 1 {

@@ -2,59 +2,37 @@ package sqlite
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 )
 
-// Anything else in the place of the lock file is neither overwritten nor waited for.
+// Anything else in the place of the lock file is neither overwritten nor waited for, also if a link
+// comes there while the service runs.
 func TestALockFileThatIsNotAFileIsRefusedAndNotChanged(t *testing.T) {
-	now := epoch
-	victim := filepath.Join(t.TempDir(), "victim")
-	for name, put := range map[string]func(lock string) error{
-		"a link":            func(lock string) error { return os.Symlink(victim, lock) },
-		"a link to nothing": func(lock string) error { return os.Symlink(victim+"-to-be", lock) },
-		"a pipe":            func(lock string) error { return syscall.Mkfifo(lock, 0o600) },
-		"a folder":          func(lock string) error { return os.Mkdir(lock, 0o700) },
+	for name, put := range map[string]func(victim, lock string) error{
+		"a link":            os.Symlink,
+		"a link to nothing": func(victim, lock string) error { return os.Symlink(victim+"-to-be", lock) },
+		"a pipe":            func(_, lock string) error { return syscall.Mkfifo(lock, 0o600) },
+		"a folder":          func(_, lock string) error { return os.Mkdir(lock, 0o700) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := newPath(t)
-			s, _ := openByHand(t, path, &now)
-			release(t, s)
-			remove(t, path+lockSuffix)
+			path, victim := withoutLock(t, makeOrders(t, 0)), newPath(t)
 			overwrite(t, victim, []byte("precious"))
-			if err := put(path + lockSuffix); err != nil {
+			if err := put(victim, path+lockSuffix); err != nil {
 				t.Fatal(err)
 			}
-			_, opened := Open(t.Context(), byHand(path, &now))
-			_, checked := Check(t.Context(), path)
-			for _, err := range []error{opened, checked} {
-				if err == nil || !strings.Contains(err.Error(), "is a link or no file") {
-					t.Errorf("error %v", err)
+			for _, command := range []string{"open", "check"} {
+				if err := commands[command](t.Context(), path, ""); err == nil || !strings.Contains(err.Error(), "is a link or no file") {
+					t.Errorf("%s: error %v", command, err)
 				}
 			}
-			if content, err := os.ReadFile(victim); err != nil || string(content) != "precious" {
-				t.Errorf("%q is left of another file, error %v", content, err)
+			if name == "a link" && newOwner(path).writeLockFile("", os.O_TRUNC) == nil {
+				t.Error("another file was written to")
 			}
-			if _, err := os.Stat(victim + "-to-be"); err == nil {
-				t.Error("another file was made")
+			if string(read(t, victim)) != "precious" || names(t, victim) != "orders.db" {
+				t.Errorf("%q is left of another file, in a folder with %s", read(t, victim), names(t, victim))
 			}
 		})
-	}
-}
-
-// The lock file is replaced by a link while the service runs.
-func TestALockFileThatBecomesALinkIsNotWrittenOver(t *testing.T) {
-	link := newPath(t)
-	victim := link + "-victim"
-	overwrite(t, victim, []byte("precious"))
-	if err := os.Symlink(victim, link+lockSuffix); err != nil {
-		t.Fatal(err)
-	}
-	o := &owner{file: link, lockPath: link + lockSuffix}
-	written := o.writeLockFile("", os.O_TRUNC)
-	if content, err := os.ReadFile(victim); written == nil || err != nil || string(content) != "precious" {
-		t.Errorf("error %v; %q is left of another file, error %v", written, content, err)
 	}
 }

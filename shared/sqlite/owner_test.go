@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,20 +11,32 @@ import (
 	"orders/shared/order"
 )
 
-// F23, I3, I5: a second owner is refused, whatever name it uses.
+// F23, I3, I5: a second owner is refused, whatever name the file has for each of them. The log and the
+// lock file lie beside the file to which a link leads.
 func TestAFileHasOneOwnerWhateverItsName(t *testing.T) {
-	for name, second := range map[string]func(t *testing.T, path string) string{
-		"the same name":                     func(_ *testing.T, path string) string { return path },
-		"a link":                            symlink,
-		"a hard link":                       hardLink,
-		"its name, after the lock had gone": withoutLock,
+	same := func(_ *testing.T, path string) string { return path }
+	for name, as := range map[string]struct {
+		isNew         bool
+		first, second func(t *testing.T, path string) string
+	}{
+		"the same name":                     {true, same, same},
+		"a link":                            {true, same, symlink},
+		"a hard link":                       {true, same, hardLink},
+		"its name, after the lock had gone": {true, same, withoutLock},
+		"a link, while it is made":          {true, symlink, same},
+		"a link, once it is there":          {false, symlink, same},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := newPath(t)
-			store := openStore(t, path, time.Hour)
-			other := second(t, path)
-			if err := tryOpen(t, other); !errors.Is(err, ErrInUse) {
-				t.Errorf("error %v, not %v", err, ErrInUse)
+			if !as.isNew {
+				overwrite(t, path, nil)
+			}
+			first := as.first(t, path)
+			store := openStore(t, first, time.Hour)
+			for _, other := range []string{first, as.second(t, path)} {
+				if err := tryOpen(t, other); !errors.Is(err, ErrInUse) {
+					t.Errorf("%s: error %v, not %v", other, err, ErrInUse)
+				}
 			}
 			_ = store.Close() // it may have stopped
 		})
@@ -39,16 +50,6 @@ func hardLink(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return link
-}
-
-// F23, I5: two services use a link to a file that does not exist yet.
-func TestALinkToNothingHasOneOwner(t *testing.T) {
-	link := symlink(t, newPath(t))
-	store := openStore(t, link, time.Hour)
-	defer closeStore(t, store)
-	if err := tryOpen(t, link); !errors.Is(err, ErrInUse) {
-		t.Errorf("error %v, not %v", err, ErrInUse)
-	}
 }
 
 // F23: SQLite would not find a log beside another name of the file.
@@ -74,34 +75,5 @@ func TestOnlyTheirUserCanReadTheFiles(t *testing.T) {
 		if info, err := os.Stat(path + suffix); err != nil || info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s%s: %v, error %v", path, suffix, info, err)
 		}
-	}
-}
-
-// A lock file that the superuser's check creates would keep another user's service from starting.
-func TestCheckMakesNoLock(t *testing.T) {
-	path := fileToCheck(t)
-	remove(t, path+".lock")
-	if _, err := Check(t.Context(), path); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Stat(path + ".lock"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the lock file is there: %v", err)
-	}
-}
-
-// F23, I5: the log and the lock file lie beside the file to which a link leads, so processes that
-// use the link and the name exclude each other.
-func TestALinkIsServedAsTheFileThatItLeadsTo(t *testing.T) {
-	path, link := newPath(t), filepath.Join(t.TempDir(), "link.db")
-	if err := os.Symlink(path, link); err != nil {
-		t.Fatal(err)
-	}
-	closeStore(t, openStore(t, link, time.Hour)) // which makes the file
-	for _, way := range []struct{ served, checked string }{{link, path}, {path, link}} {
-		store := openStore(t, way.served, time.Hour)
-		if _, err := Check(t.Context(), way.checked); !errors.Is(err, ErrInUse) {
-			t.Errorf("served by %s, checked by %s: error %v, not %v", way.served, way.checked, err, ErrInUse)
-		}
-		closeStore(t, store)
 	}
 }

@@ -28,7 +28,6 @@ type seqRange struct {
 	failures int
 }
 
-// len is the number of orders.
 func (r seqRange) len() int { return int(r.last - r.first + 1) }
 
 // A queue holds the waiting messages in memory, for the writer alone. The process owns its file, so
@@ -61,7 +60,6 @@ const (
 // orders.
 const maxAdvances = 5_000
 
-// pop removes ranges that are due.
 func (q *queue) pop(now time.Time) (due []seqRange) {
 	for n := 0; n < maxAdvances && len(q.waiting) > 0 && !now.Before(q.waiting[0].due); {
 		r := heap.Pop(&q.waiting).(seqRange)
@@ -90,7 +88,6 @@ func (q *queue) finishedBelow(next int64) int64 {
 	return next
 }
 
-// rangeHeap is a heap.Interface of ranges by due time.
 type rangeHeap []seqRange
 
 func (h rangeHeap) Len() int           { return len(h) }
@@ -138,7 +135,6 @@ type deadLetter struct {
 	To  string `json:"to"`
 }
 
-// deadLetter encodes the message of a range of one order.
 func (r seqRange) deadLetter() []byte {
 	body, err := json.Marshal(deadLetter{r.first, r.to.String()})
 	if err != nil {

@@ -61,7 +61,6 @@ func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired,
 	return r, nil
 }
 
-// unusedName adds a number to the name if a file has it already.
 func unusedName(name string) string {
 	unused := name
 	for n := 2; ; n++ {
@@ -123,15 +122,14 @@ func (r *recomputation) writeTally(tally order.Tally) error {
 		r.changed("tally: %s -> %s", formatTally(stored), formatTally(tally))
 	}
 	// setTally updates the one row, which need not be there.
-	if err := r.execute("INSERT OR REPLACE INTO tally VALUES (1, 0, 0, 0, 0, 0)"); err != nil {
+	if err := execute(r.conn, "INSERT OR REPLACE INTO tally VALUES (1, 0, 0, 0, 0, 0)"); err != nil {
 		return err
 	}
 	return setTally(r.conn, tally)
 }
 
-// removeKeys deletes the rows that do not lead to the order of their id.
 func (r *recomputation) removeKeys() error {
-	err := r.execute(`DELETE FROM keys WHERE NOT EXISTS
+	err := execute(r.conn, `DELETE FROM keys WHERE NOT EXISTS
 		(SELECT 1 FROM orders WHERE orders.seq = keys.seq AND orders.id = keys.id)`)
 	if n := r.conn.Changes(); err == nil && n > 0 {
 		r.changed("keys: %d that lead to no order of theirs removed", n)
@@ -195,13 +193,9 @@ func (r *recomputation) writeCheckpoints() error {
 			r.changed("checkpoint %q: %d -> %d", name, stored, seq)
 		}
 		// As with the tally, the row need not be there.
-		if err := r.execute(fmt.Sprintf("INSERT OR REPLACE INTO checkpoints VALUES ('%s', %d)", name, seq)); err != nil {
+		if err := execute(r.conn, fmt.Sprintf("INSERT OR REPLACE INTO checkpoints VALUES ('%s', %d)", name, seq)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (r *recomputation) execute(query string) error {
-	return sqlitex.ExecuteTransient(r.conn, query, nil)
 }

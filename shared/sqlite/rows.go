@@ -111,10 +111,8 @@ func findDamage(stmt *sqlite.Stmt) string {
 	}
 }
 
-// isStatus reports whether the value of a column status is known.
 func isStatus(column int64) bool { return 0 <= column && column < int64(len(order.Statuses)) }
 
-// encodeItems encodes item ids as a JSON array.
 func encodeItems(ids []string) []byte {
 	b := []byte{'['}
 	for i, id := range ids {
@@ -176,20 +174,10 @@ func locate(conn *sqlite.Conn, keys *keyIndex, id order.ID) (int64, error) {
 }
 
 // orderAt returns the order at that seq, or order.ErrNotFound.
-func orderAt(conn *sqlite.Conn, seq int64) (o order.Order, err error) {
-	stmt, err := prepare(conn, selectOrder, seq)
-	if err != nil {
-		return o, err
-	}
-	defer func() { err = cmp.Or(err, stmt.Reset()) }()
-	row, err := stmt.Step()
-	if err != nil {
-		return o, err
-	}
-	if !row {
-		return o, order.ErrNotFound
-	}
-	return decodeOrder(stmt)
+func orderAt(conn *sqlite.Conn, seq int64) (order.Order, error) {
+	o, failed := order.Order{}, order.ErrNotFound
+	err := eachRow(conn, selectOrder, func(row *sqlite.Stmt) { o, failed = decodeOrder(row) }, seq)
+	return o, cmp.Or(err, failed)
 }
 
 // lookUpKey returns the seq in the table keys for that id, 0 if there is none.
@@ -216,28 +204,21 @@ func setCheckpoint(conn *sqlite.Conn, name string, seq int64) error {
 	return execute(conn, "UPDATE checkpoints SET seq = ? WHERE name = '"+name+"'", seq)
 }
 
-func loadTally(conn *sqlite.Conn) (t order.Tally, err error) {
-	stmt, err := conn.Prepare("SELECT pending, processing, completed, completed_count, duration_sum_ms FROM tally")
-	if err != nil {
-		return t, err
-	}
-	defer func() { err = cmp.Or(err, stmt.Reset()) }()
-	row, err := stmt.Step()
-	if err != nil {
-		return t, err
-	}
-	if !row {
-		return t, errNoTally
-	}
-	for i := range t.ByStatus {
-		t.ByStatus[i] = stmt.ColumnInt64(i)
-	}
-	t.CompletedCount, t.DurationSumMillis = stmt.ColumnInt64(3), stmt.ColumnInt64(4)
-	return t, nil
-}
-
 // errNoTally is returned for a file whose tally was deleted.
 var errNoTally = errors.New("the tally is missing")
+
+func loadTally(conn *sqlite.Conn) (t order.Tally, err error) {
+	const query = "SELECT pending, processing, completed, completed_count, duration_sum_ms FROM tally"
+	failed := errNoTally
+	err = eachRow(conn, query, func(row *sqlite.Stmt) {
+		failed = nil
+		for i := range t.ByStatus {
+			t.ByStatus[i] = row.ColumnInt64(i)
+		}
+		t.CompletedCount, t.DurationSumMillis = row.ColumnInt64(3), row.ColumnInt64(4)
+	})
+	return t, cmp.Or(err, failed)
+}
 
 func setTally(conn *sqlite.Conn, t order.Tally) error {
 	return execute(conn, "UPDATE tally SET pending = ?, processing = ?, completed = ?, completed_count = ?, duration_sum_ms = ?",
@@ -264,7 +245,6 @@ func execute(conn *sqlite.Conn, query string, ints ...int64) error {
 	return exec(stmt)
 }
 
-// exec runs a statement that returns no rows.
 func exec(stmt *sqlite.Stmt) error {
 	_, err := stmt.Step()
 	return cmp.Or(err, stmt.Reset())
@@ -283,7 +263,7 @@ func optionalInt(stmt *sqlite.Stmt) (n int64, err error) {
 func queryInt(conn *sqlite.Conn, query string) (int64, error) {
 	stmt, err := conn.Prepare(query)
 	if err != nil {
-		return 0, fmt.Errorf("prepare: %w", err)
+		return 0, err
 	}
 	return optionalInt(stmt)
 }

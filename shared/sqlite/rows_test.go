@@ -2,15 +2,12 @@ package sqlite
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"zombiezen.com/go/sqlite"
 
@@ -54,40 +51,23 @@ func alter(t *testing.T, conn *sqlite.Conn, script string, n int64) {
 	}
 }
 
-// alterFile runs a script, in which n is a seq, on a file that is not served.
-func alterFile(t *testing.T, path, script string, n int64) {
-	t.Helper()
-	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
-	if err != nil {
-		t.Fatal(err)
-	}
-	alter(t, conn, script, n)
-	if err := conn.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // F15, I2, I3, I14: the order of a retry is in a row that cannot be read, or is no longer there.
 // Only this request fails, and it creates no second order.
 func TestABadRowFailsOnlyTheRequestForIt(t *testing.T) {
 	for _, bad := range badRows {
 		for _, merged := range []bool{false, true} {
 			t.Run(fmt.Sprint(bad.name, ", key in its table: ", merged), func(t *testing.T) {
-				path, now := newPath(t), epoch
-				s, w := openByHand(t, path, &now)
-				seq := decodeSeq(together(w, now, keyed(""), keyed("bad"), keyed(""))[0].order.ID) + 1
-				before := int64(3)
+				r, before := newRig(t), int64(3)
+				seq := decodeSeq(r.create(keyed(""), keyed("bad"), keyed(""))[0].order.ID) + 1
 				if merged {
 					before++
-					s.keys.freeze(w.last)
-					together(w, now, keyed(""))
-					release(t, s)
-					s, w = openByHand(t, path, &now)
+					r.store.keys.freeze(r.w.last)
+					r.createOne()
+					r.close()
+					r.open()
 				}
-				alter(t, w.conn, bad.plan, seq)
-
-				c := together(w, now, keyed(""), keyed("bad"), keyed("good"), keyed("bad"), keyed("good"))
-				for i, c := range c {
+				alter(t, r.w.conn, bad.plan, seq)
+				for i, c := range r.create(keyed(""), keyed("bad"), keyed("good"), keyed("bad"), keyed("good")) {
 					switch {
 					case i == 1 || i == 3:
 						if c.err == nil || errors.Is(c.err, order.ErrUnavailable) || errors.Is(c.err, order.ErrKeyReused) || errors.Is(c.err, order.ErrNotFound) {
@@ -97,10 +77,9 @@ func TestABadRowFailsOnlyTheRequestForIt(t *testing.T) {
 						t.Errorf("request %d: replayed %t, error %v", i, c.replayed, c.err)
 					}
 				}
-				if tally, err := s.Metrics(t.Context()); err != nil || tally.Total() != before+2 {
+				if tally, err := r.store.Metrics(t.Context()); err != nil || tally.Total() != before+2 {
 					t.Errorf("metrics %+v, error %v, want %d orders", tally, err, before+2)
 				}
-				release(t, s)
 			})
 		}
 	}
@@ -108,110 +87,29 @@ func TestABadRowFailsOnlyTheRequestForIt(t *testing.T) {
 
 // F15, I14: no other request of the group fails.
 func TestARandomSourceThatFailsFailsOnlyTheCreateThatUsedIt(t *testing.T) {
-	now := epoch
-	s, w := openByHand(t, newPath(t), &now)
-	s.cfg.Random = io.MultiReader(bytes.NewReader(make([]byte, 8)), iotest.ErrReader(errors.New("no randomness")))
-	c := together(w, now, keyed(""), keyed(""), keyed("k"))
+	r := newRig(t)
+	r.store.cfg.Random = io.MultiReader(bytes.NewReader(make([]byte, 8)), iotest.ErrReader(errors.New("no randomness")))
+	c := r.create(keyed(""), keyed(""), keyed("k"))
 	if c[0].err != nil || c[1].err == nil || c[2].err != nil || errors.Is(c[1].err, order.ErrUnavailable) {
 		t.Errorf("the errors are %v, %v and %v", c[0].err, c[1].err, c[2].err)
-	}
-	release(t, s)
-}
-
-// F15, I1, I2, I3, I14: under load, groups contain retries that fail. No other client notices.
-func TestRetriesThatFailHarmNoOtherClientUnderLoad(t *testing.T) {
-	path := fileWithBadKeys(t)
-	s := openStore(t, path, time.Minute)
-	const clients, creates = 8, 100
-	var healthy, retries sync.WaitGroup
-	ctx, over := context.WithCancel(t.Context())
-	for key := range badKeys {
-		retries.Go(func() {
-			for ctx.Err() == nil {
-				o, _, err := s.Create(context.Background(), keyed(key))
-				if err == nil || errors.Is(err, order.ErrUnavailable) {
-					t.Errorf("the retry of the key %s: order %+v, error %v", key, o, err)
-					return
-				}
-			}
-		})
-	}
-	for client := range clients {
-		healthy.Go(func() { createAndReplay(t, s, client, creates) })
-	}
-	healthy.Wait()
-	over()
-	retries.Wait()
-	closeStore(t, s)
-	report, err := Check(t.Context(), path)
-	if want := int64(1 + clients*creates*3/4); err != nil || report.Tally.Total() != want {
-		t.Errorf("%d orders, error %v, want %d", report.Tally.Total(), err, want)
-	}
-}
-
-// badKeys are keys, and what happens to the rows of their orders.
-var badKeys = map[string]string{
-	"damaged": "UPDATE orders SET item_ids = '[' WHERE seq = n",
-	"deleted": "DELETE FROM orders WHERE seq = n",
-}
-
-// fileWithBadKeys makes a file whose table keys has the keys of badKeys.
-func fileWithBadKeys(t *testing.T) (path string) {
-	t.Helper()
-	path = newPath(t)
-	s, seqs := openStore(t, path, time.Minute), map[string]int64{}
-	for key := range badKeys {
-		if _, _, err := s.Create(t.Context(), keyed(key)); err != nil {
-			t.Fatal(err)
-		}
-		seqs[key] = s.keys.recent[order.KeyedID("", key)]
-	}
-	closeStore(t, s)
-	for key, plan := range badKeys {
-		alterFile(t, path, "INSERT INTO keys SELECT id, seq FROM orders WHERE seq = n;"+plan, seqs[key])
-	}
-	return path
-}
-
-// createAndReplay is a client. Of four creates, two have the same key.
-func createAndReplay(t *testing.T, s *Store, client, creates int) {
-	for n := range creates {
-		d := keyed("")
-		if n%2 == 0 {
-			d = keyed(fmt.Sprint(client, "-", n/4))
-		}
-		o, replayed, err := s.Create(t.Context(), d)
-		if err != nil || replayed != (n%4 == 2) {
-			t.Errorf("client %d, create %d: replayed %t, error %v", client, n, replayed, err)
-			return
-		}
-		if read, err := s.Get(t.Context(), o.ID); err != nil || read.ID != o.ID {
-			t.Errorf("Get(%s): %+v, error %v", o.ID, read, err)
-		}
 	}
 }
 
 // F23, I2, I14: SQLite may roll back the transaction when a statement fails, here because of a
 // trigger. Then the whole group fails, and nothing of it is stored.
 func TestAGroupFailsWithItsTransaction(t *testing.T) {
-	now := epoch
-	s, w := openByHand(t, newPath(t), &now)
-	runSQL(t, w.conn, `CREATE TRIGGER t BEFORE INSERT ON orders WHEN new.client_reference = 'bad'
+	r := newRig(t)
+	runSQL(t, r.w.conn, `CREATE TRIGGER t BEFORE INSERT ON orders WHEN new.client_reference = 'bad'
 		BEGIN SELECT RAISE(ROLLBACK, 'by a trigger'); END`)
 	bad := keyed("")
 	bad.ClientReference = "bad"
-	for i, c := range together(w, now, keyed(""), bad, keyed("")) {
-		if !errors.Is(c.err, order.ErrUnavailable) {
-			t.Errorf("request %d: error %v, not %v", i, c.err, order.ErrUnavailable)
-		}
+	for i, c := range r.create(keyed(""), bad, keyed("")) {
+		unavailable(t, fmt.Sprint("request ", i), c.err)
 	}
-	if page, err := s.List(t.Context(), 10, ""); err != nil || len(page.IDs) != 0 {
-		t.Errorf("stored: %v, error %v", page.IDs, err)
+	next := r.create(keyed(""))[0]
+	if page, err := r.store.List(t.Context(), 10, ""); err != nil || next.err != nil || len(page.IDs) != 1 {
+		t.Errorf("stored: %v, error %v; the next group: %v", page.IDs, err, next.err)
 	}
-	if c := together(w, now, keyed("")); c[0].err != nil {
-		t.Errorf("the next group: %v", c[0].err)
-	}
-	release(t, s)
 }
 
 // I14: an error of SQLite ends a transaction, because SQLite may have rolled it back. Any other
@@ -233,30 +131,21 @@ func TestSQLiteErrorsAreDistinguishedFromOthers(t *testing.T) {
 }
 
 func TestAnOrderThatCannotBeReadDelaysNoOther(t *testing.T) {
-	now := epoch
-	s, w := openByHand(t, newPath(t), &now)
-	c := together(w, now, keyed(""), keyed(""))
+	r := newRig(t)
+	c := r.create(keyed(""), keyed(""))
 	// The row is not in the state that its range expects, so it is read; and it cannot be read.
-	alter(t, w.conn, "UPDATE orders SET status = 1, started_at = seq >> 15, item_ids = 'x' WHERE seq = n", decodeSeq(c[0].order.ID))
-	work(w, now)
-	if o, err := s.Get(t.Context(), c[1].order.ID); err != nil || o.Status != order.Processing {
-		t.Errorf("the healthy order is %+v, error %v", o, err)
-	}
-	if got := len(w.queue.waiting); got != 2 {
-		t.Errorf("%d ranges wait, not the completion of one order and the start of the other", got)
-	}
-	release(t, s)
+	alter(t, r.w.conn, "UPDATE orders SET status = 1, started_at = seq >> 15, item_ids = 'x' WHERE seq = n", decodeSeq(c[0].order.ID))
+	work(r.w, r.now)
+	r.has(c[1].order.ID, order.Processing)
+	r.waits(2, 1) // the completion of one order, and the start of the other
 }
 
 func TestAnIDFindsOnlyItsOwnOrder(t *testing.T) {
-	now := epoch
-	s, w := openByHand(t, newPath(t), &now)
-	c := together(w, now, keyed(""))[0]
+	r := newRig(t)
 	// As if a commit had failed during the read, and its seq had been given to another order.
 	id := order.KeyedID("", "k")
-	s.keys.add(id, decodeSeq(c.order.ID))
-	if o, err := s.Get(t.Context(), id); !errors.Is(err, order.ErrNotFound) {
+	r.store.keys.add(id, decodeSeq(r.createOne()))
+	if o, err := r.store.Get(t.Context(), id); !errors.Is(err, order.ErrNotFound) {
 		t.Errorf("Get(%s): %+v, error %v", id, o, err)
 	}
-	release(t, s)
 }

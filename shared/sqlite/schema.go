@@ -31,7 +31,7 @@
 //	              "keys": every keyed order up to this seq is in keys
 //	dead_letters  messages that can never succeed, and messages of orders that cannot be read
 //	generation    one row: the random number of the last start (see generation.go)
-//	probe         bytes written to find out whether the disk has room again (see health.go)
+//	probe         bytes written to find out whether the disk has room again (see store.go)
 //
 // seq is the primary key and the order of creation: the creation time in milliseconds and 15 bits
 // of counter. Seqs grow with each commit, and none is used twice. Inserts append, and the list, its

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +36,6 @@ type Config struct {
 	Log    *slog.Logger
 }
 
-// validate returns all problems of a configuration.
 func (c Config) validate() error {
 	var problems []error
 	check := func(holds bool, problem string) {
@@ -86,7 +84,6 @@ func newGroup(size int) *group {
 	return &group{creates: make([]*createRequest, 0, size), done: make(chan struct{})}
 }
 
-// fail gives all requests of the group the same error.
 func (g *group) fail(err error) {
 	for _, c := range g.creates {
 		c.err = err
@@ -242,23 +239,17 @@ func (s *Store) List(ctx context.Context, limit int, after string) (page order.P
 // list reads one row more than the limit, to find out whether there is another page.
 func list(conn *sqlite.Conn, limit int, before int64) (page order.Page, err error) {
 	const query = "SELECT seq, id FROM orders WHERE seq < ? AND seq > 0 ORDER BY seq DESC LIMIT ?"
-	stmt, err := prepare(conn, query, before, int64(limit)+1)
-	if err != nil {
-		return page, err
-	}
-	defer func() { err = cmp.Or(err, stmt.Reset()) }()
 	page.IDs = make([]order.ID, 0, limit)
-	for last := int64(0); ; last = stmt.ColumnInt64(0) {
-		row, err := stmt.Step()
-		if err != nil || !row {
-			return page, err
-		}
+	last := int64(0)
+	err = eachRow(conn, query, func(row *sqlite.Stmt) {
 		if len(page.IDs) == limit {
 			page.Next = strconv.FormatInt(last, 10)
-			return page, nil
+			return
 		}
-		page.IDs = append(page.IDs, order.ID(idPrefix+stmt.ColumnText(1)))
-	}
+		page.IDs = append(page.IDs, order.ID(idPrefix+row.ColumnText(1)))
+		last = row.ColumnInt64(0)
+	}, before, int64(limit)+1)
+	return page, err
 }
 
 // Metrics implements order.MetricsReader. It returns the tally of the last commit, from memory.
@@ -292,4 +283,96 @@ func (s *Store) read(ctx context.Context, fn func(*sqlite.Conn) error) error {
 		return fmt.Errorf("%w: %w", order.ErrUnavailable, err)
 	}
 	return err
+}
+
+// maxCommit is how long a commit may take before the store reports that it accepts no orders.
+const maxCommit = 5 * time.Second
+
+// writeProbe writes as many bytes as the largest order. A smaller commit may succeed on a disk that
+// has no room for such an order.
+const writeProbe = "INSERT OR REPLACE INTO probe VALUES (1, zeroblob(65536))"
+
+const probeInterval = time.Second
+
+// A health tells whether commits succeed. The writer updates it, and any goroutine may read it.
+type health struct {
+	mu      sync.Mutex
+	began   time.Time // when the present commit began, zero if there is none
+	failing bool      // whether the last commit failed
+}
+
+func (h *health) begin(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.began = now
+}
+
+func (h *health) end() { h.begin(time.Time{}) }
+
+func (h *health) isFailing() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.failing
+}
+
+// set records whether the last commit failed, and reports whether that has changed. After a failure
+// only a commit as large as an order counts as a success.
+func (h *health) set(failing bool) (changed bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	changed = h.failing != failing
+	h.failing = failing
+	return changed
+}
+
+func (h *health) check(now time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.failing:
+		return fmt.Errorf("%w: the last commit failed", order.ErrUnavailable)
+	case !h.began.IsZero() && now.Sub(h.began) >= maxCommit:
+		return fmt.Errorf("%w: a commit takes %s or longer", order.ErrUnavailable, maxCommit)
+	default:
+		return nil
+	}
+}
+
+// A brokenError says that the file can no longer be relied on: it is not known whether a commit is
+// on the disk, or the file is damaged, or it was replaced. An order that is acknowledged now might
+// be lost, so the store stops. Opening the file again shows its true state.
+type brokenError struct {
+	what string
+	err  error // may be nil
+}
+
+func (e *brokenError) Error() string {
+	if e.err == nil {
+		return e.what
+	}
+	return e.what + ": " + e.err.Error()
+}
+
+func (e *brokenError) Unwrap() error { return e.err }
+
+// Is makes later calls return order.ErrUnavailable, too.
+func (e *brokenError) Is(target error) bool { return target == order.ErrUnavailable }
+
+// failOnDamage stops the store if err says that the file cannot be relied on, and reports whether
+// it does.
+func (s *Store) failOnDamage(err error) bool {
+	broken, ok := errors.AsType[*brokenError](err)
+	if !ok && isDamage(sqlite.ErrCode(err)) {
+		broken, ok = &brokenError{s.cfg.Path + " is damaged", err}, true
+	}
+	if ok && s.fail(broken) {
+		s.cfg.Log.Error("stopped: open the file again to see what is on the disk", "err", broken)
+	}
+	return ok
+}
+
+// isDamage reports whether a code says that the file does not have the content that SQLite wrote.
+func isDamage(code sqlite.ResultCode) bool {
+	primary := code.ToPrimary()
+	return primary == sqlite.ResultCorrupt || primary == sqlite.ResultNotADB || code == sqlite.ResultIOErrShortRead
 }

@@ -65,7 +65,6 @@ func (t *tx) exec(g *group, ranges []seqRange) (err error) {
 	return err
 }
 
-// write makes all changes of the transaction.
 func (t *tx) write(g *group, ranges []seqRange) error {
 	for _, c := range g.creates {
 		if c.err = t.create(c); c.err != nil && !t.canContinue(c.err) {
@@ -237,7 +236,6 @@ func (t *tx) advanceRange(r seqRange) error {
 	return nil
 }
 
-// updateRange updates all rows of a range, or none of them.
 func (t *tx) updateRange(r seqRange, now time.Time) (whole bool, err error) {
 	if err := execute(t.conn, "SAVEPOINT seq_range"); err != nil {
 		return false, err

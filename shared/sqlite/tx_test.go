@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,26 +17,18 @@ import (
 
 // F15, I4, I13, I14: the deleted order delays no other.
 func TestTheMessageOfADeletedOrderIsADeadLetterOnce(t *testing.T) {
-	now := epoch
-	s, w := openByHand(t, newPath(t), &now)
-	c := together(w, now, keyed(""), keyed(""))
-	alter(t, w.conn, "DELETE FROM orders WHERE seq = n", decodeSeq(c[0].order.ID))
-	work(w, now)
-	if o, err := s.Get(t.Context(), c[1].order.ID); err != nil || o.Status != order.Processing {
-		t.Errorf("the other order is %+v, error %v", o, err)
+	r := newRig(t)
+	c := r.create(keyed(""), keyed(""))
+	deleted := decodeSeq(c[0].order.ID)
+	alter(t, r.w.conn, "DELETE FROM orders WHERE seq = n", deleted)
+	work(r.w, r.now)
+	r.has(c[1].order.ID, order.Processing)
+	r.work(4)
+	r.waits(0, 1)
+	want := fmt.Sprintf(`{"seq":%d,"to":"Processing"} order not found: `, deleted)
+	if got := entries(t, r.w.conn)[0]; !strings.HasPrefix(got, want) || r.w.finished != r.w.last {
+		t.Errorf("dead_letters has %q, not %s, and the checkpoint is at %d of %d", got, want, r.w.finished, r.w.last)
 	}
-	for range 3 {
-		now = now.Add(historyProcessing)
-		work(w, now)
-	}
-	want := fmt.Sprintf(`{"seq":%d,"to":"Processing"}`, decodeSeq(c[0].order.ID))
-	if got := entries(t, w.conn); len(got) != 1 || !strings.HasPrefix(got[0], want+" order not found: ") {
-		t.Errorf("dead_letters has %q, want %s once", got, want)
-	}
-	if len(w.queue.waiting) != 0 || w.finished != w.last {
-		t.Errorf("%d ranges wait, and the checkpoint is at %d of %d", len(w.queue.waiting), w.finished, w.last)
-	}
-	release(t, s)
 }
 
 // entries returns the rows of dead_letters: each body with its reason.
@@ -53,78 +46,59 @@ func entries(t chaos.T, conn *sqlite.Conn) (all []string) {
 // F15, I13, I16: a row that cannot be read is retried at a growing interval. It causes one dead
 // letter, two lines in the log, and then a line a minute.
 func TestAnOrderThatCannotBeReadIsRetriedAndLoggedOnceAMinute(t *testing.T) {
-	now, log := epoch, &bytes.Buffer{}
-	s, w := openByHand(t, newPath(t), &now)
-	s.cfg.Log = slog.New(slog.NewTextHandler(log, nil))
-	c := together(w, now, keyed(""))
-	alter(t, w.conn, noStatus, decodeSeq(c[0].order.ID))
+	r, log := newRig(t), &bytes.Buffer{}
+	r.store.cfg.Log = slog.New(slog.NewTextHandler(log, nil))
+	alter(t, r.w.conn, noStatus, decodeSeq(r.createOne()))
 	attempts := 0
-	for end := now.Add(time.Hour); now.Before(end); attempts++ {
-		work(w, now)
-		wait, ok := w.queue.wait(now)
+	for end := r.now.Add(time.Hour); r.now.Before(end); attempts++ {
+		work(r.w, r.now)
+		wait, ok := r.w.queue.wait(r.now)
 		if !ok {
 			t.Fatal("the order is forgotten")
 		}
-		now = now.Add(wait)
+		r.now = r.now.Add(wait)
 	}
-	if attempts < 60 || attempts > 66 {
-		t.Errorf("%d attempts in an hour, not one a minute", attempts)
+	if lines := strings.Count(log.String(), "\n"); attempts < 60 || attempts > 66 || lines < 60 || lines > 62 {
+		t.Errorf("%d attempts and %d lines in an hour, not one a minute:\n%s", attempts, lines, log)
 	}
-	if lines := strings.Count(log.String(), "\n"); lines < 60 || lines > 62 {
-		t.Errorf("%d lines in an hour, not one a minute:\n%s", lines, log)
-	}
-	if got := entries(t, w.conn); len(got) != 1 || !strings.Contains(got[0], "status is unknown") {
+	if got := entries(t, r.w.conn); len(got) != 1 || !strings.Contains(got[0], "status is unknown") {
 		t.Errorf("dead_letters has %q, not the one order", got)
 	}
-	release(t, s)
 }
 
 // F10, F15, I4, I13: the checkpoint passes an order that cannot be read, so that a restart does not
 // read all later orders again. A restart finds the order nevertheless, and processes it after its
 // row was corrected.
 func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing.T) {
-	path, now := newPath(t), epoch
-	s, w := openByHand(t, path, &now)
-	bad := together(w, now, keyed(""))[0].order.ID
-	alter(t, w.conn, noStatus, decodeSeq(bad))
-	together(w, now, keyed(""), keyed(""))
+	r := newRig(t)
+	bad := r.createOne()
+	alter(t, r.w.conn, noStatus, decodeSeq(bad))
+	r.create(keyed(""), keyed(""))
 	restart := func() {
 		t.Helper()
-		w.commit(newGroup(0), nil, w.queue.finishedBelow(w.last+1)-1, now)
-		release(t, s)
-		s, w = openByHand(t, path, &now)
-		if w.finished != w.last {
-			t.Errorf("a restart reads all orders from %d to %d again", w.finished, w.last)
+		r.w.commit(newGroup(0), nil, r.w.queue.finishedBelow(r.w.last+1)-1, r.now)
+		r.close()
+		r.open()
+		if r.w.finished != r.w.last {
+			t.Errorf("a restart reads all orders from %d to %d again", r.w.finished, r.w.last)
 		}
 	}
 	// The first restart finds it with later orders, the others find it alone.
 	for range 3 {
-		work(w, now)
-		now = now.Add(historyProcessing)
-		work(w, now)
+		r.work(1)
+		work(r.w, r.now)
 		restart()
-		if len(w.queue.waiting) != 1 || len(entries(t, w.conn)) != 1 {
-			t.Fatalf("after a restart %d ranges wait, and dead_letters has %q", len(w.queue.waiting), entries(t, w.conn))
-		}
+		r.waits(1, 1)
 	}
-
-	release(t, s)
-	alterFile(t, path, "UPDATE orders SET status = 0 WHERE seq = n", decodeSeq(bad))
-	hold(t, path, 3)
-	s, w = openByHand(t, path, &now)
+	r.edit("UPDATE orders SET status = 0 WHERE seq = n", decodeSeq(bad))
 	for range 2 {
-		work(w, now)
+		r.work(1)
 		restart() // in between, which finds the checkpoint where it was
-		now = now.Add(historyProcessing)
 	}
-	if o, err := s.Get(t.Context(), bad); err != nil || o.Status != order.Completed {
-		t.Errorf("the mended order is %+v, error %v", o, err)
-	}
-	if len(w.queue.waiting) != 0 {
-		t.Errorf("%+v waits when all is done", w.queue.waiting)
-	}
-	release(t, s)
-	hold(t, path, 3)
+	r.has(bad, order.Completed)
+	r.waits(0, 1)
+	r.close()
+	hold(t, r.path, 3)
 }
 
 // F15, F23, I4, I12, I13, I14: whatever another program has written into a row, a start succeeds,
@@ -132,40 +106,27 @@ func TestTheCheckpointPassesAnOrderThatCannotBeReadAndARestartFindsIt(t *testing
 func TestAStartSucceedsWithBadRows(t *testing.T) {
 	for _, bad := range badRows {
 		t.Run(bad.name, func(t *testing.T) {
-			path, now := newPath(t), epoch
-			s, w := openByHand(t, path, &now)
-			c := together(w, now, keyed(""), keyed("bad"), keyed(""))
-			release(t, s)
-			alterFile(t, path, bad.plan, decodeSeq(c[0].order.ID)+1)
-			s, w = openByHand(t, path, &now)
-			for range 3 {
-				work(w, now)
-				now = now.Add(historyProcessing)
-			}
-			for _, i := range []int{0, 2} {
-				if o, err := s.Get(t.Context(), c[i].order.ID); err != nil || o.Status != order.Completed {
-					t.Errorf("order %d is %+v, error %v", i, o, err)
-				}
-			}
-			if _, err := s.Get(t.Context(), c[1].order.ID); err == nil {
+			r := newRig(t)
+			c := r.create(keyed(""), keyed("bad"), keyed(""))
+			r.edit(bad.plan, decodeSeq(c[0].order.ID)+1)
+			r.work(3)
+			r.has(c[0].order.ID, order.Completed)
+			r.has(c[2].order.ID, order.Completed)
+			if _, err := r.store.Get(t.Context(), c[1].order.ID); err == nil {
 				t.Error("the bad row can be read")
 			}
-			if got, waits := entries(t, w.conn), len(w.queue.waiting); len(got) != waits {
-				t.Errorf("%d orders wait, and dead_letters has %q", waits, got)
-			}
-			release(t, s)
+			r.waits(len(entries(t, r.w.conn)), len(r.w.queue.waiting))
 		})
 	}
 }
 
 // F15, I12: such a row is not in the list, and is logged.
 func TestRowsWithoutAValidSeqAreIgnored(t *testing.T) {
-	path, now := newPath(t), epoch
-	s, w := openByHand(t, path, &now)
-	good := together(w, now, keyed(""))[0].order.ID
-	release(t, s)
-	alterFile(t, path, "INSERT INTO orders SELECT -1, 'A', '', '', '[]', 0, fingerprint, 0, 0, 0 FROM orders WHERE seq = n", decodeSeq(good))
-	s, log := openLogging(t, byHand(path, &now))
+	r := newRig(t)
+	good := r.createOne()
+	r.edit("INSERT INTO orders SELECT -1, 'A', '', '', '[]', 0, fingerprint, 0, 0, 0 FROM orders WHERE seq = n", decodeSeq(good))
+	r.close()
+	s, log := openLogging(t, byHand(r.path, &r.now))
 	if page, err := s.List(t.Context(), 1, ""); err != nil || page.Next != "" || len(page.IDs) != 1 || page.IDs[0] != good {
 		t.Errorf("the list is %+v, error %v", page, err)
 	}
@@ -178,48 +139,34 @@ func TestRowsWithoutAValidSeqAreIgnored(t *testing.T) {
 // F15, I9, I10, I14: an order whose status was set back by hand subtracts from the metrics what
 // was never added. No commit fails.
 func TestAStatusChangedByHandFailsNoCommit(t *testing.T) {
-	path, now := newPath(t), epoch
-	s, w := openByHand(t, path, &now)
-	changed := together(w, now, keyed(""))[0].order.ID
-	work(w, now)
-	release(t, s)
-	alterFile(t, path, "UPDATE orders SET status = 0, started_at = -(seq >> 15) WHERE seq = n", decodeSeq(changed))
-
-	s, w = openByHand(t, path, &now)
+	r := newRig(t)
+	changed := r.createOne()
+	work(r.w, r.now)
+	r.edit("UPDATE orders SET status = 0, started_at = -(seq >> 15) WHERE seq = n", decodeSeq(changed))
 	for range 3 {
-		work(w, now)
-		if tally, err := s.Metrics(t.Context()); err != nil || min(tally.ByStatus[0], tally.ByStatus[1], tally.ByStatus[2]) < 0 {
+		r.work(1)
+		if tally, err := r.store.Metrics(t.Context()); err != nil || slices.Min(tally.ByStatus[:]) < 0 {
 			t.Errorf("metrics %+v, error %v", tally, err)
 		}
-		now = now.Add(historyProcessing)
 	}
-	if o, err := s.Get(t.Context(), changed); err != nil || o.Status != order.Completed {
-		t.Errorf("the order is %+v, error %v", o, err)
-	}
-	release(t, s)
+	r.has(changed, order.Completed)
 }
 
 // F20, F22, I3, I4, I13: the newest order was deleted, and the clock was set back. New orders do
 // not get a seq at or below a checkpoint.
 func TestNoOrderFallsBehindACheckpointThoughTheNewestWasDeleted(t *testing.T) {
-	path, now := newPath(t), epoch
-	s, w := openByHand(t, path, &now)
-	d := keyed("")
-	d.InitialStatus = order.Completed
-	newest := together(w, now, d)[0].order.ID
-	w.commit(newGroup(0), nil, w.last, now)
-	release(t, s)
-	alterFile(t, path, "DELETE FROM orders WHERE seq = n", decodeSeq(newest))
-	now = now.Add(-time.Hour)
-
-	s, w = openByHand(t, path, &now)
-	together(w, now, keyed("k"))
-	release(t, s)
-	s, w = openByHand(t, path, &now)
-	if len(w.queue.waiting) != 1 || !together(w, now, keyed("k"))[0].replayed {
-		t.Errorf("after a restart %d orders wait, not 1, or their key is forgotten", len(w.queue.waiting))
+	r := newRig(t)
+	newest := r.create(completed)[0].order.ID
+	r.w.commit(newGroup(0), nil, r.w.last, r.now)
+	r.now = r.now.Add(-time.Hour)
+	r.edit("DELETE FROM orders WHERE seq = n", decodeSeq(newest))
+	r.create(keyed("k"))
+	r.close()
+	r.open()
+	r.waits(1, 0)
+	if !r.create(keyed("k"))[0].replayed {
+		t.Error("after a restart the key is forgotten")
 	}
-	release(t, s)
 }
 
 // I5: a range has no gaps.

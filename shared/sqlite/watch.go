@@ -28,7 +28,6 @@ type watchedFile struct {
 	opened fs.FileInfo
 }
 
-// openWatch begins to watch the files of a database that SQLite has open.
 func openWatch(file string) (w *fileWatch, err error) {
 	w = &fileWatch{}
 	for _, suffix := range append([]string{""}, companions...) {

@@ -3,7 +3,9 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
+	"sync"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -128,7 +130,7 @@ func (w *writer) probe(now time.Time) {
 
 // committed makes the state of a committed transaction the writer's own.
 func (w *writer) committed(t *tx, creates int) {
-	if (t.probe || t.last > w.last) && w.store.health.succeeded() {
+	if (t.probe || t.last > w.last) && w.store.health.set(false) {
 		w.store.cfg.Log.Info("writing the database file succeeds again")
 	}
 	w.last, w.finished = t.last, t.finished
@@ -165,7 +167,7 @@ func (w *writer) failed(t *tx, g *group, ranges []seqRange, err error) {
 	}
 	err = fmt.Errorf("%w: %w", order.ErrUnavailable, err)
 	g.fail(err)
-	if w.store.health.failed() && !stopped {
+	if w.store.health.set(true) && !stopped {
 		w.store.cfg.Log.Error("write the database file: will retry", "err", err)
 	}
 }
@@ -197,3 +199,61 @@ func (p *pacer) delay(creates int, began, ended time.Time) time.Duration {
 	}
 	return commitInterval - ended.Sub(began)
 }
+
+// A clock returns the times that orders get. It follows a clock that cannot be set, so that a wall
+// clock which leaps ahead for a moment does not date all later orders into the future. It follows a
+// step of the wall clock once the step has lasted for stepHolds.
+type clock struct {
+	now     func() time.Time
+	elapsed func() time.Duration // if nil, the clock is the wall clock
+	log     *slog.Logger
+
+	mu    sync.Mutex
+	base  time.Time     // the time at which elapsed was 0
+	step  time.Duration // the difference of the wall clock, 0 if there is none
+	since time.Duration // when the difference began, by elapsed
+}
+
+const (
+	// stepHolds is how long a step of the wall clock must last before it is followed.
+	stepHolds = 10 * time.Second
+	// tolerance is the difference of two clock readings that is not a step.
+	tolerance = 100 * time.Millisecond
+)
+
+func newClock(cfg Config) *clock {
+	c := &clock{now: cfg.Now, elapsed: cfg.Elapsed, log: cfg.Log}
+	if c.elapsed != nil {
+		c.base = c.now().Round(0).Add(-c.elapsed())
+	}
+	return c
+}
+
+// wall returns the time for orders when the wall clock shows now.
+func (c *clock) wall(now time.Time) time.Time {
+	if c.elapsed == nil {
+		return now
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	elapsed := c.elapsed()
+	c.observe(now, elapsed)
+	return c.base.Add(elapsed)
+}
+
+// observe follows a step of the wall clock that has lasted for stepHolds.
+func (c *clock) observe(now time.Time, elapsed time.Duration) {
+	step := now.Round(0).Sub(c.base.Add(elapsed))
+	switch {
+	case step.Abs() < tolerance:
+		c.step = 0
+	case (step-c.step).Abs() >= tolerance || c.step == 0:
+		c.step, c.since = step, elapsed
+	case elapsed-c.since >= stepHolds && isPlausible(now):
+		c.log.Error("the wall clock was set: new orders follow it from now on", "by", step)
+		c.base, c.step = c.base.Add(step), 0
+	}
+}
+
+// isPlausible reports whether a clock may be right. A clock that was never set shows 1970.
+func isPlausible(now time.Time) bool { return 2020 <= now.Year() && now.Year() < 2100 }

@@ -114,21 +114,15 @@ func TestUnfinishedMessagesAreReturnedBeforeTheDeadline(t *testing.T) {
 	}
 }
 
-func TestEachMessageIsProcessedAtThePresentTime(t *testing.T) {
-	r := receiver(nil)
-	r.Process = func(_ context.Context, _ []byte, at time.Time) error {
-		if !at.Equal(now) {
-			t.Errorf("at %s, not %s", at, now)
-		}
-		return nil
-	}
-	handle(t, r, batch("a"))
-}
-
 func receiver(process func(body string) error) sqsqueue.Receiver {
 	return sqsqueue.Receiver{
-		Process: func(_ context.Context, body []byte, _ time.Time) error { return process(string(body)) },
-		Now:     func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+		Process: func(_ context.Context, body []byte, at time.Time) error {
+			if !at.Equal(now) {
+				return fmt.Errorf("at %s, not %s", at, now)
+			}
+			return process(string(body))
+		},
+		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	}
 }
 

@@ -76,7 +76,9 @@ func config(endpoint string) aws.Config {
 		BaseEndpoint: aws.String(endpoint),
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
 		HTTPClient:   connections,
-		Retryer:      func() aws.Retryer { return retry.NewStandard() },
+		Retryer: func() aws.Retryer { // without a wait
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = 1 })
+		},
 	}
 }
 

@@ -25,8 +25,7 @@ type Calls struct {
 type Usage struct {
 	Calls map[string]int
 	// Units are the read or write units in the responses of DynamoDB. A call that fails,
-	// also by its condition, reports none. DynamoDB Local reports one unit for an item that a
-	// transaction writes; AWS bills two.
+	// also by its condition, reports none; AWS bills it.
 	Units map[string]float64
 }
 
@@ -60,8 +59,8 @@ func (c *Calls) count(ctx context.Context, in middleware.DeserializeInput, next 
 		c.usage = Usage{Calls: map[string]int{}, Units: map[string]float64{}}
 	}
 	c.usage.Calls[operation]++
-	for _, table := range consumed(out.Result) {
-		c.usage.Units[operation] += aws.ToFloat64(table.CapacityUnits)
+	if used := consumed(out.Result); used != nil {
+		c.usage.Units[operation] += aws.ToFloat64(used.CapacityUnits)
 	}
 	return out, metadata, err
 }
@@ -75,8 +74,6 @@ func askForCapacity(ctx context.Context, in middleware.InitializeInput, next mid
 		p.ReturnConsumedCapacity = total
 	case *dynamodb.UpdateItemInput:
 		p.ReturnConsumedCapacity = total
-	case *dynamodb.TransactWriteItemsInput:
-		p.ReturnConsumedCapacity = total
 	case *dynamodb.GetItemInput:
 		p.ReturnConsumedCapacity = total
 	case *dynamodb.QueryInput:
@@ -87,25 +84,19 @@ func askForCapacity(ctx context.Context, in middleware.InitializeInput, next mid
 	return next.HandleInitialize(ctx, in)
 }
 
-// consumed is the capacity in a response.
-func consumed(result any) []types.ConsumedCapacity {
-	var c *types.ConsumedCapacity
+// consumed is the capacity in a response, nil if there is none.
+func consumed(result any) *types.ConsumedCapacity {
 	switch out := result.(type) {
-	case *dynamodb.TransactWriteItemsOutput:
-		return out.ConsumedCapacity
 	case *dynamodb.PutItemOutput:
-		c = out.ConsumedCapacity
+		return out.ConsumedCapacity
 	case *dynamodb.UpdateItemOutput:
-		c = out.ConsumedCapacity
+		return out.ConsumedCapacity
 	case *dynamodb.GetItemOutput:
-		c = out.ConsumedCapacity
+		return out.ConsumedCapacity
 	case *dynamodb.QueryOutput:
-		c = out.ConsumedCapacity
+		return out.ConsumedCapacity
 	case *dynamodb.ScanOutput:
-		c = out.ConsumedCapacity
+		return out.ConsumedCapacity
 	}
-	if c == nil {
-		return nil
-	}
-	return []types.ConsumedCapacity{*c}
+	return nil
 }

@@ -63,17 +63,14 @@ func (n *network) begin(d disturbance, operations []string) {
 }
 
 // end reports whether a call has met the disturbance. It checks the number of attempts (I16): a
-// call has three attempts, a draft or a message causes at most two calls of an operation, and a
-// transaction that conflicts is tried ten times.
+// call has three attempts, a draft, a message or a record causes at most two calls of an operation,
+// and a batch of the tally at most two more, for the first version's checkpoint and expired ones.
 func (n *network) end(handed int) (met bool) {
 	n.inFlight.Lock()
 	n.faults.Store(&awstest.Faults{})
 	n.inFlight.Unlock()
 	for operation, attempts := range n.calls.Take().Calls {
-		most := 3 * 2 * max(handed, 1)
-		if operation == "TransactWriteItems" {
-			most = 3 * 10 * max(handed, 1)
-		}
+		most := 3 * 2 * (handed + 1)
 		if attempts > most {
 			n.report("%d attempts of %s for %d records, messages or drafts", attempts, operation, handed)
 		}
@@ -121,8 +118,6 @@ func (n *network) observe(ctx context.Context, in middleware.InitializeInput, ne
 		if changesIndex(input) {
 			n.touch("list")
 		}
-	case *dynamodb.TransactWriteItemsInput:
-		n.touch("tally", "stream")
 	case *sqs.SendMessageInput:
 		n.touch("dead letters")
 	case *sqs.ReceiveMessageInput: // of a redrive

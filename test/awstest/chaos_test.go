@@ -229,7 +229,7 @@ func (r *reads) List(ctx context.Context, limit int, after string) (page order.P
 
 // Metrics implements chaos.Deployment.
 func (r *reads) Metrics(ctx context.Context) (order.Tally, error) {
-	if !r.network.fresh("tally") || r.tally == nil {
+	if !r.network.fresh("TALLY") || r.tally == nil {
 		tally, err := r.store.Metrics(ctx)
 		if err != nil {
 			return tally, err
@@ -265,7 +265,6 @@ var disturbances = map[string]disturbance{
 	"killed before a call":         {attempts: times(1, awstest.KilledBefore), fails: true},
 	"killed after a call":          {attempts: times(1, awstest.KilledAfter), fails: true},
 	"out of time":                  {attempts: times(3, awstest.Slow(time.Hour)), fails: true, hangs: true},
-	"another transaction":          {attempts: times(1, awstest.Conflict)},
 	"partly failed":                {attempts: times(1, awstest.PartlyFailed(false, 0, 2))},
 	"partly failed, as its fault":  {attempts: times(1, awstest.PartlyFailed(true, 1))},
 	"clock 10 minutes ahead":       {skew: 10 * time.Minute},
@@ -315,7 +314,7 @@ func (h *chaosDeployment) Faults(doing string) []string {
 	case "relay":
 		return slices.Concat(ofCalls, ofClocks, names(read), []string{"partly failed", "partly failed, as its fault"})
 	case "tally":
-		return slices.Concat(ofCalls, names(read), []string{"another transaction"})
+		return slices.Concat(ofCalls, names(read))
 	default:
 		return ofRedrive
 	}

@@ -36,7 +36,7 @@ func newRelay(h *chaosDeployment) *reader {
 func newTally(h *chaosDeployment) *reader {
 	return &reader{
 		chaosDeployment: h, name: "tally", function: awstest.TallyFunction, batch: eventsource.TallyBatch,
-		operations: []string{"TransactWriteItems"}, windowed: true,
+		operations: tableCalls, windowed: true,
 	}
 }
 
@@ -124,7 +124,7 @@ func (r *reader) hand(records []streamtypes.Record, d disturbance) (done int) {
 	}
 	response, err := r.invoke(r.function, event, d)
 	if err == nil {
-		done, _, err = batch.Done(response)
+		done, err = batch.Done(response)
 	}
 	if !d.fails && (err != nil || done < len(batch.Records)) {
 		r.network.report("%d of %d records are done: %s, %v", done, len(batch.Records), response, err)
@@ -146,7 +146,7 @@ func (r *reader) batchOf(records []streamtypes.Record) eventsource.Batch {
 		}
 	}
 	if r.windowed {
-		batch.Window = &eventsource.Window{Start: r.now.Truncate(eventsource.TallyWindow), Length: eventsource.TallyWindow}
+		batch.Window = eventsource.TallyWindow
 	}
 	return batch
 }

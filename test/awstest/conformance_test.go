@@ -47,7 +47,7 @@ func TestConformanceUnderFaults(t *testing.T) {
 
 // faultEvery says which share of the calls of an operation meets a fault: one in so many. A batch of
 // the relay is ten concurrent calls, so fewer of them fail.
-var faultEvery = map[string]int{"UpdateItem": 10, "TransactWriteItems": 5, "SendMessageBatch": 20}
+var faultEvery = map[string]int{"UpdateItem": 10, "SendMessageBatch": 20}
 
 // An unreliable network counts the faults that calls have met.
 type unreliable struct{ met map[string]*atomic.Int64 }

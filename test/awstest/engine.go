@@ -1,6 +1,7 @@
 package awstest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -119,7 +120,7 @@ func (e *engine) launchOnce(java, jars string) error {
 	if err != nil {
 		return err
 	}
-	var output endOfOutput
+	var output bytes.Buffer
 	// The options of the JVM make it start quickly on few processors, and leave nothing behind
 	// in the folder for temporary files.
 	arguments := slices.Concat([]string{
@@ -136,7 +137,7 @@ func (e *engine) launchOnce(java, jars string) error {
 	if err := awaitResponse(e.endpoint, e.exited); err != nil {
 		e.stop()
 		e.process = nil
-		return fmt.Errorf("start %s: %w\n%s", e.name, err, output.bytes())
+		return fmt.Errorf("start %s: %w\n%s", e.name, err, output.Bytes())
 	}
 	return nil
 }
@@ -204,25 +205,4 @@ func freePort() (string, error) {
 		return "", fmt.Errorf("find a free port: %w", err)
 	}
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), listener.Close()
-}
-
-// An endOfOutput keeps the last 16 KiB that are written to it.
-type endOfOutput struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (o *endOfOutput) Write(p []byte) (int, error) {
-	const most = 16 << 10
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.text = append(o.text, p...)
-	o.text = o.text[max(0, len(o.text)-most):]
-	return len(p), nil
-}
-
-func (o *endOfOutput) bytes() []byte {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Clone(o.text)
 }

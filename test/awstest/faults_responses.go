@@ -3,11 +3,9 @@ package awstest
 import (
 	"bytes"
 	"encoding/json/v2"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -38,31 +36,6 @@ func InternalError(a *Attempt) (*smithyhttp.Response, error) {
 		return refusal(http.StatusInternalServerError, "com.amazonaws.dynamodb.v20120810#InternalServerError", "The request processing has failed.")
 	}
 	return refusal(http.StatusInternalServerError, "com.amazonaws.sqs#InternalFailure", "The request processing has failed.")
-}
-
-// Canceled cancels a transaction with a reason for each of its items, such as "None",
-// "TransactionConflict" or "ThrottlingError". See
-// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
-func Canceled(codes ...string) Fault {
-	type reason struct {
-		Code string
-	}
-	reasons := make([]reason, len(codes))
-	for i, code := range codes {
-		reasons[i] = reason{code}
-	}
-	message := fmt.Sprintf("Transaction cancelled, please refer cancellation reasons for specific reasons [%s]", strings.Join(codes, ", "))
-	return func(*Attempt) (*smithyhttp.Response, error) {
-		return newResponse(http.StatusBadRequest, map[string]any{
-			"__type":  "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-			"Message": message, "CancellationReasons": reasons,
-		})
-	}
-}
-
-// Conflict cancels a transaction because another one writes its first item.
-func Conflict(a *Attempt) (*smithyhttp.Response, error) {
-	return Canceled("TransactionConflict", "None")(a)
 }
 
 func refusal(status int, code, message string) (*smithyhttp.Response, error) {

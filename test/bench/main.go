@@ -1,7 +1,7 @@
 // Command bench measures the service against its goals and writes test/bench/results.md. Run it from
 // the root of the module:
 //
-//	go run ./test/bench          everything, in full: about 35 minutes
+//	go run ./test/bench          everything, in full: about 30 minutes
 //	go run ./test/bench -short   the same in small, for continuous integration
 //
 // The load comes from this process, which starts the servers, built with the same Go. Ratios are to a
@@ -18,87 +18,53 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+// sizes say how much is measured, and for how long.
+type sizes struct {
+	form                          string        // "full" or "short"
+	rounds                        int           // in which contenders take turns; their median counts
+	warmUp, creating, keyed       time.Duration // of each closed loop
+	openLoop, slow, lives         time.Duration // of each open loop
+	backupRounds                  int
+	backupLoad, backupEvery       time.Duration
+	livesProcessing, committing   time.Duration
+	keys, large, unfinished       int64 // orders
+	reads, starts, functionStarts int   // of each kind
 }
 
-// options are the command line.
-type options struct {
-	short   bool
-	only    string // the name of one group, "" for all
-	results string // directory, "" to write nothing
+// full is the form that the goals are meant for.
+var full = sizes{
+	form: "full", rounds: 5, warmUp: time.Second, creating: 3 * time.Second, keyed: 10 * time.Second,
+	openLoop: time.Minute, slow: 12 * time.Second, lives: time.Minute,
+	backupRounds: 1, backupLoad: 5 * time.Minute, backupEvery: 10 * time.Second,
+	livesProcessing: 5 * time.Second, committing: 5 * time.Second,
+	keys: 300_000, large: 1_000_000, unfinished: 700_000, reads: 2_000, starts: 5, functionStarts: 200,
 }
 
-func parseOptions(args []string, w io.Writer) (o options, err error) {
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(w)
-	flags.BoolVar(&o.short, "short", false, "measure in a minute or two, and write no results unless -out is given")
-	flags.StringVar(&o.only, "only", "", "measure one group, and write no results unless -out is given: "+strings.Join(groupNames(), ", "))
-	flags.StringVar(&o.results, "out", "", "`directory` for the results (default test/bench)")
-	if err := flags.Parse(args); err != nil {
-		return o, err
-	}
-	switch {
-	case flags.NArg() > 0:
-		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case o.only != "" && !slices.Contains(groupNames(), o.only):
-		return o, fmt.Errorf("-only must be one of %s, not %q", strings.Join(groupNames(), ", "), o.only)
-	case o.results == "" && !o.short && o.only == "":
-		o.results = "test/bench"
-	}
-	return o, nil
+// short takes about a minute and finds a service that has become far slower.
+var short = sizes{
+	form: "short", rounds: 3, warmUp: 300 * time.Millisecond, creating: time.Second, keyed: 1500 * time.Millisecond,
+	openLoop: 2 * time.Second, slow: 2 * time.Second, lives: 3 * time.Second,
+	backupRounds: 3, backupLoad: 2 * time.Second, backupEvery: time.Second,
+	livesProcessing: time.Second, committing: time.Second,
+	keys: 300_000, large: 100_000, unfinished: 50_000, reads: 300, starts: 3, functionStarts: 50,
 }
 
-func run(ctx context.Context, args []string, out io.Writer) error {
-	opts, err := parseOptions(args, out)
-	if err != nil {
-		return err
-	}
-	b, err := newBench(ctx, opts, out)
-	if err != nil {
-		return err
-	}
-	rep, err := b.measure(ctx)
-	if err := errors.Join(err, b.close()); err != nil {
-		return err
-	}
-	fmt.Fprint(out, "\n"+rep.markdown(b.form))
-	if opts.results != "" {
-		if err := rep.save(opts.results, b.form, b.raw); err != nil {
-			return err
-		}
-	}
-	return rep.failure(opts.short)
-}
-
-// A group is rows of the report that are measured together.
-type group struct {
+// groups are rows of the report that are measured together.
+var groups = []struct {
 	name    string
-	measure func(*bench, context.Context) (section, error)
-}
-
-var groups = []group{
+	measure func(*bench)
+}{
 	{"creates", (*bench).measureCreates},
 	{"keyed", (*bench).measureKeyed},
 	{"latency", (*bench).measureLatency},
-	{"rates", (*bench).measureRates},
 	{"slow", (*bench).measureSlow},
 	{"backup", (*bench).measureBackup},
 	{"lives", (*bench).measureLives},
@@ -108,35 +74,81 @@ var groups = []group{
 	{"functions", (*bench).measureFunctions},
 }
 
-func groupNames() []string {
-	names := make([]string, len(groups))
-	for i, g := range groups {
-		names[i] = g.name
+func main() {
+	var names []string
+	for _, g := range groups {
+		names = append(names, g.name)
 	}
-	return names
+	isShort := flag.Bool("short", false, "measure in a minute or two")
+	only := flag.String("only", "", "measure one group: "+strings.Join(names, ", "))
+	results := flag.String("out", "", "`directory` for the results (default test/bench, and none with -short or -only)")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := fmt.Errorf("want no arguments, and -only one of %s", strings.Join(names, ", "))
+	if flag.NArg() == 0 && (*only == "" || slices.Contains(names, *only)) {
+		err = run(ctx, *isShort, *only, *results)
+	}
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
 }
 
-// measure takes all measurements that are asked for. A group that fails gets a row that says so, and
-// the others go on; only the end of the context is an error.
-func (b *bench) measure(ctx context.Context) (rep report, err error) {
-	for _, g := range groups {
-		if b.only != "" && b.only != g.name {
-			continue
-		}
-		b.say("%s:", g.name)
-		b.group = g.name
-		s, err := g.measure(b, ctx)
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("interrupted during %s: %w", g.name, ctx.Err())
-		}
-		if err != nil {
-			s.rows = append(s.rows, row{name: g.name, failed: err.Error()})
-		}
-		for _, r := range s.rows {
-			b.say("  %s: %s%s", r.name, r.measured, r.failed)
-		}
-		s.group = g.name
-		rep = append(rep, s)
+func run(ctx context.Context, isShort bool, only, results string) (err error) {
+	b := &bench{ctx: ctx, sizes: full}
+	if isShort {
+		b.sizes = short
+	} else if results == "" && only == "" {
+		results = "test/bench"
 	}
-	return rep, nil
+	if err := b.build(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	for _, g := range groups {
+		if only == "" || only == g.name {
+			b.measure(g.name, g.measure)
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted during %s: %w", g.name, ctx.Err())
+		}
+	}
+	fmt.Print("\n" + b.markdown(b.form))
+	if results != "" {
+		err = b.save(results, b.form)
+	}
+	return errors.Join(err, b.failure(isShort))
+}
+
+// measure measures a group. One that fails gets a row that says so.
+func (b *bench) measure(name string, measure func(*bench)) {
+	fmt.Println(name + ":")
+	b.groups = append(b.groups, group{name: name})
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case failure:
+			b.row(row{name: name, failed: p.Error()})
+		default:
+			panic(p)
+		}
+	}()
+	measure(b)
+}
+
+// A failure ends the measurement of a group.
+type failure struct{ error }
+
+// check ends the measurement of a group if there is an error, as t.Fatal ends a test.
+func check(err error) {
+	if err != nil {
+		panic(failure{err})
+	}
+}
+
+// must returns a value unless there is an error.
+func must[T any](v T, err error) T {
+	check(err)
+	return v
 }

@@ -12,51 +12,64 @@ import (
 	"time"
 )
 
-// A report is the sections in the order of the groups.
-type report []section
-
-// A section is what one group measured.
-type section struct {
-	group string
-	how   string // it was measured
-	rows  []row
+// A report is the groups, in the order in which they were measured.
+type report struct {
+	groups []group
+	raw    []string // the lines for benchstat
 }
 
-// A row is one line of the report.
+// A group is the rows that were measured together.
+type group struct {
+	name string
+	how  string
+	rows []row
+}
+
+// A row is one line of the table.
 type row struct {
-	name  string
-	goal  goal
-	value float64 // in the unit of the goal
-	// measured is the absolute figures, for people.
-	measured string
-	// ratio is to the base that name or measured tells, 0 when there is none.
-	ratio float64
-	// failed says why there is no value.
-	failed string
+	name    string
+	goal    goal
+	value   float64 // in the unit of the goal
+	details string
+	failed  string // why there is no value
 }
 
-// A goal bounds a value. The zero goal is none: the row is for information.
+// A goal bounds a value. Without a bound, the row is for information.
 type goal struct {
-	sense string // "≥" or "≤"
 	bound float64
 	unit  string // "" for a ratio
+	least bool   // the value must be at least the bound, and not at most
 }
 
-// atLeast is the goal of a ratio.
-func atLeast(bound float64) goal { return goal{"≥", bound, ""} }
+// none is the goal of a ratio for information.
+var none goal
 
-func atMost(bound float64, unit string) goal { return goal{"≤", bound, unit} }
+func atLeast(bound float64) goal             { return goal{bound, "", true} }
+func atMost(bound float64, unit string) goal { return goal{bound, unit, false} }
 
 func (g goal) String() string {
-	if g == (goal{}) {
+	switch {
+	case g == none:
 		return "–"
+	case g.least:
+		return "≥ " + figure(g.bound, g.unit)
+	default:
+		return "≤ " + figure(g.bound, g.unit)
 	}
-	return strings.TrimSpace(g.sense + " " + strconv.FormatFloat(g.bound, 'f', -1, 64) + " " + g.unit)
+}
+
+// figure is a value with its unit.
+func figure(v float64, unit string) string {
+	text := strconv.FormatFloat(v, 'g', 3, 64)
+	if v >= 100 {
+		text = grouped(v)
+	}
+	return strings.TrimSpace(text + " " + unit)
 }
 
 // met reports whether the value is within the goal widened by a factor.
 func (g goal) met(value, factor float64) bool {
-	if g.sense == "≥" {
+	if g.least {
 		return value >= g.bound/factor
 	}
 	return value <= g.bound*factor
@@ -67,7 +80,7 @@ func (r row) result() string {
 	switch {
 	case r.failed != "":
 		return "**failed**"
-	case r.goal == (goal{}):
+	case r.goal == none:
 		return "–"
 	case r.goal.met(r.value, 1):
 		return "met"
@@ -77,18 +90,12 @@ func (r row) result() string {
 }
 
 // farOff is how much worse than its goal a ratio must be to count as broken. It leaves room for the
-// noise of a short run on a shared machine.
+// noise of a short run on a shared machine. Times and sizes depend on the machine, so only ratios can
+// show a fault.
 const farOff = 2
 
-// broken reports whether the row shows a fault that no noise explains. Times and sizes depend on the
-// machine, so only ratios can show one.
 func (r row) broken() bool {
-	return r.failed == "" && r.goal != (goal{}) && r.goal.unit == "" && !r.goal.met(r.value, farOff)
-}
-
-// ratioRow is a row whose value is a ratio.
-func ratioRow(name string, g goal, ratio float64, format string, args ...any) row {
-	return row{name: name, goal: g, value: ratio, ratio: ratio, measured: fmt.Sprintf(format, args...)}
+	return r.failed == "" && r.goal != none && r.goal.unit == "" && !r.goal.met(r.value, farOff)
 }
 
 // grouped is a whole number with commas between the thousands.
@@ -100,16 +107,35 @@ func grouped[N int | int64 | float64](n N) string {
 	return s
 }
 
+// how says how the rows of the group are measured.
+func (r *report) how(format string, args ...any) {
+	r.groups[len(r.groups)-1].how = fmt.Sprintf(format, args...)
+}
+
+// row adds a row to the group.
+func (r *report) row(add row) {
+	g := &r.groups[len(r.groups)-1]
+	g.rows = append(g.rows, add)
+	fmt.Printf("  %s: %s %s%s\n", add.name, figure(add.value, add.goal.unit), add.details, add.failed)
+}
+
+// record keeps a figure for benchstat. Figures with the same name are samples of the same thing.
+func (r *report) record(name string, value float64, unit string) {
+	g := r.groups[len(r.groups)-1].name
+	r.raw = append(r.raw, fmt.Sprintf("Benchmark%s/%s 1 %.6g %s",
+		strings.ToUpper(g[:1])+g[1:], strings.ReplaceAll(name, " ", "-"), value, unit))
+}
+
 // failure is why the program is to exit with 1, nil when it is not.
-func (rep report) failure(short bool) error {
+func (r *report) failure(isShort bool) error {
 	var failures []error
-	for _, s := range rep {
-		for _, r := range s.rows {
+	for _, g := range r.groups {
+		for _, r := range g.rows {
 			switch {
 			case r.failed != "":
-				failures = append(failures, fmt.Errorf("%s: %s", s.group, r.failed))
-			case short && r.broken():
-				failures = append(failures, fmt.Errorf("%s: %s: %.2f is far off the goal %s", s.group, r.name, r.value, r.goal))
+				failures = append(failures, fmt.Errorf("%s: %s", g.name, r.failed))
+			case isShort && r.broken():
+				failures = append(failures, fmt.Errorf("%s: %s: %.2f is far off the goal %s", g.name, r.name, r.value, r.goal))
 			}
 		}
 	}
@@ -118,54 +144,42 @@ func (rep report) failure(short bool) error {
 
 const introduction = `# Benchmark results
 
-Written by ` + "`go run ./test/bench`" + `. The load comes from the same machine and
-takes its part of the processors. A ratio is to what its line names, measured in
-the same run. [results.txt](results.txt) has the figures of each round, for benchstat.
+Written by ` + "`go run ./test/bench`" + ` in %s form on %s; %s; %s, GOMAXPROCS %d, %s/%s. The load
+comes from the same machine and takes its part of the processors. A ratio (÷) is to what its line
+names, measured in the same run. [results.txt](results.txt) has the figures of each round, for
+benchstat.
 
-| what | goal | measured | ratio | result |
+| what | goal | measured | result | details |
 |---|---|---|---|---|
 `
 
 // markdown is the report as results.md holds it.
-func (rep report) markdown(form string) string {
+func (r *report) markdown(form string) string {
 	var b strings.Builder
-	b.WriteString(introduction)
-	for _, s := range rep {
-		for _, r := range s.rows {
-			b.WriteString(r.markdown())
+	fmt.Fprintf(&b, introduction, form, time.Now().UTC().Format(time.DateOnly), runtime.Version(), processor(), runtime.GOMAXPROCS(0), runtime.GOOS, runtime.GOARCH)
+	for _, g := range r.groups {
+		for _, r := range g.rows {
+			measured, details := figure(r.value, r.goal.unit), strings.TrimSpace(r.details)
+			if r.failed != "" {
+				measured, details = "–", strings.ReplaceAll(strings.Join(strings.Fields(r.failed), " "), "|", `\|`)
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.name, r.goal, measured, r.result(), details)
 		}
 	}
-	fmt.Fprintf(&b, "\n## How each was measured\n\nMeasured %s in %s form; %s; %s, GOMAXPROCS %d, %s/%s.\n",
-		time.Now().UTC().Format(time.DateOnly), form, runtime.Version(), processor(), runtime.GOMAXPROCS(0), runtime.GOOS, runtime.GOARCH)
-	for _, s := range rep {
-		fmt.Fprintf(&b, "\n### %s\n\n%s\n", s.group, s.how)
+	b.WriteString("\n## How each was measured\n")
+	for _, g := range r.groups {
+		fmt.Fprintf(&b, "\n### %s\n\n%s\n", g.name, g.how)
 	}
 	return b.String()
 }
 
-func (r row) markdown() string {
-	ratio, measured := "–", r.measured
-	if r.ratio != 0 {
-		ratio = fmt.Sprintf("%.2f", r.ratio)
-	}
-	if r.failed != "" {
-		measured = r.failed
-	}
-	return fmt.Sprintf("| %s | %s | %s | %s | %s |\n", cell(r.name), r.goal, cell(measured), ratio, r.result())
-}
-
-// cell makes a text fit into one cell of a table.
-func cell(s string) string {
-	return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "|", `\|`)
-}
-
 // save writes the page, and the figures as benchstat reads them.
-func (rep report) save(dir, form string, raw []string) error {
+func (r *report) save(dir, form string) error {
 	head := fmt.Sprintf("goos: %s\ngoarch: %s\ncpu: %s\npkg: orders/test/bench\n", runtime.GOOS, runtime.GOARCH, processor())
 	return errors.Join(
 		os.MkdirAll(dir, 0o755),
-		os.WriteFile(filepath.Join(dir, "results.md"), []byte(rep.markdown(form)), 0o644),
-		os.WriteFile(filepath.Join(dir, "results.txt"), []byte(head+strings.Join(raw, "\n")+"\n"), 0o644),
+		os.WriteFile(filepath.Join(dir, "results.md"), []byte(r.markdown(form)), 0o644),
+		os.WriteFile(filepath.Join(dir, "results.txt"), []byte(head+strings.Join(r.raw, "\n")+"\n"), 0o644),
 	)
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -14,72 +13,16 @@ import (
 	"orders/test/bench/generator"
 )
 
-const (
-	slowClients = 1000
-	slowRate    = 2000 // creates a second beside them
-	// maxSlowMemory leaves room for the buffers of as many connections again as the load has.
-	maxSlowMemory = 200 // MB
-)
-
-func (b *bench) measureSlow(ctx context.Context) (section, error) {
-	sec := section{
-		how: fmt.Sprintf(`Open loop, %s creates/s over %s connections for %s, without slow clients and with them in turn, in %d
-rounds on one server, processing time %s. There are %s slow clients: a third sends nothing, a third sends a byte of its
-headers a second, a third asks for megabytes and reads nothing. A client that loses the connection to the server's
-limits opens another, so that there are as many all the time. The ratio is between the p99s of a round; the median counts.`,
-			grouped(slowRate), grouped(connections), b.slowLoad, b.rounds, processingTime, grouped(slowClients)),
-	}
-	s, err := b.startOrders(ctx, b.newFile(), processingTime)
-	if err != nil {
-		return sec, err
-	}
-	defer s.Close()
-	l := generator.Load{Requests: generator.NewCreates(false), Rate: slowRate, WarmUp: b.warmUp, Duration: b.slowLoad}
-	var without, with, ratios []float64
-	var cutOff int64
-	for round := range b.rounds {
-		alone, err := l.Run(ctx, s.addr)
-		if err != nil {
-			return sec, err
-		}
-		beside, ended, err := besideSlow(ctx, s.addr, l)
-		if err != nil {
-			return sec, fmt.Errorf("beside slow clients: %w", err)
-		}
-		cutOff += ended
-		without = append(without, alone.Latencies.Milliseconds(99))
-		with = append(with, beside.Latencies.Milliseconds(99))
-		b.record("without", without[round], "p99-ms")
-		b.record("beside", with[round], "p99-ms")
-		ratios = append(ratios, with[round]/without[round])
-		b.say("  round %d of %d: p99 %.1f ms, beside slow clients %.1f ms", round+1, b.rounds, without[round], with[round])
-	}
-	var mem memory
-	if err := mem.watch(s); err != nil {
-		return sec, err
-	}
-	sec.rows = []row{
-		ratioRow(fmt.Sprintf("p99 of creates at %s/s beside %s slow clients ÷ without them", grouped(slowRate), grouped(slowClients)),
-			atMost(1.5, ""), median(ratios), "%.1f ms; %.1f ms; ratios %.2f; %s connections cut off meanwhile",
-			median(with), median(without), ratios, grouped(cutOff)),
-		b.memoryRow(mem, "beside slow clients", maxSlowMemory),
-	}
-	return sec, s.stop()
-}
-
-// besideSlow puts the load on a server that has slow clients, too. It returns how
-// many connections of theirs the server has ended.
-func besideSlow(ctx context.Context, addr string, l generator.Load) (res generator.Result, cutOff int64, err error) {
-	crowd, err := startCrowd(ctx, addr, slowClients)
-	if err != nil {
-		return res, 0, err
-	}
+// besideSlow puts the load on a server that has slow clients, too. It returns how many connections of
+// theirs the server has ended.
+func (b *bench) besideSlow(addr string, l generator.Load, clients int) (p99 float64, cutOff int64) {
+	crowd := must(startCrowd(b.ctx, addr, clients, slowKinds...))
 	defer crowd.stop()
-	res, err = l.Run(ctx, addr)
-	if n := crowd.connected.Load(); err == nil && n < slowClients*9/10 {
-		err = errors.New("the slow clients found no connections")
+	res := must(l.Run(b.ctx, addr))
+	if crowd.connected.Load() < int64(clients*9/10) {
+		check(errors.New("the slow clients found no connections"))
 	}
-	return res, crowd.cutOff.Load(), err
+	return res.Milliseconds(99), crowd.cutOff.Load()
 }
 
 // A slowClient does not keep up, and reads nothing.
@@ -108,8 +51,8 @@ type slowCrowd struct {
 	stop      func()
 }
 
-// startCrowd returns when so many slow clients are connected.
-func startCrowd(ctx context.Context, addr string, n int) (*slowCrowd, error) {
+// startCrowd returns when so many slow clients are connected, as many of each kind.
+func startCrowd(ctx context.Context, addr string, n int, kinds ...slowClient) (*slowCrowd, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	crowd := &slowCrowd{addr: addr, stop: func() { cancel(); wg.Wait() }}
@@ -119,7 +62,7 @@ func startCrowd(ctx context.Context, addr string, n int) (*slowCrowd, error) {
 			crowd.stop()
 			return nil, err
 		}
-		wg.Go(func() { crowd.stay(ctx, slowKinds[i%len(slowKinds)], conn) })
+		wg.Go(func() { crowd.stay(ctx, kinds[i%len(kinds)], conn) })
 	}
 	return crowd, nil
 }

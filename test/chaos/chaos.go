@@ -19,7 +19,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +26,7 @@ import (
 	"orders/shared/order"
 )
 
-// T is the part of testing.T and rapid.T that a deployment may use.
+// T is the part of testing.T that a deployment may use.
 type T interface {
 	Helper()
 	Logf(format string, args ...any)
@@ -97,75 +96,35 @@ type Created struct {
 	Err      error
 }
 
-var playFor = flag.Duration("chaos.for", 5*time.Second, "play random histories for that long")
+var (
+	playFor = flag.Duration("chaos.for", 5*time.Second, "play random histories for that long")
+	seed    = flag.Uint64("chaos.seed", 0, "the seed of the first random history (default a random one)")
+)
 
 // enough is a time after which every fault must have occurred.
 const enough = 5 * time.Minute
 
 // Play plays every history of testdata, each on a fresh deployment, and then random histories for the
 // time of the flag -chaos.for. It fails with the steps of the shortest failing history that it can
-// find, as JSON for testdata.
-//
-// The flags of rapid work, too: -rapid.seed with the seed of a failure and -rapid.checks=1 play its
-// history again.
+// find, as JSON for testdata. -chaos.seed with the seed of a failure plays its history again.
 func Play(t *testing.T, name string, open func(T) Deployment) {
 	t.Helper()
 	replay(t, open)
-	began := time.Now()
-	s := &summary{Deployment: name, Seed: firstSeed(), Faults: map[string]int{}}
-	u := &search{open: open, over: after(*playFor), summary: s}
-	advice := u.play(t, func() { s.Seconds = int(time.Since(began).Seconds()) })
-	t.Log(s)
-	if u.found != nil {
-		t.Logf("%s\n%s\nThe history is being shortened, which takes a while.", u.found.Why, u.found)
-		u.shorten(t.Context())
-		t.Fatalf("%s\n%s\n%s\nIt is in %s", u.found.Why, u.found, advice, keep(t, name, u.found))
+	first := *seed
+	if first == 0 {
+		first = rand.Uint64()
 	}
-	if missed := s.missed(); *playFor >= enough && len(missed) > 0 {
+	s := &search{open: open, over: after(*playFor), summary: &summary{Deployment: name, Seed: first, Faults: map[string]int{}}}
+	s.play(t)
+	t.Log(s.summary)
+	if s.found != nil {
+		t.Logf("%s\n%s\nThe history is being shortened, which takes a while.", s.found.Why, s.found)
+		s.shorten(t.Context())
+		t.Fatalf("%s\n%s\nIt is in %s", s.found.Why, s.found, keep(t, name, s.found))
+	}
+	if missed := s.summary.missed(); *playFor >= enough && len(missed) > 0 {
 		t.Errorf("these faults never occurred: %q", missed)
 	}
-}
-
-// play plays rounds until a history fails or the time is over, and logs its progress once a minute.
-// The seeds of all rounds follow from the summary's seed.
-func (u *search) play(t *testing.T, clock func()) (advice string) {
-	defer clock()
-	setFlag(t, "rapid.nofailfile", "true") // a script replaces it
-	seeds := rand.New(rand.NewPCG(u.summary.Seed, 0))
-	minute := after(time.Minute)
-	for seed := u.summary.Seed; u.found == nil && !u.over(); seed = seeds.Uint64() {
-		setFlag(t, "rapid.seed", strconv.FormatUint(seed, 10))
-		advice = u.round(t)
-		if minute() {
-			clock()
-			t.Logf("%d s: %d histories, %d steps", u.summary.Seconds, u.summary.Histories, u.summary.Steps)
-			minute = after(time.Minute)
-		}
-	}
-	return advice
-}
-
-// firstSeed is the flag -rapid.seed, or a random one.
-func firstSeed() uint64 {
-	if f := flag.Lookup("rapid.seed"); f != nil {
-		if seed, err := strconv.ParseUint(f.Value.String(), 10, 64); err == nil && seed != 0 {
-			return seed
-		}
-	}
-	return rand.Uint64()
-}
-
-// setFlag sets a flag until the test ends. rapid is configured by flags only.
-func setFlag(t *testing.T, name, value string) {
-	before := flag.Lookup(name).Value.String()
-	if err := flag.Set(name, value); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := flag.Set(name, before); err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 // keep writes the script to a file that is not deleted, and returns its name.

@@ -2,11 +2,10 @@ package chaos
 
 import (
 	"context"
-	"fmt"
+	"math/rand/v2"
 	"slices"
+	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 // A search plays random histories until one fails or the time is over.
@@ -14,57 +13,72 @@ type search struct {
 	open    func(T) Deployment
 	over    func() bool
 	summary *summary
-	found   *script // of the last history that failed: the shortest, once it is shrunk
+	found   *script // of the history that failed
 }
 
-// round lets rapid play histories. When one fails, rapid shrinks it, and round returns rapid's advice
-// how to reproduce it.
-func (u *search) round(t rapid.TB) (advice string) {
-	q := &silentTB{TB: t}
-	defer func() {
-		if r := recover(); r != nil && r != any(q) {
-			panic(r)
-		}
-		advice = q.said
-	}()
-	rapid.Check(q, u.history)
-	return ""
-}
+// maxSteps is the largest number of steps of a random history.
+const maxSteps = 60
 
-// history draws and plays a history.
-func (u *search) history(t *rapid.T) {
-	if u.found == nil && u.over() {
-		return
-	}
-	h := begin(t.Context(), u.open)
-	t.Repeat(map[string]func(*rapid.T){"step": func(t *rapid.T) {
-		if h.failure == "" {
-			h.play(drawer{h.deployment}.step(t))
+// play plays random histories, and logs its progress once a minute. The seeds of all histories are
+// those that follow the summary's.
+func (u *search) play(t *testing.T) {
+	began, minute := time.Now(), after(time.Minute)
+	for seed := u.summary.Seed; u.found == nil && !u.over(); seed++ {
+		random := rand.New(rand.NewPCG(seed, 0))
+		h := begin(t.Context(), u.open)
+		for n := random.IntN(maxSteps); n > 0 && h.failure == ""; n-- {
+			h.play(drawer{random, h.deployment}.step())
 		}
-	}})
-	h.finish()
-	h.close()
-	if u.found == nil {
+		h.finish()
+		h.close()
 		u.summary.add(h)
-	}
-	if h.failure != "" {
-		u.found = &script{Why: h.failure, Steps: h.steps}
-		// rapid shrinks as long as it sees the same failure, and ids differ each time, so
-		// the text is constant.
-		t.Fatalf("a history failed")
+		u.summary.Seconds = int(time.Since(began).Seconds())
+		if h.failure != "" {
+			t.Logf("seed %d", seed)
+			u.found = &script{Why: h.failure, Steps: h.steps}
+		}
+		if minute() {
+			t.Logf("%d s: %d histories, %d steps", u.summary.Seconds, u.summary.Histories, u.summary.Steps)
+			minute = after(time.Minute)
+		}
 	}
 }
 
-// shorten removes all steps without which the history still fails. rapid, which knows no steps, does
-// not get that far where steps are slow.
+// shorten removes all steps without which the history still fails, and then all parts of the others.
 func (u *search) shorten(ctx context.Context) {
 	for size := 16; size > 0; size /= 2 {
 		for end := len(u.found.Steps); end > 0; end -= size {
-			rest := slices.Delete(slices.Clone(u.found.Steps), max(end-size, 0), end)
-			if failure := perform(ctx, u.open, rest); failure != "" {
-				u.found = &script{Why: failure, Steps: rest}
-			}
+			u.try(ctx, slices.Delete(slices.Clone(u.found.Steps), max(end-size, 0), end))
 		}
+	}
+	for i := range u.found.Steps {
+		without := func(change func(*Step)) {
+			steps := slices.Clone(u.found.Steps)
+			change(&steps[i])
+			u.try(ctx, steps)
+		}
+		without(func(s *Step) { s.Fault = "" })
+		for n := range slices.Backward(u.found.Steps[i].Drafts) {
+			without(func(s *Step) {
+				if len(s.Drafts) > 1 {
+					s.Drafts = slices.Delete(slices.Clone(s.Drafts), n, n+1)
+				}
+			})
+		}
+		for n := range slices.Backward(u.found.Steps[i].Messages) {
+			without(func(s *Step) {
+				if len(s.Messages) > 1 {
+					s.Messages = slices.Delete(slices.Clone(s.Messages), n, n+1)
+				}
+			})
+		}
+	}
+}
+
+// try takes these steps for those that were found if they fail, too.
+func (u *search) try(ctx context.Context, steps []Step) {
+	if failure := perform(ctx, u.open, steps); failure != "" {
+		u.found = &script{Why: failure, Steps: steps}
 	}
 }
 
@@ -78,18 +92,6 @@ func perform(ctx context.Context, open func(T) Deployment, steps []Step) (failur
 	h.close()
 	return h.failure
 }
-
-// A silentTB keeps what rapid reports of a failure. Play reports it in other words.
-type silentTB struct {
-	rapid.TB
-	said string
-}
-
-func (q *silentTB) Logf(string, ...any)               {}
-func (q *silentTB) Log(...any)                        {}
-func (q *silentTB) Errorf(format string, args ...any) { q.said += fmt.Sprintf(format, args...) }
-func (q *silentTB) Failed() bool                      { return q.said != "" }
-func (q *silentTB) FailNow()                          { panic(q) }
 
 // after returns a function that reports whether d has passed.
 func after(d time.Duration) (over func() bool) {

@@ -5,13 +5,12 @@ import (
 	"embed"
 	"encoding/json/v2"
 	"fmt"
+	"math/rand/v2"
 	"path"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"orders/shared/order"
 )
@@ -121,92 +120,84 @@ func (d *Duration) UnmarshalText(text []byte) error {
 }
 
 // A drawer draws steps for one deployment. A history has few keys and few orders, so that its steps
-// are about the same orders, and every second step meets a fault. A failing history shrinks towards
-// the first element of each list.
-type drawer struct{ deployment Deployment }
+// are about the same orders, and every second step meets a fault.
+type drawer struct {
+	*rand.Rand
+	deployment Deployment
+}
 
-func (d drawer) step(t *rapid.T) Step {
-	switch rapid.SampledFrom([]string{tick, tick, work, work, work, work, work, work, Create, Create, Deliver, "step back"}).Draw(t, "do") {
+// pick draws one of a list.
+func pick[E any](d drawer, list ...E) E { return list[d.IntN(len(list))] }
+
+// several draws one to most.
+func several[E any](d drawer, most int, draw func() E) (list []E) {
+	for range 1 + d.IntN(most) {
+		list = append(list, draw())
+	}
+	return list
+}
+
+func (d drawer) step() Step {
+	switch pick(d, tick, tick, work, work, work, work, work, work, Create, Create, Deliver, "step back") {
 	case Create:
-		return Step{Do: Create, Drafts: listOf(t, 4, draft), Fault: d.fault(t, Create)}
+		return Step{Do: Create, Drafts: several(d, 4, d.draft), Fault: d.fault(Create)}
 	case Deliver:
-		return Step{Do: Deliver, Messages: listOf(t, 5, message), Fault: d.fault(t, Deliver)}
+		return Step{Do: Deliver, Messages: several(d, 5, d.message), Fault: d.fault(Deliver)}
 	case work:
-		worker := d.worker(t)
-		return Step{Do: work, Worker: worker, Fault: d.fault(t, worker)}
+		worker := d.worker()
+		return Step{Do: work, Worker: worker, Fault: d.fault(worker)}
 	case tick:
-		return Step{Do: tick, By: d.forward(t)}
+		if d.IntN(2) == 0 {
+			return Step{Do: tick, By: Duration(d.deployment.ProcessingTime())} // for which orders wait
+		}
+		return Step{Do: tick, By: d.amount(time.Microsecond, time.Millisecond, time.Second)}
 	default:
-		return Step{Do: tick, By: -amount(t, time.Millisecond, time.Second, 10*time.Second)}
+		return Step{Do: tick, By: -d.amount(time.Millisecond, time.Second, 10*time.Second)}
 	}
 }
 
 // worker draws the first workers more often, because the others depend on them.
-func (d drawer) worker(t *rapid.T) string {
+func (d drawer) worker() string {
 	var weighed []string
 	workers := d.deployment.Workers()
 	for i, worker := range workers {
 		weighed = append(weighed, slices.Repeat([]string{worker}, len(workers)-i)...)
 	}
-	return rapid.SampledFrom(weighed).Draw(t, "worker")
+	return pick(d, weighed...)
 }
 
-func (d drawer) fault(t *rapid.T, doing string) string {
+func (d drawer) fault(doing string) string {
 	faults := d.deployment.Faults(doing)
-	if len(faults) == 0 || rapid.Bool().Draw(t, "in good order") {
+	if len(faults) == 0 || d.IntN(2) == 0 {
 		return ""
 	}
-	return rapid.SampledFrom(faults).Draw(t, "fault")
-}
-
-// forward is often the processing time, for which orders wait.
-func (d drawer) forward(t *rapid.T) Duration {
-	if rapid.Bool().Draw(t, "processing time") {
-		return Duration(d.deployment.ProcessingTime())
-	}
-	return amount(t, time.Microsecond, time.Millisecond, time.Second)
+	return pick(d, faults...)
 }
 
 // amount is 1 to 60 of one of the units.
-func amount(t *rapid.T, units ...time.Duration) Duration {
-	n := rapid.IntRange(1, 60).Draw(t, "amount")
-	return Duration(n) * Duration(rapid.SampledFrom(units).Draw(t, "unit"))
+func (d drawer) amount(units ...time.Duration) Duration {
+	return Duration(1+d.IntN(60)) * Duration(pick(d, units...))
 }
 
-func listOf[E any](t *rapid.T, most int, draw func(*rapid.T) E) []E {
-	return rapid.SliceOfN(rapid.Custom(draw), 1, most).Draw(t, "list")
-}
-
-func draft(t *rapid.T) Draft {
+func (d drawer) draft() Draft {
 	return Draft{
-		Key:     rapid.SampledFrom([]string{"", "", "a", "b", "c", "d", "e", "f"}).Draw(t, "key"),
-		As:      rapid.SampledFrom(order.Statuses[:]).Draw(t, "as").String(),
-		Variant: rapid.IntRange(0, variants-1).Draw(t, "variant"),
+		Key:     pick(d, "", "", "a", "b", "c", "d", "e", "f"),
+		As:      pick(d, order.Statuses[:]...).String(),
+		Variant: d.IntN(variants),
 	}
 }
 
-func message(t *rapid.T) Message {
-	switch rapid.IntRange(0, 8).Draw(t, "kind") {
-	default:
-		return sound(t)
+func (d drawer) message() Message {
+	m := Message{Order: d.IntN(9), To: pick(d, order.Statuses[1:]...).String()}
+	switch d.IntN(9) {
 	case 6:
-		m := sound(t)
 		m.Cut = true
-		return m
 	case 7:
-		return Message{Body: rapid.SampledFrom(junk).Draw(t, "junk")}
+		m = Message{Body: pick(d, junk...)}
 	case 8:
-		m := sound(t)
 		m.More = true
-		return m
 	}
-}
-
-func sound(t *rapid.T) Message {
-	return Message{
-		Order: rapid.IntRange(0, 8).Draw(t, "order"),
-		To:    rapid.SampledFrom(order.Statuses[1:]).Draw(t, "to").String(),
-	}
+	return m
 }
 
 // A script is a history in a file of testdata.

@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"testing"
 
 	"github.com/pb33f/go-yaml"
 	"github.com/pb33f/jsonschema/v6"
@@ -30,25 +29,6 @@ import (
 
 	"orders/shared/api"
 )
-
-// checkContract checks one exchange against openapi.yaml, in both directions:
-//
-//   - the response has a status, headers, a type and a body of the contract;
-//   - the contract allows a request that was not refused;
-//   - the contract forbids a request that was refused with 400, but for the rules that a
-//     schema cannot express (see beyondSchema).
-//
-// A trailing slash may be missing from a path, and slashes may be doubled. The response to a path
-// that the contract does not have is that to an unknown order, and the response to a method that
-// the path does not have is 405.
-func checkContract(t testing.TB, req *http.Request, requestBody []byte, res *http.Response, responseBody []byte) {
-	t.Helper()
-	e := exchange{req, requestBody, res, responseBody}
-	for _, violation := range loadedContract().violations(e) {
-		t.Errorf("%s %s: response %d breaks the contract: %s\nrequest body: %.1000q\nresponse: %.1000q",
-			req.Method, req.URL.EscapedPath(), res.StatusCode, violation, requestBody, responseBody)
-	}
-}
 
 // An exchange is a request and its response, whose bodies have been read.
 type exchange struct {
@@ -154,7 +134,16 @@ func (c *contract) compile(schema *base.Schema) (*jsonschema.Schema, error) {
 	return compiled.CompiledSchema, nil
 }
 
-// violations lists how an exchange breaks the contract.
+// violations lists how an exchange breaks the contract, in both directions:
+//
+//   - the response has a status, headers, a type and a body of the contract;
+//   - the contract allows a request that was not refused;
+//   - the contract forbids a request that was refused with 400, but for the rules that a
+//     schema cannot express (see beyondSchema).
+//
+// A trailing slash may be missing from a path, and slashes may be doubled. The response to a path
+// that the contract does not have is that to an unknown order, and the response to a method that
+// the path does not have is 405.
 func (c *contract) violations(e exchange) []string {
 	r := &http.Request{Method: e.req.Method, URL: contractURL(e.req.URL), Header: e.req.Header}
 	if r.Method == http.MethodHead {

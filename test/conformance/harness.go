@@ -84,6 +84,15 @@ func (t *tester) needsDeliver() {
 	}
 }
 
+// deliver hands bodies to the worker in one batch.
+func (t *tester) deliver(bodies ...[]byte) {
+	t.Helper()
+	t.needsDeliver()
+	if err := t.Deliver(t.Context(), bodies...); err != nil {
+		t.Fatalf("Deliver: %v", err)
+	}
+}
+
 // stallTimeout is how long Eventually waits while nothing changes.
 const stallTimeout = time.Minute
 

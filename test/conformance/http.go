@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"orders/test/service"
 )
 
 // A Service is the HTTP interface of a deployment: the shared handler behind the host that serves
@@ -33,8 +35,12 @@ func RunHTTP(t *testing.T, open func(t *testing.T) Service) {
 	for _, tt := range slices.Concat(httpTests, rejectTests()) {
 		t.Run(tt.sentence, func(t *testing.T) {
 			s := open(t)
-			tt.run(&client{tester: &tester{TB: t, Harness: s.Harness}, service: s})
-			checkLogs(t, s.Logs())
+			tt.run(&client{&tester{TB: t, Harness: s.Harness}, s.Do})
+			for line := range bytes.Lines(s.Logs()) {
+				if controlCharacter.Match(line) {
+					t.Errorf("a request forged a line of the log: %q", line)
+				}
+			}
 		})
 	}
 }
@@ -48,7 +54,7 @@ type httpTest struct {
 // A client talks to a service under test.
 type client struct {
 	*tester
-	service Service
+	do func(*http.Request) *http.Response
 }
 
 // A request is one that a test sends.
@@ -87,46 +93,51 @@ func (r request) with(header ...string) request {
 	return r
 }
 
-// do sends a request and checks what holds for all responses.
-func (c *client) do(r request) response {
+// twice sets a header that is given more than once.
+func (r request) twice(name string, values ...string) request {
+	r = r.with()
+	r.header[name] = values
+	return r
+}
+
+// send sends a request and checks what holds for all responses.
+func (c *client) send(r request) response {
+	c.Helper()
+	e := c.exchange(r)
+	res := e.res
+	if res.StatusCode >= http.StatusInternalServerError { // I15
+		c.Errorf("%s %.200q: %s %s", r.method, r.target, res.Status, e.responseBody)
+	}
+	if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("X-Content-Type-Options") != "nosniff" || res.Header.Get("X-Request-Id") == "" {
+		c.Errorf("%s %.200q: headers %v", r.method, r.target, res.Header)
+	}
+	for _, violation := range loadedContract().violations(e) {
+		c.Errorf("%s %s: response %d breaks the contract: %s\nrequest body: %.1000q\nresponse: %.1000q",
+			r.method, e.req.URL.EscapedPath(), res.StatusCode, violation, r.body, e.responseBody)
+	}
+	return response{res, e.responseBody}
+}
+
+// exchange sends a request, with its path and query as they are written.
+func (c *client) exchange(r request) exchange {
 	c.Helper()
 	req := httptest.NewRequestWithContext(c.Context(), r.method, "/", strings.NewReader(r.body))
-	c.setTarget(req, r.target)
-	req.Header = r.header.Clone()
-	if req.Header == nil {
-		req.Header = http.Header{}
+	u, err := url.Parse("http://example.com" + r.target)
+	if err != nil {
+		c.Fatalf("target %q: %v", r.target, err)
 	}
+	u.Scheme, u.Host = "", ""
+	req.URL, req.RequestURI, req.Header = u, r.target, r.with().header
 	if r.unknownLength {
 		req.ContentLength = -1
 	}
-	res := c.service.Do(req)
+	res := c.do(req)
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		c.Errorf("read the response: %v", err)
 	}
-	if res.StatusCode >= http.StatusInternalServerError { // I15
-		c.Errorf("%s %.200q: %s %s", r.method, r.target, res.Status, body)
-	}
-	if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("X-Content-Type-Options") != "nosniff" || res.Header.Get("X-Request-Id") == "" {
-		c.Errorf("%s %.200q: headers %v", r.method, r.target, res.Header)
-	}
-	checkContract(c, req, []byte(r.body), res, body)
-	return response{res, body}
-}
-
-// setTarget sets path and query as a client writes them.
-func (c *client) setTarget(req *http.Request, target string) {
-	c.Helper()
-	u, err := req.URL.Parse("http://example.com")
-	if err != nil {
-		c.Fatal(err)
-	}
-	if u, err = u.Parse("http://example.com" + target); err != nil {
-		c.Fatalf("target %q: %v", target, err)
-	}
-	req.URL, req.RequestURI = u, target
-	req.URL.Scheme, req.URL.Host = "", ""
+	return exchange{req, []byte(r.body), res, body}
 }
 
 // decode reads the body of a response.
@@ -138,20 +149,14 @@ func decode[T any](c *client, res response) (v T) {
 	return v
 }
 
-// created is the body of the response to a create.
-type created struct {
-	OrderID string `json:"order_id"`
-	Status  string `json:"status"`
-}
-
 // mustCreate sends a create whose response must be 201.
-func (c *client) mustCreate(r request) created {
+func (c *client) mustCreate(r request) service.Created {
 	c.Helper()
-	res := c.do(r)
+	res := c.send(r)
 	if res.StatusCode != http.StatusCreated {
 		c.Fatalf("create %.200q: %s %s", r.body, res.Status, res.body)
 	}
-	got := decode[created](c, res)
+	got := decode[service.Created](c, res)
 	location := res.Header.Get("Location")
 	for _, prefix := range []string{"", "/v1", "/a/b"} { // which proxies put before the path
 		at := c.resolve("https://shop.example"+prefix+r.target, location)
@@ -175,35 +180,12 @@ func (c *client) resolve(base, reference string) *url.URL {
 	return u
 }
 
-// A fullOrder is the JSON of an order.
-type fullOrder struct {
-	OrderID         string   `json:"order_id"`
-	ClientReference *string  `json:"client_reference"`
-	UserID          string   `json:"user_id"`
-	ItemIDs         []string `json:"item_ids"`
-	TotalAmount     string   `json:"total_amount"`
-	Status          string   `json:"status"`
-	CreatedAt       *string  `json:"created_at"`
-	StartedAt       *string  `json:"started_at"`
-	CompletedAt     *string  `json:"completed_at"`
-}
-
-func (c *client) order(id string) fullOrder {
+func (c *client) order(id string) service.Order {
 	c.Helper()
-	return decode[fullOrder](c, c.do(get("/api/orders/"+id+"/")))
+	return decode[service.Order](c, c.send(get("/api/orders/"+id+"/")))
 }
 
 var controlCharacter = regexp.MustCompile(`[\x00-\x08\x0b-\x1f\x7f\x{80}-\x{9f}\x{202e}]`)
-
-// checkLogs checks that no request can forge a line of the log.
-func checkLogs(t *testing.T, logs []byte) {
-	t.Helper()
-	for line := range bytes.Lines(logs) {
-		if controlCharacter.Match(line) {
-			t.Errorf("a log line has a control character: %q", line)
-		}
-	}
-}
 
 // A LogBuffer keeps log lines that come from many goroutines, for Service.Logs.
 type LogBuffer struct {

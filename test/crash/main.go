@@ -66,9 +66,9 @@ func main() {
 	var err error
 	if *soakFor != 0 {
 		name = "soak"
-		var plan soakPlan
-		if plan, err = newSoakPlan(*soakFor, *rate); err == nil {
-			err = runSoak(ctx, plan)
+		var s *soak
+		if s, err = newSoak(*soakFor, *rate); err == nil {
+			err = s.run(ctx)
 		}
 	} else {
 		fmt.Printf("crash: %d rounds, seed %d\n", *rounds, *seed)
@@ -137,15 +137,10 @@ func (t *trial) rounds(ctx context.Context, rounds int) error {
 	return t.finish(ctx)
 }
 
-// serve is `orders serve` on a database file and any free port.
-func serve(ctx context.Context, program, db string, processingTime time.Duration, log *os.File) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, program, "serve", "--addr", "127.0.0.1:0", "--db", db, "--processing-time", processingTime.String())
-	cmd.Stderr = log
-	return cmd
-}
-
 func (t *trial) command(ctx context.Context) *exec.Cmd {
-	return serve(ctx, t.program, t.db, processingTime, t.log)
+	cmd := service.Orders(ctx, t.program, t.db, processingTime)
+	cmd.Stderr = t.log
+	return cmd
 }
 
 // start returns when the service listens.

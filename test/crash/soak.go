@@ -34,25 +34,33 @@ const (
 	maxLag = time.Second
 )
 
-// A soakPlan says how one service is loaded for a long time.
-type soakPlan struct {
+// A soak loads one service for a long time.
+type soak struct {
+	folder, program, db string
+
 	rate int // creates a second
 	// duration is cut into intervals, which are judged once the service has settled.
 	duration, interval, settle time.Duration
-	// short plans are over before the service has settled, so their bounds are wide.
+	// short soaks are over before the service has settled, so their bounds are wide.
 	short bool
+
+	acknowledged atomic.Int64
+	latencies    atomic.Pointer[generator.Latencies] // of this interval
+	samples      []sample
+	achieved     float64         // creates a second
+	metrics      service.Metrics // after the wait for the last orders
 }
 
-func newSoakPlan(duration time.Duration, rate int) (soakPlan, error) {
+func newSoak(duration time.Duration, rate int) (*soak, error) {
 	if duration < minSoak || rate < 0 {
-		return soakPlan{}, fmt.Errorf("a soak takes %s at least and a positive rate, not %s and %d", minSoak, duration, rate)
+		return nil, fmt.Errorf("a soak takes %s at least and a positive rate, not %s and %d", minSoak, duration, rate)
 	}
-	p := soakPlan{rate: rate, interval: 10 * time.Second, settle: min(3*time.Minute, duration/10), short: duration < settledBy}
-	if p.short {
-		p.interval = duration / 30
+	s := &soak{rate: rate, interval: 10 * time.Second, settle: min(3*time.Minute, duration/10), short: duration < settledBy}
+	if s.short {
+		s.interval = duration / 30
 	}
-	p.duration = duration.Truncate(p.interval)
-	return p, nil
+	s.duration = duration.Truncate(s.interval)
+	return s, nil
 }
 
 // A sample is the state of the service at the end of an interval. Sizes are in megabytes (10^6 bytes).
@@ -63,23 +71,10 @@ type sample struct {
 	p99               float64 // milliseconds from when a create was due, of the responses in the interval
 }
 
-// A soak is a run of one plan.
-type soak struct {
-	soakPlan
-	folder, program, db string
-
-	acknowledged atomic.Int64
-	latencies    atomic.Pointer[generator.Latencies] // of this interval
-	samples      []sample
-	achieved     float64         // creates a second
-	metrics      service.Metrics // after the wait for the last orders
-}
-
-// runSoak loads one service for a long time, sees all its orders Completed, and checks the file. With
-// a rate of 0 it takes half of the saturation. The folder is on the disk of the project: a temporary
-// one may be in memory, where a commit costs nothing.
-func runSoak(ctx context.Context, plan soakPlan) (err error) {
-	s := &soak{soakPlan: plan}
+// run sees all orders of the load Completed, and checks the file. With a rate of 0 it takes half of the
+// saturation. The folder is on the disk of the project: a temporary one may be in memory, where a
+// commit costs nothing.
+func (s *soak) run(ctx context.Context) (err error) {
 	if err := os.MkdirAll("bin", 0o755); err != nil {
 		return err
 	}
@@ -96,27 +91,6 @@ func runSoak(ctx context.Context, plan soakPlan) (err error) {
 		}
 	}
 	fmt.Printf("soak: %d creates/s for %s\n", s.rate, s.duration)
-	return s.run(ctx)
-}
-
-func (s *soak) start(ctx context.Context, file string) (*service.Process, error) {
-	s.db = filepath.Join(s.folder, file)
-	return service.Start(serve(ctx, s.program, s.db, soakProcessing, os.Stderr))
-}
-
-// halfOfSaturation is half of the creates a second that 1,000 connections get from a service.
-func (s *soak) halfOfSaturation(ctx context.Context) (int, error) {
-	p, err := s.start(ctx, "saturation.db")
-	if err != nil {
-		return 0, err
-	}
-	defer p.Close()
-	l := generator.Load{Requests: generator.NewCreates(false), WarmUp: time.Second, Duration: saturationTime}
-	res, err := l.Run(ctx, strings.TrimPrefix(p.URL, "http://"))
-	return int(res.PerSecond() / 2), err
-}
-
-func (s *soak) run(ctx context.Context) error {
 	p, err := s.start(ctx, "orders.db")
 	if err != nil {
 		return err
@@ -126,8 +100,7 @@ func (s *soak) run(ctx context.Context) error {
 	if err := s.load(ctx, p, c); err != nil {
 		return err
 	}
-	acknowledged := int(s.acknowledged.Load())
-	err = ledger.AwaitCompletion(ctx, c, acknowledged, soakProcessing+maxLag)
+	err = ledger.AwaitCompletion(ctx, c, int(s.acknowledged.Load()), soakProcessing+maxLag)
 	if err != nil && !ledger.IsViolation(err) { // judge counts the orders
 		return err
 	}
@@ -137,26 +110,44 @@ func (s *soak) run(ctx context.Context) error {
 	return errors.Join(s.judge(os.Stdout), c.Close(), p.Stop(), service.Check(ctx, s.program, s.db))
 }
 
+func (s *soak) start(ctx context.Context, file string) (*service.Process, error) {
+	s.db = filepath.Join(s.folder, file)
+	cmd := service.Orders(ctx, s.program, s.db, soakProcessing)
+	cmd.Stderr = os.Stderr
+	return service.Start(cmd)
+}
+
+// halfOfSaturation is half of the creates a second that 1,000 connections get from a service.
+func (s *soak) halfOfSaturation(ctx context.Context) (int, error) {
+	p, err := s.start(ctx, "saturation.db")
+	if err != nil {
+		return 0, err
+	}
+	defer p.Close()
+	l := generator.Load{WarmUp: time.Second, Duration: saturationTime}
+	res, err := l.Run(ctx, strings.TrimPrefix(p.URL, "http://"))
+	return int(res.PerSecond() / 2), err
+}
+
 // load puts the load on the service, and reads and watches it meanwhile.
 func (s *soak) load(ctx context.Context, p *service.Process, c *service.Client) error {
 	s.latencies.Store(generator.NewLatencies())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		l := generator.Load{Requests: generator.NewCreates(false), Rate: s.rate, Duration: s.duration, Observe: s.observe}
+		observe := func(latency time.Duration) {
+			s.acknowledged.Add(1)
+			s.latencies.Load().Record(latency)
+		}
+		l := generator.Load{Rate: s.rate, Duration: s.duration, Observe: observe}
 		res, err := l.Run(ctx, strings.TrimPrefix(p.URL, "http://"))
 		if err == nil {
-			s.achieved = res.Achieved()
+			s.achieved = res.PerSecond()
 		}
 		return err
 	})
 	g.Go(func() error { return every(ctx, readEvery, s.duration, func() error { return read(ctx, c) }) })
 	g.Go(func() error { return every(ctx, s.interval, s.duration, func() error { return s.sample(p.PID()) }) })
 	return g.Wait()
-}
-
-func (s *soak) observe(_, latency time.Duration) {
-	s.acknowledged.Add(1)
-	s.latencies.Load().Record(latency)
 }
 
 // every does something at the end of each interval of a duration.
@@ -195,11 +186,12 @@ func (s *soak) sample(pid int) (err error) {
 	if now.memory, err = service.Memory(pid, "VmRSS"); err != nil {
 		return err
 	}
-	if now.file, err = fileSize(s.db); err != nil {
-		return err
-	}
-	if now.wal, err = fileSize(s.db + "-wal"); err != nil {
-		return err
+	for suffix, size := range map[string]*float64{"": &now.file, "-wal": &now.wal} {
+		info, err := os.Stat(s.db + suffix)
+		if err != nil {
+			return err
+		}
+		*size = float64(info.Size()) / 1e6
 	}
 	s.samples = append(s.samples, now)
 	if n%6 == 5 {
@@ -207,15 +199,6 @@ func (s *soak) sample(pid int) (err error) {
 			now.end, now.acknowledged, now.p99, now.memory, now.file, now.wal)
 	}
 	return nil
-}
-
-// fileSize is in megabytes.
-func fileSize(path string) (float64, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0, err
-	}
-	return float64(info.Size()) / 1e6, nil
 }
 
 const (
@@ -256,15 +239,12 @@ func (s *soak) judge(w io.Writer) error {
 		}
 		check(f.name+", last third ÷ first third", medianOf(last, f.of)/medianOf(first, f.of), bound)
 	}
-	most := func(of func(sample) float64) float64 {
-		worst := 0.0
-		for _, i := range s.samples {
-			worst = max(worst, of(i))
-		}
-		return worst
+	var memory, wal float64
+	for _, i := range s.samples {
+		memory, wal = max(memory, i.memory), max(wal, i.wal)
 	}
-	check("largest resident memory, MB", most(func(i sample) float64 { return i.memory }), maxMemory)
-	check("largest -wal, MB", most(func(i sample) float64 { return i.wal }), maxWAL)
+	check("largest resident memory, MB", memory, maxMemory)
+	check("largest -wal, MB", wal, maxWAL)
 	check("rate due ÷ achieved", float64(s.rate)/s.achieved, 1/minAchieved)
 	check("orders stored that were not acknowledged, or the reverse", math.Abs(float64(int64(s.metrics.TotalOrders)-s.acknowledged.Load())), 0)
 	check("orders unfinished when all are due", float64(s.metrics.Unfinished()), 0)

@@ -13,19 +13,19 @@ import (
 // flatSoak is a soak of half an hour that stayed in all bounds.
 func flatSoak(t *testing.T, duration time.Duration) *soak {
 	t.Helper()
-	plan, err := newSoakPlan(duration, 20_000)
+	s, err := newSoak(duration, 20_000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &soak{soakPlan: plan, achieved: float64(plan.rate)}
-	for n := range int(plan.duration / plan.interval) {
-		wave, end := math.Sin(float64(n)), time.Duration(n+1)*plan.interval
-		acknowledged := int64(end.Seconds()) * int64(plan.rate)
+	s.achieved = float64(s.rate)
+	for n := range int(s.duration / s.interval) {
+		wave, end := math.Sin(float64(n)), time.Duration(n+1)*s.interval
+		acknowledged := int64(end.Seconds()) * int64(s.rate)
 		s.samples = append(s.samples, sample{
 			end: end, acknowledged: acknowledged, memory: 80 + wave, file: float64(acknowledged) * 124 / 1e6, wal: 4.1, p99: 4 + wave,
 		})
 	}
-	stored := int64(plan.duration.Seconds()) * int64(plan.rate)
+	stored := int64(s.duration.Seconds()) * int64(s.rate)
 	s.acknowledged.Store(stored)
 	s.metrics = service.Metrics{TotalOrders: int(stored), StatusCounts: map[string]int{"Completed": int(stored)}}
 	return s
@@ -92,12 +92,7 @@ func TestAShortSoakHasWiderBounds(t *testing.T) {
 			t.Errorf("memory that doubles within %s: %v", duration, err)
 		}
 	}
-	for _, tt := range []struct {
-		duration time.Duration
-		rate     int
-	}{{29 * time.Second, 0}, {time.Minute, -1}} {
-		if plan, err := newSoakPlan(tt.duration, tt.rate); err == nil {
-			t.Errorf("a plan %+v", plan)
-		}
+	if s, err := newSoak(29*time.Second, 0); err == nil {
+		t.Errorf("a soak of %s", s.duration)
 	}
 }

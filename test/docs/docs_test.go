@@ -52,6 +52,15 @@ func TestLinksLeadToFilesAndHeadingsThatExist(t *testing.T) {
 	}
 }
 
+// Credentials of an emulator that a page exports would stay in a shell that deploys afterwards.
+func TestNoPageExportsAVariableOfTheSDK(t *testing.T) {
+	for _, page := range pages(t) {
+		if strings.Contains(read(t, page), "export AWS_") {
+			t.Errorf("%s exports a variable of the SDK; set it for one command", page)
+		}
+	}
+}
+
 // A make command is in a code span, or begins a line of a code block.
 var (
 	makeCall = regexp.MustCompile("(?m)(?:`|^(?: {4})+)make((?: [\\w./=:%-]+)+)")

@@ -44,7 +44,7 @@ func (a *Audit) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.violations = a.Ledger.SeeList(ids)
+	a.violations, a.fold = a.Ledger.SeeList(ids), newFold()
 	g, readCtx := errgroup.WithContext(ctx)
 	g.SetLimit(AuditReaders)
 	for _, id := range ids {
@@ -58,7 +58,9 @@ func (a *Audit) Run(ctx context.Context) error {
 		return err
 	}
 	if !a.Shared || reflect.DeepEqual(before, after) { // else others are at work
-		a.note(a.fold.compare(after))
+		if want := a.fold.metrics(); !reflect.DeepEqual(after, want) {
+			a.note(Broken(AddsUp, "they are %+v, and a recount gives %+v", after, want))
+		}
 	}
 	return summarize(a.violations)
 }
@@ -126,48 +128,38 @@ func retry[T any](ctx context.Context, a *Audit, read func(context.Context) (T, 
 // A fold is what the metrics must be: the sum over all orders.
 type fold struct {
 	orders, timed int
-	byStatus      [3]int
-	milliseconds  int64
+	byStatus      map[string]int
+	life          time.Duration
+}
+
+func newFold() fold {
+	return fold{byStatus: map[string]int{"Pending": 0, "Processing": 0, "Completed": 0}}
 }
 
 func (f *fold) add(o *service.Order) {
 	f.orders++
-	for rank, status := range statuses {
-		if o.Status == status {
-			f.byStatus[rank]++
-		}
-	}
+	f.byStatus[o.Status]++
 	if !o.CompletedAt.IsZero() {
 		f.timed++
-		f.milliseconds += o.CompletedAt.Sub(o.CreatedAt).Milliseconds()
+		f.life += o.CompletedAt.Sub(o.CreatedAt)
 	}
-}
-
-// Metrics works out the metrics from whole orders.
-func Metrics(orders []service.Order) service.Metrics {
-	var f fold
-	for i := range orders {
-		f.add(&orders[i])
-	}
-	return f.metrics()
 }
 
 func (f *fold) metrics() service.Metrics {
-	m := service.Metrics{TotalOrders: f.orders, StatusCounts: map[string]int{}}
-	for rank, status := range statuses {
-		m.StatusCounts[status] = f.byStatus[rank]
-	}
+	m := service.Metrics{TotalOrders: f.orders, StatusCounts: f.byStatus}
 	if f.timed > 0 {
-		m.AvgProcessTime = float64(f.milliseconds) / float64(f.timed) / 1000
+		m.AvgProcessTime = float64(f.life.Milliseconds()) / float64(f.timed) / 1000
 	}
 	return m
 }
 
-func (f *fold) compare(m service.Metrics) error {
-	if want := f.metrics(); !reflect.DeepEqual(m, want) {
-		return Broken(AddsUp, "they are %+v, and a recount gives %+v", m, want)
+// Metrics works out the metrics from whole orders.
+func Metrics(orders []service.Order) service.Metrics {
+	f := newFold()
+	for i := range orders {
+		f.add(&orders[i])
 	}
-	return nil
+	return f.metrics()
 }
 
 // AwaitCompletion waits until there are so many orders at least, and all of them Completed.

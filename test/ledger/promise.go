@@ -69,23 +69,23 @@ const shown = 5
 
 // summarize makes one error of many: of each promise the first few violations.
 func summarize(violations []error) error {
-	seen := map[Promise][]error{}
+	seen := map[Promise]int{}
+	var told []error
 	for _, err := range violations {
 		v, ok := errors.AsType[*Violation](err)
 		if !ok {
 			return err
 		}
-		seen[v.Promise] = append(seen[v.Promise], v)
-	}
-	var all []error
-	for _, p := range slices.Sorted(maps.Keys(seen)) {
-		n := len(seen[p])
-		all = append(all, seen[p][:min(n, shown)]...)
-		if n > shown {
-			all = append(all, Broken(p, "and %d more", n-shown))
+		if seen[v.Promise]++; seen[v.Promise] <= shown {
+			told = append(told, v)
 		}
 	}
-	return errors.Join(all...)
+	for _, p := range slices.Sorted(maps.Keys(seen)) {
+		if more := seen[p] - shown; more > 0 {
+			told = append(told, Broken(p, "and %d more", more))
+		}
+	}
+	return errors.Join(told...)
 }
 
 // A Draft is an order as a client asks for it, with numbers written as the service responds.

@@ -80,7 +80,7 @@ func run(ctx context.Context, s settings) (err error) {
 		return err
 	}
 	db := filepath.Join(folder, "orders.db")
-	cmd := exec.CommandContext(ctx, program, "serve", "--addr", "127.0.0.1:0", "--db", db, "--processing-time", s.processingTime.String())
+	cmd := service.Orders(ctx, program, db, s.processingTime)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // or Ctrl-C would end it before the audit
 	p, err := service.Start(cmd)

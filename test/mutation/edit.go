@@ -9,9 +9,9 @@ import (
 	"go/build"
 	"go/parser"
 	"go/token"
-	"io"
-	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -132,28 +132,21 @@ func (s scope) replace(p span, text string) []byte {
 func (s scope) spanOf(from, to token.Pos) span { return span{int(from - s.base), int(to - s.base)} }
 
 // fileScope returns a whole file.
-func fileScope(root fs.FS, name string) (scope, error) {
-	source, err := fs.ReadFile(root, name)
+func fileScope(root, name string) (scope, error) {
+	source, err := os.ReadFile(filepath.Join(root, name))
 	return scope{file: name, source: source, span: span{0, len(source)}}, err
 }
 
 // declScope finds a declaration of the package in a folder: a function, Type.Method, a type, a
 // variable or a constant. Tests, and files for other systems, are left out.
-func declScope(root fs.FS, folder, name string) (found scope, err error) {
-	files, err := fs.Glob(root, folder+"/*.go")
+func declScope(root, folder, name string) (found scope, err error) {
+	pkg, err := build.ImportDir(filepath.Join(root, folder), 0)
 	if err != nil {
 		return scope{}, err
 	}
 	count := 0
-	for _, file := range files {
-		built, err := isBuilt(root, file)
-		if err != nil {
-			return scope{}, err
-		}
-		if !built || strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		declared, err := declarations(root, file)
+	for _, file := range pkg.GoFiles {
+		declared, err := declarations(root, path.Join(folder, file))
 		if err != nil {
 			return scope{}, err
 		}
@@ -167,16 +160,8 @@ func declScope(root fs.FS, folder, name string) (found scope, err error) {
 	return found, nil
 }
 
-// isBuilt reports whether a file is part of its package on this system.
-func isBuilt(root fs.FS, file string) (bool, error) {
-	c := build.Default
-	c.JoinPath = path.Join
-	c.OpenFile = func(name string) (io.ReadCloser, error) { return root.Open(name) }
-	return c.MatchFile(path.Split(file))
-}
-
 // declarations returns those at the top level of a file, by name.
-func declarations(root fs.FS, file string) (map[string]scope, error) {
+func declarations(root, file string) (map[string]scope, error) {
 	whole, err := fileScope(root, file)
 	if err != nil {
 		return nil, err
@@ -202,24 +187,17 @@ func declarations(root fs.FS, file string) (map[string]scope, error) {
 			add(name, d)
 		case *ast.GenDecl:
 			for _, spec := range d.Specs {
-				for _, name := range specNames(spec) {
-					add(name.Name, spec)
+				if t, ok := spec.(*ast.TypeSpec); ok {
+					add(t.Name.Name, t)
+				} else if v, ok := spec.(*ast.ValueSpec); ok {
+					for _, name := range v.Names {
+						add(name.Name, v)
+					}
 				}
 			}
 		}
 	}
 	return found, nil
-}
-
-func specNames(spec ast.Spec) []*ast.Ident {
-	switch spec := spec.(type) {
-	case *ast.ValueSpec:
-		return spec.Names
-	case *ast.TypeSpec:
-		return []*ast.Ident{spec.Name}
-	default:
-		return nil
-	}
 }
 
 // A place is one that an edit can name.
@@ -235,8 +213,25 @@ func (s scope) places() (found []place) {
 		return nil
 	}
 	ast.PreorderStack(s.node, nil, func(n ast.Node, stack []ast.Node) bool {
-		for _, p := range parts(n) {
-			found = append(found, place{p.kind, p.name, s.spanOf(p.from.Pos(), p.to.End()), s.whole(n, stack)})
+		add := func(kind, name string, all ...ast.Expr) {
+			if len(all) > 0 && all[0] != nil {
+				found = append(found, place{kind, name, s.spanOf(all[0].Pos(), all[len(all)-1].End()), s.whole(n, stack)})
+			}
+		}
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			for i, name := range n.Lhs {
+				if len(n.Lhs) == len(n.Rhs) {
+					add("set", nameOf(name), n.Rhs[i])
+				}
+			}
+		case *ast.ValueSpec:
+			for i, value := range n.Values {
+				add("set", n.Names[i].Name, value)
+			}
+		default:
+			kind, name, all := part(n)
+			add(kind, name, all...)
 		}
 		return true
 	})
@@ -244,56 +239,26 @@ func (s scope) places() (found []place) {
 	return found
 }
 
-// A part is what an edit can name of a node.
-type part struct {
-	kind, name string
-	from, to   ast.Expr
-}
-
-func parts(n ast.Node) []part {
+// part returns what an edit can name of a node that is no assignment.
+func part(n ast.Node) (kind, name string, all []ast.Expr) {
 	switch n := n.(type) {
 	case *ast.IfStmt:
-		return list("if", n.Cond)
+		return "if", "", []ast.Expr{n.Cond}
 	case *ast.ForStmt:
-		return list("for", n.Cond)
+		return "for", "", []ast.Expr{n.Cond}
 	case *ast.RangeStmt:
-		return list("for", n.X)
+		return "for", "", []ast.Expr{n.X}
 	case *ast.CaseClause:
-		return list("case", n.List...)
+		return "case", "", n.List
 	case *ast.ReturnStmt:
-		return list("return", n.Results...)
-	case *ast.AssignStmt:
-		return values(n.Lhs, n.Rhs)
-	case *ast.ValueSpec:
-		names := make([]ast.Expr, len(n.Names))
-		for i := range names {
-			names[i] = n.Names[i]
-		}
-		return values(names, n.Values)
-	case *ast.KeyValueExpr:
-		return values([]ast.Expr{n.Key}, []ast.Expr{n.Value})
+		return "return", "", n.Results
 	case *ast.CallExpr:
-		return []part{{"call", nameOf(n.Fun), n, n}}
+		return "call", nameOf(n.Fun), []ast.Expr{n}
+	case *ast.KeyValueExpr:
+		return "set", nameOf(n.Key), []ast.Expr{n.Value}
 	default:
-		return nil
+		return "", "", nil
 	}
-}
-
-// list returns one part, from the first to the last of the expressions, if there are any.
-func list(kind string, all ...ast.Expr) []part {
-	if len(all) == 0 || all[0] == nil {
-		return nil
-	}
-	return []part{{kind, "", all[0], all[len(all)-1]}}
-}
-
-func values(names, all []ast.Expr) (found []part) {
-	for i, name := range names {
-		if len(names) == len(all) {
-			found = append(found, part{"set", nameOf(name), all[i], all[i]})
-		}
-	}
-	return found
 }
 
 // nameOf returns a.b.c for such an expression, and what there is of that for others.

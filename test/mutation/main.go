@@ -18,12 +18,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"regexp"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,12 +30,12 @@ import (
 )
 
 func main() {
+	only := flag.String("only", "", "regular expression of the mutants to run: of a name, a folder, a test, a fault or an invariant")
+	short := flag.Bool("short", false, "one mutant for each fault and deployment")
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
+	err := run(ctx, *only, *short)
 	stop()
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
 		os.Exit(1)
@@ -44,50 +43,34 @@ func main() {
 }
 
 // run runs the tests of mutants and reports those that survive.
-func run(ctx context.Context, args []string, out io.Writer) error {
-	flags := flag.NewFlagSet("mutation", flag.ContinueOnError)
-	only := flags.String("only", "", "regular expression of the mutants to run: of a name, a folder, a test, a fault or an invariant")
-	short := flags.Bool("short", false, "one mutant for each fault and deployment")
-	jobs := flags.Int("jobs", 2, "how many tests to run concurrently")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	pattern, err := regexp.Compile(*only)
+func run(ctx context.Context, only string, short bool) error {
+	pattern, err := regexp.Compile(only)
 	if err != nil {
 		return err
 	}
-	all, err := loadMutants(os.DirFS("."))
+	list, err := loadMutants(".")
 	if err != nil {
 		return err
 	}
-	list := matching(all, pattern)
-	if *short {
+	list = slices.DeleteFunc(list, func(m mutant) bool {
+		return !slices.ContainsFunc(append([]string{m.name, m.code, m.test}, m.ids...), pattern.MatchString)
+	})
+	if short {
 		list = shortList(list)
 	}
 	if len(list) == 0 {
 		return errors.New("no mutant matches")
 	}
 	began := time.Now()
-	r := &runner{jobs: *jobs, out: out}
-	if err := r.original(ctx, list); err != nil {
+	if err := runOriginal(ctx, list); err != nil {
 		return err
 	}
-	killed, err := r.mutants(ctx, list)
+	killed, err := runMutants(ctx, list)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	fmt.Fprintf(out, "%d of %d mutants killed in %s\n", killed, len(list), time.Since(began).Round(time.Second))
+	fmt.Printf("%d of %d mutants killed in %s\n", killed, len(list), time.Since(began).Round(time.Second))
 	return err
-}
-
-// matching returns the mutants of which a name, folder, test, fault or invariant matches.
-func matching(list []mutant, pattern *regexp.Regexp) (matched []mutant) {
-	for _, m := range list {
-		if slices.ContainsFunc(append([]string{m.name, m.code, m.test}, m.ids...), pattern.MatchString) {
-			matched = append(matched, m)
-		}
-	}
-	return matched
 }
 
 // shortList returns a mutant for each fault on each deployment: few, because those for many faults
@@ -97,40 +80,27 @@ func shortList(list []mutant) (short []mutant) {
 	slices.SortStableFunc(list, func(a, b mutant) int { return cmp.Compare(len(b.ids), len(a.ids)) })
 	seen := map[string]bool{}
 	for _, m := range list {
-		if m.isChaos() {
-			continue
-		}
-		isNew := false
+		before := len(seen)
 		for _, d := range m.deployments() {
 			for _, id := range m.ids {
-				key := string(d) + id
-				isNew = isNew || id[0] == 'F' && !seen[key]
-				seen[key] = true
+				if id[0] == 'F' && !m.isChaos() {
+					seen[string(d)+id] = true
+				}
 			}
 		}
-		if isNew {
+		if len(seen) > before {
 			short = append(short, m)
 		}
 	}
 	return short
 }
 
-// A runner runs tests and reports their results.
-type runner struct {
-	jobs int
-	mu   sync.Mutex // held while out is written
-	out  io.Writer
-}
+// jobs is how many tests run concurrently.
+const jobs = 2
 
-func (r *runner) printf(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	fmt.Fprintf(r.out, format, args...)
-}
-
-// original runs the tests of all mutants on the code as it is: the failure of a test that does
-// not pass there would say nothing.
-func (r *runner) original(ctx context.Context, list []mutant) error {
+// runOriginal runs the tests of all mutants on the code as it is: the failure of a test that does not
+// pass there would say nothing.
+func runOriginal(ctx context.Context, list []mutant) error {
 	tests := map[string][]string{} // by folder
 	for _, m := range list {
 		if !slices.Contains(tests[m.folder], m.testName()) {
@@ -138,13 +108,13 @@ func (r *runner) original(ctx context.Context, list []mutant) error {
 		}
 	}
 	var group errgroup.Group
-	group.SetLimit(r.jobs)
+	group.SetLimit(jobs)
 	for folder, names := range tests {
 		group.Go(func() error {
 			began := time.Now()
 			err := pass(ctx, folder, names)
 			if err == nil {
-				r.printf("%s: %d tests pass on the code as it is, in %s\n", folder, len(names), seconds(began))
+				fmt.Printf("%s: %d tests pass on the code as it is, in %s\n", folder, len(names), seconds(began))
 			}
 			return err
 		})
@@ -152,46 +122,39 @@ func (r *runner) original(ctx context.Context, list []mutant) error {
 	return group.Wait()
 }
 
-// mutants runs the test of each mutant, those that take longest first, and returns how many were
-// killed. The error names the others.
-func (r *runner) mutants(ctx context.Context, list []mutant) (killed int, err error) {
-	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b mutant) int { return cmp.Compare(b.weight(), a.weight()) })
+// runMutants runs the test of each mutant, random histories first because they take longest, and
+// returns how many were killed. The error names the others.
+func runMutants(ctx context.Context, list []mutant) (int64, error) {
+	slices.SortStableFunc(list, func(a, b mutant) int {
+		switch {
+		case a.isChaos() == b.isChaos():
+			return 0
+		case a.isChaos():
+			return -1
+		default:
+			return 1
+		}
+	})
+	var killed atomic.Int64
 	problems := make([]error, len(list))
 	var group errgroup.Group
-	group.SetLimit(r.jobs)
+	group.SetLimit(jobs)
 	for i, m := range list {
 		group.Go(func() error {
 			began := time.Now()
 			killer, err := m.killer(ctx)
 			if err != nil {
-				r.printf("SURVIVED or broken: %s: %v\n", m.name, err)
+				fmt.Printf("SURVIVED or broken: %s: %v\n", m.name, err)
 			} else {
-				r.printf("killed by %s in %s: %s\n", killer, seconds(began), m.name)
+				killed.Add(1)
+				fmt.Printf("killed by %s in %s: %s\n", killer, seconds(began), m.name)
 			}
 			problems[i] = err
 			return nil
 		})
 	}
 	_ = group.Wait() // the errors are in problems
-	for _, problem := range problems {
-		if problem == nil {
-			killed++
-		}
-	}
-	return killed, errors.Join(problems...)
-}
-
-// weight is greater for a mutant that takes longer.
-func (m mutant) weight() int {
-	switch {
-	case m.isChaos():
-		return 2
-	case !slices.Contains(m.deployments(), embedded):
-		return 1 // an emulator has to start
-	default:
-		return 0
-	}
+	return killed.Load(), errors.Join(problems...)
 }
 
 func seconds(began time.Time) string { return fmt.Sprintf("%.1f s", time.Since(began).Seconds()) }

@@ -3,8 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"path"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,89 +32,56 @@ type mutant struct {
 	line   string // where the list has it, for messages
 }
 
-// lists is the folder of the lists, from the root of the module.
-const lists = "test/mutation/mutants"
-
 // loadMutants reads all lists below the root of the module.
-func loadMutants(root fs.FS) (all []mutant, err error) {
-	files, err := fs.Glob(root, lists+"/*.txt")
-	if err != nil {
-		return nil, err
-	}
+func loadMutants(root string) (all []mutant, err error) {
+	files, err := filepath.Glob(filepath.Join(root, "test/mutation/mutants/*.txt"))
 	for _, name := range files {
-		text, err := fs.ReadFile(root, name)
+		text, err := os.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}
-		list, err := parseMutants(path.Base(name), string(text))
+		list, err := parseMutants(filepath.Base(name), string(text))
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, list...)
 	}
-	return all, nil
+	return all, err
 }
+
+var (
+	blocks = regexp.MustCompile(`(?m)^mutant: *(.*?)(?: \[([^\]]*)\])?\nedit: *([^ :]+)(?: ([^ :]+))?: (.+)\ntest: *(?:(\S+) )?(\S+)\n`)
+	noise  = regexp.MustCompile(`(?m)^(?:#.*)?\n`)
+)
 
 // parseMutants reads one list: blocks of three lines, and comments that begin with #.
-func parseMutants(name, text string) (list []mutant, err error) {
-	var m mutant
-	keys := []string{"mutant", "edit", "test"}
-	next := 0 // the index of the key that the next line must have
-	for i, line := range strings.Split(text, "\n") {
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
+func parseMutants(file, text string) (list []mutant, err error) {
+	if rest := strings.TrimSpace(noise.ReplaceAllString(blocks.ReplaceAllString(text, ""), "")); rest != "" {
+		return nil, fmt.Errorf("%s: these lines are no mutant, edit and test:\n%s", file, rest)
+	}
+	for _, at := range blocks.FindAllStringSubmatchIndex(text, -1) {
+		part := func(n int) string {
+			if at[2*n] < 0 {
+				return ""
+			}
+			return text[at[2*n]:at[2*n+1]]
 		}
-		key, value, _ := strings.Cut(line, ":")
-		value = strings.TrimSpace(value)
-		switch {
-		case key != keys[next]:
-			err = fmt.Errorf("the line begins with %q, want %q", key, keys[next])
-		case key == "mutant":
-			m = newMutant(value, fmt.Sprintf("%s:%d", name, i+1))
-		case key == "edit":
-			err = m.parseEdit(value)
-		default:
-			err = m.parseTest(value)
-			list = append(list, m)
+		m := mutant{
+			name: part(1), ids: strings.Fields(part(2)), code: part(3), decl: part(4), folder: part(6), test: part(7),
+			line: fmt.Sprintf("%s:%d", file, 1+strings.Count(text[:at[0]], "\n")),
+		}
+		if m.edit, err = parseEdit(part(5)); err == nil && m.folder == "" && m.decl == "" {
+			err = errors.New("the folder of the test is missing")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, i+1, err)
+			return nil, fmt.Errorf("%s: %w", m.line, err)
 		}
-		next = (next + 1) % len(keys)
-	}
-	if next != 0 {
-		return nil, fmt.Errorf("%s: the last mutant has no line %q", name, keys[next])
+		if m.folder == "" {
+			m.folder = m.code
+		}
+		list = append(list, m)
 	}
 	return list, nil
-}
-
-var nameWithIDs = regexp.MustCompile(`^(.*?)(?: \[([^\]]*)\])?$`)
-
-func newMutant(value, line string) mutant {
-	parts := nameWithIDs.FindStringSubmatch(value)
-	return mutant{name: parts[1], ids: strings.Fields(parts[2]), line: line}
-}
-
-func (m *mutant) parseEdit(value string) (err error) {
-	place, text, found := strings.Cut(value, ": ")
-	if !found {
-		return errors.New(`want "FOLDER DECLARATION: EDIT" or "FILE: EDIT"`)
-	}
-	m.code, m.decl, _ = strings.Cut(place, " ")
-	m.edit, err = parseEdit(text)
-	return err
-}
-
-func (m *mutant) parseTest(value string) error {
-	var found bool
-	if m.folder, m.test, found = strings.Cut(value, " "); found {
-		return nil
-	}
-	if m.test = value; m.decl == "" {
-		return errors.New("the folder of the test is missing")
-	}
-	m.folder = m.code
-	return nil
 }
 
 // testName returns the name of the test function.
@@ -135,8 +102,13 @@ func (m mutant) deployments() []deployment {
 
 // mutate returns the name of the mutant's file, from the root of the module, and the file's text
 // without the protection. It returns an error when the edit does not fit the code.
-func (m mutant) mutate(root fs.FS) (file string, text []byte, err error) {
-	s, err := m.scope(root)
+func (m mutant) mutate(root string) (file string, text []byte, err error) {
+	var s scope
+	if m.decl == "" {
+		s, err = fileScope(root, m.code)
+	} else {
+		s, err = declScope(root, m.code, m.decl)
+	}
 	if err == nil {
 		text, err = m.edit.apply(s)
 	}
@@ -144,11 +116,4 @@ func (m mutant) mutate(root fs.FS) (file string, text []byte, err error) {
 		return "", nil, fmt.Errorf("%s: mutant %q: %w", m.line, m.name, err)
 	}
 	return s.file, text, nil
-}
-
-func (m mutant) scope(root fs.FS) (scope, error) {
-	if m.decl == "" {
-		return fileScope(root, m.code)
-	}
-	return declScope(root, m.code, m.decl)
 }

@@ -41,16 +41,20 @@ func pass(ctx context.Context, folder string, names []string) error {
 // killer runs the mutant's test on the mutant and returns the name of the test that failed. It
 // returns an error when none did, or when the mutant says nothing.
 func (m mutant) killer(ctx context.Context) (name string, err error) {
+	file, mutated, err := m.mutate(".")
+	if err != nil {
+		return "", err
+	}
+	arguments, err := m.arguments()
+	if err != nil {
+		return "", err
+	}
 	folder, err := os.MkdirTemp("", "mutant-")
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	overlay, err := m.overlay(folder)
-	if err != nil {
-		return "", err
-	}
-	arguments, err := m.arguments()
+	overlay, err := writeOverlay(folder, file, mutated)
 	if err != nil {
 		return "", err
 	}
@@ -61,14 +65,10 @@ func (m mutant) killer(ctx context.Context) (name string, err error) {
 	return m.outcome(output, failed)
 }
 
-// overlay writes the mutated file into a folder, with the list that puts it in the place of the
+// writeOverlay writes a mutated file into a folder, with the list that puts it in the place of the
 // original.
-func (m mutant) overlay(folder string) (path string, err error) {
-	file, mutated, err := m.mutate(os.DirFS("."))
-	if err != nil {
-		return "", err
-	}
-	original, err := filepath.Abs(filepath.FromSlash(file))
+func writeOverlay(folder, file string, mutated []byte) (path string, err error) {
+	original, err := filepath.Abs(file)
 	if err != nil {
 		return "", err
 	}
@@ -93,26 +93,20 @@ func (m mutant) arguments() ([]string, error) {
 		timeout += chaosTime
 	}
 	arguments := []string{"-failfast", "-timeout", timeout.String(), "-run", pattern, "./" + m.folder}
-	rapid, err := usesRapid(m.folder)
-	if rapid || m.isChaos() {
-		arguments = append(arguments, "-rapid.nofailfile", "-rapid.shrinktime=0s")
-	}
 	if m.isChaos() {
 		arguments = append(arguments, "-chaos.for", chaosTime.String())
 	}
-	return arguments, err
-}
-
-// usesRapid reports whether the tests of a folder have the flags of rapid.
-func usesRapid(folder string) (bool, error) {
-	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+	files, err := filepath.Glob(filepath.Join(m.folder, "*_test.go"))
 	for _, file := range files {
 		source, err := os.ReadFile(file)
-		if err != nil || bytes.Contains(source, []byte(`"pgregory.net/rapid"`)) {
-			return err == nil, err
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Contains(source, []byte(`"pgregory.net/rapid"`)) {
+			return append(arguments, "-rapid.nofailfile", "-rapid.shrinktime=0s"), nil
 		}
 	}
-	return false, err
+	return arguments, err
 }
 
 var failure = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)

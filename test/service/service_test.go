@@ -62,21 +62,6 @@ func TestResponsesThatBreakTheContractAreErrors(t *testing.T) {
 	}
 }
 
-func TestThePagesAreJoined(t *testing.T) {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("cursor") == "" {
-			w.Header().Set("Link", `<?limit=1&cursor=B>; rel="next"`)
-			_, _ = io.WriteString(w, `[{"order_id":"B"}]`)
-			return
-		}
-		_, _ = io.WriteString(w, `[{"order_id":"A"}]`)
-	}))
-	defer s.Close()
-	if ids, err := NewClient(s.URL, 1).IDs(t.Context(), 1); err != nil || strings.Join(ids, " ") != "B A" {
-		t.Errorf("the pages joined are %q, %v", ids, err)
-	}
-}
-
 const scriptVariable = "SERVICE_TEST_SCRIPT"
 
 // TestMain makes the test binary be another program when that variable is set.

@@ -17,8 +17,9 @@ var update = flag.Bool("update", false, "rewrite the golden file from template.y
 
 const goldenFile = "test/template/testdata/template.golden"
 
-const goldenHeader = `# Every value of template.yaml, one a line, resolved for a stack on AWS that sets every parameter. The
-# lines at the end say which values differ on an emulator, with all that is optional left out.
+const goldenHeader = `# Every value of template.yaml, one a line, resolved for a stack on AWS that sets every parameter but
+# those of a restored table. The lines at the end say which values differ on an emulator, with all that
+# is optional left out, with a restored table, and with gradual deployments.
 # Review a change of this file as a diff. To write it: go test ./test/template -update
 `
 
@@ -68,21 +69,31 @@ func TestGoldenFileShowsEveryChange(t *testing.T) {
 }
 
 // golden returns the lines of the golden file. They show a stack on AWS with every parameter given,
-// and then how a stack differs that uses an emulator, has no key of its own, notifies no topic, is
-// not traced and has no dashboard.
+// and then how other stacks differ: one that uses an emulator, has no key of its own, notifies no
+// topic, is not traced and has no dashboard, one with a restored table, and one that deploys
+// gradually.
 func golden(t *testing.T, source string) []string {
 	t.Helper()
 	s := parse(t, source)
 	s.set("KmsKeyArn")
 	onAWS := s.lines()
-	s = parse(t, source)
-	s.set("EndpointUrl")
-	for parameter, off := range map[string]string{"AlarmTopicArn": "", "Dashboard": "false", "Tracing": "false"} {
-		s.setTo(parameter, off)
-	}
 	lines := onAWS
-	for _, line := range diff(onAWS, s.lines()) {
-		lines = append(lines, "emulator: "+line)
+	for _, other := range []struct {
+		name   string
+		values map[string]string
+	}{
+		{"emulator", map[string]string{"KmsKeyArn": "", "EndpointUrl": "${EndpointUrl}", "AlarmTopicArn": "", "Dashboard": "false", "Tracing": "false"}},
+		{"restored", map[string]string{"ExistingTable": "${ExistingTable}", "ExistingStreamArn": "${ExistingStreamArn}"}},
+		{"gradual", map[string]string{"GradualDeployment": "true"}},
+	} {
+		s := parse(t, source)
+		s.set("KmsKeyArn")
+		for parameter, value := range other.values {
+			s.setTo(parameter, value)
+		}
+		for _, line := range diff(onAWS, s.lines()) {
+			lines = append(lines, other.name+": "+line)
+		}
 	}
 	return lines
 }
@@ -98,7 +109,7 @@ func (s *stack) lines() []string {
 				lines = append(lines, flatten(name+"."+r.ID, r.Attributes)...)
 				lines = append(lines, flatten(name+"."+r.ID+".Properties", r.Properties)...)
 			}
-		case "Conditions":
+		case "Conditions", "Rules":
 			lines = append(lines, flatten(name, s.template.Sections[name])...)
 		default:
 			lines = append(lines, flatten(name, s.resolve(s.template.Sections[name]))...)
@@ -157,8 +168,11 @@ func readTemplate(t *testing.T) string {
 	return string(source)
 }
 
-// parse returns the template with a value for each parameter, except for EndpointUrl and KmsKeyArn,
-// which are empty on AWS with AWS's own key. The dashboard and tracing are on.
+// empty are the parameters that are empty on AWS, with AWS's own key and the stack's own table.
+var empty = []string{"EndpointUrl", "KmsKeyArn", "ExistingTable", "ExistingStreamArn"}
+
+// parse returns the template with a value for each parameter, except for those that are empty. The
+// dashboard and tracing are on.
 func parse(t *testing.T, source string) *stack {
 	t.Helper()
 	parsed, err := cfn.Parse([]byte(source))
@@ -167,7 +181,7 @@ func parse(t *testing.T, source string) *stack {
 	}
 	s := &stack{t: t, template: parsed}
 	for name := range s.section("Parameters") {
-		if name != "EndpointUrl" && name != "KmsKeyArn" {
+		if !slices.Contains(empty, name) {
 			s.set(name)
 		}
 	}

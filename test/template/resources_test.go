@@ -8,6 +8,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"testing"
+
+	"orders/tools/cfn"
 )
 
 var resourceRules = []rule{
@@ -40,6 +43,75 @@ var resourceRules = []rule{
 		{"      TreatMissingData: notBreaching\n", "      TreatMissingData: notBreaching\n      ActionsEnabled: false\n", "RelayBehind: ActionsEnabled"},
 		{"TreatMissingData: notBreaching", "TreatMissingData: breaching", "RelayBehind: TreatMissingData"},
 	}},
+	{"with a restored table nothing names the stack's own", checkRestored, []edit{
+		{"ORDERS_TABLE: !If [OwnTable, !Ref OrdersTable, !Ref ExistingTable]", "ORDERS_TABLE: !Ref OrdersTable", "CreateFunction names the stack's own table"},
+		{"Stream: !If [OwnTable, !GetAtt OrdersTable.StreamArn, !Ref ExistingStreamArn]", "Stream: !GetAtt OrdersTable.StreamArn", "RelayFunction names the stack's own table"},
+		{"    Value: !If [OwnTable, !Ref OrdersTable, !Ref ExistingTable]", "    Value: !Ref OrdersTable", "the outputs name the stack's own table"},
+		{"    Condition: OwnTable\n", "", "OrdersTable is still there"},
+	}},
+	{"a parameter that a function takes makes a new version of it", checkVersions, []edit{
+		{"${MemorySize} ", "", "CreateFunction: a change of MemorySize makes no new version"},
+		{" ${Tracing}", "", "CreateFunction: a change of Tracing makes no new version"},
+		{" ${ExistingTable}", "", "CreateFunction: a change of ExistingTable makes no new version"},
+		{"${Architecture} ", "${ThrottleRate} ", "CreateFunction: a change of ThrottleRate makes a version that does not differ"},
+	}},
+}
+
+// checkRestored looks for the stack's own table in a stack with another one. It would be an error of
+// CloudFormation, or orders in two tables.
+func checkRestored(s *stack) {
+	s.set("ExistingTable")
+	s.set("ExistingStreamArn")
+	const own = "${OrdersTable"
+	for _, r := range s.resources("") {
+		if r.ID == "OrdersTable" {
+			s.fault("%s is still there", r.ID)
+		}
+		if strings.Contains(fmt.Sprint(r.Properties), own) {
+			s.fault("%s names the stack's own table", r.ID)
+		}
+	}
+	if strings.Contains(fmt.Sprint(s.section("Outputs")), own) {
+		s.fault("the outputs name the stack's own table")
+	}
+}
+
+// checkVersions compares the parameters in a version's description with those that configure the
+// function. CloudFormation replaces a version when its description changes, and fails if the function
+// is unchanged: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html.
+// EndpointUrl is for emulators, and never changes.
+func checkVersions(s *stack) {
+	given, before := s.template, s.versions()
+	for name := range s.section("Parameters") {
+		if name == "EndpointUrl" {
+			continue
+		}
+		s.setTo(name, "another")
+		for id, after := range s.versions() {
+			described, taken := after.description != before[id].description, after.settings != before[id].settings
+			if taken && !described {
+				s.fault("%s: a change of %s makes no new version", id, name)
+			}
+			if described && !taken {
+				s.fault("%s: a change of %s makes a version that does not differ", id, name)
+			}
+		}
+		s.template = given
+	}
+}
+
+type version struct{ description, settings string }
+
+// versions returns the versions of the functions that have versions.
+func (s *stack) versions() map[string]version {
+	all := map[string]version{}
+	globals := s.section("Globals")
+	for _, f := range s.functions() {
+		if property(f.Resource, "AutoPublishAlias") != nil {
+			all[f.ID] = version{fmt.Sprint(property(f.Resource, "VersionDescription")), fmt.Sprint(globals, property(f.Resource, "Environment"))}
+		}
+	}
+	return all
 }
 
 func checkFolders(s *stack) {
@@ -178,5 +250,32 @@ func checkAlarms(s *stack) {
 				s.fault("no alarm on %s of %s", metric, f.ID)
 			}
 		}
+	}
+}
+
+// What a stack does not use costs nothing: no resource is there for a parameter that has its default.
+func TestParametersAddNothingByDefault(t *testing.T) {
+	template, err := cfn.Load("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resources, err := template.Resources("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range resources {
+		if strings.HasPrefix(r.Type, "AWS::ApiGatewayV2::") || r.ID == "DeploymentRole" || property(r, "PermissionsBoundary") != nil {
+			t.Errorf("%s is there by default, or has a boundary: %v", r.ID, r.Properties)
+		}
+	}
+	set, err := template.With(map[string]string{
+		"DomainName": "a.example", "CertificateArn": "arn:aws:acm:x", "BasePath": "shop", "GradualDeployment": "true", "PermissionsBoundaryArn": "arn:aws:iam::x",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := set.Resources("")
+	if err != nil || len(more) != len(resources)+3 {
+		t.Errorf("%d resources with all parameters, %d without (%v), want a domain, its mapping and a role", len(more), len(resources), err)
 	}
 }

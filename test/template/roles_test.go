@@ -14,27 +14,29 @@ var roleRules = []rule{
 		{"Action: dynamodb:GetItem", "Action: [dynamodb:GetItem, dynamodb:Scan]", "StatusRole allows dynamodb:Scan on ${OrdersTable.Arn}, which is never used"},
 		{"Action: dynamodb:GetItem", "Action: dynamodb:Query", "StatusFunction may not dynamodb:GetItem"},
 		{"/index/by_creation", "/index/by_user", "IdsFunction may not dynamodb:Query on ${OrdersTable.Arn}/index/by_creation"},
-		{`Resource: !Sub "${OrdersTable.Arn}/index/by_creation"`, `Resource: [!GetAtt OrdersTable.Arn, !Sub "${OrdersTable.Arn}/index/by_creation"]`, "IdsRole allows dynamodb:Query on ${OrdersTable.Arn}, which is never used"},
-		{"[TALLY, CHECKPOINT]", "[TALLY]", "TallyFunction may not dynamodb:PutItem on ${OrdersTable.Arn} (CHECKPOINT)"},
+		{`Resource: !If [OwnTable, !Sub "${OrdersTable.Arn}/index/by_creation",`, `Resource: !If [OwnTable, [!GetAtt OrdersTable.Arn, !Sub "${OrdersTable.Arn}/index/by_creation"],`, "IdsRole allows dynamodb:Query on ${OrdersTable.Arn}, which is never used"},
+		{"[TALLY, CHECKPOINT]", "[TALLY]", "TallyFunction may not dynamodb:UpdateItem on ${OrdersTable.Arn} (CHECKPOINT)"},
 		{"[TALLY, CHECKPOINT]", "[TALLY, CHECKPOINT, OTHER]", "TallyRole allows items with OTHER, which is never used"},
-		{"[dynamodb:UpdateItem, dynamodb:PutItem]", "[dynamodb:UpdateItem, dynamodb:PutItem, dynamodb:DeleteItem]", "TallyRole allows dynamodb:DeleteItem"},
-		{"                Condition: { \"ForAllValues:StringEquals\": { \"dynamodb:LeadingKeys\": [TALLY, CHECKPOINT] } }\n", "", "TallyFunction may dynamodb:PutItem on all items"},
-		{"                Condition: { \"ForAllValues:StringLike\": { \"dynamodb:LeadingKeys\": [\"ORDER#*\"] } }\n", "", "CreateFunction may dynamodb:PutItem on all items"},
-		{`["ORDER#*"]`, `["ORDERS#*"]`, "CreateFunction may not dynamodb:PutItem"},
-		{`["ORDER#*"]`, `["O*"]`, "CreateFunction may not dynamodb:PutItem"},
+		{"                Condition: { \"ForAllValues:StringEquals\": { \"dynamodb:LeadingKeys\": [TALLY, CHECKPOINT] } }\n", "", "TallyFunction may dynamodb:UpdateItem on all items"},
+		{"                Condition: { \"ForAllValues:StringLike\": { \"dynamodb:LeadingKeys\": [\"ORDER#*\", BUCKETS] } }\n", "", "CreateFunction may dynamodb:PutItem on all items"},
+		{`["ORDER#*", BUCKETS]`, `["ORDER#*"]`, "CreateFunction may not dynamodb:PutItem on ${OrdersTable.Arn} (BUCKETS)"},
+		{`["ORDER#*", BUCKETS]`, `["ORDERS#*", BUCKETS]`, "CreateFunction may not dynamodb:PutItem"},
+		{`["ORDER#*", BUCKETS]`, `["O*", BUCKETS]`, "CreateFunction may not dynamodb:PutItem"},
 		{"ForAllValues:StringLike", "ForAllValues:StringEquals", "CreateRole has an unknown condition"},
 		{"ForAllValues:StringLike", "ForAnyValue:StringLike", "CreateRole has an unknown condition"},
-		{`"dynamodb:LeadingKeys": ["ORDER#*"]`, `"dynamodb:LeadingKeys": ["ORDER#*"], "dynamodb:Attributes": [pk]`, "CreateRole has an unknown condition"},
+		{`"dynamodb:LeadingKeys": ["ORDER#*", BUCKETS]`, `"dynamodb:LeadingKeys": ["ORDER#*", BUCKETS], "dynamodb:Attributes": [pk]`, "CreateRole has an unknown condition"},
 		{"Resource: [!GetAtt OrdersQueue.Arn, !GetAtt DeadLetterQueue.Arn]", "Resource: !GetAtt OrdersQueue.Arn", "RelayFunction may not sqs:SendMessage on ${DeadLetterQueue.Arn}"},
 		{"[sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes]", "[sqs:ReceiveMessage, sqs:DeleteMessage]", "ProcessorFunction may not sqs:GetQueueAttributes"},
 		{"dynamodb:GetShardIterator, dynamodb:GetRecords, ", "dynamodb:GetRecords, ", "RelayFunction may not dynamodb:GetShardIterator"},
 		{"Resource: !GetAtt MetricsLogs.Arn", "Resource: !GetAtt CreateLogs.Arn", "MetricsFunction may not logs:PutLogEvents on ${MetricsLogs.Arn}"},
 		{"Role: !GetAtt StatusRole.Arn", "Role: !GetAtt CreateRole.Arn", "StatusRole is not used by a function"},
 	}},
-	{"a role is for Lambda, has no wildcard, and nothing else gives permissions", checkNarrow, []edit{
+	{"a role is for Lambda, bounded, has no wildcard, and nothing else gives permissions", checkNarrow, []edit{
+		{"    Properties:\n      PermissionsBoundary: !If [Bounded, !Ref PermissionsBoundaryArn, !Ref AWS::NoValue]\n", "    Properties:\n", "CreateRole: PermissionsBoundary is <nil>"},
+		{"            OmitName: true\n            PermissionsBoundary: !If [Bounded, !Ref PermissionsBoundaryArn, !Ref AWS::NoValue]\n", "", "CheckFunction: PermissionsBoundary is <nil>"},
 		{"- Effect: Allow\n                Action: dynamodb:PutItem", "- Effect: Deny\n                Action: dynamodb:PutItem", "CreateRole has Effect: Deny"},
 		{"- Effect: Allow\n                Action: dynamodb:PutItem", "- Action: dynamodb:PutItem", "CreateRole has Effect: <nil>"},
-		{"Resource: !GetAtt OrdersTable.Arn", `Resource: "*"`, "CreateRole has Resource: *"},
+		{"Resource: !If [OwnTable, !GetAtt OrdersTable.Arn,", `Resource: !If [OwnTable, "*",`, "CreateRole has Resource: *"},
 		{"Action: dynamodb:PutItem", "Action: dynamodb:*", "CreateRole has Action: dynamodb:*"},
 		{"Action: dynamodb:PutItem", "NotAction: dynamodb:PutItem", "CreateRole has NotAction"},
 		{"Service: lambda.amazonaws.com", `AWS: "*"`, "CreateRole is for"},
@@ -57,6 +59,7 @@ var (
 )
 
 var knownTypes = []string{
+	"AWS::ApiGatewayV2::ApiMapping", "AWS::ApiGatewayV2::DomainName",
 	"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::DynamoDB::Table", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::Logs::MetricFilter",
 	"AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function", "AWS::Serverless::HttpApi",
 }
@@ -206,12 +209,18 @@ func checkNarrow(s *stack) {
 		}
 	}
 	checkTracing(s)
+	for _, f := range s.functions() {
+		if e := f.event("ScheduleV2"); e != nil { // for which SAM makes a role
+			s.contains(f.ID, e, map[string]any{"PermissionsBoundary": "${PermissionsBoundaryArn}"})
+		}
+	}
 	for _, role := range s.resources("AWS::IAM::Role") {
 		for name := range role.Properties {
-			if name != "AssumeRolePolicyDocument" && name != "Policies" {
+			if name != "AssumeRolePolicyDocument" && name != "Policies" && name != "PermissionsBoundary" {
 				s.fault("%s has %s", role.ID, name)
 			}
 		}
+		s.contains(role.ID, role.Properties, map[string]any{"PermissionsBoundary": "${PermissionsBoundaryArn}"})
 		const lambda = "[map[Action:sts:AssumeRole Effect:Allow Principal:map[Service:lambda.amazonaws.com]]]"
 		if got := fmt.Sprint(property(role, "AssumeRolePolicyDocument", "Statement")); got != lambda {
 			s.fault("%s is for %s", role.ID, got)

@@ -14,6 +14,8 @@ var routeRules = []rule{
 		{"/api/metrics/{proxy+}", "/api/metric/{proxy+}", "/api/metric/{proxy+} of MetricsFunction is not a path of the API"},
 		{"\"/api/metrics/{proxy+}\"", "/api/metrics/", "/api/metrics/ of MetricsFunction ends in a slash"},
 		{"Path: /api/orders/ids }", "Path: /api/orders }", "/api/orders leads to CreateFunction and IdsFunction"},
+		{"Default: { Type: HttpApi, Properties: { ApiId: !Ref OrdersApi } }", "Default: { Type: HttpApi, Properties: { ApiId: !Ref OrdersApi, Method: ANY, Path: /x } }", "nothing serves $default"},
+		{"CodeUri: functions/fallback/", "CodeUri: functions/create/", "/api/orders/{proxy+} leads to functions/create, not functions/fallback"},
 		{"CodeUri: functions/ids/", "CodeUri: functions/create/", "/api/orders/ids leads to functions/create, not functions/ids"},
 		{"Method: ANY, Path: /api/orders/create }", "Method: POST, Path: /api/orders/create }", "/api/orders/create: Method is POST"},
 		{"Path: /api/orders/create }", "Path: /api/orders/create, PayloadFormatVersion: \"1.0\" }", "/api/orders/create: unexpected PayloadFormatVersion"},
@@ -30,51 +32,85 @@ var functionOfPath = map[string]string{
 	"/api/metrics":                  "functions/metrics",
 }
 
-// slash is the end of the route for the path with a final slash.
-const slash = "/{proxy+}"
+const (
+	// slash is the end of the route for the path with a final slash.
+	slash = "/{proxy+}"
+
+	fallback     = "functions/fallback"
+	defaultRoute = "$default"
+)
+
+// functionOfRoute returns the folder of the function that a route is to lead to, "" if the API has no
+// such route. Where {proxy+} takes no empty rest, every path with a final slash reaches one of the
+// fallback's three routes.
+func functionOfRoute(route string) string {
+	switch route {
+	case "/api/orders" + slash, "/api/orders/{order_id}" + slash, defaultRoute:
+		return fallback
+	default:
+		return functionOfPath[strings.TrimSuffix(route, slash)]
+	}
+}
 
 func checkRoutes(s *stack) {
 	leadsTo := map[string]function{}
 	for _, f := range s.functions() {
-		for _, path := range f.paths(s) {
-			if other, twice := leadsTo[path]; twice {
-				s.fault("%s leads to %s and %s", path, other.ID, f.ID)
+		for _, route := range f.routes(s) {
+			if other, twice := leadsTo[route]; twice {
+				s.fault("%s leads to %s and %s", route, other.ID, f.ID)
 			}
-			leadsTo[path] = f
-			if strings.HasSuffix(path, "/") {
-				s.fault("%s of %s ends in a slash, which an HTTP API ignores", path, f.ID)
+			leadsTo[route] = f
+			if strings.HasSuffix(route, "/") {
+				s.fault("%s of %s ends in a slash, which an HTTP API ignores", route, f.ID)
 			}
-			if folder, ok := functionOfPath[strings.TrimSuffix(path, slash)]; !ok {
-				s.fault("%s of %s is not a path of the API", path, f.ID)
+			if folder := functionOfRoute(route); folder == "" {
+				s.fault("%s of %s is not a path of the API", route, f.ID)
 			} else if f.folder != folder {
-				s.fault("%s leads to %s, not %s", path, f.folder, folder)
+				s.fault("%s leads to %s, not %s", route, f.folder, folder)
 			}
 		}
 	}
+	wanted := []string{defaultRoute}
 	for _, path := range apiPaths() {
-		if _, ok := functionOfPath[path]; !ok {
+		if functionOfPath[path] == "" {
 			s.fault("the API has a path %s, which functionOfPath does not have", path)
 		}
-		for _, path := range []string{path, path + slash} {
-			if _, ok := leadsTo[path]; !ok {
-				s.fault("nothing serves %s", path)
-			}
+		wanted = append(wanted, path, path+slash)
+	}
+	for _, route := range wanted {
+		if _, ok := leadsTo[route]; !ok {
+			s.fault("nothing serves %s", route)
 		}
 	}
 }
 
-// paths returns the paths of a function's routes. All routes take any method: the code answers 405.
-func (f function) paths(s *stack) []string {
-	var paths []string
+// routes returns the paths of a function's routes, and $default for the route without a path. All
+// routes take any method: the code answers 405.
+func (f function) routes(s *stack) []string {
+	var routes []string
 	for name, e := range f.events {
 		if !strings.HasPrefix(name, "HttpApi/") {
 			continue
 		}
-		path := fmt.Sprint(e["Path"])
-		s.equal(path, e, map[string]any{"ApiId": "${OrdersApi}", "Method": "ANY", "Path": path})
-		paths = append(paths, path)
+		route, want := defaultRoute, map[string]any{"ApiId": "${OrdersApi}"}
+		if path, ok := e["Path"]; ok {
+			route = fmt.Sprint(path)
+			want["Method"], want["Path"] = "ANY", path
+		}
+		s.equal(route, e, want)
+		routes = append(routes, route)
 	}
-	slices.Sort(paths)
+	slices.Sort(routes)
+	return routes
+}
+
+// paths returns the paths of the API that a function serves.
+func (f function) paths() (paths []string) {
+	for _, path := range apiPaths() {
+		if f.folder == fallback || f.folder == functionOfPath[path] {
+			paths = append(paths, path)
+		}
+	}
 	return paths
 }
 

@@ -15,11 +15,12 @@ import (
 var variableRules = []rule{
 	{"a function gets the variables that it reads, and no other", checkVariables, []edit{
 		{"          PROCESSING_TIME: !Sub", "          OTHER: !Sub", "RelayFunction: PROCESSING_TIME is <nil>"},
-		{"          ORDERS_TABLE: !Ref", "          ORDERS_QUEUE_URL: !Ref OrdersQueue\n          ORDERS_TABLE: !Ref", "CreateFunction: unexpected ORDERS_QUEUE_URL: ${OrdersQueue}"},
+		{"          ORDERS_TABLE: !If", "          ORDERS_QUEUE_URL: !Ref OrdersQueue\n          ORDERS_TABLE: !If", "CreateFunction: unexpected ORDERS_QUEUE_URL: ${OrdersQueue}"},
 		{"AWS_ENDPOINT_URL: !Ref EndpointUrl", "AWS_ENDPOINT: !Ref EndpointUrl", "CreateFunction: AWS_ENDPOINT_URL is <nil>"},
 		{"AWS_ENDPOINT_URL: !Ref EndpointUrl", "AWS_ENDPOINT_URL: \"\"", "CreateFunction: AWS_ENDPOINT_URL is ,"},
-		{"ORDERS_TABLE: !Ref OrdersTable", "ORDERS_TABLE: !Ref OrdersQueue", "CreateFunction: ORDERS_TABLE is ${OrdersQueue}"},
+		{"ORDERS_TABLE: !If [OwnTable, !Ref OrdersTable,", "ORDERS_TABLE: !If [OwnTable, !Ref OrdersQueue,", "CreateFunction: ORDERS_TABLE is ${OrdersQueue}"},
 		{"DEAD_LETTER_QUEUE_URL: !Ref DeadLetterQueue", "DEAD_LETTER_QUEUE_URL: !Ref OrdersQueue", "RelayFunction: DEAD_LETTER_QUEUE_URL is ${OrdersQueue}"},
+		{"          INDEX_BUCKETS: !Ref IndexBuckets\n", "", "CreateFunction: INDEX_BUCKETS is <nil>"},
 		{`!Sub "${ProcessingTimeSeconds}s"`, `!Sub "${ProcessingTimeSeconds}m"`, "RelayFunction: PROCESSING_TIME"},
 	}},
 }
@@ -27,13 +28,14 @@ var variableRules = []rule{
 // variables are what a function may read, and where each leads.
 var variables = map[string]any{
 	"ORDERS_TABLE": "${OrdersTable}", "ORDERS_QUEUE_URL": "${OrdersQueue}", "DEAD_LETTER_QUEUE_URL": "${DeadLetterQueue}",
-	"PROCESSING_TIME": "${ProcessingTimeSeconds}s", "AWS_ENDPOINT_URL": "${EndpointUrl}",
+	"PROCESSING_TIME": "${ProcessingTimeSeconds}s", "INDEX_BUCKETS": "${IndexBuckets}", "AWS_ENDPOINT_URL": "${EndpointUrl}",
+	"CORS_ORIGINS": "${CorsOrigins}", "BASE_PATH": "${BasePath}",
 }
 
 // readers are the methods of awsclient.Env that read a variable. A test of awsclient holds that they do.
 var readers = map[string]string{
 	"Table": "ORDERS_TABLE", "QueueURL": "ORDERS_QUEUE_URL", "DeadLetterQueueURL": "DEAD_LETTER_QUEUE_URL",
-	"ProcessingTime": "PROCESSING_TIME", "New": "AWS_ENDPOINT_URL",
+	"ProcessingTime": "PROCESSING_TIME", "IndexBuckets": "INDEX_BUCKETS", "New": "AWS_ENDPOINT_URL", "CORSOrigins": "CORS_ORIGINS", "BasePath": "BASE_PATH",
 }
 
 func checkVariables(s *stack) {

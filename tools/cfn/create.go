@@ -79,9 +79,13 @@ func (t *Template) queue(id, deadLetterARN string) (*sqs.CreateQueueInput, error
 		if !slices.Contains(types.QueueAttributeNameAll.Values(), types.QueueAttributeName(name)) {
 			return nil, fmt.Errorf("%s: unknown property %s", id, name)
 		}
-		attribute, err := queueAttribute(value)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", id, name, err)
+		attribute := fmt.Sprint(value)
+		if _, ok := value.(map[string]any); ok { // SQS takes it as JSON
+			text, err := json.Marshal(value, json.Deterministic(true))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", id, name, err)
+			}
+			attribute = string(text)
 		}
 		attribute = strings.ReplaceAll(attribute, "${DeadLetterQueue.Arn}", deadLetterARN)
 		if strings.Contains(attribute, "${") {
@@ -90,13 +94,4 @@ func (t *Template) queue(id, deadLetterARN string) (*sqs.CreateQueueInput, error
 		input.Attributes[name] = attribute
 	}
 	return input, nil
-}
-
-// queueAttribute returns a property as SQS takes it: text, or JSON as text.
-func queueAttribute(value any) (string, error) {
-	if _, ok := value.(map[string]any); !ok {
-		return fmt.Sprint(value), nil
-	}
-	text, err := json.Marshal(value, json.Deterministic(true))
-	return string(text), err
 }

@@ -57,16 +57,17 @@ func Load(path string) (*Template, error) {
 // Parse reads a template from its YAML.
 func Parse(source []byte) (*Template, error) {
 	var document yaml.Node
-	if err := yaml.Unmarshal(source, &document); err != nil {
-		return nil, fmt.Errorf("parse template: %w", err)
+	var sections map[string]any
+	err := yaml.Unmarshal(source, &document)
+	if err == nil {
+		expand(&document)
+		err = document.Decode(&sections)
 	}
-	value, err := decodeNode(&document)
+	if err == nil && sections == nil {
+		err = errors.New("it is empty")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("parse template: %w", err)
-	}
-	sections, ok := value.(map[string]any)
-	if !ok {
-		return nil, errors.New("parse template: not a mapping")
 	}
 	t := &Template{Sections: sections, parameters: map[string]any{}}
 	for name := range section(sections, "Parameters") {

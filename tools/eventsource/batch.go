@@ -16,83 +16,64 @@ import (
 type Batch struct {
 	StreamARN, Shard string
 	Records          []types.Record
-	// Window is the function's tumbling window, nil if it has none.
-	Window *Window
+	// Window is the length of the function's tumbling window, 0 for none. See
+	// https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html.
+	Window time.Duration
 }
 
-// A Window is a function's tumbling window over one shard. See
-// https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html.
-type Window struct {
-	Start  time.Time
-	Length time.Duration
-	// State is from the response to the previous batch, nil for the first batch.
-	State map[string]string
-	// Final is set in the window's last event, which has no records.
-	Final bool
-}
-
-// Event returns the event that Lambda would send for the batch.
+// Event returns the event that Lambda would send for the batch, in the window of its first record.
 func (b Batch) Event() ([]byte, error) {
-	records := make([]events.DynamoDBEventRecord, 0, len(b.Records))
-	for _, r := range b.Records {
-		record, err := b.record(r)
-		if err != nil {
-			return nil, fmt.Errorf("record %s: %w", aws.ToString(r.Dynamodb.SequenceNumber), err)
-		}
-		records = append(records, record)
+	records := make([]events.DynamoDBEventRecord, len(b.Records))
+	for i, r := range b.Records {
+		records[i] = b.record(r)
 	}
 	event := events.DynamoDBEvent{Records: records}
-	if b.Window == nil {
+	if b.Window == 0 {
 		return json.Marshal(event)
 	}
+	start := records[0].Change.ApproximateCreationDateTime.UTC().Truncate(b.Window)
 	return json.Marshal(events.DynamoDBTimeWindowEvent{
 		DynamoDBEvent: event,
 		TimeWindowProperties: events.TimeWindowProperties{
-			Window: events.Window{
-				Start: events.RFC3339EpochTime{Time: b.Window.Start},
-				End:   events.RFC3339EpochTime{Time: b.Window.Start.Add(b.Window.Length)},
-			},
-			State: b.Window.State, ShardID: b.Shard, EventSourceARN: b.StreamARN, IsFinalInvokeForWindow: b.Window.Final,
+			Window:  events.Window{Start: events.RFC3339EpochTime{Time: start}, End: events.RFC3339EpochTime{Time: start.Add(b.Window)}},
+			ShardID: b.Shard, EventSourceARN: b.StreamARN,
 		},
 	})
 }
 
 // Done interprets a function's response. It returns the number of records that the function has
-// handled, which are those before the first failure, and the window's new state. In a window, a
-// response without a state fails the batch. With an error, no record is handled.
-func (b Batch) Done(text []byte) (done int, state map[string]string, err error) {
-	r, err := parseResponse(text)
-	if err != nil {
-		return 0, nil, err
-	}
-	if b.Window != nil && r.State == nil {
-		return 0, nil, errors.New("the response in a window has no state")
-	}
+// handled, which are those before the first failure. In a window, a response without a state fails
+// the batch. With an error, no record is handled.
+func (b Batch) Done(text []byte) (done int, err error) {
 	sequenceNumbers := make([]string, len(b.Records))
 	for i, record := range b.Records {
 		sequenceNumbers[i] = aws.ToString(record.Dynamodb.SequenceNumber)
 	}
-	failed, err := r.failures(sequenceNumbers)
-	if err != nil {
-		return 0, nil, err
+	failed, hasState, err := parseResponse(text, sequenceNumbers)
+	switch {
+	case err != nil:
+		return 0, err
+	case b.Window > 0 && !hasState:
+		return 0, errors.New("the response in a window has no state")
+	case len(failed) == 0:
+		return len(b.Records), nil
+	case slices.Min(failed) == 0:
+		return 0, errors.New("the batch failed from its first record")
+	default:
+		return slices.Min(failed), nil
 	}
-	done = len(b.Records)
-	if len(failed) > 0 {
-		done = slices.Min(failed)
-	}
-	if done == 0 && len(b.Records) > 0 {
-		return 0, nil, errors.New("the batch failed from its first record")
-	}
-	return done, r.State, nil
 }
 
-func (b Batch) record(r types.Record) (record events.DynamoDBEventRecord, err error) {
+func (b Batch) record(r types.Record) events.DynamoDBEventRecord {
 	d := r.Dynamodb
-	record = events.DynamoDBEventRecord{
+	record := events.DynamoDBEventRecord{
 		EventID: aws.ToString(r.EventID), EventName: string(r.EventName), EventVersion: aws.ToString(r.EventVersion),
 		EventSource: "aws:dynamodb", EventSourceArn: b.StreamARN, AWSRegion: region(b.StreamARN),
 		Change: events.DynamoDBStreamRecord{
 			ApproximateCreationDateTime: events.SecondsEpochTime{Time: aws.ToTime(d.ApproximateCreationDateTime)},
+			Keys:                        attributes(d.Keys),
+			NewImage:                    attributes(d.NewImage),
+			OldImage:                    attributes(d.OldImage),
 			SequenceNumber:              aws.ToString(d.SequenceNumber),
 			SizeBytes:                   aws.ToInt64(d.SizeBytes),
 			StreamViewType:              string(d.StreamViewType),
@@ -103,71 +84,49 @@ func (b Batch) record(r types.Record) (record events.DynamoDBEventRecord, err er
 			Type: aws.ToString(r.UserIdentity.Type), PrincipalID: aws.ToString(r.UserIdentity.PrincipalId),
 		}
 	}
-	change := &record.Change
-	for _, image := range []struct {
-		to   *map[string]events.DynamoDBAttributeValue
-		from map[string]types.AttributeValue
-	}{{&change.Keys, d.Keys}, {&change.NewImage, d.NewImage}, {&change.OldImage, d.OldImage}} {
-		if *image.to, err = attributes(image.from); err != nil {
-			return record, err
-		}
-	}
-	return record, nil
+	return record
 }
 
-func attributes(from map[string]types.AttributeValue) (map[string]events.DynamoDBAttributeValue, error) {
+func attributes(from map[string]types.AttributeValue) map[string]events.DynamoDBAttributeValue {
 	to := make(map[string]events.DynamoDBAttributeValue, len(from))
 	for name, value := range from {
-		v, err := attribute(value)
-		if err != nil {
-			return nil, fmt.Errorf("attribute %s: %w", name, err)
-		}
-		to[name] = v
+		to[name] = attribute(value)
 	}
-	return to, nil
+	return to
+}
+
+func attributeList(from []types.AttributeValue) []events.DynamoDBAttributeValue {
+	to := make([]events.DynamoDBAttributeValue, len(from))
+	for i, item := range from {
+		to[i] = attribute(item)
+	}
+	return to
 }
 
 // attribute converts a value from the SDK's type to the type of Lambda's events.
-func attribute(value types.AttributeValue) (events.DynamoDBAttributeValue, error) {
+func attribute(value types.AttributeValue) events.DynamoDBAttributeValue {
 	switch v := value.(type) {
 	case *types.AttributeValueMemberM:
-		m, err := attributes(v.Value)
-		return events.NewMapAttribute(m), err
+		return events.NewMapAttribute(attributes(v.Value))
 	case *types.AttributeValueMemberL:
-		list := make([]events.DynamoDBAttributeValue, len(v.Value))
-		for i, item := range v.Value {
-			converted, err := attribute(item)
-			if err != nil {
-				return converted, err
-			}
-			list[i] = converted
-		}
-		return events.NewListAttribute(list), nil
-	default:
-		return scalarAttribute(value)
-	}
-}
-
-// scalarAttribute converts a value that contains no other attributes.
-func scalarAttribute(value types.AttributeValue) (events.DynamoDBAttributeValue, error) {
-	switch v := value.(type) {
+		return events.NewListAttribute(attributeList(v.Value))
 	case *types.AttributeValueMemberS:
-		return events.NewStringAttribute(v.Value), nil
+		return events.NewStringAttribute(v.Value)
 	case *types.AttributeValueMemberN:
-		return events.NewNumberAttribute(v.Value), nil
+		return events.NewNumberAttribute(v.Value)
 	case *types.AttributeValueMemberB:
-		return events.NewBinaryAttribute(v.Value), nil
+		return events.NewBinaryAttribute(v.Value)
 	case *types.AttributeValueMemberBOOL:
-		return events.NewBooleanAttribute(v.Value), nil
+		return events.NewBooleanAttribute(v.Value)
 	case *types.AttributeValueMemberNULL:
-		return events.NewNullAttribute(), nil
+		return events.NewNullAttribute()
 	case *types.AttributeValueMemberSS:
-		return events.NewStringSetAttribute(v.Value), nil
+		return events.NewStringSetAttribute(v.Value)
 	case *types.AttributeValueMemberNS:
-		return events.NewNumberSetAttribute(v.Value), nil
+		return events.NewNumberSetAttribute(v.Value)
 	case *types.AttributeValueMemberBS:
-		return events.NewBinarySetAttribute(v.Value), nil
+		return events.NewBinarySetAttribute(v.Value)
 	default:
-		return events.NewNullAttribute(), fmt.Errorf("unknown type %T", value)
+		panic(fmt.Sprintf("unknown attribute type %T", value)) // DynamoDB has ten
 	}
 }

@@ -10,7 +10,7 @@
 // See https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html and
 // https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html.
 //
-// It leaves out batching windows, limits on retries and on the age of records, on-failure
+// It leaves out batching windows, the state and the last event of a tumbling window, limits on retries and on the age of records, on-failure
 // destinations, splitting of batches, parallelization, and filters other than a prefix of the
 // partition key. It stores no position: after a restart it reads the stream from the beginning,
 // which functions must tolerate on AWS, too.
@@ -28,7 +28,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
@@ -61,14 +60,9 @@ func Readers(relay, tally string) []Reader {
 // the same event.
 type Invoke func(ctx context.Context, function string, event []byte) ([]byte, error)
 
-// A LambdaClient is the part of *lambda.Client that invokes functions.
-type LambdaClient interface {
-	Invoke(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
-}
-
 // Lambda invokes functions through Lambda or an emulator of it. Its response has status 200 also when
 // a function fails; that becomes an error here.
-func Lambda(client LambdaClient) Invoke {
+func Lambda(client *lambda.Client) Invoke {
 	return func(ctx context.Context, function string, event []byte) ([]byte, error) {
 		output, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: event})
 		if err != nil {
@@ -81,11 +75,6 @@ func Lambda(client LambdaClient) Invoke {
 	}
 }
 
-// A TableClient is the part of *dynamodb.Client that finds a table's stream.
-type TableClient interface {
-	DescribeTable(context.Context, *dynamodb.DescribeTableInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTableOutput, error)
-}
-
 // A StreamsClient is the part of *dynamodbstreams.Client that reads a stream.
 type StreamsClient interface {
 	DescribeStream(context.Context, *dynamodbstreams.DescribeStreamInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error)
@@ -93,18 +82,11 @@ type StreamsClient interface {
 	GetRecords(context.Context, *dynamodbstreams.GetRecordsInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error)
 }
 
-// A QueueClient is the part of *sqs.Client that polls a queue.
-type QueueClient interface {
-	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
-	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
-	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
-}
-
 // A Config says what to read and which functions to invoke.
 type Config struct {
-	Tables  TableClient
+	Tables  *dynamodb.Client
 	Streams StreamsClient
-	Queues  QueueClient
+	Queues  *sqs.Client
 
 	// Table is the table whose stream is read, "" for none.
 	Table string
@@ -121,36 +103,25 @@ type Config struct {
 	Pollers int
 
 	Invoke Invoke
-	Now    func() time.Time
 	// Log gets the errors of functions and services.
 	Log *slog.Logger
 }
 
 // A Reader is a function that gets the records of the stream.
 type Reader struct {
-	Function string
-	// BatchSize is the maximum number of records in an event, 1 to 1,000; 0 means 100.
-	BatchSize int
+	Function  string
+	BatchSize int // the maximum number of records in an event, 1 to 1,000
 	// Window is the length of the function's tumbling window, 0 for none. With a window, an event
-	// has the shard, the window and the state, and a window ends with an event without records.
+	// has the shard and the window.
 	Window time.Duration
 }
 
-// Run polls until ctx ends, and then returns nil. Errors of functions and services are logged and
-// retried. Run returns an error only if cfg is invalid.
-func Run(ctx context.Context, cfg Config) error {
-	for _, r := range cfg.Readers {
-		if r.BatchSize < 0 || r.BatchSize > 1000 {
-			return fmt.Errorf("batch size %d of %s is not between 1 and 1,000", r.BatchSize, r.Function)
-		}
-	}
+// Run polls until ctx ends. Errors of functions and services are logged and retried.
+func Run(ctx context.Context, cfg Config) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	if cfg.Table != "" {
 		for _, r := range cfg.Readers {
-			if r.BatchSize == 0 {
-				r.BatchSize = 100
-			}
 			all.Go(func() { consumeStream(ctx, cfg, r) })
 		}
 	}
@@ -159,7 +130,6 @@ func Run(ctx context.Context, cfg Config) error {
 			all.Go(func() { pollQueue(ctx, cfg) })
 		}
 	}
-	return nil
 }
 
 // The pause before a retry doubles from the first to the longest.
@@ -187,38 +157,30 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// A response is what a function returns for a batch.
-type response struct {
-	State             map[string]string `json:"state"`
-	BatchItemFailures []struct {
-		ItemIdentifier *string `json:"itemIdentifier"`
-	} `json:"batchItemFailures"`
-}
-
-// parseResponse reads a response as Lambda does: without a response, or without a list of failures,
-// all items are handled; with an invalid response, none is. See
-// https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html.
-func parseResponse(text []byte) (r response, err error) {
-	if len(text) == 0 {
-		return r, nil
+// parseResponse reads a function's response as Lambda does: without a response, or without a list of
+// failures, all items are handled; with an invalid response or an unknown identifier, none is. It
+// returns the indices of the failed items, given the identifiers of all, and whether there is a state.
+// See https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html.
+func parseResponse(text []byte, identifiers []string) (failed []int, hasState bool, err error) {
+	var r struct {
+		State             map[string]string `json:"state"`
+		BatchItemFailures []struct {
+			ItemIdentifier string `json:"itemIdentifier"`
+		} `json:"batchItemFailures"`
 	}
-	if err := json.Unmarshal(text, &r); err != nil {
-		return r, fmt.Errorf("parse the function's response: %w", err)
-	}
-	return r, nil
-}
-
-// failures returns the indices of the failed items, given the identifiers of all. An unknown
-// identifier is an error: it fails the whole batch.
-func (r response) failures(identifiers []string) (indices []int, err error) {
-	for _, f := range r.BatchItemFailures {
-		i := slices.Index(identifiers, aws.ToString(f.ItemIdentifier))
-		if i < 0 {
-			return nil, fmt.Errorf("batchItemFailures has %q, which is not in the batch", aws.ToString(f.ItemIdentifier))
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &r); err != nil {
+			return nil, false, fmt.Errorf("parse the function's response: %w", err)
 		}
-		indices = append(indices, i)
 	}
-	return indices, nil
+	for _, f := range r.BatchItemFailures {
+		i := slices.Index(identifiers, f.ItemIdentifier)
+		if i < 0 {
+			return nil, false, fmt.Errorf("batchItemFailures has %q, which is not in the batch", f.ItemIdentifier)
+		}
+		failed = append(failed, i)
+	}
+	return failed, r.State != nil, nil
 }
 
 // region returns the region in an ARN, "" if there is none.

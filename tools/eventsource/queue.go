@@ -16,25 +16,20 @@ import (
 
 // pollQueue sends the queue's messages to the worker, one batch after the other, until ctx ends.
 func pollQueue(ctx context.Context, cfg Config) {
+	const name = types.QueueAttributeNameQueueArn
 	var arn string
-	retry(ctx, cfg.Log, "get the queue's ARN", func() (err error) {
-		arn, err = queueARN(ctx, cfg)
+	retry(ctx, cfg.Log, "get the queue's ARN", func() error {
+		output, err := cfg.Queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+			QueueUrl: &cfg.QueueURL, AttributeNames: []types.QueueAttributeName{name},
+		})
+		if err == nil {
+			arn = output.Attributes[string(name)]
+		}
 		return err
 	})
 	for ctx.Err() == nil {
-		retry(ctx, cfg.Log, "process messages", func() error { return processMessages(ctx, cfg, arn) })
+		retry(ctx, cfg.Log, "process messages with "+cfg.Worker, func() error { return processMessages(ctx, cfg, arn) })
 	}
-}
-
-func queueARN(ctx context.Context, cfg Config) (string, error) {
-	const name = types.QueueAttributeNameQueueArn
-	output, err := cfg.Queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &cfg.QueueURL, AttributeNames: []types.QueueAttributeName{name},
-	})
-	if err != nil {
-		return "", err
-	}
-	return output.Attributes[string(name)], nil
 }
 
 // processMessages sends one batch, and deletes the messages that the worker has handled. After an
@@ -53,22 +48,19 @@ func processMessages(ctx context.Context, cfg Config, arn string) error {
 	if err != nil {
 		return err
 	}
+	var done []types.Message
 	response, err := cfg.Invoke(ctx, cfg.Worker, event)
-	if err != nil {
-		return fmt.Errorf("%s: %w", cfg.Worker, err)
+	if err == nil {
+		done, err = messages.Done(response)
 	}
-	done, err := messages.Done(response)
-	if err != nil {
-		return fmt.Errorf("%s: %w", cfg.Worker, err)
+	if err != nil || len(done) == 0 {
+		return err
 	}
 	// The worker has handled them, so delete them also if ctx has ended.
 	return deleteMessages(context.WithoutCancel(ctx), cfg, done)
 }
 
 func deleteMessages(ctx context.Context, cfg Config, messages []types.Message) error {
-	if len(messages) == 0 {
-		return nil
-	}
 	entries := make([]types.DeleteMessageBatchRequestEntry, len(messages))
 	for i, m := range messages {
 		entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle}
@@ -116,22 +108,15 @@ func (m Messages) record(received types.Message) events.SQSMessage {
 // Done interprets the worker's response. It returns the messages that the worker has handled, which
 // can be deleted: those without a failure. With an error, no message is handled.
 func (m Messages) Done(text []byte) (done []types.Message, err error) {
-	r, err := parseResponse(text)
-	if err != nil {
-		return nil, err
-	}
 	ids := make([]string, len(m.Received))
 	for i, received := range m.Received {
 		ids[i] = aws.ToString(received.MessageId)
 	}
-	failed, err := r.failures(ids)
-	if err != nil {
-		return nil, err
-	}
+	failed, _, err := parseResponse(text, ids)
 	for i, received := range m.Received {
-		if !slices.Contains(failed, i) {
+		if err == nil && !slices.Contains(failed, i) {
 			done = append(done, received)
 		}
 	}
-	return done, nil
+	return done, err
 }

@@ -98,12 +98,7 @@ type shard struct {
 	reader    Reader
 	streamARN string
 	id        string
-
-	// last is the sequence number of the last record that was handled or filtered out.
-	last *string
-	// The open window; windowStart is zero if none is open.
-	windowStart time.Time
-	windowState map[string]string
+	last      *string // the sequence number of the last record that was handled or filtered out
 }
 
 // read continues after the last record, until the shard is at its end. It is called again after an
@@ -137,22 +132,27 @@ func (s *shard) read(ctx context.Context) (err error) {
 		}
 		iterator = output.NextShardIterator
 	}
-	return s.closeWindow(ctx)
+	return nil
 }
 
-// process sends what GetRecords returned. It returns an error only if ctx ends.
+// process sends what GetRecords returned, until the function has handled all records. It returns an
+// error only if ctx ends.
 func (s *shard) process(ctx context.Context, records []types.Record) error {
 	if len(records) == 0 {
 		sleep(ctx, emptyPause)
-		if s.cfg.Now().Before(s.windowStart.Add(s.reader.Window)) {
-			return nil
-		}
-		return s.closeWindow(ctx)
+		return nil
 	}
 	last := records[len(records)-1].Dynamodb.SequenceNumber
 	records = slices.DeleteFunc(records, func(r types.Record) bool { return !s.matchesFilter(r) })
-	if err := s.deliver(ctx, records); err != nil {
-		return err
+	for len(records) > 0 {
+		done := 0
+		if !retry(ctx, s.cfg.Log, s.reader.Function+" with a batch of "+s.id, func() (err error) {
+			done, err = s.invoke(ctx, records)
+			return err
+		}) {
+			return ctx.Err()
+		}
+		records = records[done:]
 	}
 	s.last = last
 	return nil
@@ -163,35 +163,9 @@ func (s *shard) matchesFilter(r types.Record) bool {
 	return s.cfg.KeyPrefix == "" || pk != nil && strings.HasPrefix(pk.Value, s.cfg.KeyPrefix)
 }
 
-// deliver invokes the function until it has handled all records, one window after the other.
-func (s *shard) deliver(ctx context.Context, records []types.Record) error {
-	for len(records) > 0 {
-		n, err := s.openWindow(ctx, records)
-		if err != nil {
-			return err
-		}
-		for batch := records[:n]; len(batch) > 0; {
-			done := 0
-			if !retry(ctx, s.cfg.Log, s.reader.Function+" with a batch of "+s.id, func() (err error) {
-				done, err = s.invoke(ctx, batch, false)
-				return err
-			}) {
-				return ctx.Err()
-			}
-			batch = batch[done:]
-		}
-		records = records[n:]
-	}
-	return nil
-}
-
-// invoke sends one event, keeps the window's state, and returns the number of handled records: none
-// with an error.
-func (s *shard) invoke(ctx context.Context, records []types.Record, final bool) (done int, err error) {
-	batch := Batch{StreamARN: s.streamARN, Shard: s.id, Records: records}
-	if s.reader.Window > 0 {
-		batch.Window = &Window{Start: s.windowStart, Length: s.reader.Window, State: s.windowState, Final: final}
-	}
+// invoke sends one event, and returns the number of handled records: none with an error.
+func (s *shard) invoke(ctx context.Context, records []types.Record) (done int, err error) {
+	batch := Batch{StreamARN: s.streamARN, Shard: s.id, Records: records, Window: s.reader.Window}
 	event, err := batch.Event()
 	if err != nil {
 		return 0, err
@@ -200,47 +174,5 @@ func (s *shard) invoke(ctx context.Context, records []types.Record, final bool) 
 	if err != nil {
 		return 0, err
 	}
-	done, state, err := batch.Done(response)
-	if err == nil {
-		s.windowState = state
-	}
-	return done, err
-}
-
-// openWindow opens the window of the first record, after it has closed another that is open. It
-// returns the number of records, at least one, that belong to the window.
-func (s *shard) openWindow(ctx context.Context, records []types.Record) (n int, err error) {
-	if s.reader.Window == 0 {
-		return len(records), nil
-	}
-	start := s.windowOf(records[0])
-	if !start.Equal(s.windowStart) {
-		if err := s.closeWindow(ctx); err != nil {
-			return 0, err
-		}
-		s.windowStart = start
-	}
-	for n < len(records) && s.windowOf(records[n]).Equal(start) {
-		n++
-	}
-	return n, nil
-}
-
-func (s *shard) windowOf(r types.Record) time.Time {
-	return aws.ToTime(r.Dynamodb.ApproximateCreationDateTime).UTC().Truncate(s.reader.Window)
-}
-
-// closeWindow sends the window's last event, if a window is open.
-func (s *shard) closeWindow(ctx context.Context) error {
-	if s.windowStart.IsZero() {
-		return nil
-	}
-	if !retry(ctx, s.cfg.Log, s.reader.Function+" at the end of a window of "+s.id, func() error {
-		_, err := s.invoke(ctx, nil, true)
-		return err
-	}) {
-		return ctx.Err()
-	}
-	s.windowStart, s.windowState = time.Time{}, nil
-	return nil
+	return batch.Done(response)
 }

@@ -1,13 +1,11 @@
 package eventsource_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json/v2"
-	"fmt"
 	"reflect"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -77,39 +75,43 @@ func TestARecordIsSentAsLambdaSendsIt(t *testing.T) {
 	}
 }
 
-// The batches have three records, of a to e.
 func TestAFailedBatchIsSentAgainUntilItSucceeds(t *testing.T) {
-	for name, tt := range map[string]struct {
-		responses []string // SEQ stands for the sequence number of the batch's second record
-		want      string
-	}{
-		"success":             {nil, "abc,de"},
-		"a null list":         {[]string{`{"batchItemFailures":null}`}, "abc,de"},
-		"no response":         {[]string{``}, "abc,de"},
-		"null":                {[]string{`null`}, "abc,de"},
-		"the function fails":  {[]string{"error", "error"}, "abc,abc,abc,de"},
-		"one record fails":    {[]string{`{"batchItemFailures":[{"itemIdentifier":"SEQ"}]}`, "error"}, "abc,bc,bc,de"},
-		"the first fails":     {[]string{`{"batchItemFailures":[{"itemIdentifier":"FIRST"}]}`}, "abc,abc,de"},
-		"the lowest counts":   {[]string{`{"batchItemFailures":[{"itemIdentifier":"LAST"},{"itemIdentifier":"SEQ"}]}`}, "abc,bc,de"},
-		"an empty identifier": {[]string{`{"batchItemFailures":[{"itemIdentifier":""}]}`}, "abc,abc,de"},
-		"another key":         {[]string{`{"batchItemFailures":[{"id":"SEQ"}]}`}, "abc,abc,de"},
-		"an unknown one":      {[]string{`{"batchItemFailures":[{"itemIdentifier":"7"}]}`}, "abc,abc,de"},
-		"an invalid response": {[]string{`"yes"`, `[`}, "abc,abc,abc,de"},
+	table := awstest.Table(t)
+	put(t, table, nil, "a", "b", "c", "d", "e")
+	f := newFunction("error", `{"batchItemFailures":[{"itemIdentifier":"SECOND"}]}`, "error")
+	run(t, config(t, table, f.invokeWithNumber))
+	for i, want := range []string{"abc", "abc", "bc", "bc", "de"} {
+		if got := keys(t, f.next(t)); got != want {
+			t.Errorf("event %d has %q, not %q", i, got, want)
+		}
+	}
+	f.isNotInvoked(t)
+}
+
+// There are three records, 1 to 3.
+func TestRecordsBeforeTheFirstFailureAreDone(t *testing.T) {
+	var batch eventsource.Batch
+	for _, number := range []string{"1", "2", "3"} {
+		batch.Records = append(batch.Records, streams.Record{Dynamodb: &streams.StreamRecord{SequenceNumber: &number}})
+	}
+	const failed = 0 // the whole batch
+	for response, want := range map[string]int{
+		`{"batchItemFailures":[]}`:   3,
+		`{"batchItemFailures":null}`: 3,
+		``:                           3,
+		`null`:                       3,
+		`{"batchItemFailures":[{"itemIdentifier":"2"}]}`:                        1,
+		`{"batchItemFailures":[{"itemIdentifier":"3"},{"itemIdentifier":"2"}]}`: 1,
+		`{"batchItemFailures":[{"itemIdentifier":"1"}]}`:                        failed,
+		`{"batchItemFailures":[{"itemIdentifier":""}]}`:                         failed,
+		`{"batchItemFailures":[{"id":"2"}]}`:                                    failed,
+		`{"batchItemFailures":[{"itemIdentifier":"7"}]}`:                        failed,
+		`"yes"`: failed,
+		`[`:     failed,
 	} {
-		t.Run(name, func(t *testing.T) {
-			table := awstest.Table(t)
-			put(t, table, nil, "a", "b", "c", "d", "e")
-			f := newFunction(tt.responses...)
-			run(t, config(t, table, f.invokeWithNumbers))
-			var got []string
-			for range strings.SplitSeq(tt.want, ",") {
-				got = append(got, keys(t, f.next(t)))
-			}
-			if got := strings.Join(got, ","); got != tt.want {
-				t.Errorf("events of %q, not %q", got, tt.want)
-			}
-			f.isNotInvoked(t)
-		})
+		if done, err := batch.Done([]byte(response)); done != want || (err != nil) != (want == failed) {
+			t.Errorf("%s: %d are done, not %d; %v", response, done, want, err)
+		}
 	}
 }
 
@@ -133,7 +135,7 @@ func TestEveryReaderGetsTheWholeStreamAndLaterRecords(t *testing.T) {
 	cfg := config(t, table, func(ctx context.Context, name string, event []byte) ([]byte, error) {
 		return functions[name].invoke(ctx, name, event)
 	})
-	cfg.Readers = []eventsource.Reader{{Function: "one"}, {Function: "two"}}
+	cfg.Readers = []eventsource.Reader{{Function: "one", BatchSize: 3}, {Function: "two", BatchSize: 3}}
 	run(t, cfg)
 	for name, want := range map[string][]string{"one": {"a", "a", "a"}, "two": {"a"}} {
 		for _, w := range want {
@@ -150,18 +152,20 @@ func TestEveryReaderGetsTheWholeStreamAndLaterRecords(t *testing.T) {
 	}
 }
 
-func TestAWindowHasItsShardKeepsItsStateAndEnds(t *testing.T) {
+func TestAnEventOfAWindowHasItsShardAndNeedsAResponseWithAState(t *testing.T) {
 	table := awstest.Table(t)
-	f := newFunction(`{"batchItemFailures":[]}`, `{"state":{"n":"1"}}`, `{"state":{"n":"2"}}`, `{"state":{"n":"3"}}`)
+	f := newFunction(`{"batchItemFailures":[]}`)
 	cfg := config(t, table, f.invoke)
 	cfg.Readers[0].Window = 15 * time.Minute
-	var mu sync.Mutex
-	now := time.Now
-	cfg.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now() }
 	run(t, cfg)
 	put(t, table, nil, "a")
-	first := windowEvent(t, f)
-	if again := windowEvent(t, f); !reflect.DeepEqual(first, again) { // a response without state
+	var first, again events.DynamoDBTimeWindowEvent
+	for _, e := range []*events.DynamoDBTimeWindowEvent{&first, &again} {
+		if err := json.Unmarshal(f.next(t), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(first, again) {
 		t.Errorf("%+v was sent again as %+v", first, again)
 	}
 	w := first.Window
@@ -169,55 +173,44 @@ func TestAWindowHasItsShardKeepsItsStateAndEnds(t *testing.T) {
 		w.End.Sub(w.Start.Time) != 15*time.Minute || w.Start.After(time.Now()) || w.End.Before(time.Now()) || first.IsFinalInvokeForWindow || first.IsWindowTerminatedEarly {
 		t.Errorf("first event: %+v", first)
 	}
-	put(t, table, nil, "b")
-	if second := windowEvent(t, f); second.State["n"] != "1" || second.Window != w {
-		t.Errorf("second event: %+v", second)
-	}
-	mu.Lock()
-	now = func() time.Time { return time.Now().Add(15 * time.Minute) }
-	mu.Unlock()
-	if last := windowEvent(t, f); last.State["n"] != "2" || len(last.Records) != 0 || !last.IsFinalInvokeForWindow || last.ShardID != first.ShardID {
-		t.Errorf("last event: %+v", last)
-	}
 	f.isNotInvoked(t)
-	put(t, table, nil, "c")
-	if next := windowEvent(t, f); len(next.State) != 0 || len(next.Records) != 1 || next.IsFinalInvokeForWindow {
-		t.Errorf("the next window: %+v", next)
-	}
 }
 
 // The emulators have no such stream: shards with a child each, a description in pages, an expired
 // iterator.
 func TestShardsAreReadParentsFirstAndToTheirEnd(t *testing.T) {
-	s := &splitStream{expire: 2, shards: []streams.Shard{
+	s := &fakeStream{shards: []streams.Shard{
 		{ShardId: aws.String("child"), ParentShardId: aws.String("parent")},
 		{ShardId: aws.String("parent"), ParentShardId: aws.String("gone")},
 		{ShardId: aws.String("grandchild"), ParentShardId: aws.String("child")},
-	}}
+	}, fail: map[string][]error{"parent 1": {&streams.ExpiredIteratorException{}, &streams.ExpiredIteratorException{}}}}
 	f := newFunction("error", `{}`, "error")
 	cfg := config(t, awstest.Table(t), f.invoke)
 	cfg.Streams = s
 	run(t, cfg)
-	var got []string
-	for range 8 {
-		got = append(got, keys(t, f.next(t)))
-	}
-	want := []string{"parent0", "parent0", "parent1", "parent1", "child0", "child1", "grandchild0", "grandchild1"}
-	if !slices.Equal(got, want) {
-		t.Errorf("events of %q, not %q", got, want)
+	for _, want := range []string{"parent0", "parent0", "parent1", "parent1", "child0", "child1", "grandchild0", "grandchild1"} {
+		if got := keys(t, f.next(t)); got != want {
+			t.Errorf("event of %q, not %q", got, want)
+		}
 	}
 	f.isNotInvoked(t)
 }
 
+// Either call may report that the next record is no longer in the stream.
 func TestAReaderThatFallsBehindContinuesWithTheOldestRecord(t *testing.T) {
-	for _, call := range []string{"GetShardIterator", "GetRecords"} {
+	for call, failures := range map[string]map[string][]error{
+		"GetShardIterator": {"s 1": {&streams.ExpiredIteratorException{}}, "after 0": {&streams.TrimmedDataAccessException{}}},
+		"GetRecords":       {"s 1": {&streams.TrimmedDataAccessException{}}},
+	} {
 		t.Run("reported by "+call, func(t *testing.T) {
 			f := newFunction()
 			cfg := config(t, awstest.Table(t), f.invoke)
-			cfg.Streams = &trimmedStream{reportedBy: call}
+			cfg.Streams = &fakeStream{shards: []streams.Shard{{ShardId: aws.String("s")}}, fail: failures}
 			run(t, cfg)
-			if got := keys(t, f.next(t)) + " " + keys(t, f.next(t)); got != "0 2" {
-				t.Errorf("events of %q, not of 0 and 2", got)
+			for _, want := range []string{"s0", "s0", "s1"} { // the first is the oldest here
+				if got := keys(t, f.next(t)); got != want {
+					t.Errorf("event of %q, not %q", got, want)
+				}
 			}
 		})
 	}
@@ -238,101 +231,61 @@ func keys(t *testing.T, event []byte) (joined string) {
 	return joined
 }
 
-func windowEvent(t *testing.T, f *function) (e events.DynamoDBTimeWindowEvent) {
-	t.Helper()
-	if err := json.Unmarshal(f.next(t), &e); err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
-// invokeWithNumbers puts sequence numbers of the batch into the response.
-func (f *function) invokeWithNumbers(ctx context.Context, name string, event []byte) ([]byte, error) {
+// invokeWithNumber puts the sequence number of the second record into the response.
+func (f *function) invokeWithNumber(ctx context.Context, name string, event []byte) ([]byte, error) {
 	response, err := f.invoke(ctx, name, event)
 	var e events.DynamoDBEvent
-	if err := json.Unmarshal(event, &e); err != nil {
-		return nil, err
+	if err := json.Unmarshal(event, &e); err != nil || len(e.Records) < 2 {
+		return response, err
 	}
-	number := func(i int) string { return e.Records[min(i, len(e.Records)-1)].Change.SequenceNumber }
-	return []byte(strings.NewReplacer("FIRST", number(0), "SEQ", number(1), "LAST", number(2)).Replace(string(response))), err
+	return bytes.Replace(response, []byte("SECOND"), []byte(e.Records[1].Change.SequenceNumber), 1), err
 }
 
-// A splitStream has two records in each shard, one per page.
-type splitStream struct {
+// A fakeStream has two records in each shard, one per page, and at most two shards per description.
+type fakeStream struct {
 	shards []streams.Shard
-	expire int // the number of calls of GetRecords that fail
+	fail   map[string][]error // of the first calls, by "SHARD RECORD" or "after RECORD"
 }
 
-func (s *splitStream) DescribeStream(_ context.Context, in *dynamodbstreams.DescribeStreamInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
-	description := &streams.StreamDescription{Shards: s.shards[:2], LastEvaluatedShardId: aws.String("parent")}
+func (s *fakeStream) failure(call string) (err error) {
+	if list := s.fail[call]; len(list) > 0 {
+		err, s.fail[call] = list[0], list[1:]
+	}
+	return err
+}
+
+func (s *fakeStream) DescribeStream(_ context.Context, in *dynamodbstreams.DescribeStreamInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
+	n := min(2, len(s.shards))
+	description := &streams.StreamDescription{Shards: s.shards[:n]}
 	if in.ExclusiveStartShardId != nil {
-		description = &streams.StreamDescription{Shards: s.shards[2:]}
+		description.Shards = s.shards[n:]
+	} else if n < len(s.shards) {
+		description.LastEvaluatedShardId = s.shards[n-1].ShardId
 	}
 	return &dynamodbstreams.DescribeStreamOutput{StreamDescription: description}, nil
 }
 
-func (*splitStream) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
-	after := -1
-	if in.ShardIteratorType == streams.ShardIteratorTypeAfterSequenceNumber {
-		_, _ = fmt.Sscan(*in.SequenceNumber, &after)
-	}
-	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: aws.String(fmt.Sprint(*in.ShardId, " ", after+1))}, nil
-}
-
-func (s *splitStream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
-	var shard string
-	var n int
-	_, _ = fmt.Sscan(*in.ShardIterator, &shard, &n)
-	if n == 1 && s.expire > 0 {
-		s.expire--
-		return nil, &streams.ExpiredIteratorException{}
-	}
-	out := &dynamodbstreams.GetRecordsOutput{Records: []streams.Record{{Dynamodb: &streams.StreamRecord{
-		SequenceNumber: aws.String(fmt.Sprint(n)),
-		Keys:           map[string]streams.AttributeValue{"pk": &streams.AttributeValueMemberS{Value: fmt.Sprint(shard, n)}},
-	}}}}
-	if n == 0 {
-		out.NextShardIterator = aws.String(shard + " 1")
-	}
-	return out, nil
-}
-
-// A trimmedStream has one shard. Its second record is trimmed before it is read, which one of the
-// calls reports.
-type trimmedStream struct {
-	reportedBy string
-	trimmed    bool
-}
-
-func (*trimmedStream) DescribeStream(context.Context, *dynamodbstreams.DescribeStreamInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
-	return &dynamodbstreams.DescribeStreamOutput{StreamDescription: &streams.StreamDescription{Shards: []streams.Shard{{ShardId: aws.String("shard")}}}}, nil
-}
-
-func (o *trimmedStream) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
-	oldest := in.ShardIteratorType == streams.ShardIteratorTypeTrimHorizon
-	iterator := map[bool]string{true: "2", false: "0"}[o.trimmed]
-	if !oldest && o.reportedBy == "GetShardIterator" {
-		return nil, &streams.TrimmedDataAccessException{}
-	} else if !oldest {
-		iterator = "1"
-	}
-	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: &iterator}, nil
-}
-
-func (o *trimmedStream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
-	n := *in.ShardIterator
-	if n == "1" {
-		o.trimmed = true
-		if o.reportedBy == "GetRecords" {
-			return nil, &streams.TrimmedDataAccessException{}
+func (s *fakeStream) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
+	next := "0"
+	if in.SequenceNumber != nil {
+		next = "1"
+		if err := s.failure("after " + *in.SequenceNumber); err != nil {
+			return nil, err
 		}
-		return nil, &streams.ExpiredIteratorException{}
 	}
+	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: aws.String(*in.ShardId + " " + next)}, nil
+}
+
+func (s *fakeStream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
+	if err := s.failure(*in.ShardIterator); err != nil {
+		return nil, err
+	}
+	shard, n, _ := strings.Cut(*in.ShardIterator, " ")
 	out := &dynamodbstreams.GetRecordsOutput{Records: []streams.Record{{Dynamodb: &streams.StreamRecord{
-		SequenceNumber: &n, Keys: map[string]streams.AttributeValue{"pk": &streams.AttributeValueMemberS{Value: n}},
+		SequenceNumber: &n, Keys: map[string]streams.AttributeValue{"pk": &streams.AttributeValueMemberS{Value: shard + n}},
 	}}}}
 	if n == "0" {
-		out.NextShardIterator = aws.String("1")
+		out.NextShardIterator = aws.String(shard + " 1")
 	}
 	return out, nil
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -45,40 +46,36 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	r := &report{out: out, output: map[testID][]string{}}
+	r := &report{out: out, lines: map[string][]line{}, skips: map[string][]string{}}
 	err = r.read(events)
 	return errors.Join(cmd.Wait(), err)
 }
 
-// An event is a line of go test -json, see https://pkg.go.dev/cmd/test2json.
+// An event is a line of go test -json, see https://pkg.go.dev/cmd/test2json. Without a test it is
+// about a package.
 type event struct {
 	Action, Package, ImportPath, Test, Output string
 }
 
-// A testID names a test, or with an empty test a whole package.
-type testID struct{ pkg, test string }
-
-// A skip is a skipped test.
-type skip struct{ pkg, test, reason string }
+// A line is output of a test, or of its package.
+type line struct{ test, text string }
 
 // A report prints the events of go test.
 type report struct {
-	out    io.Writer
-	output map[testID][]string // lines of what has not ended yet
-	skips  []skip
+	out   io.Writer
+	lines map[string][]line   // of packages that have not ended yet, without the tests that passed
+	skips map[string][]string // names of tests, by package and reason
 }
 
 // read prints all events and then the skipped tests. A line that is no event is printed as it is.
 func (r *report) read(events io.Reader) error {
-	lines := bufio.NewReader(events)
+	input := bufio.NewReader(events)
 	for {
-		line, err := lines.ReadBytes('\n')
+		text, err := input.ReadBytes('\n')
 		var e event
-		switch {
-		case len(line) == 0:
-		case json.Unmarshal(line, &e) != nil:
-			fmt.Fprintf(r.out, "%s", line)
-		default:
+		if len(text) > 0 && json.Unmarshal(text, &e) != nil {
+			fmt.Fprintf(r.out, "%s", text)
+		} else {
 			r.add(e)
 		}
 		if errors.Is(err, io.EOF) {
@@ -95,86 +92,59 @@ func (r *report) read(events io.Reader) error {
 var noise = regexp.MustCompile(`^(=== |PASS\n$|\s*--- (PASS|SKIP): )`)
 
 func (r *report) add(e event) {
-	id := testID{e.Package, e.Test}
+	lines := r.lines[e.Package]
 	switch e.Action {
 	case "build-output":
 		fmt.Fprint(r.out, e.Output)
 	case "output":
 		if !noise.MatchString(e.Output) {
-			r.output[id] = append(r.output[id], e.Output)
+			r.lines[e.Package] = append(lines, line{e.Test, e.Output})
 		}
-	case "skip":
-		if e.Test != "" {
-			r.skips = append(r.skips, skip{e.Package, e.Test, reason(r.output[id])})
-			delete(r.output, id)
-			return
-		}
-		r.print(id) // a package without tests
-	case "pass":
-		if e.Test == "" {
-			r.print(id)
-		}
-		delete(r.output, id)
-	case "fail":
-		if e.Test == "" {
-			r.printUnfinished(e.Package)
-		}
-		r.print(id)
-	}
-}
-
-// printUnfinished prints the tests of a package that has ended before they did, as in a panic.
-func (r *report) printUnfinished(pkg string) {
-	var ids []testID
-	for id := range r.output {
-		if id.pkg == pkg && id.test != "" {
-			ids = append(ids, id)
+	case "pass", "skip", "fail":
+		switch {
+		case e.Test == "":
+			for _, l := range lines {
+				fmt.Fprint(r.out, l.text)
+			}
+			delete(r.lines, e.Package)
+		case e.Action != "fail":
+			if e.Action == "skip" {
+				why := e.Package + ": " + reason(lines, e.Test)
+				r.skips[why] = append(r.skips[why], e.Test)
+			}
+			r.lines[e.Package] = slices.DeleteFunc(lines, func(l line) bool { return l.test == e.Test })
 		}
 	}
-	slices.SortFunc(ids, func(a, b testID) int { return strings.Compare(a.test, b.test) })
-	for _, id := range ids {
-		r.print(id)
-	}
-}
-
-func (r *report) print(id testID) {
-	fmt.Fprint(r.out, strings.Join(r.output[id], ""))
-	delete(r.output, id)
 }
 
 var place = regexp.MustCompile(`^\s*[\w.-]+\.go:\d+: `)
 
 // reason is the last message of a skipped test.
-func reason(output []string) string {
-	for i, line := range slices.Backward(output) {
-		if place.MatchString(line) {
-			return strings.Join(strings.Fields(place.ReplaceAllString(strings.Join(output[i:], ""), "")), " ")
+func reason(lines []line, test string) string {
+	message := "no reason is given"
+	for _, l := range lines {
+		if l.test == test && place.MatchString(l.text) {
+			message = place.ReplaceAllString(l.text, "")
+		} else if l.test == test {
+			message += l.text
 		}
 	}
-	return "no reason is given"
+	return strings.Join(strings.Fields(message), " ")
 }
 
 // summarize lists the skipped tests by package and reason.
 func (r *report) summarize() {
-	if len(r.skips) == 0 {
-		return
-	}
-	fmt.Fprintf(r.out, "\nSkipped: %d tests\n", len(r.skips))
-	type group struct{ pkg, reason string }
-	names := map[group][]string{}
-	var groups []group
-	for _, s := range r.skips {
-		g := group{s.pkg, s.reason}
-		if names[g] == nil {
-			groups = append(groups, g)
+	total := 0
+	var list strings.Builder
+	for _, why := range slices.Sorted(maps.Keys(r.skips)) {
+		names, more := r.skips[why], ""
+		total += len(names)
+		if n := len(names) - 2; n > 1 {
+			names, more = names[:2], fmt.Sprintf(" and %d more", n)
 		}
-		names[g] = append(names[g], s.test)
+		fmt.Fprintf(&list, "  %s (%s%s)\n", why, strings.Join(names, ", "), more)
 	}
-	for _, g := range groups {
-		shown, more := names[g], ""
-		if n := len(shown) - 2; n > 1 {
-			shown, more = shown[:2], fmt.Sprintf(" and %d more", n)
-		}
-		fmt.Fprintf(r.out, "  %s: %s%s: %s\n", g.pkg, strings.Join(shown, ", "), more, g.reason)
+	if total > 0 {
+		fmt.Fprintf(r.out, "\nSkipped: %d tests\n%s", total, &list)
 	}
 }

@@ -38,10 +38,10 @@ not an event
 		"c.go:1: undefined: x\nFAIL\torders/c [build failed]\n" +
 		"?   \torders/d\t[no test files]\nnot an event\n" +
 		"\nSkipped: 2 tests\n" +
-		"  orders/a: TestJava: dynamodb: not installed: run make emulators\n" +
-		"  orders/a: TestQuiet: no reason is given\n"
+		"  orders/a: dynamodb: not installed: run make emulators (TestJava)\n" +
+		"  orders/a: no reason is given (TestQuiet)\n"
 	var out strings.Builder
-	r := &report{out: &out, output: map[testID][]string{}}
+	r := &report{out: &out, lines: map[string][]line{}, skips: map[string][]string{}}
 	if err := r.read(strings.NewReader(events)); err != nil || out.String() != want {
 		t.Errorf("error %v\n%s\nwant\n%s", err, &out, want)
 	}

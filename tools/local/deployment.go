@@ -15,13 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// A deployment is the service in an emulation of AWS.
-type deployment struct {
-	steps   []step                      // start it
-	use     func(context.Context) error // runs while it is up
-	cleanup func() error                // runs after all processes have ended
-}
-
+// A step is a part of starting a deployment.
 type step struct {
 	what string
 	do   func(context.Context) error
@@ -29,20 +23,25 @@ type step struct {
 
 var errInterrupted = errors.New("interrupted")
 
-// deploy starts a deployment, uses it, and stops everything. The context of use ends early when a
-// part of the deployment ends by itself.
-func (s *session) deploy(ctx context.Context, d deployment) error {
+// deploy starts a deployment of the service in an emulation of AWS, uses it, stops everything, and
+// cleans up. The context of use ends early when a part of the deployment ends by itself.
+func (s *session) deploy(ctx context.Context, steps []step, use func(context.Context) error, cleanup func() error) error {
 	alive, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	context.AfterFunc(s.serving, func() { end(context.Cause(s.serving)) })
-	err := takeSteps(alive, d.steps)
+	err := takeSteps(alive, steps)
 	if err == nil {
-		err = d.use(alive)
+		err = use(alive)
 	}
-	err = exitCause(ctx, alive, err)
+	switch {
+	case ctx.Err() != nil:
+		err = errInterrupted
+	case alive.Err() != nil:
+		err = context.Cause(alive) // a process ended by itself
+	}
 	fmt.Println("Stopping everything ...")
 	s.stop()
-	if failed := d.cleanup(); failed != nil {
+	if failed := cleanup(); failed != nil {
 		return errors.Join(err, fmt.Errorf("stop everything: %w", failed))
 	}
 	fmt.Println("Everything has stopped.")
@@ -63,23 +62,11 @@ func takeSteps(ctx context.Context, steps []step) error {
 	return nil
 }
 
-// exitCause returns why the work ended with err: the user interrupted it, which ends ctx; a process
-// ended by itself, which ends alive; or the work itself failed.
-func exitCause(ctx, alive context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return errInterrupted
-	case alive.Err() != nil:
-		return context.Cause(alive)
-	default:
-		return err
-	}
-}
-
-// acceptance runs the acceptance test, with variables that describe the deployment.
-func (s *session) acceptance(ctx context.Context, variables ...string) error {
+// acceptance runs the acceptance tests whose names match a pattern, with variables that describe the
+// deployment.
+func (s *session) acceptance(ctx context.Context, tests string, variables ...string) error {
 	command := append([]string{"env", "PROCESSING_TIME=" + s.processingTime.String()}, variables...)
-	command = append(command, "go", "test", "-count=1", "-v", "-timeout=10m", "./test/acceptance")
+	command = append(command, "go", "test", "-count=1", "-v", "-timeout=10m", "-run="+tests, "./test/acceptance")
 	if err := s.start(ctx, command, os.Stdout, os.Stdout)(); err != nil {
 		return fmt.Errorf("the acceptance test: %w", err)
 	}

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json/v2"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,11 +17,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
 
+	"orders/shared/dynamostore"
 	"orders/tools/cfn"
 	"orders/tools/eventsource"
 )
@@ -69,17 +73,38 @@ or, from another terminal, send a sample event to a function:
 The logs are in %[4]s. Ctrl-C stops everything.
 `
 
-// test runs the acceptance test and the sample events.
+// test runs the acceptance test and the sample events, and checks that no volume is left behind.
 func test(ctx context.Context, s *session) error {
 	d := &localDeployment{session: s}
-	return d.deployFor(ctx, func(ctx context.Context) error {
-		err := s.acceptance(ctx, "ORDERS_URL="+d.url(), "AWS_ENDPOINT_URL="+d.endpoint(),
+	var volumes []string
+	err := d.deployFor(ctx, func(ctx context.Context) (err error) {
+		if volumes, err = d.volumes(ctx); err != nil {
+			return err
+		}
+		err = s.acceptance(ctx, ".", "ORDERS_URL="+d.url(), "AWS_ENDPOINT_URL="+d.endpoint(),
 			"ORDERS_QUEUE_URL="+d.queueURL, "DEAD_LETTER_QUEUE_URL="+d.deadLetterURL)
 		if err != nil {
 			return err
 		}
 		return d.invokeSamples(ctx)
 	})
+	for _, volume := range volumes {
+		if _, missing := d.output(ctx, "docker", "volume", "inspect", volume); missing == nil {
+			err = errors.Join(err, fmt.Errorf("the volume %s is left behind", volume))
+		}
+	}
+	return err
+}
+
+// volumes returns the names of the containers' volumes.
+func (d *localDeployment) volumes(ctx context.Context) ([]string, error) {
+	containers, err := d.output(ctx, "docker", "ps", "--all", "--quiet", "--filter", "network="+d.name)
+	if err != nil {
+		return nil, err
+	}
+	inspect := []string{"docker", "inspect", "--format", "{{range .Mounts}}{{println .Name}}{{end}}"}
+	names, err := d.output(ctx, append(inspect, strings.Fields(string(containers))...)...)
+	return strings.Fields(string(names)), err
 }
 
 func (d *localDeployment) url() string      { return "http://" + address(d.apiPort) }
@@ -90,44 +115,31 @@ func (d *localDeployment) deployFor(ctx context.Context, use func(context.Contex
 	if err := d.check(ctx); err != nil {
 		return err
 	}
-	return d.deploy(ctx, deployment{
-		steps: []step{
-			{"the functions", d.build},
-			{"LocalStack", d.startLocalstack},
-			{"table and queues", d.createResources},
-			{"API and functions in SAM", d.serveFunctions},
-			{"the event sources", d.startEventSources},
-		},
-		use: use,
-		cleanup: func() error {
-			ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
-			defer cancel()
-			return d.removeContainers(ctx)
-		},
-	})
-}
-
-// prerequisites are commands that must succeed before anything is started.
-func (d *localDeployment) prerequisites() []prerequisite {
-	return []prerequisite{
-		{[]string{"docker", "info"}, "no Docker engine answers: install Docker, or start it, and see that `docker info` works for you"},
-		{[]string{"docker", "compose", "version"}, "Docker Compose is missing: https://docs.docker.com/compose/install"},
-		{[]string{d.sam, "--version"}, fmt.Sprintf("the SAM CLI is missing: SAM=%s does not run", d.sam)},
+	steps := []step{
+		{"the functions", d.build},
+		{"LocalStack", d.startLocalstack},
+		{"table and queues", d.createResources},
+		{"API and functions in SAM", d.serveFunctions},
+		{"the event sources", d.startEventSources},
 	}
-}
-
-type prerequisite struct {
-	command []string
-	missing string // is printed if the command fails
+	return d.deploy(ctx, steps, use, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+		defer cancel()
+		return d.removeContainers(ctx)
+	})
 }
 
 // check returns everything that is missing, at once. Before it looks for free ports, it removes the
 // containers of a run that was killed.
 func (d *localDeployment) check(ctx context.Context) error {
 	var missing []error
-	for _, p := range d.prerequisites() {
-		if _, err := d.output(ctx, p.command...); err != nil {
-			missing = append(missing, errors.New(p.missing))
+	for _, needed := range []struct{ command, advice string }{
+		{"docker info", "no Docker engine answers: install Docker, or start it, and see that `docker info` works for you"},
+		{"docker compose version", "Docker Compose is missing: https://docs.docker.com/compose/install"},
+		{d.sam + " --version", fmt.Sprintf("the SAM CLI is missing: SAM=%s does not run", d.sam)},
+	} {
+		if _, err := d.output(ctx, strings.Fields(needed.command)...); err != nil {
+			missing = append(missing, errors.New(needed.advice))
 		}
 	}
 	if missing == nil {
@@ -165,7 +177,7 @@ func (d *localDeployment) removeContainers(ctx context.Context) error {
 		return err
 	}
 	if ids := strings.Fields(string(containers)); len(ids) > 0 {
-		if err := d.run(ctx, "docker-rm", append([]string{"docker", "rm", "--force"}, ids...)...); err != nil {
+		if err := d.run(ctx, "docker-rm", append([]string{"docker", "rm", "--force", "--volumes"}, ids...)...); err != nil {
 			return err
 		}
 	}
@@ -191,18 +203,22 @@ func (d *localDeployment) createResources(ctx context.Context) error {
 	if err := d.createQueues(ctx, template); err != nil {
 		return err
 	}
-	return d.writeVariables(map[string]string{
+	variables, err := json.Marshal(map[string]any{"Parameters": map[string]string{
 		"AWS_ENDPOINT_URL":      localstackInNetwork,
 		"DEAD_LETTER_QUEUE_URL": d.deadLetterURL,
 		"ORDERS_QUEUE_URL":      d.queueURL,
 		"ORDERS_TABLE":          d.table,
 		"PROCESSING_TIME":       d.processingTime.String(),
-	})
+	}})
+	return errors.Join(err, os.WriteFile(d.variablesFile(), variables, 0o644))
 }
 
 func (d *localDeployment) createQueues(ctx context.Context, template *cfn.Template) error {
 	client := sqs.NewFromConfig(awsConfig(d.endpoint()))
-	create := func(name string, input *sqs.CreateQueueInput) (url string, err error) {
+	create := func(name string, input *sqs.CreateQueueInput, err error) (url string, _ error) {
+		if err != nil {
+			return "", err
+		}
 		input.QueueName = &name
 		created, err := client.CreateQueue(ctx, input)
 		if err != nil {
@@ -210,11 +226,8 @@ func (d *localDeployment) createQueues(ctx context.Context, template *cfn.Templa
 		}
 		return aws.ToString(created.QueueUrl), nil
 	}
-	deadLetterQueue, err := template.DeadLetterQueue()
-	if err != nil {
-		return err
-	}
-	if d.deadLetterURL, err = create("orders-dead-letters", deadLetterQueue); err != nil {
+	input, err := template.DeadLetterQueue()
+	if d.deadLetterURL, err = create("orders-dead-letters", input, err); err != nil {
 		return err
 	}
 	const arn = types.QueueAttributeNameQueueArn
@@ -224,16 +237,13 @@ func (d *localDeployment) createQueues(ctx context.Context, template *cfn.Templa
 	if err != nil {
 		return fmt.Errorf("get the dead-letter queue's ARN: %w", err)
 	}
-	queue, err := template.OrdersQueue(output.Attributes[string(arn)])
-	if err != nil {
-		return err
-	}
-	d.queueURL, err = create("orders", queue)
+	input, err = template.OrdersQueue(output.Attributes[string(arn)])
+	d.queueURL, err = create("orders", input, err)
 	return err
 }
 
 // serveFunctions starts SAM twice, for the API and for the event sources, and waits for the API. The
-// event sources invoke three of the eight functions, so their containers are created when needed.
+// event sources invoke three of the functions, so their containers are created when needed.
 func (d *localDeployment) serveFunctions(ctx context.Context) error {
 	d.serveSAM(ctx, "start-api", d.apiPort, "EAGER")
 	d.serveSAM(ctx, "start-lambda", d.lambdaPort, "LAZY")
@@ -249,11 +259,22 @@ func (d *localDeployment) startEventSources(context.Context) error {
 	if err != nil {
 		return err
 	}
-	sources := newEventSources(awsConfig(d.endpoint()), d.table, d.queueURL, log)
-	sources.Invoke = invoker("http://" + address(d.lambdaPort))
+	cfg := awsConfig(d.endpoint())
+	sources := eventsource.Config{
+		Tables:    dynamodb.NewFromConfig(cfg),
+		Streams:   dynamodbstreams.NewFromConfig(cfg),
+		Queues:    sqs.NewFromConfig(cfg),
+		Table:     d.table,
+		KeyPrefix: dynamostore.OrderPrefix,
+		Readers:   eventsource.Readers("RelayFunction", "TallyFunction"),
+		QueueURL:  d.queueURL,
+		Worker:    "ProcessorFunction",
+		Invoke:    invoker("http://" + address(d.lambdaPort)),
+		Log:       slog.New(slog.NewTextHandler(log, nil)),
+	}
 	d.served.Go(func() {
-		err := eventsource.Run(d.serving, sources)
-		d.stopServing(fmt.Errorf("the event sources ended: %w", errors.Join(err, log.Close())))
+		eventsource.Run(d.serving, sources)
+		_ = log.Close()
 	})
 	return nil
 }
@@ -268,11 +289,8 @@ func invoker(endpoint string) eventsource.Invoke {
 // invokeSamples sends every file of events/ to its function, as events/README.md tells users to.
 func (d *localDeployment) invokeSamples(ctx context.Context) error {
 	samples, err := filepath.Glob("events/*.json")
-	if err == nil && len(samples) == 0 {
-		err = errors.New("there are none")
-	}
-	if err != nil {
-		return fmt.Errorf("find the sample events: %w", err)
+	if len(samples) == 0 {
+		return errors.Join(errors.New("there are no sample events"), err)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2)

@@ -5,8 +5,6 @@
 //	                   acceptance test and the sample events
 //	local deploy-test  deploys template.yaml to ministack, an emulator that enforces the functions'
 //	                   roles, and runs the acceptance test; ministack.go says what it cannot emulate
-//	local eventsource  polls a stream and a queue and invokes functions that another process serves,
-//	                   as Lambda does on AWS, until Ctrl-C
 //
 // Table and queues come from template.yaml. Everything that the command starts is stopped when it
 // ends, and when a part ends by itself, the command says why. A second Ctrl-C kills. The processes do
@@ -18,7 +16,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -29,19 +26,14 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// settings are the values of the flags.
-type settings struct {
+// A session is one run of the command: its flags, and the processes that it starts.
+type session struct {
+	*processes
+	name           string // of the Compose project and the Docker network
 	sam            string // command
 	processingTime time.Duration
 	// Ports on 127.0.0.1.
 	apiPort, lambdaPort, localstackPort int
-}
-
-// A session is one run of the command: its settings, and the processes that it starts.
-type session struct {
-	settings
-	*processes
-	name string // of the Compose project and the Docker network
 }
 
 var modes = map[string]func(context.Context, *session) error{
@@ -63,20 +55,12 @@ func main() {
 }
 
 func run(args []string) error {
-	name := ""
-	if len(args) > 0 {
-		name = args[0]
-	}
-	if name == "eventsource" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		return runEventSource(ctx, args[1:], os.Stderr)
-	}
+	name := strings.Join(args[:min(1, len(args))], "")
 	mode, ok := modes[name]
 	if !ok {
-		return errors.New("usage: local up|test|deploy-test|eventsource [flags]")
+		return errors.New("usage: local up|test|deploy-test [flags]")
 	}
-	s, err := parseSettings(name, args[1:])
+	s, err := newSession(name, args[1:])
 	if err != nil {
 		return err
 	}
@@ -84,33 +68,35 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	session := &session{settings: s, name: sessionName(name, folder)}
-	unlock, err := prepareFolder(folder, session.name)
+	s.name = "orders-" + name
+	if name == "up" {
+		s.name = "orders-local" // as in samconfig.toml
+	}
+	unlock, err := prepareFolder(folder, s.name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	session.processes = newProcesses(folder, environment())
-	if err := mode(untilInterrupted(session.kill), session); err != nil {
+	s.processes = newProcesses(folder, environment())
+	if err := mode(untilInterrupted(s.kill), s); err != nil {
 		return fmt.Errorf("%w\nLogs are in %s", err, folder)
 	}
 	return nil
 }
 
-// parseSettings reads the flags. The tests take free ports, and the shortest processing time that can
-// be told from none.
-func parseSettings(name string, args []string) (s settings, err error) {
+// newSession reads the flags. The tests take free ports, and the shortest processing time that can be
+// told from none.
+func newSession(name string, args []string) (s *session, err error) {
+	s = &session{}
 	flags := flag.NewFlagSet("local "+name, flag.ExitOnError)
 	flags.StringVar(&s.sam, "sam", ".tools/sam/bin/sam", "the SAM CLI")
 	flags.DurationVar(&s.processingTime, "processing-time", 50*time.Second, "how long an order stays in Processing")
 	flags.IntVar(&s.apiPort, "api-port", 3000, "port of the API")
 	flags.IntVar(&s.lambdaPort, "lambda-port", 3001, "port on which functions are invoked")
 	flags.IntVar(&s.localstackPort, "localstack-port", 4566, "port of LocalStack")
-	if err := flags.Parse(args); err != nil {
-		return s, err
-	}
+	_ = flags.Parse(args) // exits if there is an error
 	if flags.NArg() > 0 {
-		return s, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if name == "up" {
 		return s, nil
@@ -118,19 +104,10 @@ func parseSettings(name string, args []string) (s settings, err error) {
 	s.processingTime = 2 * time.Second
 	for _, port := range []*int{&s.apiPort, &s.lambdaPort, &s.localstackPort} {
 		if *port, err = freePort(); err != nil {
-			return s, err
+			return nil, err
 		}
 	}
 	return s, nil
-}
-
-// sessionName is the same in all working trees for `up`, because samconfig.toml has it. The tests
-// have a name for each working tree.
-func sessionName(mode, folder string) string {
-	if mode == "up" {
-		return "orders-local"
-	}
-	return fmt.Sprintf("orders-%s-%08x", mode, crc32.ChecksumIEEE([]byte(folder)))
 }
 
 // prepareFolder empties the folder for builds and logs, and locks it and the name. The folder is in

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -34,23 +33,43 @@ type stackResource struct {
 // deployTest deploys template.yaml and runs the acceptance test.
 func deployTest(ctx context.Context, s *session) error {
 	d := &ministackDeployment{session: s}
-	return s.deploy(ctx, deployment{
-		steps: []step{
-			{"the functions", s.build},
-			{"the emulator", d.startMinistack},
-			{"the stack", d.createStack},
-			{"the routes", d.addRoutes},
-			{"the stream", d.disableTally},
-			{"the tally", d.invokeSample("TallyFunction", "tally")},
-			{"the check", d.invokeSample("CheckFunction", "check")},
-		},
-		use: func(ctx context.Context) error {
-			return s.acceptance(ctx, "ORDERS_URL="+d.endpoint()+"/_aws/execute-api/"+d.physicalID("OrdersApi"),
-				"ORDERS_QUEUE_URL="+d.physicalID("OrdersQueue"), "DEAD_LETTER_QUEUE_URL="+d.physicalID("DeadLetterQueue"),
-				"ORDERS_NO_TALLY=the emulator sends no shard id to the tally")
-		},
-		cleanup: func() error { return nil },
-	})
+	steps := []step{
+		{"the functions", s.build},
+		{"the emulator", d.startMinistack},
+		{"the stack", d.createStack},
+		{"the routes", d.addRoutes},
+		{"the stream", d.disableTally},
+		{"the tally", d.invokeSample("TallyFunction", "tally")},
+		{"the check", d.invokeSample("CheckFunction", "check")},
+	}
+	use := func(ctx context.Context) error {
+		if err := d.accept(ctx, "."); err != nil {
+			return fmt.Errorf("where {proxy+} refuses an empty rest: %w", err)
+		}
+		err := takeSteps(ctx, []step{{"routes that take an empty rest", d.takeEmptyRests}})
+		if err != nil {
+			return err
+		}
+		if err := d.accept(ctx, "Lifecycle|Retry|Total|Invalid"); err != nil {
+			return fmt.Errorf("where {proxy+} takes an empty rest: %w", err)
+		}
+		if err := takeSteps(ctx, []step{{"a restored table", d.restore}, {"its stream", d.disableTally}}); err != nil {
+			return err
+		}
+		return d.accept(ctx, "Lifecycle|Retry|Pages")
+	}
+	return s.deploy(ctx, steps, use, func() error { return nil })
+}
+
+// accept runs the acceptance tests whose names match a pattern.
+func (d *ministackDeployment) accept(ctx context.Context, tests string) error {
+	return d.acceptance(ctx, tests, "ORDERS_URL="+d.url(),
+		"ORDERS_QUEUE_URL="+d.physicalID("OrdersQueue"), "DEAD_LETTER_QUEUE_URL="+d.physicalID("DeadLetterQueue"),
+		"ORDERS_NO_TALLY=the emulator sends no shard id to the tally")
+}
+
+func (d *ministackDeployment) url() string {
+	return d.endpoint() + "/_aws/execute-api/" + d.physicalID("OrdersApi")
 }
 
 func (d *ministackDeployment) endpoint() string { return "http://" + address(d.apiPort) }
@@ -88,13 +107,22 @@ func (d *ministackDeployment) aws(ctx context.Context, v any, command ...string)
 	return nil
 }
 
-// createStack deploys the template and looks up the ids of its resources.
+// createStack deploys the template.
 func (d *ministackDeployment) createStack(ctx context.Context) error {
 	if err := allowBatches(d.builtTemplate()); err != nil {
 		return err
 	}
-	err := d.samDeploy(ctx, stackName, "EndpointUrl="+d.endpoint(), fmt.Sprintf("ProcessingTimeSeconds=%.0f", d.processingTime.Seconds()))
-	if err != nil {
+	return d.deployStack(ctx)
+}
+
+// deployStack creates the stack or changes its parameters, and looks up the ids of its resources.
+func (d *ministackDeployment) deployStack(ctx context.Context, settings ...string) error {
+	settings = append(settings, "EndpointUrl="+d.endpoint(), fmt.Sprintf("ProcessingTimeSeconds=%.0f", d.processingTime.Seconds()))
+	command := append([]string{
+		d.sam, "deploy", "--template-file", d.builtTemplate(), "--stack-name", stackName, "--region", region,
+		"--resolve-s3", "--no-confirm-changeset", "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
+	}, parameters(settings...)...)
+	if err := d.run(ctx, "sam-deploy", command...); err != nil {
 		return err
 	}
 	var output struct{ StackResources []stackResource }
@@ -126,8 +154,7 @@ func (d *ministackDeployment) physicalID(id string) string { return d.resources[
 var invokedFunction = regexp.MustCompile(`functions/\$\{(\w+)(?:\.Arn)?\}/invocations`)
 
 // addRoutes creates the routes of the template that SAM has processed: the API with its routes is an
-// OpenAPI document there, which ministack ignores. A greedy route of ministack does not match the
-// path that ends where {proxy+} begins, so that path gets a route, too.
+// OpenAPI document there, which ministack ignores.
 func (d *ministackDeployment) addRoutes(ctx context.Context) error {
 	api := d.physicalID("OrdersApi")
 	var processed struct {
@@ -161,8 +188,33 @@ func (d *ministackDeployment) addRoutes(ctx context.Context) error {
 				return err
 			}
 		}
-		for _, path := range slices.Compact([]string{path, strings.TrimSuffix(path, "{proxy+}")}) {
-			if err := d.aws(ctx, nil, "apigatewayv2", "create-route", "--api-id", api, "--route-key", "ANY "+path, "--target", targets[function]); err != nil {
+		key := "ANY " + path
+		if path == "$default" {
+			key = path
+		}
+		if err := d.addRoute(ctx, key, targets[function]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *ministackDeployment) addRoute(ctx context.Context, key, target string) error {
+	return d.aws(ctx, nil, "apigatewayv2", "create-route", "--api-id", d.physicalID("OrdersApi"), "--route-key", key, "--target", target)
+}
+
+// takeEmptyRests adds a route for each path that ends where a {proxy+} begins. A greedy route of
+// ministack refuses that path, and on AWS it may take it.
+func (d *ministackDeployment) takeEmptyRests(ctx context.Context) error {
+	var routes struct {
+		Items []struct{ RouteKey, Target string }
+	}
+	if err := d.aws(ctx, &routes, "apigatewayv2", "get-routes", "--api-id", d.physicalID("OrdersApi")); err != nil {
+		return err
+	}
+	for _, r := range routes.Items {
+		if key, greedy := strings.CutSuffix(r.RouteKey, "{proxy+}"); greedy {
+			if err := d.addRoute(ctx, key, r.Target); err != nil {
 				return err
 			}
 		}
@@ -201,4 +253,39 @@ func (d *ministackDeployment) invokeSample(function, event string) func(context.
 		_, err = invoker(d.endpoint())(ctx, d.physicalID(function), event)
 		return err
 	}
+}
+
+// restore replaces the table, which is lost, by a restored one, as docs/operations.md says: another
+// deployment of the same code with other parameters. An order of before must be there.
+func (d *ministackDeployment) restore(ctx context.Context) error {
+	event, err := os.ReadFile("events/create.json")
+	if err != nil {
+		return err
+	}
+	if _, err := invoker(d.endpoint())(ctx, d.physicalID("CreateFunction"), event); err != nil {
+		return err
+	}
+	lost := d.physicalID("OrdersTable")
+	const restored = "orders-restored"
+	for _, command := range [][]string{
+		{"restore-table-to-point-in-time", "--source-table-name", lost, "--target-table-name", restored, "--use-latest-restorable-time"},
+		{"wait", "table-exists", "--table-name", restored},
+		{"update-table", "--table-name", restored, "--stream-specification", "StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES"},
+		{"update-table", "--table-name", lost, "--no-deletion-protection-enabled"}, // which ministack takes for enabled
+		{"delete-table", "--table-name", lost},
+	} {
+		if err := d.aws(ctx, nil, append([]string{"dynamodb"}, command...)...); err != nil {
+			return err
+		}
+	}
+	var described struct {
+		Table struct{ LatestStreamArn string }
+	}
+	if err := d.aws(ctx, &described, "dynamodb", "describe-table", "--table-name", restored); err != nil {
+		return err
+	}
+	if err := d.deployStack(ctx, "ExistingTable="+restored, "ExistingStreamArn="+described.Table.LatestStreamArn); err != nil {
+		return err
+	}
+	return respondsOK(d.url() + "/api/orders/ORDNKNQ5QDYPK6NEMJR32YM2KWTNA/")(ctx)
 }

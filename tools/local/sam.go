@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json/v2"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -28,15 +26,6 @@ func parameters(overrides ...string) []string {
 	return append([]string{"--parameter-overrides", "Architecture=" + architectures[runtime.GOARCH]}, overrides...)
 }
 
-// samDeploy creates a stack from the built template.
-func (s *session) samDeploy(ctx context.Context, stack string, overrides ...string) error {
-	command := append([]string{
-		s.sam, "deploy", "--template-file", s.builtTemplate(), "--stack-name", stack, "--region", region,
-		"--resolve-s3", "--no-confirm-changeset", "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
-	}, parameters(overrides...)...)
-	return s.run(ctx, "sam-deploy", command...)
-}
-
 // samLocal returns a command of `sam local`, whose containers join LocalStack's network.
 func (s *session) samLocal(ctx context.Context, command string, more ...string) []string {
 	line := append([]string{
@@ -56,14 +45,6 @@ func (s *session) serveSAM(ctx context.Context, command string, port int, warm s
 		s.samLocal(ctx, command, "--warm-containers", warm, "--host", "127.0.0.1", "--port", fmt.Sprint(port))...)
 }
 
-func (s *session) variablesFile() string { return filepath.Join(s.folder, "env.json") }
-
-// writeVariables sets environment variables for `sam local`. A function gets those that the template
+// variablesFile sets environment variables for `sam local`. A function gets those that the template
 // declares for it.
-func (s *session) writeVariables(variables map[string]string) error {
-	content, err := json.Marshal(map[string]any{"Parameters": variables}, json.Deterministic(true))
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(s.variablesFile(), content, 0o644)
-}
+func (s *session) variablesFile() string { return filepath.Join(s.folder, "env.json") }

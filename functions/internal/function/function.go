@@ -30,7 +30,7 @@ var began = time.Now()
 // New reads the settings that all functions have. The methods of Env read the others.
 func New() Function {
 	env := awsclient.NewEnv(os.Getenv)
-	return Function{Env: env, Log: slog.New(tracedHandler{lambdacontext.NewLogHandler()}), AWS: env.AWS()}
+	return Function{Env: env, Log: slog.New(lineHandler{lambdacontext.NewLogHandler()}), AWS: env.AWS()}
 }
 
 // Start opens a connection to the service that the function calls first, "dynamodb" or "sqs", and

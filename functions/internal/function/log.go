@@ -11,13 +11,20 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 )
 
-// A tracedHandler adds the attribute trace_id to the lines of an invocation that X-Ray records, so
-// that a line leads to its trace. While tracing is off, the lines are as they are.
-type tracedHandler struct{ slog.Handler }
+// A lineHandler gives a line one id of its request: that of the client's request, which the response
+// and the access log have, too, or else Lambda's id of the invocation. If X-Ray records the
+// invocation, the line has the id of the trace, too.
+type lineHandler struct{ slog.Handler }
 
 // Handle implements slog.Handler.
-func (h tracedHandler) Handle(ctx context.Context, r slog.Record) error {
+func (h lineHandler) Handle(ctx context.Context, r slog.Record) error {
 	header, _ := ctx.Value("x-amzn-trace-id").(string) // where lambda.Start puts it
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "request_id" {
+			ctx = context.Background() // Lambda's handler takes its id from the context
+		}
+		return true
+	})
 	if id := sampledTrace(header); id != "" {
 		r = r.Clone()
 		r.AddAttrs(slog.String("trace_id", id))
@@ -26,13 +33,13 @@ func (h tracedHandler) Handle(ctx context.Context, r slog.Record) error {
 }
 
 // WithAttrs implements slog.Handler.
-func (h tracedHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return tracedHandler{h.Handler.WithAttrs(attrs)}
+func (h lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return lineHandler{h.Handler.WithAttrs(attrs)}
 }
 
 // WithGroup implements slog.Handler.
-func (h tracedHandler) WithGroup(name string) slog.Handler {
-	return tracedHandler{h.Handler.WithGroup(name)}
+func (h lineHandler) WithGroup(name string) slog.Handler {
+	return lineHandler{h.Handler.WithGroup(name)}
 }
 
 // sampledTrace is the id of the trace that a tracing header names, "" if X-Ray does not record it.

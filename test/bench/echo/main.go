@@ -1,16 +1,12 @@
-// Command echo is the server that the service is compared with: a bare net/http server
-// that reads a create, writes a response in the service's shape, and does nothing else.
-// It has no routes, no timeouts, no checks and no storage.
-//
-// With -raw it does not even read JSON: the response is the body of the request.
+// Command echo is the server that the service is compared with: a bare net/http server that reads a
+// create, writes a response in the service's shape, and does nothing else. It has no routes, no
+// timeouts, no checks and no storage.
 package main
 
 import (
 	"context"
 	"encoding/json/v2"
-	"flag"
 	"fmt"
-	"io"
 	"log"
 	"net"
 	"net/http"
@@ -32,22 +28,15 @@ type response struct {
 var created = response{OrderID: "ORD01ARZ3NDEKTSV4RRFFQ69G5FAV", Status: "Pending"}
 
 func main() {
-	addr := flag.String("addr", "127.0.0.1:0", "host:port to listen on")
-	raw := flag.Bool("raw", false, "write the body back")
-	flag.Parse()
-	handle := echoJSON
-	if *raw {
-		handle = echoRaw
-	}
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", *addr)
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Printf("echo listens on http://%s\n", listener.Addr())
-	log.Fatal(http.Serve(listener, http.HandlerFunc(handle)))
+	log.Fatal(http.Serve(listener, http.HandlerFunc(echo)))
 }
 
-func echoJSON(w http.ResponseWriter, r *http.Request) {
+func echo(w http.ResponseWriter, r *http.Request) {
 	var c create
 	if err := json.UnmarshalRead(r.Body, &c); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -56,14 +45,4 @@ func echoJSON(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusCreated)
 	_ = json.MarshalWrite(w, created) // an error means that the client has gone
-}
-
-func echoRaw(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return // the client has gone
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusCreated)
-	_, _ = w.Write(body)
 }

@@ -36,14 +36,9 @@ func (l *Latencies) Count() int64 {
 	return l.histogram.TotalCount()
 }
 
-// Percentile is a latency that p percent of all do not exceed, 0 without latencies.
-func (l *Latencies) Percentile(p float64) time.Duration {
+// Milliseconds is a latency that p percent of all do not exceed, 0 without latencies.
+func (l *Latencies) Milliseconds(p float64) float64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return time.Duration(l.histogram.ValueAtPercentile(p))
-}
-
-// Milliseconds is Percentile in milliseconds.
-func (l *Latencies) Milliseconds(p float64) float64 {
-	return float64(l.Percentile(p)) / float64(time.Millisecond)
+	return float64(l.histogram.ValueAtPercentile(p)) / float64(time.Millisecond)
 }

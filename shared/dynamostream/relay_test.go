@@ -1,11 +1,11 @@
-package dynamostore_test
+package dynamostream_test
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
-	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,62 +13,31 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"orders/shared/dynamostore"
+	"orders/shared/dynamostream"
 	"orders/shared/order"
+	"orders/test/awstest"
 )
+
+const processing = 50 * time.Second
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func id(n int) order.ID { return order.ID(fmt.Sprintf("ORD%026d", n)) }
 
 // The orders that the records of these tests are about.
 var (
-	pending           = order.Order{ID: id(1), Status: order.Pending, CreatedAt: noon}
-	processed         = order.Order{ID: id(1), Status: order.Processing, CreatedAt: noon, StartedAt: noon.Add(time.Second)}
-	completed         = order.Order{ID: id(1), Status: order.Completed, CreatedAt: noon, StartedAt: noon.Add(time.Second), CompletedAt: noon.Add(time.Minute)}
-	importedCompleted = order.Order{ID: id(1), Status: order.Completed, CreatedAt: noon}
+	pending   = order.Order{ID: id(1), Status: order.Pending, CreatedAt: noon}
+	processed = order.Order{ID: id(1), Status: order.Processing, CreatedAt: noon, StartedAt: noon.Add(time.Second)}
+	completed = order.Order{ID: id(1), Status: order.Completed, CreatedAt: noon, StartedAt: noon.Add(time.Second), CompletedAt: noon.Add(time.Minute)}
 )
 
 type image = map[string]events.DynamoDBAttributeValue
-
-func newImage(o *order.Order) image {
-	if o == nil {
-		return nil
-	}
-	const layout = "2006-01-02T15:04:05.000Z"
-	attribute := events.NewStringAttribute
-	i := image{
-		"pk": attribute("ORDER#" + string(o.ID)), "sk": attribute("ORDER"), "user_id": attribute("secret"),
-		"status": attribute(o.Status.String()), "created_at": attribute(o.CreatedAt.Format(layout)),
-	}
-	if !o.StartedAt.IsZero() {
-		i["started_at"] = attribute(o.StartedAt.Format(layout))
-	}
-	if !o.CompletedAt.IsZero() {
-		i["completed_at"] = attribute(o.CompletedAt.Format(layout))
-	}
-	return i
-}
-
-// newRecord is the record that the stream has of a change.
-func newRecord(sequence string, c order.Change) events.DynamoDBEventRecord {
-	r := events.DynamoDBEventRecord{EventID: "event-" + sequence, Change: events.DynamoDBStreamRecord{
-		SequenceNumber: sequence, OldImage: newImage(c.Old), NewImage: newImage(c.New), StreamViewType: "NEW_AND_OLD_IMAGES",
-	}}
-	images := r.Change.NewImage
-	switch {
-	case c.Old == nil:
-		r.EventName = "INSERT"
-	case c.New == nil:
-		r.EventName, images = "REMOVE", r.Change.OldImage
-	default:
-		r.EventName = "MODIFY"
-	}
-	r.Change.Keys = image{"pk": images["pk"], "sk": images["sk"]}
-	return r
-}
 
 // created is the record of a new order.
 func created(sequence string, n int) events.DynamoDBEventRecord {
 	o := pending
 	o.ID = id(n)
-	return newRecord(sequence, order.Change{New: &o})
+	return awstest.NewRecord(sequence, order.Change{New: &o})
 }
 
 // damaged is a record with other attributes in its new image; the zero value removes one.
@@ -84,23 +53,6 @@ func damaged(r events.DynamoDBEventRecord, attributes image) events.DynamoDBEven
 
 func unreadable(sequence string, n int) events.DynamoDBEventRecord {
 	return damaged(created(sequence, n), image{"status": events.NewStringAttribute("Shipped")})
-}
-
-// foreign are records that are not about orders, among them those of the tally's own items.
-func foreign() []events.DynamoDBEventRecord {
-	keyed := func(sequence, pk, sk string) events.DynamoDBEventRecord {
-		keys := image{"pk": events.NewStringAttribute(pk), "sk": events.NewStringAttribute(sk)}
-		return events.DynamoDBEventRecord{EventName: "INSERT", Change: events.DynamoDBStreamRecord{
-			SequenceNumber: sequence, Keys: keys, NewImage: keys,
-		}}
-	}
-	numbers := keyed("4", "", "")
-	numbers.Change.Keys = image{"pk": events.NewNumberAttribute("1"), "sk": {}}
-	bare := keyed("5", "", "")
-	bare.Change.Keys, bare.Change.NewImage = nil, nil
-	return []events.DynamoDBEventRecord{
-		keyed("1", "TALLY", "00"), keyed("2", "CHECKPOINT", "shard"), keyed("3", "ORDER#"+string(id(1)), "NOTE"), numbers, bare,
-	}
 }
 
 // queue is an order.Queue that keeps what it is given, and fails if told to.
@@ -127,7 +79,7 @@ func (q *queue) DeadLetter(_ context.Context, body []byte, reason error) error {
 // relayed hands records to a relay and returns the response as Lambda gets it.
 func relayed(t *testing.T, q order.Queue, records ...events.DynamoDBEventRecord) string {
 	t.Helper()
-	r := dynamostore.Relay{Queue: q, ProcessingTime: processing, Log: slog.New(slog.DiscardHandler)}
+	r := dynamostream.Relay{Queue: q, ProcessingTime: processing, Log: slog.New(slog.DiscardHandler)}
 	response, err := r.Handle(t.Context(), events.DynamoDBEvent{Records: records})
 	if err != nil {
 		t.Fatal(err)
@@ -145,33 +97,8 @@ func failedFrom(sequence string) string {
 	return `{"batchItemFailures":[{"itemIdentifier":"` + sequence + `"}]}`
 }
 
-func TestTheRelaySendsWhatFollowsFromAChange(t *testing.T) {
-	for name, tt := range map[string]struct {
-		change order.Change
-		want   []order.Message
-	}{
-		"created":                {order.Change{New: &pending}, []order.Message{{OrderID: id(1), To: order.Processing, NotBefore: noon}}},
-		"imported as Processing": {order.Change{New: &processed}, []order.Message{{OrderID: id(1), To: order.Completed, NotBefore: noon.Add(time.Second + processing)}}},
-		"imported as Completed":  {order.Change{New: &importedCompleted}, nil},
-		"started":                {order.Change{Old: &pending, New: &processed}, []order.Message{{OrderID: id(1), To: order.Completed, NotBefore: noon.Add(time.Second + processing)}}},
-		"completed":              {order.Change{Old: &processed, New: &completed}, nil},
-		"touched by an operator": {order.Change{Old: &pending, New: &pending}, nil},
-		"deleted":                {order.Change{Old: &pending}, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var q queue
-			if response := relayed(t, &q, newRecord("1", tt.change)); response != allWell {
-				t.Errorf("response %s", response)
-			}
-			if !reflect.DeepEqual(q.sent, tt.want) || q.deadLettered != nil {
-				t.Errorf("sent %+v, want %+v; dead-lettered %s", q.sent, tt.want, q.deadLettered)
-			}
-		})
-	}
-}
-
 func TestTheRelayLeavesOtherRecordsAlone(t *testing.T) {
-	for name, records := range map[string][]events.DynamoDBEventRecord{"none": nil, "an empty list": {}, "other items'": foreign()} {
+	for name, records := range map[string][]events.DynamoDBEventRecord{"none": nil, "an empty list": {}, "other items'": awstest.ForeignRecords()} {
 		var q queue
 		if response := relayed(t, &q, records...); response != allWell || q.sent != nil || q.deadLettered != nil {
 			t.Errorf("%s: response %s, sent %v, dead-lettered %v", name, response, q.sent, q.deadLettered)
@@ -184,7 +111,7 @@ func TestTheRelayNamesTheFirstRecordWhoseMessageIsUnsent(t *testing.T) {
 	down := errors.New("the queue is down")
 	batch := func() []events.DynamoDBEventRecord {
 		return []events.DynamoDBEventRecord{
-			newRecord("10", order.Change{Old: &processed, New: &completed}), // no message
+			awstest.NewRecord("10", order.Change{Old: &processed, New: &completed}), // no message
 			created("20", 2), unreadable("25", 9), created("30", 3), unreadable("35", 9), created("40", 4),
 		}
 	}
@@ -214,9 +141,9 @@ func TestTheRelayNamesTheFirstRecordWhoseMessageIsUnsent(t *testing.T) {
 
 // Bad input 54, I14.
 func TestARecordThatCannotBeReadIsDeadLetteredAndTheOthersAreSent(t *testing.T) {
-	removed := newRecord("1", order.Change{Old: &pending})
+	removed := awstest.NewRecord("1", order.Change{Old: &pending})
 	removed.Change.OldImage = nil
-	half := newRecord("1", order.Change{Old: &pending, New: &processed})
+	half := awstest.NewRecord("1", order.Change{Old: &pending, New: &processed})
 	half.Change.OldImage = nil
 	imageless := created("1", 1)
 	imageless.Change.NewImage = nil
@@ -272,7 +199,7 @@ func TestTheRelayRespondsBeforeItsDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		began := time.Now()
-		r := dynamostore.Relay{Queue: &slow{}, ProcessingTime: processing, Log: slog.New(slog.DiscardHandler)}
+		r := dynamostream.Relay{Queue: &slow{}, ProcessingTime: processing, Log: slog.New(slog.DiscardHandler)}
 		response, err := r.Handle(ctx, events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{created("1", 1), created("2", 2)}})
 		if err != nil || len(response.BatchItemFailures) != 1 || response.BatchItemFailures[0].ItemIdentifier != "2" {
 			t.Errorf("response %+v, error %v", response, err)

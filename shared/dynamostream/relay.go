@@ -1,12 +1,10 @@
-package dynamostore
+package dynamostream
 
 import (
 	"context"
 	"encoding/json/v2"
 	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -55,10 +53,10 @@ func (r Relay) relay(ctx context.Context, records []events.DynamoDBEventRecord) 
 	var from []int                // the record that each message follows from
 	unreadable := map[int]error{} // by record
 	for i, record := range records {
-		if !isOrder(record) {
+		if !IsOrder(record) {
 			continue
 		}
-		change, err := decodeChange(record)
+		change, err := DecodeChange(record)
 		if err != nil {
 			unreadable[i] = err
 		}
@@ -110,55 +108,4 @@ func (r Relay) deadLetter(ctx context.Context, record events.DynamoDBEventRecord
 		return err
 	}
 	return r.Queue.DeadLetter(ctx, body, reason)
-}
-
-// isOrder reports whether the key of a record of the stream is an order's. The filters of
-// template.yaml let no other record through, but the handlers do not depend on them.
-func isOrder(r events.DynamoDBEventRecord) bool {
-	get := newImageLookup(r.Change.Keys)
-	pk, _ := get("pk")
-	sk, _ := get("sk")
-	return strings.HasPrefix(pk, OrderPrefix) && sk == orderSort
-}
-
-// decodeChange reads the change of an order from a record. Its orders have an id, a status and
-// times, which order.Change.FollowUps and order.Change.Tally go by, and no details.
-func decodeChange(r events.DynamoDBEventRecord) (c order.Change, err error) {
-	switch events.DynamoDBOperationType(r.EventName) {
-	case events.DynamoDBOperationTypeInsert:
-		c.New, err = decodeImage(r, r.Change.NewImage)
-	case events.DynamoDBOperationTypeModify:
-		if c.Old, err = decodeImage(r, r.Change.OldImage); err == nil {
-			c.New, err = decodeImage(r, r.Change.NewImage)
-		}
-	case events.DynamoDBOperationTypeRemove:
-		c.Old, err = decodeImage(r, r.Change.OldImage)
-	default:
-		err = errors.New("the event is not INSERT, MODIFY or REMOVE")
-	}
-	if err != nil {
-		return order.Change{}, fmt.Errorf("read stream record %s: %w", r.Change.SequenceNumber, err)
-	}
-	return c, nil
-}
-
-func decodeImage(r events.DynamoDBEventRecord, image map[string]events.DynamoDBAttributeValue) (*order.Order, error) {
-	o, err := decodeLifecycle(newImageLookup(image))
-	if err != nil {
-		return nil, err
-	}
-	if pk, _ := newImageLookup(r.Change.Keys)("pk"); pk != OrderPrefix+string(o.ID) {
-		return nil, fmt.Errorf("the image is of order %s, the key is not", o.ID)
-	}
-	return &o, nil
-}
-
-func newImageLookup(image map[string]events.DynamoDBAttributeValue) lookup {
-	return func(name string) (string, bool) {
-		value, ok := image[name]
-		if !ok || value.DataType() != events.DataTypeString {
-			return "", ok
-		}
-		return value.String(), true
-	}
 }

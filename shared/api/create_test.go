@@ -10,6 +10,28 @@ import (
 	"orders/shared/order"
 )
 
+// A pointer cuts the name of a field at 400 bytes, between characters. Entries of item_ids beyond the
+// largest number are not checked.
+func TestAViolationPointsAtItsPlace(t *testing.T) {
+	const before, after = `{"user_id": "anna", "total_amount": 1, "item_ids": [`, `"tea"]`
+	x, tea := strings.Repeat("x", 398), strings.Repeat(`"tea", `, 99)
+	for body, want := range map[string]string{
+		before + after + `, "a/b~c": 1}`:        "/a~1b~0c",
+		before + after + `, "` + x + `yz": 1}`:  "/" + x + "yz",
+		before + after + `, "` + x + `yzz": 1}`: "/" + x + "yz…",
+		before + after + `, "` + x + `yé": 1}`:  "/" + x + "y…",
+		before + tea + `" "]}`:                  "/item_ids/99",
+		before + tea + `"tea", " "]}`:           "/item_ids",
+		before + after + `, "user_id": 1}`:      "/user_id",
+		`{"user_id": 1, "item_ids": ["x"]}`:     "/total_amount",
+		"[]":                                    "",
+	} {
+		if _, all := parseBody([]byte(body)); len(all) != 1 || *all[0].Pointer != want {
+			t.Errorf("%.420s: violations %+v, want one at %.420q", body, all, want)
+		}
+	}
+}
+
 // FuzzCreateBody checks properties of any body. An accepted body is JSON and obeys every rule of the
 // domain, and its draft is the same after it was encoded and parsed again.
 func FuzzCreateBody(f *testing.F) {

@@ -12,38 +12,33 @@ import (
 
 // F20, I4, I7: a Completed order has its processing time, and no more delay.
 func TestNoOrderWaitsLongerAfterTheClockWasSetBack(t *testing.T) {
-	path, now := newPath(t), epoch
-	s, w := openByHand(t, path, &now)
-	c := together(w, now, order.Draft{InitialStatus: order.Processing})[0]
-	release(t, s)
-
-	now = now.Add(-10 * time.Minute)
-	s, w = openByHand(t, path, &now)
-	now = now.Add(historyProcessing)
-	work(w, now)
-	o, err := s.Get(t.Context(), c.order.ID)
-	if err != nil || o.Status != order.Completed || o.CompletedAt.Sub(o.StartedAt) < historyProcessing {
+	r := newRig(t)
+	id := r.create(order.Draft{InitialStatus: order.Processing})[0].order.ID
+	r.close()
+	r.now = r.now.Add(-10 * time.Minute)
+	r.open()
+	r.now = r.now.Add(historyProcessing)
+	work(r.w, r.now)
+	r.has(id, order.Completed)
+	if o, err := r.store.Get(t.Context(), id); err != nil || o.CompletedAt.Sub(o.StartedAt) < historyProcessing {
 		t.Errorf("order %+v, error %v", o, err)
 	}
-	release(t, s)
 }
 
 // F20, I3, I8, I12.
 func TestSeqsGrowThoughTheClockRunsBackwards(t *testing.T) {
-	path, now := newPath(t), epoch
-	last := int64(0)
-	for range 3 {
-		s, w := openByHand(t, path, &now)
-		for range 3 {
-			c := together(w, now, keyed(""))[0]
-			if seq := decodeSeq(c.order.ID); seq <= last {
-				t.Errorf("seq %d comes after %d", seq, last)
-			} else {
-				last = seq
-			}
-			now = now.Add(-time.Hour)
+	r, last := newRig(t), int64(0)
+	for i := range 9 {
+		if i%3 == 2 {
+			r.close()
+			r.open()
 		}
-		release(t, s)
+		if seq := decodeSeq(r.createOne()); seq <= last {
+			t.Errorf("seq %d comes after %d", seq, last)
+		} else {
+			last = seq
+		}
+		r.now = r.now.Add(-time.Hour)
 	}
 }
 
@@ -140,34 +135,22 @@ func TestAnImpossibleClockIsNotFollowed(t *testing.T) {
 // F20, I8: the wall clock is ten years ahead for one create, and then right. All orders have the
 // right time, and take their processing time.
 func TestOrdersAreDatedByTheProcesssOwnClock(t *testing.T) {
-	var c clocks
-	c.clock()
-	cfg := byHand(newPath(t), &c.now)
-	cfg.Elapsed = func() time.Duration { return c.elapsed }
-	s := newStore(cfg)
-	w, err := s.open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	right := c.now
-	c.now = right.AddDate(10, 0, 0)
-	processing := order.Draft{InitialStatus: order.Processing}
-	first := together(w, c.now, processing)[0].order
-	c.now = right
-	second := together(w, c.now, processing)[0].order
-	for _, o := range []order.Order{first, second} {
-		if o.CreatedAt.Sub(right).Abs() > time.Second {
-			t.Errorf("created at %s, not at %s", o.CreatedAt, right)
-		}
-	}
-	c.pass(historyProcessing)
+	r, elapsed := newRig(t), time.Hour
+	r.store.cfg.Elapsed = func() time.Duration { return elapsed }
+	r.store.clock = newClock(r.store.cfg)
+	right, processing := r.now, order.Draft{InitialStatus: order.Processing}
+	r.now = right.AddDate(10, 0, 0)
+	made := r.create(processing)
+	r.now = right
+	made = append(made, r.create(processing)...)
+	elapsed += historyProcessing
+	r.now = right.Add(historyProcessing)
 	// The queue uses the monotonic reading of Now, which this clock does not have.
-	w.commit(newGroup(0), w.queue.pop(c.now.AddDate(20, 0, 0)), 0, c.now)
-	for _, made := range []order.Order{first, second} {
-		o, err := s.Get(t.Context(), made.ID)
-		if err != nil || o.Status != order.Completed || o.CompletedAt.Sub(o.StartedAt) != historyProcessing {
-			t.Errorf("%+v, error %v", o, err)
+	r.w.commit(newGroup(0), r.w.queue.pop(r.now.AddDate(20, 0, 0)), 0, r.now)
+	for _, c := range made {
+		o, err := r.store.Get(t.Context(), c.order.ID)
+		if err != nil || o.CreatedAt.Sub(right).Abs() > time.Second || o.Status != order.Completed || o.CompletedAt.Sub(o.StartedAt) != historyProcessing {
+			t.Errorf("%+v, error %v; want one that was created at %s", o, err, right)
 		}
 	}
-	release(t, s)
 }
