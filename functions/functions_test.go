@@ -3,6 +3,7 @@ package functions_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,10 +23,11 @@ import (
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 	"orders/test/awstest"
+	"orders/test/conformance"
 )
 
 // names are all functions.
-var names = []string{"create", "status", "ids", "metrics", "fallback", "relay", "tally", "processor"}
+var names = []string{"create", "status", "ids", "metrics", "fallback", "relay", "tally", "processor", "check"}
 
 // A deployment is what functions find on AWS: a table, queues, and one endpoint.
 type deployment struct {
@@ -152,10 +155,12 @@ func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 		{event: "metrics-bad", status: 405, want: []string{`"Allow":"GET, HEAD"`}},
 		{event: "ids-bad", status: 400, want: []string{"invalid_limit", "invalid_cursor"}},
 		{event: "status-bad", status: 404, want: []string{"order_not_found"}},
+		{event: "check", want: []string{`{"checked":0,"overdue":0,"unread":0,"partial":false}`}},
+		{event: "check-bad", want: []string{`"errorMessage":"parsing time`}},
 	} {
 		function, _, bad := strings.Cut(step.event, "-")
 		got := functions[function].invoke(sampleEvent(t, step.event))
-		if got.failed != (bad && function == "tally") {
+		if got.failed != (bad && (function == "tally" || function == "check")) {
 			t.Errorf("%s: function error %v: %s", step.event, got.failed, got.body)
 		}
 		checkResponse(t, step.event, got.body, step.status, step.want)
@@ -246,10 +251,11 @@ func (f *function) awaitFailedStart() string {
 func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
 	always := []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 	table := []string{"ORDERS_TABLE"}
-	queues := []string{"ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "PROCESSING_TIME"}
+	processing := []string{"PROCESSING_TIME"}
+	queues := slices.Concat([]string{"ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"}, processing)
 	for name, own := range map[string][]string{
 		"create": table, "status": table, "ids": table, "metrics": table, "fallback": table, "tally": table,
-		"relay": queues, "processor": slices.Concat(table, queues),
+		"relay": queues, "processor": slices.Concat(table, queues), "check": slices.Concat(table, processing),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, name)
@@ -285,7 +291,7 @@ func TestSuccessIsQuietAndALineHasTheIDOfItsRequestAlone(t *testing.T) {
 	quiet := h.start("metrics")
 	quiet.invoke(sampleEvent(t, "metrics"))
 	quiet.invoke(sampleEvent(t, "metrics-bad"))
-	lines := quiet.awaitLines()
+	lines := slices.DeleteFunc(quiet.awaitLines(), func(line map[string]any) bool { return line["message"] == "invocation" })
 	if len(lines) != 1 || lines[0]["requestId"] != nil || lines[0]["request_id"] != "aKx3mhPLDoEEJ4w=" || lines[0]["status"] != 405.0 {
 		t.Errorf("logged %s", quiet.output.Bytes())
 	}
@@ -308,6 +314,69 @@ func TestEachFunctionOfTheAPIAllowsTheOriginsAndServesBelowTheBasePathThatItIsGi
 			status = 200
 		}
 		checkResponse(t, name, f.invoke([]byte(asked)).body, status, []string{`"Access-Control-Allow-Origin":"https://shop.example"`})
+	}
+}
+
+// awaitInvocation waits until the function has logged an invocation, and returns all lines.
+func (f *function) awaitInvocation(n int) (lines []map[string]any) {
+	f.t.Helper()
+	conformance.Eventually(f.t, func() error {
+		lines = f.awaitLines()
+		if last := lines[len(lines)-1]; last["message"] != "invocation" || last["invocations"] != float64(n) {
+			return fmt.Errorf("the last line is %v", last)
+		}
+		return nil
+	})
+	return lines
+}
+
+// A process logs its first, second, fourth and eighth invocation, and so on: enough to see cold
+// starts and memory, and next to nothing to pay.
+func TestAFewInvocationsOfAProcessAreLogged(t *testing.T) {
+	f := openDeployment(t).start("metrics")
+	for range 9 {
+		f.invoke(sampleEvent(t, "metrics"))
+	}
+	var logged []any
+	for _, line := range f.awaitInvocation(8) {
+		logged = append(logged, line["invocations"])
+		memory, _ := line["memory_mb"].(float64)
+		if _, measured := line["init_ms"].(float64); !measured || runtime.GOOS == "linux" && memory < 1 || memory > 512 {
+			t.Errorf("logged %v", line)
+		}
+	}
+	if !slices.Equal(logged, []any{1.0, 2.0, 4.0, 8.0}) {
+		t.Errorf("logged the invocations %v", logged)
+	}
+}
+
+// Every function has the id of the trace in its lines, if X-Ray records the invocation.
+func TestLinesOfATracedInvocationHaveTheIDOfTheTrace(t *testing.T) {
+	h := openDeployment(t)
+	const root = "1-5759e988-bd862e3fe1be46a994272793"
+	for _, name := range names {
+		f := h.start(name)
+		f.trace = "Root=" + root + ";Parent=53995c3f42cd8ad8;Sampled=1"
+		f.invoke(sampleEvent(t, name))
+		f.trace = "Root=" + root + ";Sampled=0"
+		f.invoke(sampleEvent(t, name))
+		for _, line := range f.awaitInvocation(2) {
+			if traced := line["requestId"] == "invocation-1"; traced != (line["trace_id"] == root) {
+				t.Errorf("%s: logged %v", name, line)
+			}
+		}
+	}
+}
+
+// The processor's line of a batch is a record of metrics.
+func TestTheProcessorLogsHowLateOrdersAre(t *testing.T) {
+	h := openDeployment(t)
+	h.start("create").invoke(sampleEvent(t, "create"))
+	f := h.start("processor")
+	f.invoke(sampleEvent(t, "processor"))
+	line := f.awaitInvocation(1)[0]
+	if _, ok := line["StartLateness"].(float64); !ok || line["TableName"] != h.table || line["_aws"] == nil || line["level"] != "INFO" {
+		t.Errorf("logged %s", f.output.Bytes())
 	}
 }
 

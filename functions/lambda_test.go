@@ -73,6 +73,7 @@ type function struct {
 	output conformance.LogBuffer
 
 	timeout time.Duration // of an invocation
+	trace   string        // the tracing header of an invocation
 }
 
 // stallTimeout is how long a function may do nothing, on a busy machine.
@@ -129,6 +130,7 @@ func (f *function) runtimeAPI() http.Handler {
 			w.Header().Set("Lambda-Runtime-Aws-Request-Id", "invocation-"+strconv.Itoa(id))
 			w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(f.timeout).UnixMilli(), 10))
 			w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-west-1:123456789012:function:orders")
+			w.Header().Set("Lambda-Runtime-Trace-Id", f.trace)
 			_, _ = w.Write(event)
 		case <-r.Context().Done():
 		}

@@ -274,9 +274,9 @@ var failed = map[string]string{
 func (r *trial) checkFailures() {
 	r.invokeAll(func(name string, got result) {
 		switch want, listed := failed[name]; {
-		case name == "tally":
+		case name == "tally", name == "check":
 			if !got.failed {
-				r.Errorf("%s: tally: returned %s, no error", r.fault.name, got.body)
+				r.Errorf("%s: %s: returned %s, no error", r.fault.name, name, got.body)
 			}
 		case listed:
 			if got.failed || string(got.body) != want {
@@ -315,8 +315,8 @@ func (r *trial) checkArrivals() {
 
 // succeeded is in the responses of functions that have done what they were asked.
 var succeeded = map[string]string{
-	"fallback": "total_orders",
-	"create":   string(attempted), "status": sample, "ids": sample, "metrics": "total_orders",
+	"fallback": "total_orders", "check": `"overdue":0`,
+	"create": string(attempted), "status": sample, "ids": sample, "metrics": "total_orders",
 	"relay": noFailures, "processor": noFailures, "tally": `{"state":{},"batchItemFailures":[]}`,
 }
 

@@ -1,6 +1,7 @@
 // Command ordersctl is the operator's tool for the order service on AWS. It moves messages out of
-// the dead-letter queue, recounts the orders and sends the messages of overdue orders again, prices a
-// million orders, and cancels, completes, fails and retries single orders through the API. See `ordersctl --help`.
+// the dead-letter queue, recounts the orders and sends the messages of overdue orders again, lets the
+// tally pass a record that it cannot read, prices a million orders, and cancels, completes, fails and
+// retries single orders through the API. See `ordersctl --help`.
 //
 // It finds AWS as the AWS CLI does: profile, region, credentials and endpoints come from the usual
 // files and variables.
@@ -43,6 +44,7 @@ Exit status: 0 all is well, 1 it failed or has findings, 2 wrong usage.`
 type commands struct {
 	Redrive   redriveCommand   `cmd:"" help:"Move messages from the dead-letter queue back to the queue."`
 	Reconcile reconcileCommand `cmd:"" help:"Read all orders, find overdue ones, and compare the metrics with a recount."`
+	Skip      skipCommand      `cmd:"" help:"Let the tally pass a record of the stream that it cannot read."`
 	Cost      costCommand      `cmd:"" help:"Price a million orders."`
 	transitionCommands
 	Version versionCommand `cmd:"" help:"Print the version."`

@@ -60,7 +60,7 @@ func TestCommandLine(t *testing.T) {
 		code           int
 		stdout, stderr string // what it begins with
 	}{
-		{"asks which command", "", 2, "", `ordersctl: expected one of "redrive", "reconcile", "cost"`},
+		{"asks which command", "", 2, "", `ordersctl: expected one of "redrive", "reconcile", "skip", "cost"`},
 		{"knows no other command", "repair", 2, "", "ordersctl: unexpected argument repair"},
 		{"knows no other flag", "cost --price 1", 2, "", "ordersctl: unknown flag --price"},
 		{"takes no further argument", "cost now", 2, "", "ordersctl: unexpected argument now"},

@@ -26,6 +26,8 @@ type reconcileCommand struct {
 	// ProcessingTime is a text, because kong reads the variables of all commands, and a malformed
 	// one must not stop the commands that do not use it.
 	ProcessingTime string        `env:"PROCESSING_TIME" default:"50s" placeholder:"TIME" help:"How long an order stays in Processing, 1ms to 15m; 50s unless given."`
+	Fulfilment     string        `env:"FULFILMENT" default:"timer" placeholder:"WHO" help:"timer or external: who completes orders; timer unless given."`
+	AttemptTimeout string        `env:"ATTEMPT_TIMEOUT" default:"5m" placeholder:"TIME" help:"How long a worker has for one attempt (external); 5m unless given."`
 	Send           bool          `help:"Send the messages of overdue orders again. One that is still in the queue does no harm twice."`
 	Repair         bool          `help:"Add the difference to the metrics, if it is sure: the table must be at rest."`
 	Grace          time.Duration `default:"10m" help:"How late a message may be before its order is overdue."`
@@ -35,7 +37,7 @@ type reconcileCommand struct {
 	QuietPeriod    time.Duration `name:"settle" default:"10s" help:"How long an open part of the stream must have nothing new to count as read to its end."`
 	JSON           bool          `name:"json" help:"Write JSON."`
 
-	processing time.Duration // the parsed ProcessingTime
+	fulfilment order.Fulfilment // the parsed texts
 }
 
 // Help is the part of the help that is longer than a line.
@@ -56,12 +58,19 @@ const minQuietPeriod = 100 * time.Millisecond
 
 // Validate names every flag whose value is invalid.
 func (c *reconcileCommand) Validate() error {
-	var err error
-	c.processing, err = time.ParseDuration(c.ProcessingTime)
+	processing, err := time.ParseDuration(c.ProcessingTime)
+	timeout, timeoutErr := time.ParseDuration(c.AttemptTimeout)
+	// Only the processor counts attempts: every order that waits for a worker has a message.
+	c.fulfilment = order.Fulfilment{
+		ProcessingTime: processing, External: c.Fulfilment == "external", AttemptTimeout: timeout, MaxAttempts: order.MaxAttempts,
+	}
 	problems := []error{
 		given("--table", "ORDERS_TABLE", c.Table),
-		rule(err == nil && order.MinProcessingTime <= c.processing && c.processing <= order.MaxProcessingTime,
+		rule(err == nil && order.Timer(processing).Validate() == nil,
 			"--processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not %q", c.ProcessingTime),
+		rule(c.Fulfilment == "timer" || c.fulfilment.External, "--fulfilment (FULFILMENT) must be timer or external, not %q", c.Fulfilment),
+		rule(timeoutErr == nil && (!c.fulfilment.External || c.fulfilment.Validate() == nil),
+			"--attempt-timeout (ATTEMPT_TIMEOUT) must be from 1ms to 15m, such as 5m, not %q", c.AttemptTimeout),
 		rule(c.Grace >= 0, "--grace must be 0 or more, not %v", c.Grace),
 		rule(c.QuietPeriod >= minQuietPeriod, "--settle must be %v or more, not %v", minQuietPeriod, c.QuietPeriod),
 		between("--limit", c.Limit, 1, 10_000_000),
@@ -152,16 +161,18 @@ func (r *reconciler) read(ctx context.Context) (recount, error) {
 	defer bar.end()
 	return recounter{
 		orders: r.audit.Orders, metrics: r.store.Metrics, lags: r.lag.lags,
-		processing: r.processing, grace: r.Grace, now: time.Now(), limit: r.Limit,
+		fulfilment: r.fulfilment, grace: r.Grace, now: time.Now(), limit: r.Limit,
 		progress: func() { bar.add(1) },
 	}.recount(ctx)
 }
 
-// repair adds the difference to the metrics.
+// repair adds the difference to the metrics, and says that they are exact.
 func (r *reconciler) repair(ctx context.Context, report *reconcileReport) error {
 	switch {
-	case !r.Repair || report.Verdict == agree:
+	case !r.Repair || report.Verdict == agree && !report.Inexact:
 		return nil
+	case report.Verdict == agree:
+		return r.markExact(ctx, report)
 	case report.Verdict != differ:
 		return fmt.Errorf("the metrics were not repaired: %s", report.Verdict.explain())
 	}
@@ -172,6 +183,19 @@ func (r *reconciler) repair(ctx context.Context, report *reconcileReport) error 
 	}
 	report.Repaired = true
 	r.out.say("the metrics are repaired")
+	return r.markExact(ctx, report)
+}
+
+// markExact removes the mark that a skipped record has left.
+func (r *reconciler) markExact(ctx context.Context, report *reconcileReport) error {
+	if !report.Inexact {
+		return nil
+	}
+	if err := r.audit.MarkExact(ctx); err != nil {
+		return err
+	}
+	report.Inexact = false
+	r.out.say("the metrics are exact again")
 	return nil
 }
 
@@ -217,6 +241,7 @@ type reconcileReport struct {
 	Verdict    verdict `json:"verdict"`
 	Difference counts  `json:"difference"` // orders - metrics
 	Repaired   bool    `json:"repaired"`
+	Inexact    bool    `json:"inexact"` // the metrics say so, because a record was skipped
 
 	Overdue       int             `json:"overdue"`
 	OverdueOrders []overdueReport `json:"overdue_orders"` // up to --limit
@@ -244,8 +269,8 @@ type overdueReport struct {
 func newReconcileReport(found recount) reconcileReport {
 	r := reconcileReport{
 		Orders: newCounts(found.Orders), Metrics: newCounts(found.Metrics), Verdict: found.Verdict,
-		Difference: newCounts(found.difference()),
-		Overdue:    found.OverdueOrders, OverdueOrders: make([]overdueReport, len(found.Overdue)),
+		Difference: newCounts(found.difference()), Inexact: found.Inexact,
+		Overdue: found.OverdueOrders, OverdueOrders: make([]overdueReport, len(found.Overdue)),
 		Unread: make([]string, len(found.Unread)), found: found,
 	}
 	for i, err := range found.Unread {
@@ -267,7 +292,7 @@ func newCounts(t order.Tally) counts {
 
 // findings returns errFindings while there are findings that were not mended.
 func (r reconcileReport) findings() error {
-	if r.Verdict == differ && !r.Repaired || r.Overdue > r.Sent || len(r.Unread) > 0 {
+	if r.Verdict == differ && !r.Repaired || r.Inexact || r.Overdue > r.Sent || len(r.Unread) > 0 {
 		return errFindings
 	}
 	return nil
@@ -285,6 +310,9 @@ func (r reconcileReport) write(w io.Writer) error {
 	fmt.Fprintf(w, "orders   %s\nmetrics  %s\nverdict  %s\n", r.Orders, metrics, r.Verdict.explain())
 	if r.Verdict == differ {
 		fmt.Fprintf(w, "missing  %s\n", formatDifference(r.found.difference()))
+	}
+	if r.Inexact {
+		fmt.Fprintln(w, "inexact  a record was skipped: the metrics say that they are not exact, until --repair")
 	}
 	fmt.Fprintf(w, "overdue  %d\n", r.Overdue)
 	for _, o := range r.OverdueOrders[:min(maxListed, len(r.OverdueOrders))] {

@@ -22,7 +22,7 @@ type recounter struct {
 	metrics func(context.Context) (order.Tally, error)
 	lags    func(context.Context) (bool, error) // whether the metrics lag behind the stream
 
-	processing time.Duration // how long an order stays in Processing
+	fulfilment order.Fulfilment
 	grace      time.Duration // how late a message may be
 	now        time.Time     // when reading began
 	limit      int           // of the messages that are kept
@@ -34,6 +34,8 @@ type recount struct {
 	Orders  order.Tally
 	Metrics order.Tally
 	Verdict verdict
+	// Inexact says that the metrics are marked as such, because a record was skipped.
+	Inexact bool
 	// Overdue are orders whose next message is late, up to the limit.
 	Overdue []overdue
 	// OverdueOrders counts all of them.
@@ -110,7 +112,7 @@ func (r recounter) add(found *recount, o order.Order) {
 	r.progress()
 	created := order.Change{New: &o}
 	found.Orders.Add(created.Tally())
-	for _, m := range created.FollowUps(order.Timer(r.processing)) {
+	for _, m := range created.FollowUps(r.fulfilment) {
 		if m.NotBefore.Add(r.grace).After(r.now) {
 			continue
 		}
@@ -130,6 +132,7 @@ func (r recounter) compare(ctx context.Context, found *recount, before order.Tal
 	if found.Metrics, err = r.metrics(ctx); err != nil {
 		return err
 	}
+	found.Inexact, found.Metrics.Inexact, before.Inexact = found.Metrics.Inexact, false, false
 	switch {
 	case len(found.Unread) > 0:
 		found.Verdict = incomplete

@@ -16,13 +16,16 @@ import (
 
 func main() {
 	f := function.New()
+	late := &dynamostore.Lateness{Table: f.Table(), Fulfilment: f.Fulfilment(), Now: time.Now, Log: f.Log}
 	orders, storeErr := dynamostore.New(dynamostore.Config{
-		Client: dynamodb.NewFromConfig(f.AWS), Table: f.Table(), Fulfilment: f.Fulfilment(),
+		Client: dynamodb.NewFromConfig(f.AWS), Table: late.Table, Fulfilment: late.Fulfilment, Advanced: late.Observe,
 	})
 	queue, queueErr := sqsqueue.New(sqsqueue.Config{
 		Client: sqs.NewFromConfig(f.AWS), URL: f.QueueURL(), DeadLetterURL: f.DeadLetterQueueURL(), Now: time.Now, Log: f.Log,
 	})
 	processor := order.Processor{Orders: orders, Queue: queue}
 	// The queue is seldom called: only for messages that come early or can never succeed.
-	f.Start("dynamodb", sqsqueue.Receiver{Process: processor.Process, Now: time.Now, Log: f.Log}.Handle, storeErr, queueErr)
+	f.Start("dynamodb", sqsqueue.Receiver{
+		Process: processor.Process, Done: late.Report, Now: time.Now, Log: f.Log,
+	}.Handle, storeErr, queueErr)
 }

@@ -99,11 +99,13 @@ func (a *api) findOrder(r *http.Request) (order.Order, error) {
 	return a.Orders.Get(r.Context(), id)
 }
 
-// metricsResponse is the tally of all orders. AvgProcessTime is in seconds.
+// metricsResponse is the tally of all orders. AvgProcessTime is in seconds. Exact is false, or not
+// there: a client that does not know it reads exact metrics as always.
 type metricsResponse struct {
 	TotalOrders    int64        `json:"total_orders"`
 	AvgProcessTime float64      `json:"avg_process_time"`
 	StatusCounts   statusCounts `json:"status_counts"`
+	Exact          *bool        `json:"exact,omitzero"`
 }
 
 type statusCounts struct {
@@ -120,7 +122,7 @@ func (a *api) metrics(r *http.Request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	return newJSONResponse("", metricsResponse{
+	body := metricsResponse{
 		TotalOrders: t.Total(), AvgProcessTime: t.AvgProcessTime(),
 		StatusCounts: statusCounts{
 			Pending:    t.ByStatus[order.Pending],
@@ -129,7 +131,11 @@ func (a *api) metrics(r *http.Request) (response, error) {
 			Failed:     t.ByStatus[order.Failed],
 			Cancelled:  t.ByStatus[order.Cancelled],
 		},
-	})
+	}
+	if t.Inexact {
+		body.Exact = new(false)
+	}
+	return newJSONResponse("", body)
 }
 
 // live handles GET /livez. The response itself shows that the process runs.

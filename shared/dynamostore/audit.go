@@ -24,7 +24,6 @@ import (
 // An AuditClient is the part of *dynamodb.Client that an Audit uses.
 type AuditClient interface {
 	TallyClient
-	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 }
 

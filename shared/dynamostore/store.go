@@ -6,6 +6,7 @@
 //	order       ORDER#<id>  ORDER       the order; bucket, created_key (see item.go)
 //	tally       TALLY       00..15      total, pending, processing, completed, timed_orders, timed_ms, and the
 //	                                    checkpoint of each shard that it counts (see tally.go)
+//	skipped     TALLY       skipped     records, inexact_since (see skip.go)
 //	checkpoint  CHECKPOINT  <shard id>  sequence, before, expires_at: how far the first version has counted
 //	marker      BUCKETS     64          bucket, created_key: orders may be in all buckets
 //
@@ -21,7 +22,8 @@
 // when it happens twice; Tallier counts each change once, also when Lambda repeats a batch. Reads of
 // an order and of the metrics are strongly consistent. The list may lag, because an index may.
 //
-// Audit is for an operator: it reads every order and repairs the metrics.
+// Check looks regularly for orders that are past their time. Audit is for an operator: it reads
+// every order and repairs the metrics. Lateness says how late orders start and complete.
 //
 // # Left to others
 //
@@ -75,6 +77,9 @@ type Config struct {
 	// IndexBuckets is how many buckets of the index Create fills, from 1 to 64. With 0 it fills 16.
 	// Every store reads the orders of all buckets, whatever its own setting.
 	IndexBuckets int
+	// Advanced is called, if it is set, after each transition that Advance has made, with the
+	// order's id, status and times. It may be called concurrently.
+	Advanced func(order.Order)
 }
 
 // validate returns all problems of a configuration.
@@ -231,7 +236,11 @@ func (s *Store) Advance(ctx context.Context, m order.Message, now time.Time) err
 		_, err := s.change(ctx, m.OrderID, advance)
 		return err
 	}
-	_, err := s.cfg.Client.UpdateItem(ctx, s.mainPath(m, now))
+	updated, err := s.cfg.Client.UpdateItem(ctx, s.mainPath(m, now))
+	if err == nil {
+		s.advanced(updated.Attributes)
+		return nil
+	}
 	refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
 	if !ok {
 		return awsclient.WrapError(fmt.Sprintf("advance order %s to %s", m.OrderID, m.To), err)
@@ -250,6 +259,17 @@ func (s *Store) Advance(ctx context.Context, m order.Message, now time.Time) err
 	// creation, unless a duplicate of the message comes first.
 	_, err = s.change(ctx, m.OrderID, advance)
 	return err
+}
+
+// advanced tells Config.Advanced of a transition. An order that cannot be read is an error for those
+// who read it, and not for its transition, which is done.
+func (s *Store) advanced(it item) {
+	if s.cfg.Advanced == nil {
+		return
+	}
+	if o, err := dynamostream.DecodeLifecycle(newItemLookup(it)); err == nil {
+		s.cfg.Advanced(o)
+	}
 }
 
 // Transition implements order.Store.
@@ -315,7 +335,7 @@ func (s *Store) mainPath(m order.Message, now time.Time) *dynamodb.UpdateItemInp
 	}
 	placeholders := names("status", "version", since)
 	placeholders["#set"] = set
-	return &dynamodb.UpdateItemInput{
+	input := &dynamodb.UpdateItemInput{
 		TableName:                aws.String(s.cfg.Table),
 		Key:                      orderKey(m.OrderID),
 		UpdateExpression:         aws.String("SET #status = :to, #set = :now"),
@@ -327,6 +347,10 @@ func (s *Store) mainPath(m order.Message, now time.Time) *dynamodb.UpdateItemInp
 		},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
+	if s.cfg.Advanced != nil {
+		input.ReturnValues = types.ReturnValueAllNew // which consumes no more capacity
+	}
+	return input
 }
 
 // write writes what a transition has changed, on condition that the order is still as it was before.

@@ -140,11 +140,11 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 		"all buckets":     {dynamostore.Config{Client: client, Table: "orders", IndexBuckets: 64}, nil},
 		"65 buckets":      {dynamostore.Config{Client: client, Table: "orders", IndexBuckets: 65}, []string{"IndexBuckets must be from 1 to 64, not 65"}},
 		"less than none":  {dynamostore.Config{Client: client, Table: "orders", IndexBuckets: -1}, []string{"IndexBuckets must be from 1 to 64, not -1"}},
-		"a negative time": {dynamostore.Config{Client: client, Table: "orders", Fulfilment: order.Timer(-1)}, []string{"ProcessingTime is negative"}},
+		"a negative time": {dynamostore.Config{Client: client, Table: "orders", Fulfilment: order.Timer(-1)}, []string{"ProcessingTime must be from 1ms to 15m0s"}},
 		"no randomness": {dynamostore.Config{Client: client, Now: now},
 			[]string{"Table is missing", "Now and Random must be given together"}},
 		"no clock": {dynamostore.Config{Client: client, Table: "orders", Fulfilment: order.Timer(-1), Random: random},
-			[]string{"ProcessingTime is negative", "Now and Random must be given together"}},
+			[]string{"ProcessingTime must be from 1ms to 15m0s", "Now and Random must be given together"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var want []error

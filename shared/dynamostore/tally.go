@@ -37,37 +37,57 @@ type Tallier struct {
 
 // A TallyClient is the part of *dynamodb.Client that writes to the tally.
 type TallyClient interface {
+	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 }
 
-// A WindowResponse is the response to a batch of a tumbling window, always
-// {"state":{},"batchItemFailures":[]}: the window has no state, and a batch that is not counted is
-// an error. Lambda takes a response without these fields for a failure; see
+// A WindowResponse is the response to a batch of a tumbling window:
+// {"state":{},"batchItemFailures":[]}, with the record to go on from if a part of the batch is
+// counted. The window has no state, and a batch of which nothing is counted is an error. Lambda
+// takes a response without these fields for a failure; see
 // https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html.
 type WindowResponse struct {
-	State             struct{}    `json:"state"`
-	BatchItemFailures [0]struct{} `json:"batchItemFailures"`
+	State             struct{}                          `json:"state"`
+	BatchItemFailures []events.DynamoDBBatchItemFailure `json:"batchItemFailures"`
 }
 
-// Handle counts one batch. With an error nothing is counted, and Lambda repeats the batch: when the
-// event names no shard, when a record of an order cannot be read (metrics that stop, and raise an
-// alarm, are better than wrong metrics), or when the update fails. Calling it again with the same
-// batch is safe.
+// Handle counts one batch, up to the first record of an order that cannot be read: the shard waits
+// there until code can read it, or an operator has it skipped (see Audit.Skip). Lambda repeats the
+// batch from that record on, or the whole batch after an error: when the first record that is left
+// cannot be read, when the event names no shard, or when the update fails. Calling it again with the
+// same batch is safe.
 func (t Tallier) Handle(ctx context.Context, e events.DynamoDBTimeWindowEvent) (WindowResponse, error) {
+	// An empty list says that no record has failed. Null would not.
+	response := WindowResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}
 	counts, err := decodeCounts(e.Records)
-	if err == nil && len(counts) > 0 {
-		if e.ShardID == "" {
-			return WindowResponse{}, errors.New("the event names no shard: its mapping has no tumbling window")
-		}
-		err = t.count(ctx, e.ShardID, counts)
+	if err != nil || len(counts) == 0 {
+		return response, err
 	}
-	return WindowResponse{}, err
+	if e.ShardID == "" {
+		return WindowResponse{}, errors.New("the event names no shard: its mapping has no tumbling window")
+	}
+	readable, blocked, err := t.untilUnreadable(ctx, e.ShardID, counts)
+	if err == nil {
+		err = t.count(ctx, e.ShardID, readable)
+	}
+	if err != nil || blocked == nil {
+		return response, err
+	}
+	t.logBlocked(ctx, e.ShardID, blocked)
+	if len(readable) == 0 {
+		return response, blocked.unreadable
+	}
+	response.BatchItemFailures = append(response.BatchItemFailures,
+		events.DynamoDBBatchItemFailure{ItemIdentifier: blocked.record.Change.SequenceNumber})
+	return response, nil
 }
 
 // A count is what one record adds to the tally.
 type count struct {
-	sequence string // padded, so that the texts sort like the numbers
-	tally    order.Tally
+	sequence   string // padded, so that the texts sort like the numbers
+	tally      order.Tally
+	unreadable error // why the record cannot be counted
+	record     events.DynamoDBEventRecord
 }
 
 // decodeCounts reads the records of orders, sorted by sequence number, each once.
@@ -82,10 +102,7 @@ func decodeCounts(records []events.DynamoDBEventRecord) ([]count, error) {
 			return nil, err
 		}
 		change, err := dynamostream.DecodeChange(r)
-		if err != nil {
-			return nil, err
-		}
-		counts = append(counts, count{sequence, change.Tally()})
+		counts = append(counts, count{sequence, change.Tally(), err, r})
 	}
 	slices.SortFunc(counts, func(a, b count) int { return strings.Compare(a.sequence, b.sequence) })
 	return slices.CompactFunc(counts, func(a, b count) bool { return a.sequence == b.sequence }), nil
@@ -310,6 +327,7 @@ var statusCounts = [...]string{
 // decodeTally reads one tally item. Missing counters are 0, and unknown ones are ignored, so that a
 // later version can count more than this one.
 func decodeTally(it item) (t order.Tally, err error) {
+	_, t.Inexact = it[inexactSince]
 	counters := map[string]*int64{"timed_orders": &t.CompletedCount, "timed_ms": &t.DurationSumMillis}
 	for s, name := range statusCounts {
 		counters[name] = &t.ByStatus[s]

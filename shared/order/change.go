@@ -46,6 +46,9 @@ type Tally struct {
 	CompletedCount int64
 	// DurationSumMillis is the sum over these orders of the time from creation to completion.
 	DurationSumMillis int64
+	// Inexact says that a change was left out, because it could not be read and an operator had it
+	// skipped. A recount makes the tally exact again.
+	Inexact bool
 }
 
 // Counts has a number for each status.
@@ -66,6 +69,7 @@ func (t *Tally) Add(u Tally) {
 	}
 	t.CompletedCount += u.CompletedCount
 	t.DurationSumMillis += u.DurationSumMillis
+	t.Inexact = t.Inexact || u.Inexact
 }
 
 // Total returns the number of orders.

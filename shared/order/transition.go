@@ -164,7 +164,11 @@ func (f Fulfilment) Wait() time.Duration {
 func (o Order) next(f Fulfilment) (t Transition, due time.Time, ok bool) {
 	switch {
 	case o.Status == Pending:
-		return Start, o.CreatedAt, true
+		due = o.CreatedAt
+		if history := o.History(); len(history) > 0 {
+			due = history[len(history)-1].At // of the retry
+		}
+		return Start, due, true
 	case o.Status != Processing:
 		return 0, time.Time{}, false
 	case !f.External:

@@ -201,23 +201,11 @@ func (q *Queue) DeadLetter(ctx context.Context, body []byte, reason error) error
 	if _, err := q.cfg.Client.SendMessage(ctx, input); err != nil {
 		return awsclient.WrapError("dead-letter a message", err)
 	}
+	attrs := []slog.Attr{slog.String("order_id", string(parseOrderID(body))), slog.String("reason", why)}
 	q.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "a message that can never succeed is in the dead-letter queue",
-		slog.String("order_id", string(parseOrderID(body))), slog.String("reason", why),
-		slog.String("QueueName", path.Base(q.cfg.DeadLetterURL)), slog.Int("DeadLetteredMessages", 1),
-		slog.Any("_aws", newMetricDirective(q.cfg.Now().UnixMilli())))
+		append(attrs, awsclient.Metrics(q.cfg.Now(), "QueueName", path.Base(q.cfg.DeadLetterURL),
+			awsclient.Metric{Name: "DeadLetteredMessages", Unit: "Count", Values: []int64{1}})...)...)
 	return nil
-}
-
-// newMetricDirective makes its log line a metric.
-func newMetricDirective(millis int64) map[string]any {
-	return map[string]any{
-		"Timestamp": millis,
-		"CloudWatchMetrics": []any{map[string]any{
-			"Namespace":  "Orders",
-			"Dimensions": [][]string{{"QueueName"}},
-			"Metrics":    []any{map[string]string{"Name": "DeadLetteredMessages", "Unit": "Count"}},
-		}},
-	}
 }
 
 // maxBody is how many bytes of a body are kept: any queue takes 256 KiB, attributes included.

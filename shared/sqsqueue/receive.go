@@ -18,8 +18,10 @@ type Receiver struct {
 	// Process processes one message. After an error, SQS delivers the message again;
 	// order.Processor.Process says when it returns one.
 	Process func(ctx context.Context, body []byte, now time.Time) error
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Done is called, if it is set, once a batch is processed, before the response.
+	Done func(context.Context)
+	Now  func() time.Time
+	Log  *slog.Logger
 }
 
 // deadlineMargin is how long before its deadline the receiver responds: without a response, SQS
@@ -46,6 +48,9 @@ func (r Receiver) Handle(ctx context.Context, e events.SQSEvent) (events.SQSEven
 		r.Log.ErrorContext(ctx, "a message failed and will be delivered again",
 			"message_id", message.MessageId, "order_id", parseOrderID([]byte(message.Body)), "err", err)
 		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
+	}
+	if r.Done != nil {
+		r.Done(ctx)
 	}
 	return response, nil
 }

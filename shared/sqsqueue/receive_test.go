@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"orders/shared/order"
 	"orders/shared/sqsqueue"
 )
 
@@ -121,6 +123,21 @@ func receiver(process func(body string) error) sqsqueue.Receiver {
 			return process(string(body))
 		},
 		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// Done sees all of a batch, also when some of it failed.
+func TestTheEndOfABatchIsToldBeforeItsResponse(t *testing.T) {
+	var processed atomic.Int32
+	var seen []int32
+	r := sqsqueue.Receiver{
+		Process: func(context.Context, []byte, time.Time) error { processed.Add(1); return order.ErrUnavailable },
+		Done:    func(context.Context) { seen = append(seen, processed.Load()) },
+		Now:     time.Now, Log: slog.New(slog.DiscardHandler),
+	}
+	handle(t, r, events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1"}, {MessageId: "2"}, {MessageId: "3"}}})
+	if !slices.Equal(seen, []int32{3}) {
+		t.Errorf("told after %v messages, want once after 3", seen)
 	}
 }
 

@@ -31,7 +31,7 @@ that does nothing (test/bench/empty); the medians of %d starts each.`, runtime.G
 	b.record("size", size.value, "MB")
 	b.row(size)
 	folder = b.buildFunctions(runtime.GOARCH)
-	start := row{name: "start of the slowest Lambda function ÷ an empty one", goal: atMost(1.8, "")}
+	start := row{name: "start of the slowest Lambda function ÷ an empty one", goal: atMost(1.5, "")}
 	for _, name := range functionNames {
 		own, empty := b.startInTurn(folder, name)
 		b.record("start/"+name, own, "ms")

@@ -66,7 +66,10 @@ type request struct {
 	KeyConditionExpression         string
 	Key, Item                      map[string]struct{ S string }
 	ExpressionAttributeValues      map[string]struct{ S string }
-	Entries                        []struct{ ID string }
+	RequestItems                   map[string]struct {
+		Keys []map[string]struct{ S string }
+	}
+	Entries []struct{ ID string }
 }
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -89,6 +92,8 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case write && r.refuses:
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprintf(w, `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"%s}`, r.item)
+	case in.IndexName != "":
+		fmt.Fprint(w, `{"Items":[{"pk":{"S":"ORDER#`+someID+`"},"sk":{"S":"ORDER"}}]}`)
 	default:
 		fmt.Fprint(w, `{}`)
 	}
@@ -102,6 +107,12 @@ func (r *recorder) record(service, operation string, in request) {
 	defer r.mu.Unlock()
 	r.operations[operation] = true
 	switch {
+	case operation == "BatchGetItem":
+		for table, of := range in.RequestItems {
+			for _, key := range of.Keys {
+				r.add("dynamodb:BatchGetItem", request{TableName: table, Key: key})
+			}
+		}
 	case strings.HasPrefix(service, "DynamoDB"):
 		r.add("dynamodb:"+operation, in)
 	default:
@@ -170,7 +181,13 @@ func (f function) drive(s *stack, r *recorder) {
 		send(s, "relay.json", relay.Handle)
 		send(s, "relay-bad.json", relay.Handle)
 	case "functions/tally":
-		send(s, "tally.json", dynamostore.Tallier{Client: r.dynamodb(), Table: "OrdersTable", Now: time.Now, Log: quiet}.Handle)
+		tally := dynamostore.Tallier{Client: r.dynamodb(), Table: "OrdersTable", Now: time.Now, Log: quiet}
+		send(s, "tally.json", tally.Handle)
+		_, _ = tally.Handle(s.t.Context(), unreadableRecord)
+	case "functions/check":
+		send(s, "check.json", dynamostore.Check{
+			Client: r.dynamodb(), Metrics: store, Table: "OrdersTable", Fulfilment: order.Timer(time.Minute), Limit: 1000, Now: time.Now, Log: quiet,
+		}.Handle)
 	case "functions/processor":
 		processor := order.Processor{Orders: store, Queue: r.queue()}
 		receiver := sqsqueue.Receiver{Process: processor.Process, Now: time.Now, Log: quiet}
@@ -184,6 +201,16 @@ func (f function) drive(s *stack, r *recorder) {
 			f.request(s, handler, p)
 		}
 	}
+}
+
+// unreadableRecord is a batch with a record of an order that has no image.
+var unreadableRecord = events.DynamoDBTimeWindowEvent{
+	TimeWindowProperties: events.TimeWindowProperties{ShardID: "shard"},
+	DynamoDBEvent: events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{{EventName: "INSERT", Change: events.DynamoDBStreamRecord{
+		SequenceNumber: "1", Keys: map[string]events.DynamoDBAttributeValue{
+			"pk": events.NewStringAttribute("ORDER#" + someID), "sk": events.NewStringAttribute("ORDER"),
+		},
+	}}}},
 }
 
 // request sends a request with every method that the API has at a path.

@@ -18,8 +18,8 @@ var update = flag.Bool("update", false, "rewrite the golden file from template.y
 const goldenFile = "test/template/testdata/template.golden"
 
 const goldenHeader = `# Every value of template.yaml, one a line, resolved for a stack on AWS that sets every parameter but
-# those of a restored table. The lines at the end say which values differ on an emulator, without a KMS
-# key and an SNS topic, with a restored table, and with gradual deployments.
+# those of a restored table. The lines at the end say which values differ on an emulator, with all that
+# is optional left out, with a restored table, and with gradual deployments.
 # Review a change of this file as a diff. To write it: go test ./test/template -update
 `
 
@@ -69,8 +69,9 @@ func TestGoldenFileShowsEveryChange(t *testing.T) {
 }
 
 // golden returns the lines of the golden file. They show a stack on AWS with every parameter given,
-// and then how other stacks differ: one that uses an emulator, has no key of its own and notifies no
-// topic, one with a restored table, and one that deploys gradually.
+// and then how other stacks differ: one that uses an emulator, has no key of its own, notifies no
+// topic, is not traced and has no dashboard, one with a restored table, and one that deploys
+// gradually.
 func golden(t *testing.T, source string) []string {
 	t.Helper()
 	s := parse(t, source)
@@ -81,7 +82,7 @@ func golden(t *testing.T, source string) []string {
 		name   string
 		values map[string]string
 	}{
-		{"emulator", map[string]string{"KmsKeyArn": "", "EndpointUrl": "${EndpointUrl}", "AlarmTopicArn": ""}},
+		{"emulator", map[string]string{"KmsKeyArn": "", "EndpointUrl": "${EndpointUrl}", "AlarmTopicArn": "", "Dashboard": "false", "Tracing": "false"}},
 		{"restored", map[string]string{"ExistingTable": "${ExistingTable}", "ExistingStreamArn": "${ExistingStreamArn}"}},
 		{"gradual", map[string]string{"GradualDeployment": "true"}},
 	} {
@@ -170,7 +171,8 @@ func readTemplate(t *testing.T) string {
 // empty are the parameters that are empty on AWS, with AWS's own key and the stack's own table.
 var empty = []string{"EndpointUrl", "KmsKeyArn", "ExistingTable", "ExistingStreamArn"}
 
-// parse returns the template with a value for each parameter, except for those that are empty.
+// parse returns the template with a value for each parameter, except for those that are empty. The
+// dashboard and tracing are on.
 func parse(t *testing.T, source string) *stack {
 	t.Helper()
 	parsed, err := cfn.Parse([]byte(source))
@@ -183,5 +185,7 @@ func parse(t *testing.T, source string) *stack {
 			s.set(name)
 		}
 	}
+	s.setTo("Dashboard", "true")
+	s.setTo("Tracing", "true")
 	return s
 }

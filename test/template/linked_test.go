@@ -32,6 +32,7 @@ func TestNoCallIsOverlooked(t *testing.T) {
 		{[]string{"relay"}, []string{"sqs"}},
 		{[]string{"tally"}, []string{"dynamodb"}},
 		{[]string{"processor"}, []string{"dynamodb", "sqs"}},
+		{[]string{"check"}, []string{"dynamodb"}},
 	} {
 		var recorded []string
 		for _, name := range group.names {

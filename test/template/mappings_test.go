@@ -19,6 +19,7 @@ var mappingRules = []rule{
 		{"BatchSize: 1000\n", "BatchSize: 100\n", "TallyFunction DynamoDB/Stream: BatchSize is 100, want 1000"},
 		{"        Queue:\n          Type: SQS", "        Second: { Type: SQS, Properties: { Queue: !GetAtt OrdersQueue.Arn, BatchSize: 10 } }\n        Queue:\n          Type: SQS", "unexpected event source ProcessorFunction SQS/Second"},
 		{"        Metrics: {", "        Rate: { Type: Schedule, Properties: { Schedule: rate(1 minute) } }\n        Metrics: {", "unexpected event source MetricsFunction Schedule/Rate"},
+		{"rate(10 minutes)", "rate(20 minutes)", "CheckFunction ScheduleV2/Schedule: ScheduleExpression is rate(20 minutes)"},
 		{"          Type: SQS", "          Type: SNS", "ProcessorFunction SQS/Queue is missing"},
 		{"Queue: !GetAtt OrdersQueue.Arn\n", "Queue: !GetAtt DeadLetterQueue.Arn\n", "ProcessorFunction SQS/Queue: Queue is ${DeadLetterQueue.Arn}"},
 		{"TRIM_HORIZON", "LATEST", "RelayFunction DynamoDB/Stream: StartingPosition"},
@@ -42,11 +43,16 @@ var streamMapping = map[string]any{
 	"FunctionResponseTypes": "[ReportBatchItemFailures]",
 }
 
-// mappings are the event sources besides the API's routes. Only a mapping with a tumbling window
-// sends the id of the shard, which the tally needs.
+// mappings are the event sources besides the API's routes. A check that runs less often than its
+// interval would miss orders, and an account has one schedule of a name. Only a mapping with a
+// tumbling window sends the id of the shard, which the tally needs.
 var mappings = map[string]map[string]any{
 	"RelayFunction DynamoDB/Stream": {"BatchSize": eventsource.RelayBatch, "TumblingWindowInSeconds": nil},
 	"TallyFunction DynamoDB/Stream": {"BatchSize": eventsource.TallyBatch, "TumblingWindowInSeconds": int(eventsource.TallyWindow / time.Second)},
+	"CheckFunction ScheduleV2/Schedule": {
+		"ScheduleExpression": fmt.Sprintf("rate(%d minutes)", int(dynamostore.CheckInterval/time.Minute)), "State": nil, "OmitName": true,
+		"Input": `{"time": "<aws.scheduler.scheduled-time>"}`,
+	},
 	"ProcessorFunction SQS/Queue": {
 		"BatchSize": eventsource.ProcessorBatch, "Queue": "${OrdersQueue.Arn}", "Enabled": nil,
 		"FunctionResponseTypes": "[ReportBatchItemFailures]",

@@ -1,8 +1,11 @@
 package template
 
 import (
+	"encoding/json/v2"
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -23,6 +26,16 @@ var resourceRules = []rule{
 	{"the dead-letter queue keeps a message longer than the queue", checkRetention, []edit{
 		{"MessageRetentionPeriod: 345600", "MessageRetentionPeriod: 1209600", "keeps messages"},
 	}},
+	{"an alarm's description links its paragraph in docs/operations.md", checkRunbook, []edit{
+		{"${RunbookUrl}#relaybehind", "${RunbookUrl}#relay-behind", "RelayBehind: docs/operations.md has no heading for #relay-behind"},
+		{"See ${RunbookUrl}#relaybehind", "", "RelayBehind links no paragraph"},
+	}},
+	{"the dashboard is JSON, and shows metrics that the stack has", checkDashboard, []edit{
+		{`{"widgets": [`, `{"widgets": `, "the body of the dashboard"},
+		{`["AWS/Lambda", "Errors", "FunctionName", "${CreateFunction}"`, `["AWS/Lambda", "Errors", "FunctionName", "${CreatFunction}"`, "the dashboard shows ${CreatFunction}"},
+		{`["Orders", "StartLateness", "TableName"`, `["Orders", "StartLatenes", "TableName"`, "the dashboard shows StartLatenes, which the functions do not log"},
+		{`["AWS/Lambda", "Throttles", "FunctionName", "${RelayFunction}"`, `["AWS/Lambda", "Errors", "FunctionName", "${RelayFunction}"`, "the dashboard lacks Throttles of RelayFunction"},
+	}},
 	{"every function that fails or falls behind has an alarm, and every alarm notifies", checkAlarms, []edit{
 		{"MetricName: Throttles", "MetricName: Duration", "no alarm on Throttles of CreateFunction"},
 		{"MetricName: IteratorAge\n      Dimensions: [{ Name: FunctionName, Value: !Ref TallyFunction }]", "MetricName: IteratorAge\n      Dimensions: [{ Name: FunctionName, Value: !Ref RelayFunction }]", "no alarm on IteratorAge of TallyFunction"},
@@ -33,13 +46,14 @@ var resourceRules = []rule{
 	{"with a restored table nothing names the stack's own", checkRestored, []edit{
 		{"ORDERS_TABLE: !If [OwnTable, !Ref OrdersTable, !Ref ExistingTable]", "ORDERS_TABLE: !Ref OrdersTable", "CreateFunction names the stack's own table"},
 		{"Stream: !If [OwnTable, !GetAtt OrdersTable.StreamArn, !Ref ExistingStreamArn]", "Stream: !GetAtt OrdersTable.StreamArn", "RelayFunction names the stack's own table"},
-		{"Value: !If [OwnTable, !Ref OrdersTable, !Ref ExistingTable]", "Value: !Ref OrdersTable", "the outputs name the stack's own table"},
+		{"    Value: !If [OwnTable, !Ref OrdersTable, !Ref ExistingTable]", "    Value: !Ref OrdersTable", "the outputs name the stack's own table"},
 		{"    Condition: OwnTable\n", "", "OrdersTable is still there"},
 	}},
 	{"a parameter that a function takes makes a new version of it", checkVersions, []edit{
-		{"${MemorySize} MB, ", "", "CreateFunction: a change of MemorySize makes no new version"},
+		{"${MemorySize} ", "", "CreateFunction: a change of MemorySize makes no new version"},
+		{" ${Tracing}", "", "CreateFunction: a change of Tracing makes no new version"},
 		{" ${ExistingTable}", "", "CreateFunction: a change of ExistingTable makes no new version"},
-		{"${Architecture}, ", "${ThrottleRate}, ", "CreateFunction: a change of ThrottleRate makes a version that does not differ"},
+		{"${Architecture} ", "${ThrottleRate} ", "CreateFunction: a change of ThrottleRate makes a version that does not differ"},
 	}},
 }
 
@@ -67,33 +81,37 @@ func checkRestored(s *stack) {
 // is unchanged: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html.
 // EndpointUrl is for emulators, and never changes.
 func checkVersions(s *stack) {
-	s.set("ExistingTable")
-	parameters := func(value any) (names []string) {
-		for name := range s.section("Parameters") {
-			if strings.Contains(fmt.Sprint(value), "${"+name+"}") {
-				names = append(names, name)
-			}
-		}
-		return names
-	}
-	globals, _ := s.section("Globals")["Function"].(map[string]any)
-	for _, f := range s.functions() {
-		if property(f.Resource, "AutoPublishAlias") == nil {
+	given, before := s.template, s.versions()
+	for name := range s.section("Parameters") {
+		if name == "EndpointUrl" {
 			continue
 		}
-		described := parameters(property(f.Resource, "VersionDescription"))
-		taken := append(parameters(globals), parameters(property(f.Resource, "Environment"))...)
-		for _, name := range taken {
-			if !slices.Contains(described, name) {
-				s.fault("%s: a change of %s makes no new version", f.ID, name)
+		s.setTo(name, "another")
+		for id, after := range s.versions() {
+			described, taken := after.description != before[id].description, after.settings != before[id].settings
+			if taken && !described {
+				s.fault("%s: a change of %s makes no new version", id, name)
+			}
+			if described && !taken {
+				s.fault("%s: a change of %s makes a version that does not differ", id, name)
 			}
 		}
-		for _, name := range described {
-			if !slices.Contains(taken, name) {
-				s.fault("%s: a change of %s makes a version that does not differ", f.ID, name)
-			}
+		s.template = given
+	}
+}
+
+type version struct{ description, settings string }
+
+// versions returns the versions of the functions that have versions.
+func (s *stack) versions() map[string]version {
+	all := map[string]version{}
+	globals := s.section("Globals")
+	for _, f := range s.functions() {
+		if property(f.Resource, "AutoPublishAlias") != nil {
+			all[f.ID] = version{fmt.Sprint(property(f.Resource, "VersionDescription")), fmt.Sprint(globals, property(f.Resource, "Environment"))}
 		}
 	}
+	return all
 }
 
 func checkFolders(s *stack) {
@@ -145,6 +163,72 @@ func checkRetention(s *stack) {
 	}
 	if queue, dead := kept["OrdersQueue"], kept["DeadLetterQueue"]; queue == 0 || queue >= dead {
 		s.fault("OrdersQueue keeps messages for %d s, DeadLetterQueue for %d s", queue, dead)
+	}
+}
+
+// checkRunbook knows how GitHub makes anchors of headings.
+func checkRunbook(s *stack) {
+	page, err := os.ReadFile("docs/operations.md")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	anchors := map[string]bool{}
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(page), -1) {
+		kept := regexp.MustCompile(`[^\w -]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		anchors[strings.ReplaceAll(kept, " ", "-")] = true
+	}
+	for _, a := range s.resources("AWS::CloudWatch::Alarm") {
+		_, anchor, ok := strings.Cut(fmt.Sprint(property(a, "AlarmDescription")), " See ${RunbookUrl}#")
+		if !ok {
+			s.fault("%s links no paragraph", a.ID)
+		} else if !anchors[anchor] {
+			s.fault("%s: docs/operations.md has no heading for #%s", a.ID, anchor)
+		}
+	}
+}
+
+// loggedMetrics are the metrics that functions log.
+var loggedMetrics = []string{"StartLateness", "CompleteLateness", "PendingOrders", "ProcessingOrders", "CompletedOrders", "OverdueOrders"}
+
+func checkDashboard(s *stack) {
+	dashboard, err := s.template.Resource("OrdersDashboard")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var body struct {
+		Widgets []struct {
+			Properties struct{ Metrics [][]any }
+		}
+	}
+	text := fmt.Sprint(property(dashboard, "DashboardBody"))
+	if err := json.Unmarshal([]byte(text), &body, json.MatchCaseInsensitiveNames(true)); err != nil {
+		s.fault("the body of the dashboard: %v", err)
+		return
+	}
+	known := map[string]bool{"${AWS::Region}": true}
+	for _, r := range s.resources("") {
+		known["${"+r.ID+"}"], known["${"+r.ID+".QueueName}"] = true, true
+	}
+	for _, reference := range regexp.MustCompile(`\$\{[^}]+\}`).FindAllString(text, -1) {
+		if !known[reference] {
+			s.fault("the dashboard shows %s, which is not in the stack", reference)
+		}
+	}
+	shown := map[string]bool{}
+	for _, w := range body.Widgets {
+		for _, m := range w.Properties.Metrics {
+			shown[fmt.Sprint(m[1], " of ", m[3])] = true
+			if m[0] == "Orders" && !slices.Contains(loggedMetrics, fmt.Sprint(m[1])) {
+				s.fault("the dashboard shows %s, which the functions do not log", m[1])
+			}
+		}
+	}
+	for _, f := range s.functions() {
+		for _, metric := range []string{"Errors", "Throttles", "Invocations"} {
+			if !shown[metric+" of ${"+f.ID+"}"] {
+				s.fault("the dashboard lacks %s of %s", metric, f.ID)
+			}
+		}
 	}
 }
 

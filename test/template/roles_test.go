@@ -32,7 +32,8 @@ var roleRules = []rule{
 		{"Role: !GetAtt StatusRole.Arn", "Role: !GetAtt CreateRole.Arn", "StatusRole is not used by a function"},
 	}},
 	{"a role is for Lambda, bounded, has no wildcard, and nothing else gives permissions", checkNarrow, []edit{
-		{"      PermissionsBoundary: !If [Bounded, !Ref PermissionsBoundaryArn, !Ref AWS::NoValue]\n", "", "CreateRole: PermissionsBoundary is <nil>"},
+		{"    Properties:\n      PermissionsBoundary: !If [Bounded, !Ref PermissionsBoundaryArn, !Ref AWS::NoValue]\n", "    Properties:\n", "CreateRole: PermissionsBoundary is <nil>"},
+		{"            OmitName: true\n            PermissionsBoundary: !If [Bounded, !Ref PermissionsBoundaryArn, !Ref AWS::NoValue]\n", "", "CheckFunction: PermissionsBoundary is <nil>"},
 		{"- Effect: Allow\n                Action: dynamodb:PutItem", "- Effect: Deny\n                Action: dynamodb:PutItem", "CreateRole has Effect: Deny"},
 		{"- Effect: Allow\n                Action: dynamodb:PutItem", "- Action: dynamodb:PutItem", "CreateRole has Effect: <nil>"},
 		{"Resource: !If [OwnTable, !GetAtt OrdersTable.Arn,", `Resource: !If [OwnTable, "*",`, "CreateRole has Resource: *"},
@@ -41,6 +42,8 @@ var roleRules = []rule{
 		{"Service: lambda.amazonaws.com", `AWS: "*"`, "CreateRole is for"},
 		{"      Policies:\n", "      ManagedPolicyArns: [arn:aws:iam::aws:policy/AdministratorAccess]\n      Policies:\n", "CreateRole has ManagedPolicyArns"},
 		{"        - PolicyName: create\n", "        - { PolicyName: wide, PolicyDocument: { Statement: { Effect: Allow, Action: \"*\", Resource: \"*\" } } }\n        - PolicyName: create\n", "CreateRole has a policy without a list"},
+		{"        - !Ref CheckRole\n", "", "TracingPolicy is of"},
+		{"[xray:PutTraceSegments, xray:PutTelemetryRecords]", "[xray:PutTraceSegments, xray:PutTelemetryRecords, dynamodb:PutItem]", "TracingPolicy allows"},
 		{"  CreateRole:\n", "  Wide:\n    Type: AWS::IAM::Policy\n    Condition: OwnKey\n\n  CreateRole:\n", "Wide is of the unknown type AWS::IAM::Policy"},
 		{"  CreateRole:\n", "  Second:\n    Type: AWS::Lambda::EventSourceMapping\n\n  CreateRole:\n", "Second is of the unknown type AWS::Lambda::EventSourceMapping"},
 	}},
@@ -57,7 +60,7 @@ var (
 
 var knownTypes = []string{
 	"AWS::ApiGatewayV2::ApiMapping", "AWS::ApiGatewayV2::DomainName",
-	"AWS::CloudWatch::Alarm", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::Logs::MetricFilter",
+	"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::DynamoDB::Table", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::Logs::MetricFilter",
 	"AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function", "AWS::Serverless::HttpApi",
 }
 
@@ -205,6 +208,12 @@ func checkNarrow(s *stack) {
 			s.fault("%s is of the unknown type %v", id, r["Type"])
 		}
 	}
+	checkTracing(s)
+	for _, f := range s.functions() {
+		if e := f.event("ScheduleV2"); e != nil { // for which SAM makes a role
+			s.contains(f.ID, e, map[string]any{"PermissionsBoundary": "${PermissionsBoundaryArn}"})
+		}
+	}
 	for _, role := range s.resources("AWS::IAM::Role") {
 		for name := range role.Properties {
 			if name != "AssumeRolePolicyDocument" && name != "Policies" && name != "PermissionsBoundary" {
@@ -226,6 +235,26 @@ func checkNarrow(s *stack) {
 					s.fault("%s has %s: %v", role.ID, name, value)
 				}
 			}
+		}
+	}
+}
+
+// checkTracing checks the one policy that is for several roles: those of all functions. X-Ray's
+// calls have no resource.
+func checkTracing(s *stack) {
+	var roles []any
+	for _, r := range s.resources("AWS::IAM::Role") {
+		roles = append(roles, "${"+r.ID+"}")
+	}
+	for _, p := range s.resources("AWS::IAM::ManagedPolicy") {
+		of, _ := property(p, "Roles").([]any)
+		slices.SortFunc(of, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		if fmt.Sprint(of) != fmt.Sprint(roles) {
+			s.fault("%s is of %v, want all roles", p.ID, of)
+		}
+		const want = "[map[Action:[xray:PutTraceSegments xray:PutTelemetryRecords] Effect:Allow Resource:*]]"
+		if got := fmt.Sprint(property(p, "PolicyDocument", "Statement")); got != want {
+			s.fault("%s allows %s, want %s", p.ID, got, want)
 		}
 	}
 }

@@ -69,7 +69,10 @@ func (t *Template) evaluate(name string, argument any) (any, error) {
 	case name == "Ref" && isText:
 		return t.ref(text), nil
 	case name == "Fn::Sub" && isText:
-		return t.substitute(text), nil
+		return t.substitute(text, nil), nil
+	case name == "Fn::Sub" && len(list) == 2:
+		values, _ := list[1].(map[string]any)
+		return t.substitute(fmt.Sprint(list[0]), values), nil
 	case name == "Fn::GetAtt" && len(list) == 2:
 		return fmt.Sprintf("${%v.%v}", list[0], list[1]), nil
 	case name == "Fn::Equals" && len(list) == 2:
@@ -123,9 +126,13 @@ func (t *Template) ref(name string) any {
 
 var variable = regexp.MustCompile(`\$\{[^!}][^}]*\}`)
 
-// substitute is Fn::Sub. It leaves "${!name}" as it is.
-func (t *Template) substitute(text string) string {
+// substitute is Fn::Sub, with values for some of the names. It leaves "${!name}" as it is.
+func (t *Template) substitute(text string, values map[string]any) string {
 	return variable.ReplaceAllStringFunc(text, func(found string) string {
-		return fmt.Sprint(t.ref(strings.TrimSpace(found[2 : len(found)-1])))
+		name := strings.TrimSpace(found[2 : len(found)-1])
+		if value, ok := values[name]; ok {
+			return fmt.Sprint(value)
+		}
+		return fmt.Sprint(t.ref(name))
 	})
 }

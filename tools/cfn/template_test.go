@@ -23,6 +23,7 @@ Resources:
     Properties:
       Seconds: !Ref Seconds
       Text: !Sub "${Seconds} at ${Other.Arn}/x in ${AWS::Region}, ${!kept}"
+      Given: !Sub ["${Name} ${Seconds}", { Name: !If [HasEndpoint, !Ref Endpoint, !Ref Other] }]
       Ref: { Ref: Other }
       Arn: !GetAtt Other.Arn
       Long: { "Fn::GetAtt": [Other, Arn] }
@@ -41,6 +42,7 @@ func TestPropertiesAreResolved(t *testing.T) {
 	want := map[string]any{
 		"Seconds": 50,
 		"Text":    "50 at ${Other.Arn}/x in ${AWS::Region}, ${!kept}",
+		"Given":   "${Other} 50",
 		"Ref":     "${Other}",
 		"Arn":     "${Other.Arn}",
 		"Long":    "${Other.Arn}",

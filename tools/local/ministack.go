@@ -39,7 +39,8 @@ func deployTest(ctx context.Context, s *session) error {
 		{"the stack", d.createStack},
 		{"the routes", d.addRoutes},
 		{"the stream", d.disableTally},
-		{"the tally", d.invokeTally},
+		{"the tally", d.invokeSample("TallyFunction", "tally")},
+		{"the check", d.invokeSample("CheckFunction", "check")},
 	}
 	use := func(ctx context.Context) error {
 		if err := d.accept(ctx, "."); err != nil {
@@ -241,15 +242,17 @@ func (d *ministackDeployment) disableTally(ctx context.Context) error {
 	return errors.New("the stack has no event source mapping of the tally")
 }
 
-// invokeTally sends the sample event, which has a shard id, to the tally. It fails if the tally's role
-// does not let it write.
-func (d *ministackDeployment) invokeTally(ctx context.Context) error {
-	event, err := os.ReadFile("events/tally.json")
-	if err != nil {
+// invokeSample sends a sample event to a function that nothing else invokes here: the tally, to which
+// the event names a shard, and the check. It fails if the function's role does not let it do its work.
+func (d *ministackDeployment) invokeSample(function, event string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		event, err := os.ReadFile("events/" + event + ".json")
+		if err != nil {
+			return err
+		}
+		_, err = invoker(d.endpoint())(ctx, d.physicalID(function), event)
 		return err
 	}
-	_, err = invoker(d.endpoint())(ctx, d.physicalID("TallyFunction"), event)
-	return err
 }
 
 // restore replaces the table, which is lost, by a restored one, as docs/operations.md says: another

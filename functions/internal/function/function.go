@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -23,10 +24,13 @@ type Function struct {
 	AWS aws.Config // for its clients
 }
 
+// began is about when the process has begun.
+var began = time.Now()
+
 // New reads the settings that all functions have. The methods of Env read the others.
 func New() Function {
 	env := awsclient.NewEnv(os.Getenv)
-	return Function{Env: env, Log: slog.New(oneID{lambdacontext.NewLogHandler()}), AWS: env.AWS()}
+	return Function{Env: env, Log: slog.New(lineHandler{lambdacontext.NewLogHandler()}), AWS: env.AWS()}
 }
 
 // Start opens a connection to the service that the function calls first, "dynamodb" or "sqs", and
@@ -38,22 +42,5 @@ func (f Function) Start(service string, handler any, errs ...error) {
 		os.Exit(1)
 	}
 	awsclient.Prewarm(context.Background(), f.AWS, service, f.Log)
-	lambda.Start(handler)
+	lambda.Start(&sampler{Handler: lambda.NewHandler(handler), log: f.Log, initTime: time.Since(began)})
 }
-
-// oneID is the handler of a log whose lines have one id each: that of the client's request, which
-// the response and the access log have, too, or else Lambda's id of the invocation.
-type oneID struct{ slog.Handler }
-
-func (h oneID) Handle(ctx context.Context, r slog.Record) error {
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "request_id" {
-			ctx = context.Background() // Lambda's handler takes its id from the context
-		}
-		return true
-	})
-	return h.Handler.Handle(ctx, r)
-}
-
-func (h oneID) WithAttrs(attrs []slog.Attr) slog.Handler { return oneID{h.Handler.WithAttrs(attrs)} }
-func (h oneID) WithGroup(name string) slog.Handler       { return oneID{h.Handler.WithGroup(name)} }
