@@ -77,10 +77,10 @@ func (h contextHandler) Handle(ctx context.Context, _ slog.Record) error {
 	return nil
 }
 
-// flood sends so many requests, and returns the lines that were logged.
-func (s *service) flood(times int, method, target string) (logged string) {
+// flood sends so many GETs, and returns the lines that were logged.
+func (s *service) flood(times int, target string) (logged string) {
 	for range times {
-		_, logs := s.send(newRequest(method, target))
+		_, logs := s.send(newRequest(http.MethodGet, target))
 		logged += logs
 	}
 	return logged
@@ -89,18 +89,18 @@ func (s *service) flood(times int, method, target string) (logged string) {
 func TestAFloodOfBadRequestsLogsTenLinesASecondAndACount(t *testing.T) {
 	const flood, bad = 1000, "/api/orders/ids/?limit=0"
 	s := newService(failing{}, slog.LevelInfo)
-	if logs := s.flood(flood, "GET", bad); strings.Count(logs, "\n") != 10 || strings.Count(logs, "status=400") != 10 {
+	if logs := s.flood(flood, bad); strings.Count(logs, "\n") != 10 || strings.Count(logs, "status=400") != 10 {
 		t.Errorf("%d bad requests in a second logged\n%s\nnot 10 lines", flood, logs)
 	}
-	if logs := s.flood(1, "GET", "/nowhere"); !strings.Contains(logs, "status=404") {
+	if logs := s.flood(1, "/nowhere"); !strings.Contains(logs, "status=404") {
 		t.Errorf("another kind of request logged %q", logs)
 	}
 	const count = `level=INFO msg="more lines of this kind were not logged" route=/api/orders/ids status=400 count=990` + "\n"
 	s.clock = s.clock.Add(time.Second)
-	if logs := s.flood(1, "GET", "/api/metrics/"); !strings.HasSuffix(logs, count) || strings.Count(logs, "\n") != 1 {
+	if logs := s.flood(1, "/api/metrics/"); !strings.HasSuffix(logs, count) || strings.Count(logs, "\n") != 1 {
 		t.Errorf("a good request in the next second logged\n%s\nnot %s", logs, count)
 	}
-	if logs := s.flood(flood, "GET", bad); strings.Count(logs, "\n") != 10 {
+	if logs := s.flood(flood, bad); strings.Count(logs, "\n") != 10 {
 		t.Errorf("%d bad requests in the next second logged\n%s\nnot 10 lines", flood, logs)
 	}
 	s.Sampler.Flush()
@@ -108,7 +108,7 @@ func TestAFloodOfBadRequestsLogsTenLinesASecondAndACount(t *testing.T) {
 		t.Errorf("at the end %q is logged, not %s", logs, count)
 	}
 	s.logs.Reset()
-	s.flood(10, "GET", bad)
+	s.flood(10, bad)
 	s.logs.Reset()
 	s.Sampler.Flush()
 	if logs := s.logs.String(); logs != "" {
@@ -136,7 +136,7 @@ func TestLinesOfAnotherLevelRouteOrStatusAreCountedApart(t *testing.T) {
 }
 
 func TestAtLevelDebugEveryRequestIsLogged(t *testing.T) {
-	if logs := newService(failing{}, slog.LevelDebug).flood(100, "GET", "/nowhere"); strings.Count(logs, "\n") != 100 {
+	if logs := newService(failing{}, slog.LevelDebug).flood(100, "/nowhere"); strings.Count(logs, "\n") != 100 {
 		t.Errorf("100 requests logged\n%s", logs)
 	}
 }
