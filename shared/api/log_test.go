@@ -77,10 +77,10 @@ func (h contextHandler) Handle(ctx context.Context, _ slog.Record) error {
 	return nil
 }
 
-// flood sends so many requests, and returns the lines that were logged.
+// flood sends so many GETs, and returns the lines that were logged.
 func (s *service) flood(times int, target string) (logged string) {
 	for range times {
-		_, logs := s.send(newRequest("GET", target))
+		_, logs := s.send(newRequest(http.MethodGet, target))
 		logged += logs
 	}
 	return logged

@@ -276,7 +276,7 @@ func (d *faultyDeployment) unfinished() error {
 	for _, created := range d.orders {
 		o, err := d.Store.Get(d.Context(), created.ID)
 		if err != nil || o.Status != order.Completed || o.CompletedAt.Sub(o.StartedAt) < time.Second {
-			return fmt.Errorf("order %+v is now %+v, %v", created, o, err)
+			return fmt.Errorf("order %+v is now %+v, %w", created, o, err)
 		}
 		recount.Add(order.Change{New: &o}.Tally())
 	}

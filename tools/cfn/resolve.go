@@ -68,11 +68,8 @@ func (t *Template) evaluate(name string, argument any) (any, error) {
 	switch {
 	case name == "Ref" && isText:
 		return t.ref(text), nil
-	case name == "Fn::Sub" && isText:
-		return t.substitute(text, nil), nil
-	case name == "Fn::Sub" && len(list) == 2:
-		values, _ := list[1].(map[string]any)
-		return t.substitute(fmt.Sprint(list[0]), values), nil
+	case name == "Fn::Sub":
+		return t.substitute(argument)
 	case name == "Fn::GetAtt" && len(list) == 2:
 		return fmt.Sprintf("${%v.%v}", list[0], list[1]), nil
 	case name == "Fn::Equals" && len(list) == 2:
@@ -126,13 +123,23 @@ func (t *Template) ref(name string) any {
 
 var variable = regexp.MustCompile(`\$\{[^!}][^}]*\}`)
 
-// substitute is Fn::Sub, with values for some of the names. It leaves "${!name}" as it is.
-func (t *Template) substitute(text string, values map[string]any) string {
+// substitute is Fn::Sub of a text, or of a text and values for some of its names. It leaves
+// "${!name}" as it is.
+func (t *Template) substitute(argument any) (any, error) {
+	var values map[string]any
+	text, ok := argument.(string)
+	if list, _ := argument.([]any); len(list) == 2 {
+		text, ok = list[0].(string)
+		values, _ = list[1].(map[string]any)
+	}
+	if !ok {
+		return nil, fmt.Errorf("unsupported function: Fn::Sub of %v", argument)
+	}
 	return variable.ReplaceAllStringFunc(text, func(found string) string {
 		name := strings.TrimSpace(found[2 : len(found)-1])
 		if value, ok := values[name]; ok {
 			return fmt.Sprint(value)
 		}
 		return fmt.Sprint(t.ref(name))
-	})
+	}), nil
 }
