@@ -29,7 +29,8 @@ const checkGrace = 10 * time.Minute
 
 // A Check looks for orders that are past their time and not finished, because a message was lost or
 // cannot be processed. It is bounded: a run consumes half a read unit for an order of up to 4 KB, for
-// Limit orders at most, and half a unit for each 4 KB of a bucket of the index, and for the marker.
+// Limit orders at most, half a unit for each 4 KB of a bucket of the index, and for the marker. To take
+// a sample, it reads the keys of Limit orders twice.
 type Check struct {
 	Client         CheckClient
 	Metrics        order.MetricsReader
