@@ -36,7 +36,7 @@ func TestOperationsExplainsEveryAlarm(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range regexp.MustCompile("`([A-Z][A-Za-z]+(?:Errors|Throttles|Behind|Messages|Letters|Latency))`").FindAllStringSubmatch(doc, -1) {
+	for _, name := range regexp.MustCompile("`([A-Z][A-Za-z]+(?:Errors|Throttles|Behind|Messages|Letters|Latency|Stopped|Blocked|LateStarts|LateCompletions))`").FindAllStringSubmatch(doc, -1) {
 		if !alarms[name[1]] {
 			t.Errorf("docs/operations.md explains %s, which is no alarm of the template", name[1])
 		}
@@ -62,7 +62,11 @@ func TestOperationsUsesCommandsFlagsAndParametersThatExist(t *testing.T) {
 	}
 	parameters, _ := awstest.Template(t).Sections["Parameters"].(map[string]any)
 	outputs, _ := awstest.Template(t).Sections["Outputs"].(map[string]any)
-	for _, name := range []string{"AlarmTopicArn", "ProcessorConcurrency", "GradualDeployment", "ThrottleRate", "ThrottleBurst", "ProcessingTimeSeconds"} {
+	for _, name := range []string{
+		"AlarmTopicArn", "ProcessorConcurrency", "GradualDeployment", "ThrottleRate", "ThrottleBurst", "ProcessingTimeSeconds",
+		"IndexBuckets", "ExistingTable", "ExistingStreamArn", "PermissionsBoundaryArn", "DomainName", "CertificateArn", "BasePath",
+		"CorsOrigins", "BackupRetentionDays", "Dashboard", "Tracing", "SystemLogLevel", "RunbookUrl",
+	} {
 		if parameters[name] == nil || !strings.Contains(doc, name) {
 			t.Errorf("%s is not both a parameter of the template and in docs/operations.md", name)
 		}

@@ -11,7 +11,7 @@ import (
 	"orders/shared/dynamostore"
 )
 
-// limit bounds what a run costs: 5,200 read units, less than a tenth of a cent.
+// limit bounds what a run costs: about 5,400 read units, less than a tenth of a cent.
 const limit = 10_000
 
 func main() {

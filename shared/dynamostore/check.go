@@ -29,14 +29,15 @@ const checkGrace = 10 * time.Minute
 
 // A Check looks for orders that are past their time and not finished, because a message was lost or
 // cannot be processed. It is bounded: a run consumes half a read unit for an order of up to 4 KB, for
-// Limit orders at most, and half a unit for each 4 KB of a bucket of the index, and for the marker.
+// Limit orders at most, half a unit for each 4 KB of a bucket of the index, and for the marker. To take
+// a sample, it reads the keys of Limit orders twice.
 type Check struct {
 	Client     CheckClient
 	Metrics    order.MetricsReader
 	Table      string
 	Fulfilment order.Fulfilment
-	// Limit is how many orders a run reads at most. Of more it reads a part of each bucket of the
-	// index, so that a loss of many messages is still found.
+	// Limit is how many orders a run reads at most. Of more it reads a sample: a part of each bucket of
+	// the index in each tenth of the interval, so that a loss of many messages is still found.
 	Limit int
 	Now   func() time.Time
 	Log   *slog.Logger
@@ -95,8 +96,6 @@ func (c Check) Handle(ctx context.Context, e CheckEvent) (found CheckResult, err
 
 // created returns the keys of the orders that were created from a time until before another.
 func (c Check) created(ctx context.Context, from, until time.Time) (keys []item, partial bool, err error) {
-	// A created_key begins with the time, and is greater than the time alone.
-	first, last := dynamostream.FormatTime(from), dynamostream.FormatTime(until)
 	buckets := fewBuckets
 	if found, _, err := c.keysInBucket(ctx, 0, marker, marker, 1); err != nil {
 		return nil, false, err
@@ -107,7 +106,7 @@ func (c Check) created(ctx context.Context, from, until time.Time) (keys []item,
 	g, ctx := errgroup.WithContext(ctx)
 	for n := range buckets {
 		g.Go(func() error {
-			some, more, err := c.keysInBucket(ctx, n, first, last, max(1, c.Limit/buckets))
+			some, more, err := c.sample(ctx, n, from, until, max(1, c.Limit/buckets))
 			mu.Lock()
 			defer mu.Unlock()
 			keys, partial = append(keys, some...), partial || more
@@ -116,6 +115,31 @@ func (c Check) created(ctx context.Context, from, until time.Time) (keys []item,
 	}
 	err = g.Wait()
 	return keys, partial, err
+}
+
+// sample returns the keys of the orders in a bucket that were created from a time until before
+// another: all of them or, if there are more than limit, some of each part of the time. more says
+// that there are others.
+func (c Check) sample(ctx context.Context, bucket int, from, until time.Time, limit int) (keys []item, more bool, err error) {
+	// A created_key begins with the time, and is greater than the time alone.
+	between := func(from, until time.Time, limit int) ([]item, bool, error) {
+		return c.keysInBucket(ctx, bucket, dynamostream.FormatTime(from), dynamostream.FormatTime(until), limit)
+	}
+	if keys, more, err = between(from, until, limit); err != nil || !more {
+		return keys, more, err
+	}
+	keys = nil
+	parts := min(limit, 10)
+	part := until.Sub(from) / time.Duration(parts)
+	for n := range parts {
+		began := from.Add(time.Duration(n) * part)
+		some, _, err := between(began, began.Add(part), limit/parts)
+		if err != nil {
+			return nil, false, err
+		}
+		keys = append(keys, some...)
+	}
+	return keys, true, nil
 }
 
 // keysInBucket returns the keys of the items of a bucket whose created_key is from first to last, so

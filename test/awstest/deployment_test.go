@@ -275,8 +275,11 @@ func (d *faultyDeployment) unfinished() error {
 	var recount order.Tally
 	for _, created := range d.orders {
 		o, err := d.Store.Get(d.Context(), created.ID)
-		if err != nil || o.Status != order.Completed || o.CompletedAt.Sub(o.StartedAt) < time.Second {
-			return fmt.Errorf("order %+v is now %+v, %w", created, o, err)
+		if err != nil {
+			return err
+		}
+		if o.Status != order.Completed || o.CompletedAt.Sub(o.StartedAt) < time.Second {
+			return fmt.Errorf("order %+v is now %+v", created, o)
 		}
 		recount.Add(order.Change{New: &o}.Tally())
 	}

@@ -108,7 +108,7 @@ func (g grant) allows(c call) bool {
 }
 
 // unused returns what a grant allows and no call has used: actions and keys, not combinations of
-// them, because AWS may check both writes of a transaction together.
+// them.
 func (g grant) unused() (all []string) {
 	for _, action := range g.actions {
 		for _, resource := range g.resources {

@@ -304,7 +304,7 @@ var (
 	// failure matches a response with a function's error, a status of 500 or more, or a failed record.
 	failure = regexp.MustCompile(`"errorType"|"statusCode": ?5|"itemIdentifier"`)
 	// failingSamples are the samples for which a function must fail.
-	failingSamples = []string{"events/tally-bad.json"}
+	failingSamples = []string{"events/check-bad.json", "events/tally-bad.json"}
 )
 
 // invokeSample returns an error if the function does not respond to a sample as it should.
