@@ -87,6 +87,8 @@ func TestFlagsGoBeforeVariablesAndVariablesBeforeDefaults(t *testing.T) {
 		{env, flags, serveCommand{"localhost:82", []string{"c", "d,e"}, databaseFlag{"flag.db"}, "2ms", "timer", "5m", 5, "DEBUG", "text"}},
 		{nil, []string{"--processing-time=1ms"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "1ms", "timer", "5m", 5, "info", ""}},
 		{nil, []string{"--processing-time=15m"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "15m", "timer", "5m", 5, "info", ""}},
+		{map[string]string{"FULFILMENT": "external", "ATTEMPT_TIMEOUT": "15m", "MAX_ATTEMPTS": "100"}, nil, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "external", "15m", 100, "info", ""}},
+		{nil, []string{"--fulfilment=external", "--attempt-timeout=1ms", "--max-attempts=1"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "external", "1ms", 1, "info", ""}},
 	} {
 		var line commands
 		_, err := parse(&line, append([]string{"serve"}, tt.flags...), func(name string) string { return tt.env[name] })
@@ -111,6 +113,9 @@ func TestBadSettingsAreRefused(t *testing.T) {
 		"trusted-host":    {"shop.example:443", "https://shop.example", "a b", "*.shop.example", ",", "a,", ".", "é"},
 		"db":              {"", ":memory:", "file::memory:", "file:orders.db", "file:orders.db?mode=memory&cache=shared"},
 		"processing-time": {"", "50", "0s", "-1s", "999us", "15m1ms", "soon"},
+		"fulfilment":      {"", "Timer", "worker"},
+		"attempt-timeout": {"", "5", "0s", "-1s", "999us", "15m1ms", "soon"},
+		"max-attempts":    {"-1", "0", "101"},
 		"log-level":       {"", "loud", "2"},
 		"log-format":      {"xml", "JSON"},
 	} {
@@ -127,11 +132,16 @@ func TestBadSettingsAreRefused(t *testing.T) {
 }
 
 func TestAllBadSettingsAreReportedTogether(t *testing.T) {
-	env := map[string]string{"ORDERS_ADDR": "here", "PROCESSING_TIME": "50", "LOG_FORMAT": "xml"}
+	env := map[string]string{
+		"ORDERS_ADDR": "here", "PROCESSING_TIME": "50", "FULFILMENT": "workers", "ATTEMPT_TIMEOUT": "1h", "MAX_ATTEMPTS": "101", "LOG_FORMAT": "xml",
+	}
 	code, _, stderr := invoke(t, env, "serve", "--log-level", "loud", "--db", "")
 	want := `orders: --addr (ORDERS_ADDR) must be host:port, such as 127.0.0.1:8000, not "here"
 orders: --db (ORDERS_DB) must be the path of a file on disk, such as orders.db (":memory:" would lose all orders with the process, "file:" begins a URI), not ""
 orders: --processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not "50"
+orders: --fulfilment (FULFILMENT) must be timer or external, not "workers"
+orders: --attempt-timeout (ATTEMPT_TIMEOUT) must be from 1ms to 15m, such as 5m, not "1h"
+orders: --max-attempts (MAX_ATTEMPTS) must be from 1 to 100, not "101"
 orders: --log-level (LOG_LEVEL) must be debug, info, warn or error, not "loud"
 orders: --log-format (LOG_FORMAT) must be text or json, not "xml"
 Try: orders --help

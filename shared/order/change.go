@@ -1,5 +1,10 @@
 package order
 
+import (
+	"fmt"
+	"strings"
+)
+
 // A Change is one write to one order: the order before and after it. Old is nil for a creation. New
 // is nil for a deletion; the service never deletes an order, but an operator can.
 type Change struct {
@@ -53,6 +58,15 @@ type Tally struct {
 
 // Counts has a number for each status.
 type Counts [len(Statuses)]int64
+
+// String returns the numbers, as in "1 Pending, 0 Processing, 3 Completed, 0 Failed, 0 Cancelled".
+func (c Counts) String() string {
+	texts := make([]string, len(c))
+	for s, n := range c {
+		texts[s] = fmt.Sprintf("%d %s", n, Status(s))
+	}
+	return strings.Join(texts, ", ")
+}
 
 func (t *Tally) count(o *Order, n int64) {
 	t.ByStatus[o.Status] += n

@@ -35,6 +35,45 @@ func TestFollowUpsOfAChange(t *testing.T) {
 	}
 }
 
+// I4, I5: off the main path, messages say which version of the order they are for.
+func TestFollowUpsOffTheMainPathHaveAVersion(t *testing.T) {
+	pending, processing, failed := orderIn(t, order.Pending), orderIn(t, order.Processing), orderIn(t, order.Failed)
+	start := func(o order.Order) order.Order {
+		t.Helper()
+		o, err := o.Advance((order.Change{New: &o}).FollowUps(external)[0], noon.Add(time.Minute), external)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	retried, err := failed.Transition(order.TransitionRequest{Transition: order.Retry}, noon.Add(24*time.Hour), external)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, imported := start(retried), order.New(order.Draft{InitialStatus: order.Processing}, "ORD", noon)
+	for name, tt := range map[string]struct {
+		order      order.Order
+		fulfilment order.Fulfilment
+		want       order.Message
+	}{
+		"a new order":                     {pending, external, order.Message{To: order.Processing, NotBefore: noon}},
+		"an order that waits for workers": {processing, external, order.Message{To: order.Processing, Version: 2, NotBefore: noon.Add(time.Hour + time.Minute)}},
+		"an imported one":                 {imported, external, order.Message{To: order.Processing, Version: 2, NotBefore: noon.Add(time.Minute)}},
+		"the last attempt": {
+			processing, order.Fulfilment{External: true, AttemptTimeout: time.Minute, MaxAttempts: 1},
+			order.Message{To: order.Failed, Version: 2, NotBefore: noon.Add(time.Hour + time.Minute)},
+		},
+		"a retried order":           {retried, external, order.Message{To: order.Processing, Version: 4, NotBefore: noon.Add(24 * time.Hour)}},
+		"a retried order's attempt": {again, external, order.Message{To: order.Processing, Version: 5, NotBefore: noon.Add(24*time.Hour + time.Minute)}},
+		"a retried order's timer":   {again, order.Timer(time.Minute), order.Message{To: order.Completed, Version: 5, NotBefore: noon.Add(24*time.Hour + time.Minute)}},
+	} {
+		tt.want.OrderID = "ORD"
+		if got := (order.Change{New: &tt.order}).FollowUps(tt.fulfilment); len(got) != 1 || got[0] != tt.want {
+			t.Errorf("%s waits for %+v, not %+v", name, got, tt.want)
+		}
+	}
+}
+
 // I9 to I11: for any history of changes, the sum of their tallies equals a recount of the orders.
 func TestTalliesAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,73 @@ func TestUnderATimerNoRequestCompletesAnOrderEarly(t *testing.T) {
 	if got, err := o.Transition(complete, due, order.Timer(processing)); err != nil || got.Status != order.Completed {
 		t.Errorf("on time: %+v, %v", got, err)
 	}
+	if got, err := o.Transition(order.TransitionRequest{Transition: order.Cancel}, o.StartedAt, order.Timer(processing)); err != nil || got.Status != order.Cancelled {
+		t.Errorf("cancelled early: %+v, %v", got, err)
+	}
+	workers := external
+	workers.ProcessingTime = processing
+	if got, err := o.Transition(complete, o.StartedAt, workers); err != nil || got.Status != order.Completed {
+		t.Errorf("by a worker: %+v, %v", got, err)
+	}
+}
+
+// F20: a clock that lies behind delays no start, and dates none before the order or its retry.
+func TestAStartIsNeverEarly(t *testing.T) {
+	pending := orderIn(t, order.Pending)
+	retried, err := orderIn(t, order.Failed).Transition(order.TransitionRequest{Transition: order.Retry}, noon.Add(24*time.Hour), external)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, o := range map[time.Time]order.Order{noon: pending, noon.Add(24 * time.Hour): retried} {
+		m := (order.Change{New: &o}).FollowUps(external)[0]
+		if got, err := o.Advance(m, noon.Add(-time.Hour), external); err != nil || !got.StartedAt.Equal(want) {
+			t.Errorf("started as %+v, %v, not at %s", got, err, want)
+		}
+	}
+}
+
+// I5, I6: a message can be for a version of which the service makes no transition.
+func TestAMessageForAnOrderThatWaitsForNoneIsDone(t *testing.T) {
+	for _, s := range []order.Status{order.Completed, order.Failed, order.Cancelled} {
+		o := orderIn(t, s)
+		m := order.Message{To: order.Processing, Version: o.Version()}
+		if got, err := o.Advance(m, noon.Add(24*time.Hour), external); !errors.Is(err, order.ErrAlreadyDone) || !reflect.DeepEqual(got, o) {
+			t.Errorf("a %s order: %+v, %v", s, got, err)
+		}
+	}
+}
+
+// I4: a message that was sent under a timer finds an order of workers, and the other way round.
+func TestMessagesOutliveAChangeOfTheFulfilment(t *testing.T) {
+	o := orderIn(t, order.Processing)
+	now := o.StartedAt.Add(time.Hour)
+	for _, tt := range []struct {
+		sent, now order.Fulfilment
+		want      order.Status
+		attempt   int
+	}{
+		{order.Timer(processing), external, order.Processing, 2},
+		{external, order.Timer(processing), order.Completed, 1},
+	} {
+		m := (order.Change{New: &o}).FollowUps(tt.sent)[0]
+		if got, err := o.Advance(m, now, tt.now); err != nil || got.Status != tt.want || got.Attempt() != tt.attempt {
+			t.Errorf("%+v became %+v, %v, not %s in attempt %d", m, got, err, tt.want, tt.attempt)
+		}
+	}
+}
+
+// The history of an order that a transition was made of belongs to that order.
+func TestATransitionLeavesTheOrderBeforeUnchanged(t *testing.T) {
+	o := orderIn(t, order.Failed)
+	for range 5 { // so that the history has room for one more, at times
+		cancelled, _ := o.Transition(order.TransitionRequest{Transition: order.Cancel}, noon.Add(24*time.Hour), external)
+		retried, _ := o.Transition(order.TransitionRequest{Transition: order.Retry}, noon.Add(24*time.Hour), external)
+		if h := cancelled.History(); h[len(h)-1].Transition != order.Cancel {
+			t.Fatalf("after %d events a retry changes the history of a cancelled order", len(h)-1)
+		}
+		started, _ := retried.Advance((order.Change{New: &retried}).FollowUps(external)[0], noon.Add(24*time.Hour), external)
+		o, _ = started.Transition(order.TransitionRequest{Transition: order.Fail}, noon.Add(24*time.Hour), external)
+	}
 }
 
 // I16: without an answer the service restarts an order, and fails it after the last attempt.
@@ -119,17 +187,19 @@ func TestAnOrderWithoutAnAnswerIsRestartedAndThenFails(t *testing.T) {
 // I4, I6: for any history, an order's version grows by one with each transition, the order stays
 // valid, and an order that is not final and not Failed has one message, which leads on.
 func TestAnyHistoryOfTransitions(t *testing.T) {
+	// Final orders stay as they are, so that few histories shall end in one soon.
+	drawn := []order.Transition{order.Start, order.Start, order.Restart, order.Fail, order.Fail, order.Retry, order.Retry, order.Complete, order.Cancel}
 	rapid.Check(t, func(t *rapid.T) {
 		f := rapid.SampledFrom([]order.Fulfilment{external, order.Timer(processing)}).Draw(t, "fulfilment")
 		o := order.New(order.Draft{InitialStatus: rapid.SampledFrom(order.InitialStatuses).Draw(t, "initial")}, "ORD", noon)
 		now, steps := noon, 0
 		var tally order.Tally
 		tally.Add(order.Change{New: &o}.Tally())
-		for range rapid.IntRange(0, 60).Draw(t, "calls") {
-			now = now.Add(time.Duration(rapid.Int64Range(-int64(time.Minute), int64(2*time.Minute)).Draw(t, "passes")))
+		for range 40 {
+			now = now.Add(rapid.SampledFrom([]time.Duration{-time.Minute, -time.Millisecond, 0, time.Millisecond, time.Minute, 2 * time.Minute}).Draw(t, "passes"))
 			before := o
 			var err error
-			transition := order.Transition(rapid.IntRange(int(order.Start), int(order.Cancel)).Draw(t, "transition"))
+			transition := rapid.SampledFrom(drawn).Draw(t, "transition")
 			if transition == order.Start || transition == order.Restart {
 				for _, m := range (order.Change{New: &o}).FollowUps(f) {
 					o, err = o.Advance(m, now, f)
@@ -137,15 +207,19 @@ func TestAnyHistoryOfTransitions(t *testing.T) {
 			} else {
 				o, err = o.Transition(order.TransitionRequest{Transition: transition, By: "anna"}, now, f)
 			}
-			if o.Version() != before.Version() {
+			if !reflect.DeepEqual(o, before) {
 				steps++
+				if o.Version() != before.Version()+1 {
+					t.Fatalf("%+v became %+v", before, o)
+				}
 				if _, ok := table[before.Status][o.History()[len(o.History())-1].Transition]; !ok || err != nil {
 					t.Fatalf("from %s to %s, %v", before.Status, o.Status, err)
 				}
 			}
 			tally.Add(order.Change{Old: &before, New: &o}.Tally())
 			waits := len((order.Change{New: &o}).FollowUps(f)) == 1
-			if o.Version() < before.Version() || o.Validate() != nil || waits != (o.Status < order.Completed) {
+			inOrder := slices.IsSortedFunc(o.History(), func(a, b order.Event) int { return a.At.Compare(b.At) })
+			if !inOrder || o.Version() < before.Version() || o.Validate() != nil || waits != (o.Status < order.Completed) {
 				t.Fatalf("%+v became %+v (Validate: %v)", before, o, o.Validate())
 			}
 		}
@@ -156,6 +230,25 @@ func TestAnyHistoryOfTransitions(t *testing.T) {
 			t.Fatalf("counted as %+v, is %+v after %d steps", tally, recount, steps)
 		}
 	})
+}
+
+func TestTheHistoryOfTheMainPath(t *testing.T) {
+	started, completed := order.Event{Transition: order.Start, At: noon.Add(time.Hour)}, order.Event{Transition: order.Complete, At: noon.Add(2 * time.Hour)}
+	for s, want := range map[order.Status][]order.Event{
+		order.Pending: nil, order.Processing: {started}, order.Completed: {started, completed},
+	} {
+		if got := orderIn(t, s).History(); !slices.Equal(got, want) {
+			t.Errorf("%s: %+v, not %+v", s, got, want)
+		}
+	}
+}
+
+func TestAnOrderThatIsNotStartedHasNoAttempt(t *testing.T) {
+	for s, want := range map[order.Status]int{order.Pending: 0, order.Processing: 1, order.Completed: 1, order.Cancelled: 0} {
+		if got := orderIn(t, s).Attempt(); got != want {
+			t.Errorf("a %s order is in attempt %d, not %d", s, got, want)
+		}
+	}
 }
 
 // The history keeps the main path and the last transitions.
@@ -201,11 +294,14 @@ func TestValidateRefusesAnExceptionThatCannotBe(t *testing.T) {
 		"Failed without its time":          func(o *order.Order) { o.Exception.FailedAt = time.Time{} },
 		"Failed and cancelled":             func(o *order.Order) { o.Exception.CancelledAt = noon },
 		"Failed before its start":          func(o *order.Order) { o.StartedAt = time.Time{} },
-		"Failed and completed":             func(o *order.Order) { o.CompletedAt = noon.Add(9 * time.Hour) },
-		"Cancelled without its time":       func(o *order.Order) { o.Status = order.Cancelled },
-		"Processing with a failure":        func(o *order.Order) { o.Status = order.Processing },
-		"a negative attempt":               func(o *order.Order) { o.Exception.Attempt = -1 },
-		"an unknown status":                func(o *order.Order) { o.Status = order.Cancelled + 1 },
+		"Cancelled and completed": func(o *order.Order) {
+			o.Status, o.Exception.CancelledAt, o.CompletedAt = order.Cancelled, noon.Add(9*time.Hour), noon.Add(9*time.Hour)
+		},
+		"Failed and completed":       func(o *order.Order) { o.CompletedAt = noon.Add(9 * time.Hour) },
+		"Cancelled without its time": func(o *order.Order) { o.Status = order.Cancelled },
+		"Processing with a failure":  func(o *order.Order) { o.Status = order.Processing },
+		"a negative attempt":         func(o *order.Order) { o.Exception.Attempt = -1 },
+		"an unknown status":          func(o *order.Order) { o.Status = order.Cancelled + 1 },
 	} {
 		o := orderIn(t, order.Failed)
 		if err := o.Validate(); err != nil {
@@ -213,6 +309,26 @@ func TestValidateRefusesAnExceptionThatCannotBe(t *testing.T) {
 		}
 		if change(&o); o.Validate() == nil {
 			t.Errorf("%s is valid: %+v", name, o)
+		}
+	}
+}
+
+// I6: the version of an order off the main path is at least that of the shortest way to its status.
+func TestValidateKnowsTheLeastVersionOfEachStatus(t *testing.T) {
+	at := noon.Add(time.Hour)
+	for s, o := range map[order.Status]order.Order{
+		order.Pending:    {Exception: &order.Exception{Version: 4}},                                             // start, fail, retry
+		order.Processing: {Exception: &order.Exception{Version: 3, Attempt: 2}, StartedAt: at},                  // start, restart
+		order.Completed:  {Exception: &order.Exception{Version: 4, Attempt: 2}, StartedAt: at, CompletedAt: at}, // start, restart, complete
+		order.Failed:     {Exception: &order.Exception{Version: 3, Attempt: 1, FailedAt: at}, StartedAt: at},    // start, fail
+		order.Cancelled:  {Exception: &order.Exception{Version: 2, CancelledAt: at}},                            // cancel
+	} {
+		o.Status, o.CreatedAt = s, noon
+		if err := o.Validate(); err != nil {
+			t.Errorf("%s at version %d: %v", s, o.Version(), err)
+		}
+		if o.Exception.Version--; o.Validate() == nil {
+			t.Errorf("%s is valid at version %d", s, o.Version())
 		}
 	}
 }
