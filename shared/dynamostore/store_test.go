@@ -166,7 +166,8 @@ func TestAStoreWithoutAProcessingTimeOrAClockWritesNothing(t *testing.T) {
 	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table}))
 	h.calls.Take()
 	_, _, err := s.Create(t.Context(), draft())
-	for _, err := range []error{err, s.Advance(t.Context(), order.Message{OrderID: begun.ID, To: order.Completed}, noon.Add(time.Hour))} {
+	_, transitionErr := s.Transition(t.Context(), begun.ID, order.TransitionRequest{Transition: order.Complete})
+	for _, err := range []error{err, transitionErr, s.Advance(t.Context(), order.Message{OrderID: begun.ID, To: order.Completed}, noon.Add(time.Hour))} {
 		if err == nil || errors.Is(err, order.ErrUnavailable) || errors.Is(err, order.ErrAlreadyDone) || errors.Is(err, order.ErrNotFound) {
 			t.Errorf("error %v", err)
 		}
@@ -252,6 +253,14 @@ func TestTheCostOfEachRequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.used(t, "UpdateItem", 1, 1)
+	}
+	o := h.create(t)
+	h.calls.Take()
+	if _, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Cancel}); err != nil {
+		t.Fatal(err)
+	}
+	if used := h.calls.Take(); !maps.Equal(used.Calls, map[string]int{"GetItem": 1, "UpdateItem": 1}) || used.Units["GetItem"] != 1 || used.Units["UpdateItem"] != 1 {
+		t.Errorf("a cancel used %+v", used)
 	}
 }
 
@@ -387,10 +396,92 @@ func TestACallWhoseResponseIsLostIsDoneAlthoughTheOrderHasGoneOn(t *testing.T) {
 	}
 }
 
+// F8, I5, I6: between a worker's reading and writing the order has gone on, and the worker is told.
+func TestACallThatAnotherComesBeforeFindsTheOrderAsItIsThen(t *testing.T) {
+	h := open(t)
+	for name, tt := range map[string]struct {
+		first, second order.TransitionRequest
+		want          error
+	}{
+		"from the main path": {order.TransitionRequest{Transition: order.Cancel}, order.TransitionRequest{Transition: order.Fail},
+			&order.ConflictError{Status: order.Cancelled, Version: 3}},
+		"the same call": {order.TransitionRequest{Transition: order.Cancel, Version: 2}, order.TransitionRequest{Transition: order.Cancel, Version: 2}, nil},
+	} {
+		o := h.create(t, importedAs(order.Processing))
+		h.faults.Play("UpdateItem", func(a *awstest.Attempt) (*smithyhttp.Response, error) {
+			if _, err := h.Transition(t.Context(), o.ID, tt.first); err != nil {
+				t.Error(err)
+			}
+			return a.Send()
+		})
+		if _, err := h.Transition(t.Context(), o.ID, tt.second); !reflect.DeepEqual(err, tt.want) {
+			t.Errorf("%s: error %v, want %v", name, err, tt.want)
+		}
+		if got := h.get(t, o.ID); got.Status != order.Cancelled || got.Version() != 3 {
+			t.Errorf("%s: the order is %+v", name, got)
+		}
+	}
+}
+
+// F8, I5: the failed order that was read was retried meanwhile, and has failed again.
+func TestACallIsForTheVersionThatWasReadAndNotForTheStatusAlone(t *testing.T) {
+	h := open(t)
+	o := h.create(t, importedAs(order.Processing))
+	make := func(to order.Transition) {
+		t.Helper()
+		if _, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: to, By: "another"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	make(order.Fail)
+	h.faults.Play("UpdateItem", func(a *awstest.Attempt) (*smithyhttp.Response, error) {
+		make(order.Retry)
+		if err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: order.Processing, Version: 4}, noon); err != nil {
+			t.Error(err)
+		}
+		make(order.Fail)
+		return a.Send()
+	})
+	_, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Retry, Version: 3})
+	if conflict, ok := errors.AsType[*order.ConflictError](err); !ok || conflict.Version != 6 {
+		t.Errorf("error %v", err)
+	}
+	if got := h.get(t, o.ID); got.Status != order.Failed || got.Version() != 6 {
+		t.Errorf("the order is %+v", got)
+	}
+}
+
+// I16: the attempts at a change are bounded. This item contradicts itself, so every write is refused.
+func TestAnOrderThatKeepsChangingIsUnavailable(t *testing.T) {
+	h := open(t)
+	o := h.create(t, importedAs(order.Processing))
+	if _, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Fail}); err != nil {
+		t.Fatal(err)
+	}
+	h.put(t, with(h.item(t, "ORDER#"+string(o.ID), "ORDER"), item{"version": number("9")}))
+	h.calls.Take()
+	_, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Cancel})
+	if used := h.calls.Take().Calls; !errors.Is(err, order.ErrUnavailable) || used["GetItem"] != 5 || used["UpdateItem"] != 5 {
+		t.Errorf("error %v after %v", err, used)
+	}
+}
+
+// external is the fulfilment by workers, whose attempts take as long as the timer.
+var external = order.Fulfilment{External: true, AttemptTimeout: processing, MaxAttempts: 2}
+
+// fulfilling opens another store in the same table, whose orders are completed in that way.
+func (h *testStore) fulfilling(f order.Fulfilment, advanced func(order.Order)) *dynamostore.Store {
+	return awstest.Must(dynamostore.New(dynamostore.Config{
+		Client: h.client, Table: h.table, Fulfilment: f, Now: func() time.Time { return h.now }, Random: rand.Reader, Advanced: advanced,
+	}))
+}
+
 // F8, F9, F20, I4 to I8: the store makes the same transitions as the domain, with the same results
-// and refusals: for any order, any clock, any target.
+// and refusals: for any order, any clock, any message and request, under a timer and with workers.
 func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
 	h := open(t)
+	stores := map[bool]*dynamostore.Store{false: h.Store, true: h.fulfilling(external, nil)}
+	fulfilments := map[bool]order.Fulfilment{false: order.Timer(processing), true: external}
 	rapid.Check(t, func(rt *rapid.T) {
 		near := func(label string) time.Time {
 			return noon.Add(time.Duration(rapid.Int64Range(-2, 2).Draw(rt, label+" ms"))*time.Millisecond +
@@ -398,15 +489,36 @@ func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
 		}
 		h.now = near("created")
 		o := h.create(t, importedAs(rapid.SampledFrom(order.InitialStatuses).Draw(rt, "status")))
-		for range 4 {
-			to, now := rapid.SampledFrom(order.Statuses[:]).Draw(rt, "to"), near("now").Add(123*time.Microsecond)
-			want, wantErr := o.Advance(order.Message{To: to}, now, order.Timer(processing))
-			err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: to}, now)
+		for range rapid.IntRange(1, 6).Draw(rt, "steps") {
+			workers, version := rapid.Bool().Draw(rt, "workers"), rapid.IntRange(max(0, o.Version()-1), o.Version()+1).Draw(rt, "version")
+			if rapid.Bool().Draw(rt, "without a version") {
+				version = 0
+			}
+			store, fulfilment, now := stores[workers], fulfilments[workers], near("now").Add(123*time.Microsecond)
+			var want order.Order
+			var err, wantErr error
+			step := "advance"
+			if to := rapid.SampledFrom(order.Statuses[:]).Draw(rt, "to"); rapid.Bool().Draw(rt, "by a message") {
+				want, wantErr = o.Advance(order.Message{To: to, Version: version}, now, fulfilment)
+				err = store.Advance(t.Context(), order.Message{OrderID: o.ID, To: to, Version: version}, now)
+			} else {
+				request := order.TransitionRequest{Version: version, Reason: "no stock", By: "anna"}
+				request.Transition = rapid.SampledFrom([]order.Transition{order.Complete, order.Fail, order.Retry, order.Cancel}).Draw(rt, "transition")
+				step, h.now = request.Transition.String(), now
+				want, wantErr = o.Transition(request, now, fulfilment)
+				var got order.Order
+				if got, err = store.Transition(t.Context(), o.ID, request); err == nil && !reflect.DeepEqual(got, want) {
+					rt.Fatalf("%s returned %+v, the domain %+v", step, got, want)
+				}
+				if errors.Is(wantErr, order.ErrAlreadyDone) {
+					wantErr = nil
+				}
+			}
 			if !reflect.DeepEqual(err, wantErr) {
-				rt.Fatalf("%s to %s at %s: error %v, the domain says %v", o.Status, to, now, err, wantErr)
+				rt.Fatalf("%s of %s with version %d at %s: error %v, the domain says %v", step, o.Status, version, now, err, wantErr)
 			}
 			if o = h.get(t, o.ID); !reflect.DeepEqual(o, want) {
-				rt.Fatalf("to %s at %s: order %+v, the domain says %+v", to, now, o, want)
+				rt.Fatalf("after %s with version %d at %s: order %+v, the domain says %+v", step, version, now, o, want)
 			}
 		}
 	})
@@ -422,6 +534,10 @@ var calls = map[string]func(context.Context, *dynamostore.Store) error{
 	"List": func(ctx context.Context, s *dynamostore.Store) error { _, err := s.List(ctx, 1, ""); return err },
 	"Advance": func(ctx context.Context, s *dynamostore.Store) error {
 		return s.Advance(ctx, order.Message{OrderID: id(1), To: order.Processing}, noon)
+	},
+	"Transition": func(ctx context.Context, s *dynamostore.Store) error {
+		_, err := s.Transition(ctx, id(1), order.TransitionRequest{Transition: order.Cancel})
+		return err
 	},
 	"Metrics": func(ctx context.Context, s *dynamostore.Store) error { _, err := s.Metrics(ctx); return err },
 }
