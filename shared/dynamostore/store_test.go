@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -396,30 +397,70 @@ func TestACallWhoseResponseIsLostIsDoneAlthoughTheOrderHasGoneOn(t *testing.T) {
 	}
 }
 
-// F8, I5, I6: between a worker's reading and writing the order has gone on, and the worker is told.
+// F8, I5, I6: between a caller's reading and writing the order goes on, and the caller is told, or the
+// transition is made of the order as it is then.
 func TestACallThatAnotherComesBeforeFindsTheOrderAsItIsThen(t *testing.T) {
 	h := open(t)
+	cancel, fail, retry := order.Cancel, order.Fail, order.Retry
 	for name, tt := range map[string]struct {
-		first, second order.TransitionRequest
-		want          error
+		from    order.Status
+		between func(order.ID)
+		call    order.TransitionRequest
+		want    error
+		history string // afterwards
 	}{
-		"from the main path": {order.TransitionRequest{Transition: order.Cancel}, order.TransitionRequest{Transition: order.Fail},
-			&order.ConflictError{Status: order.Cancelled, Version: 3}},
-		"the same call": {order.TransitionRequest{Transition: order.Cancel, Version: 2}, order.TransitionRequest{Transition: order.Cancel, Version: 2}, nil},
+		"it is started": {
+			order.Pending, func(id order.ID) { h.start(t, id, 1) }, order.TransitionRequest{Transition: cancel}, nil, "start cancel",
+		},
+		"it is cancelled": {
+			order.Processing, func(id order.ID) { h.ask(t, id, cancel) }, order.TransitionRequest{Transition: fail},
+			&order.ConflictError{Status: order.Cancelled, Version: 3}, "start cancel",
+		},
+		"the same call is made": {
+			order.Processing, func(id order.ID) { h.ask(t, id, cancel) }, order.TransitionRequest{Transition: cancel, Version: 2}, nil, "start cancel",
+		},
+		"it fails, and is in the same status again": {
+			order.Processing, func(id order.ID) { h.ask(t, id, fail, retry); h.start(t, id, 4) }, order.TransitionRequest{Transition: cancel}, nil,
+			"start fail retry start cancel",
+		},
+		"it fails, and no call is for its version any more": {
+			order.Processing, func(id order.ID) { h.ask(t, id, fail, retry); h.start(t, id, 4) }, order.TransitionRequest{Transition: cancel, Version: 2},
+			&order.ConflictError{Status: order.Processing, Version: 5}, "start fail retry start",
+		},
 	} {
-		o := h.create(t, importedAs(order.Processing))
+		o := h.create(t, importedAs(tt.from))
 		h.faults.Play("UpdateItem", func(a *awstest.Attempt) (*smithyhttp.Response, error) {
-			if _, err := h.Transition(t.Context(), o.ID, tt.first); err != nil {
-				t.Error(err)
-			}
+			tt.between(o.ID)
 			return a.Send()
 		})
-		if _, err := h.Transition(t.Context(), o.ID, tt.second); !reflect.DeepEqual(err, tt.want) {
+		if _, err := h.Transition(t.Context(), o.ID, tt.call); !reflect.DeepEqual(err, tt.want) {
 			t.Errorf("%s: error %v, want %v", name, err, tt.want)
 		}
-		if got := h.get(t, o.ID); got.Status != order.Cancelled || got.Version() != 3 {
-			t.Errorf("%s: the order is %+v", name, got)
+		var history []string
+		for _, e := range h.get(t, o.ID).History() {
+			history = append(history, e.Transition.String())
 		}
+		if got := strings.Join(history, " "); got != tt.history {
+			t.Errorf("%s: the history is %s, want %s", name, got, tt.history)
+		}
+	}
+}
+
+// ask makes transitions of an order in another's name.
+func (h *testStore) ask(t *testing.T, id order.ID, all ...order.Transition) {
+	t.Helper()
+	for _, transition := range all {
+		if _, err := h.Transition(t.Context(), id, order.TransitionRequest{Transition: transition, By: "another"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// start starts an order that has a version.
+func (h *testStore) start(t *testing.T, id order.ID, version int) {
+	t.Helper()
+	if err := h.Advance(t.Context(), order.Message{OrderID: id, To: order.Processing, Version: version}, h.now); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -427,19 +468,11 @@ func TestACallThatAnotherComesBeforeFindsTheOrderAsItIsThen(t *testing.T) {
 func TestACallIsForTheVersionThatWasReadAndNotForTheStatusAlone(t *testing.T) {
 	h := open(t)
 	o := h.create(t, importedAs(order.Processing))
-	make := func(to order.Transition) {
-		t.Helper()
-		if _, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: to, By: "another"}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	make(order.Fail)
+	h.ask(t, o.ID, order.Fail)
 	h.faults.Play("UpdateItem", func(a *awstest.Attempt) (*smithyhttp.Response, error) {
-		make(order.Retry)
-		if err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: order.Processing, Version: 4}, noon); err != nil {
-			t.Error(err)
-		}
-		make(order.Fail)
+		h.ask(t, o.ID, order.Retry)
+		h.start(t, o.ID, 4)
+		h.ask(t, o.ID, order.Fail)
 		return a.Send()
 	})
 	_, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Retry, Version: 3})
@@ -455,14 +488,45 @@ func TestACallIsForTheVersionThatWasReadAndNotForTheStatusAlone(t *testing.T) {
 func TestAnOrderThatKeepsChangingIsUnavailable(t *testing.T) {
 	h := open(t)
 	o := h.create(t, importedAs(order.Processing))
-	if _, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Fail}); err != nil {
-		t.Fatal(err)
-	}
+	h.ask(t, o.ID, order.Fail)
 	h.put(t, with(h.item(t, "ORDER#"+string(o.ID), "ORDER"), item{"version": number("9")}))
 	h.calls.Take()
 	_, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Cancel})
 	if used := h.calls.Take().Calls; !errors.Is(err, order.ErrUnavailable) || used["GetItem"] != 5 || used["UpdateItem"] != 5 {
 		t.Errorf("error %v after %v", err, used)
+	}
+}
+
+// F6, I5: a message from before a retry, which has no version, is about an order that was done with.
+func TestAMessageOfTheMainPathHasNoEffectOnAnOrderThatHasLeftIt(t *testing.T) {
+	h := open(t)
+	o := h.create(t, importedAs(order.Processing))
+	h.ask(t, o.ID, order.Fail, order.Retry)
+	for _, version := range []int{4, 5} {
+		for _, to := range []order.Status{order.Processing, order.Completed} {
+			if err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: to}, noon.Add(time.Hour)); !errors.Is(err, order.ErrAlreadyDone) {
+				t.Errorf("at version %d, to %s: error %v", version, to, err)
+			}
+		}
+		if got := h.get(t, o.ID); got.Version() != version {
+			t.Errorf("the order is %+v, want version %d", got, version)
+		}
+		if version == 4 {
+			h.start(t, o.ID, 4)
+		}
+	}
+}
+
+// I5: a message that was sent under a timer is about the attempt of a worker now.
+func TestWithWorkersNoMessageCompletesAnOrder(t *testing.T) {
+	h := open(t)
+	o := h.create(t, importedAs(order.Processing))
+	store := h.fulfilling(external, nil)
+	if err := store.Advance(t.Context(), order.Message{OrderID: o.ID, To: order.Completed}, noon.Add(processing)); err != nil {
+		t.Error(err)
+	}
+	if got := h.get(t, o.ID); got.Status != order.Processing || got.Version() != 3 || got.Attempt() != 2 {
+		t.Errorf("the order is %+v", got)
 	}
 }
 
