@@ -131,6 +131,10 @@ func TestACheckKnowsTheOrdersThatWaitForWorkers(t *testing.T) {
 	if last := logged[len(logged)-1]; last["FailedOrders"] != 1.0 || last["CancelledOrders"] != 1.0 || last["PendingOrders"] != 0.0 {
 		t.Errorf("logged %v", last)
 	}
+	// Eight minutes later it is too late for all that wait, and the orders are still of the interval.
+	if found, _ := h.checkBy(t, workers, 1000, 24*time.Minute); found.Checked != 8 || found.Overdue != 5 {
+		t.Errorf("eight minutes later: found %+v", found)
+	}
 }
 
 // Each order is of one interval: not of the one before, and not of the one after.
