@@ -300,7 +300,7 @@ func TestSuccessIsQuietAndALineHasTheIDOfItsRequestAlone(t *testing.T) {
 	quiet := h.start("metrics")
 	quiet.invoke(sampleEvent(t, "metrics"))
 	quiet.invoke(sampleEvent(t, "metrics-bad"))
-	lines := slices.DeleteFunc(quiet.awaitLines(), func(line map[string]any) bool { return line["message"] == "invocation" })
+	lines := slices.DeleteFunc(quiet.awaitInvocation(2), func(line map[string]any) bool { return line["message"] == "invocation" })
 	if len(lines) != 1 || lines[0]["requestId"] != nil || lines[0]["request_id"] != "aKx3mhPLDoEEJ4w=" || lines[0]["status"] != 405.0 {
 		t.Errorf("logged %s", quiet.output.Bytes())
 	}
