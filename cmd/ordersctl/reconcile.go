@@ -328,11 +328,16 @@ func (r reconcileReport) write(w io.Writer) error {
 	return err
 }
 
-// String is the counts for a person.
+// String is the counts for a person, with Failed and Cancelled orders if there are some.
 func (c counts) String() string {
+	var statuses []string
+	for _, s := range order.Statuses {
+		if n := c.ByStatus[s.String()]; n != 0 || s <= order.Completed {
+			statuses = append(statuses, fmt.Sprint(n, " ", s))
+		}
+	}
 	mean := float64(c.DurationSumMillis) / float64(max(c.CompletedCount, 1)) / 1000
-	return fmt.Sprintf("%d (%d Pending, %d Processing, %d Completed), %d timed, on average %.3f s",
-		c.Total, c.ByStatus["Pending"], c.ByStatus["Processing"], c.ByStatus["Completed"], c.CompletedCount, mean)
+	return fmt.Sprintf("%d (%s), %d timed, on average %.3f s", c.Total, strings.Join(statuses, ", "), c.CompletedCount, mean)
 }
 
 // formatDifference lists the counts that a difference changes, such as "+1 Pending, -50 ms".

@@ -67,8 +67,11 @@ type CheckResult struct {
 
 // Handle checks the orders of the interval that ended so long before the time of the event that all
 // of them should have left Processing once. An order is overdue if the message that it waits for was
-// due long before. A repeated event checks the same orders. Handle logs a line for each of the first overdue orders, and one line with the findings and
-// the counts by status as metrics: OverdueOrders, PendingOrders, ProcessingOrders, CompletedOrders.
+// due long before. A repeated event checks the same orders.
+//
+// Handle logs a line for each of the first overdue orders, and one line with the findings and the
+// counts by status as metrics: OverdueOrders, PendingOrders, ProcessingOrders and CompletedOrders;
+// FailedOrders and CancelledOrders while there is one, because each metric is paid for.
 func (c Check) Handle(ctx context.Context, e CheckEvent) (found CheckResult, err error) {
 	ctx, cancel := awsclient.BeforeDeadline(ctx, time.Second)
 	defer cancel()
@@ -233,8 +236,10 @@ func (c Check) report(ctx context.Context, found CheckResult) error {
 	values := []awsclient.Metric{{Name: "OverdueOrders", Unit: "Count", Values: []int64{int64(found.Overdue + found.Unread)}}}
 	tally, err := c.Metrics.Metrics(ctx)
 	if err == nil {
-		for _, s := range order.InitialStatuses {
-			values = append(values, awsclient.Metric{Name: s.String() + "Orders", Unit: "Count", Values: []int64{tally.ByStatus[s]}})
+		for _, s := range order.Statuses {
+			if n := tally.ByStatus[s]; n != 0 || s <= order.Completed {
+				values = append(values, awsclient.Metric{Name: s.String() + "Orders", Unit: "Count", Values: []int64{n}})
+			}
 		}
 	}
 	attrs := []slog.Attr{slog.Int("checked", found.Checked), slog.Bool("partial", found.Partial)}

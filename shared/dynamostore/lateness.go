@@ -16,8 +16,8 @@ import (
 type Lateness struct {
 	// Table is the value of the metrics' dimension TableName.
 	Table string
-	// Fulfilment says how orders in Processing are completed. Workers take the time that they take, so
-	// with External there is no CompleteLateness.
+	// Fulfilment says how orders in Processing are completed. A worker's completion is no transition of
+	// Advance, so with External there is no CompleteLateness.
 	Fulfilment order.Fulfilment
 	Now        func() time.Time
 	Log        *slog.Logger
@@ -30,10 +30,10 @@ type Lateness struct {
 func (l *Lateness) Observe(o order.Order) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case o.Status == order.Processing:
+	switch o.Status {
+	case order.Processing:
 		l.starts = append(l.starts, o.StartedAt.Sub(o.CreatedAt).Milliseconds())
-	case o.Status == order.Completed && !l.Fulfilment.External:
+	case order.Completed:
 		l.completes = append(l.completes, (o.CompletedAt.Sub(o.StartedAt) - l.Fulfilment.ProcessingTime).Milliseconds())
 	}
 }

@@ -26,6 +26,42 @@ func lines(t *testing.T, log *bytes.Buffer) (all []map[string]any) {
 	return all
 }
 
+// A worker's time is no lateness, and neither is the time of the attempts and of the operator that an
+// order has seen when it starts again.
+func TestOfOrdersThatWorkersCompleteOnlyTheFirstStartCanBeLate(t *testing.T) {
+	h := open(t)
+	var log bytes.Buffer
+	late := &dynamostore.Lateness{Table: h.table, Fulfilment: external, Now: func() time.Time { return h.now }, Log: slog.New(slog.NewJSONHandler(&log, nil))}
+	store := h.fulfilling(external, late.Observe)
+	o := h.create(t)
+	for _, step := range []struct {
+		message order.Message
+		request order.TransitionRequest
+	}{
+		{message: order.Message{To: order.Processing}},
+		{message: order.Message{To: order.Processing, Version: 2}}, // the second attempt
+		{message: order.Message{To: order.Failed, Version: 3}},
+		{request: order.TransitionRequest{Transition: order.Retry, Version: 4}},
+		{message: order.Message{To: order.Processing, Version: 5}},
+		{request: order.TransitionRequest{Transition: order.Complete, Version: 6}},
+	} {
+		var err error
+		if step.message.OrderID = o.ID; step.request.Version == 0 {
+			err = store.Advance(t.Context(), step.message, h.now.Add(1500*time.Millisecond))
+		} else {
+			_, err = store.Transition(t.Context(), o.ID, step.request)
+		}
+		if err != nil {
+			t.Fatalf("%+v: %v", step, err)
+		}
+		h.now = h.now.Add(time.Hour)
+	}
+	late.Report(t.Context())
+	if logged := lines(t, &log); len(logged) != 1 || logged[0]["StartLateness"] != 1500.0 || logged[0]["CompleteLateness"] != nil {
+		t.Errorf("logged %s", log.Bytes())
+	}
+}
+
 // Each transition is observed once, with no call and no unit more: not one that is early, and not
 // one that is done already.
 func TestTheLatenessOfEachTransitionIsLoggedOnceABatch(t *testing.T) {

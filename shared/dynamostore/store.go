@@ -77,8 +77,9 @@ type Config struct {
 	// IndexBuckets is how many buckets of the index Create fills, from 1 to 64. With 0 it fills 16.
 	// Every store reads the orders of all buckets, whatever its own setting.
 	IndexBuckets int
-	// Advanced is called, if it is set, after each transition that Advance has made, with the
-	// order's id, status and times. It may be called concurrently.
+	// Advanced is called, if it is set, after each transition on the main path that Advance has made,
+	// with the order's id, status and times: not after a restart, and not after the transitions of an
+	// order that was retried. It may be called concurrently.
 	Advanced func(order.Order)
 }
 

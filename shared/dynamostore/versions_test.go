@@ -133,6 +133,42 @@ func TestAnItemOfAnyVersionIsTheSameOrder(t *testing.T) {
 	}
 }
 
+// I4, I5: an order that the first version has written is cancelled, failed and retried, too. The
+// attributes that say so are new.
+func TestAnItemOfAnyVersionCanLeaveTheMainPath(t *testing.T) {
+	started := item{"status": text("Processing"), "started_at": text("2026-11-22T12:00:01.000Z")}
+	for version, it := range versions(cartItem()) {
+		t.Run(version, func(t *testing.T) {
+			h := open(t)
+			h.now = noon.Add(2 * time.Second)
+			h.put(t, it)
+			cancelled, err := h.Transition(t.Context(), cart, order.TransitionRequest{Transition: order.Cancel, Version: 1, Reason: "no tea", By: "anna"})
+			if err != nil || cancelled.Version() != 2 || !reflect.DeepEqual(h.get(t, cart), cancelled) {
+				t.Errorf("cancelled as %+v, error %v", cancelled, err)
+			}
+			want := with(it, item{"status": text("Cancelled"), "version": number("2"), "exception": text(
+				`{"version":2,"attempt":0,"reason":"no tea","cancelled_at":"2026-11-22T12:00:02Z",` +
+					`"history":[{"transition":"cancel","at":"2026-11-22T12:00:02Z","by":"anna","reason":"no tea"}]}`)})
+			if got := h.item(t, "ORDER#"+string(cart), "ORDER"); !reflect.DeepEqual(got, want) {
+				t.Errorf("stored %v, want %v", got, want)
+			}
+			h.put(t, with(it, started))
+			for n, transition := range []order.Transition{order.Fail, order.Retry} {
+				o, err := h.Transition(t.Context(), cart, order.TransitionRequest{Transition: transition, Version: n + 2})
+				if err != nil || !reflect.DeepEqual(h.get(t, cart), o) {
+					t.Errorf("%s: %+v, error %v", transition, o, err)
+				}
+			}
+			if err := h.Advance(t.Context(), order.Message{OrderID: cart, To: order.Processing, Version: 4}, noon.Add(time.Minute)); err != nil {
+				t.Error(err)
+			}
+			if o := h.get(t, cart); o.Status != order.Processing || o.Version() != 5 || !o.StartedAt.Equal(noon.Add(time.Minute)) {
+				t.Errorf("started again as %+v", o)
+			}
+		})
+	}
+}
+
 // cartRecords are the records that the stream has of its life, as Lambda hands them over.
 const cartRecords = `{"Records":[
 {"eventID":"e1","eventName":"INSERT","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":"eu-west-1","dynamodb":{"ApproximateCreationDateTime":1795348800,
@@ -229,7 +265,7 @@ func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 			if got := h.metrics(t); got != tt.want {
 				t.Errorf("metrics %+v, want %+v", got, tt.want)
 			}
-			difference := order.Tally{ByStatus: order.Counts{1, 2, 3}, CompletedCount: 1, DurationSumMillis: 50_000}
+			difference := order.Tally{ByStatus: order.Counts{1, 2, 3, 4, 5}, CompletedCount: 1, DurationSumMillis: 50_000}
 			for n := range 64 { // shards, some of which share that item
 				h.tally(t, fmt.Sprint("shard ", n), created("1", n))
 			}

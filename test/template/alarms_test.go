@@ -257,6 +257,7 @@ func TestAlarmsGoOffForTheirFaultsAndNoOthers(t *testing.T) {
 			within{"LateStarts": 20, "LateCompletions": 80, "QueueBehind": 110, "OverdueOrders": 120}},
 		"the processor has stopped": {shop{orders: every(1, 600), capacity: -1}, within{"QueueBehind": 12, "OverdueOrders": 40}},
 		"messages are lost":         {shop{orders: every(1, 600), loses: 10}, within{"OverdueOrders": 40}},
+		"orders have failed":        {shop{orders: every(1, 600), fails: 1}, within{"FailedOrders": 12}},
 		"the check has stopped":     {shop{orders: every(1, 600), checkStops: true}, within{"CheckStopped": 90}},
 		"a dead letter":             {shop{orders: every(1, 600), deadLetter: true}, within{"DeadLetters": 2, "DeadLetteredMessages": 2}},
 	} {
@@ -277,6 +278,20 @@ func TestAlarmsGoOffForTheirFaultsAndNoOthers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// With workers a message waits for the end of an attempt, and not for the processing time.
+func TestAMessageThatWaitsForTheEndOfAnAttemptIsNoBacklog(t *testing.T) {
+	s := parse(t, readTemplate(t))
+	s.setTo("Fulfilment", "external")
+	s.setTo("ProcessingTimeSeconds", "50")
+	for timeout, want := range map[string]int{"900": 0, "50": 1} {
+		s.setTo("AttemptTimeoutSeconds", timeout)
+		raised := on(t, s.alarms(), shop{orders: every(1, 600), processingMinutes: 15}.record())
+		if _, behind := raised["QueueBehind"]; len(raised) != want || behind != (want > 0) {
+			t.Errorf("with attempts of %s s, the messages of 15 minutes raise %v", timeout, raised)
+		}
 	}
 }
 

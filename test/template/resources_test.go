@@ -188,7 +188,7 @@ func checkRunbook(s *stack) {
 }
 
 // loggedMetrics are the metrics that functions log.
-var loggedMetrics = []string{"StartLateness", "CompleteLateness", "PendingOrders", "ProcessingOrders", "CompletedOrders", "OverdueOrders"}
+var loggedMetrics = []string{"StartLateness", "CompleteLateness", "PendingOrders", "ProcessingOrders", "CompletedOrders", "FailedOrders", "CancelledOrders", "OverdueOrders"}
 
 func checkDashboard(s *stack) {
 	dashboard, err := s.template.Resource("OrdersDashboard")
