@@ -1,12 +1,14 @@
 package template
 
 import (
+	"cmp"
 	"encoding/json/v2"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -55,6 +57,43 @@ var resourceRules = []rule{
 		{" ${ExistingTable}", "", "CreateFunction: a change of ExistingTable makes no new version"},
 		{"${Architecture} ", "${ThrottleRate} ", "CreateFunction: a change of ThrottleRate makes a version that does not differ"},
 	}},
+	{"the description of a version fits, whatever the parameters are", checkDescriptions, []edit{
+		{"MaxLength: 72", "MaxLength: 103", "FallbackFunction: the description of a version may have 257 characters"},
+		{"    MaxLength: 20\n", "", "FallbackFunction: the description"},
+		{"${Tracing} ${ExistingTable}", "${Tracing} ${KmsKeyArn} ${ExistingTable}", "CreateFunction: the description"},
+	}},
+}
+
+// maxDescription is how many characters Lambda takes:
+// https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html.
+const maxDescription = 256
+
+// checkDescriptions gives each parameter its longest value.
+func checkDescriptions(s *stack) {
+	for name, p := range s.section("Parameters") {
+		s.setTo(name, strings.Repeat("x", longestValue(p)))
+	}
+	for id, v := range s.versions() {
+		if n := len(v.description); n > maxDescription {
+			s.fault("%s: the description of a version may have %d characters", id, n)
+		}
+	}
+}
+
+// longestValue is how many characters a parameter may have, too many for a description if it has no limit.
+func longestValue(parameter any) (n int) {
+	p, _ := parameter.(map[string]any)
+	allowed, _ := p["AllowedValues"].([]any)
+	for _, value := range allowed {
+		n = max(n, len(fmt.Sprint(value)))
+	}
+	if limit, ok := p["MaxLength"].(int); ok {
+		return limit
+	}
+	if largest, ok := p["MaxValue"].(int); ok {
+		return len(strconv.Itoa(largest))
+	}
+	return cmp.Or(n, maxDescription)
 }
 
 // checkRestored looks for the stack's own table in a stack with another one. It would be an error of
