@@ -226,6 +226,29 @@ func checkRunbook(s *stack) {
 	}
 }
 
+// A stack links its alarms to a page that there is: a URL to which an anchor can be added or, by
+// default, the file of the repository.
+func TestTheRunbookIsAURLOrAFileOfTheRepository(t *testing.T) {
+	template, err := cfn.Load("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parameters, _ := template.Sections["Parameters"].(map[string]any)
+	p, _ := parameters["RunbookUrl"].(map[string]any)
+	if _, err := os.Stat(fmt.Sprint(p["Default"])); err != nil {
+		t.Error(err)
+	}
+	allowed := regexp.MustCompile(fmt.Sprint(p["AllowedPattern"]))
+	for value, want := range map[string]bool{
+		fmt.Sprint(p["Default"]): true, "https://git.example/orders/blob/main/docs/operations.md": true,
+		"": false, "operations.md": false, "git.example/docs/operations.md": false, "https://git.example/operations.md#alarms": false,
+	} {
+		if got := allowed.MatchString(value); got != want {
+			t.Errorf("%q is allowed: %t", value, got)
+		}
+	}
+}
+
 // loggedMetrics are the metrics that functions log.
 var loggedMetrics = []string{"StartLateness", "CompleteLateness", "PendingOrders", "ProcessingOrders", "CompletedOrders", "OverdueOrders"}
 
