@@ -19,11 +19,13 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"orders/shared/dynamostore"
 	"orders/shared/order"
 	"orders/test/awstest"
 	"orders/test/conformance"
+	"orders/tools/eventsource"
 )
 
 // names are all functions.
@@ -364,6 +366,35 @@ func TestLinesOfATracedInvocationHaveTheIDOfTheTrace(t *testing.T) {
 			if traced := line["requestId"] == "invocation-1"; traced != (line["trace_id"] == root) {
 				t.Errorf("%s: logged %v", name, line)
 			}
+		}
+	}
+}
+
+// SQS keeps the header of the request that sends a message. The processor is invoked in another trace,
+// and its lines about the message have the id of the relay's.
+func TestLinesAboutAMessageHaveTheIDOfTheTraceThatSentIt(t *testing.T) {
+	h := openDeployment(t)
+	relay, processor := h.start("relay"), h.start("processor")
+	const root, own = "1-5759e988-bd862e3fe1be46a994272793", "1-67891233-abcdef012345678912345678"
+	processor.trace = "Root=" + own + ";Sampled=1"
+	for n, sampled := range []string{"1", "0"} {
+		relay.trace = "Root=" + root + ";Parent=53995c3f42cd8ad8;Sampled=" + sampled
+		relay.invoke(sampleEvent(t, "relay"))
+		got, err := awstest.SQS(t).ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+			QueueUrl: &h.queueURL, WaitTimeSeconds: 1, MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+		})
+		if err != nil || len(got.Messages) != 1 || got.Messages[0].Attributes["AWSTraceHeader"] != relay.trace {
+			t.Fatalf("received %+v, error %v, want the header %s", got, err, relay.trace)
+		}
+		event, err := eventsource.Messages{QueueARN: "arn:aws:sqs:eu-west-1:000000000000:orders", Received: got.Messages}.Event()
+		if err != nil {
+			t.Fatal(err)
+		}
+		processor.invoke(event) // of an order that is not there
+		lines := slices.DeleteFunc(processor.awaitInvocation(n+1), func(line map[string]any) bool { return line["DeadLetteredMessages"] == nil })
+		sender, found := lines[n]["message_trace_id"]
+		if lines[n]["trace_id"] != own || found != (sampled == "1") || found && sender != root {
+			t.Errorf("sampled %s: logged %v", sampled, lines[n])
 		}
 	}
 }
