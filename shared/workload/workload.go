@@ -102,6 +102,7 @@ type Usage struct {
 	WriteUnits    float64
 	ReadUnits     float64
 	QueueRequests float64
+	MetricBytes   float64 // logged by the processor: how late its orders are
 }
 
 // PerOrder is the usage of one order from its creation to its completion, in batches of these sizes.
@@ -112,7 +113,19 @@ func (l Load) PerOrder(b Batches) Usage {
 		WriteUnits:    l.CreateUnits() + IndexUnits + l.TransitionUnits() + l.TallyUnits()*Changes/b.Tally,
 		ReadUnits:     l.StatusReads * units(l.ItemBytes+startBytes+completeBytes, readUnitBytes),
 		QueueRequests: Messages * (sendRequests/b.Send + receiveRequests/b.Process),
+		MetricBytes:   Messages / b.Process * MetricLineBytes(b.Process),
 	}
+}
+
+// The processor's line of a batch has a metric for its starts, if there are any, and one for its
+// completions, each with a value for each order.
+const (
+	lineBytes, metricBytes, valueBytes = 310, 68, 4
+)
+
+// MetricLineBytes is how long that line is. Half of the messages, at random, are starts.
+func MetricLineBytes(messages float64) float64 {
+	return lineBytes + metricBytes*2*(1-math.Pow(2, -messages)) + valueBytes*messages
 }
 
 // Batches are mean sizes.
