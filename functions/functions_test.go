@@ -2,10 +2,12 @@ package functions_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -17,13 +19,18 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"orders/shared/dynamostore"
 	"orders/shared/order"
+	"orders/shared/workload"
 	"orders/test/awstest"
 	"orders/test/conformance"
+	"orders/tools/eventsource"
 )
 
 // names are all functions.
@@ -388,6 +395,35 @@ func TestLinesOfATracedInvocationHaveTheIDOfTheTrace(t *testing.T) {
 	}
 }
 
+// SQS keeps the header of the request that sends a message. The processor is invoked in another trace,
+// and its lines about the message have the id of the relay's.
+func TestLinesAboutAMessageHaveTheIDOfTheTraceThatSentIt(t *testing.T) {
+	h := openDeployment(t)
+	relay, processor := h.start("relay"), h.start("processor")
+	const root, own = "1-5759e988-bd862e3fe1be46a994272793", "1-67891233-abcdef012345678912345678"
+	processor.trace = "Root=" + own + ";Sampled=1"
+	for n, sampled := range []string{"1", "0"} {
+		relay.trace = "Root=" + root + ";Parent=53995c3f42cd8ad8;Sampled=" + sampled
+		relay.invoke(sampleEvent(t, "relay"))
+		got, err := awstest.SQS(t).ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+			QueueUrl: &h.queueURL, WaitTimeSeconds: 1, MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+		})
+		if err != nil || len(got.Messages) != 1 || got.Messages[0].Attributes["AWSTraceHeader"] != relay.trace {
+			t.Fatalf("received %+v, error %v, want the header %s", got, err, relay.trace)
+		}
+		event, err := eventsource.Messages{QueueARN: "arn:aws:sqs:eu-west-1:000000000000:orders", Received: got.Messages}.Event()
+		if err != nil {
+			t.Fatal(err)
+		}
+		processor.invoke(event) // of an order that is not there
+		lines := slices.DeleteFunc(processor.awaitInvocation(n+1), func(line map[string]any) bool { return line["DeadLetteredMessages"] == nil })
+		sender, found := lines[n]["message_trace_id"]
+		if lines[n]["trace_id"] != own || found != (sampled == "1") || found && sender != root {
+			t.Errorf("sampled %s: logged %v", sampled, lines[n])
+		}
+	}
+}
+
 // The processor's line of a batch is a record of metrics.
 func TestTheProcessorLogsHowLateOrdersAre(t *testing.T) {
 	h := openDeployment(t)
@@ -397,6 +433,38 @@ func TestTheProcessorLogsHowLateOrdersAre(t *testing.T) {
 	line := f.awaitInvocation(1)[0]
 	if _, ok := line["StartLateness"].(float64); !ok || line["TableName"] != h.table || line["_aws"] == nil || line["level"] != "INFO" {
 		t.Errorf("logged %s", f.output.Bytes())
+	}
+}
+
+// The price of an order counts the bytes of that line, whose request and table have longer names on AWS.
+func TestTheProcessorLogsAsMuchAsCostCounts(t *testing.T) {
+	const requestBytes, tableBytes = len("c6af9ac6-7b61-11e6-9a41-93e8deadbeef"), len("orders-OrdersTable-1ABCDEFGHIJKL")
+	h := openDeployment(t)
+	store := awstest.Must(dynamostore.New(dynamostore.Config{
+		Client: awstest.DynamoDB(t), Table: h.table, Random: rand.Reader, Now: func() time.Time { return time.Now().Add(-1500 * time.Millisecond) },
+	}))
+	f := h.start("processor")
+	for n, messages := range []int{1, 10} {
+		var e events.SQSEvent
+		for i := range messages {
+			status := order.Status(i % 2) // it is started, or it is completed
+			o, _, err := store.Create(t.Context(), order.Draft{InitialStatus: status})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Records = append(e.Records, events.SQSMessage{MessageId: string(o.ID), Body: string(order.Message{OrderID: o.ID, To: status + 1}.Body())})
+		}
+		event, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.invoke(event)
+		lines := slices.DeleteFunc(f.awaitInvocation(n+1), func(line map[string]any) bool { return line["_aws"] == nil })
+		text := slices.Collect(bytes.Lines(f.output.Bytes()))[2*n]
+		logged := len(text) - len(lines[n]["requestId"].(string)) + requestBytes - len(h.table) + tableBytes
+		if counted := workload.MetricLineBytes(float64(messages)); math.Abs(float64(logged)-counted) > 0.05*counted {
+			t.Errorf("the line of %d messages has %d bytes on AWS, cost counts %v: %s", messages, logged, counted, text)
+		}
 	}
 }
 

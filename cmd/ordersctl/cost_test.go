@@ -97,6 +97,24 @@ func TestTheCostOfAnOpenAPIGrowsWithItsThrottle(t *testing.T) {
 	}
 }
 
+// A test of dynamostore counts the units of both pages.
+func TestAPageOfMoreBucketsCostsMore(t *testing.T) {
+	usd := map[string]float64{}
+	for _, buckets := range []string{"1", "16", "17", "64"} {
+		_, stdout, _ := invoke(t, "cost", "--abuse", "--json", "--index-buckets", buckets)
+		for _, day := range readJSON[abuse](t, stdout).Kinds {
+			if day.Kind == "list 1,000 ids" {
+				usd[buckets] = day.USD
+			}
+		}
+	}
+	const perDay = 50 * secondsADay
+	more := perDay * (workload.PageUnits(1000, 64) - workload.PageUnits(1000, 16)) * 0.125 / 1e6
+	if usd["1"] != usd["16"] || usd["17"] != usd["64"] || math.Abs(usd["64"]-usd["16"]-more) > 1e-6 || more < 1 {
+		t.Errorf("a day costs %v, want $%v more for 64 buckets", usd, more)
+	}
+}
+
 // The largest order has the most texts of the most characters of the most bytes.
 func TestAbuseCountsTheLargestOrder(t *testing.T) {
 	h := openMeteredDeployment(t)

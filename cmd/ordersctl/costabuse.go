@@ -13,12 +13,10 @@ import (
 // have characters of four bytes.
 const largestItem = 265 + (order.MaxItems+2)*(4*order.MaxTextLength+1)
 
-// The most expensive page of the list has 1,000 ids. It reads an entry of the index for each, and is
-// sent as JSON.
+// The most expensive page of the list has 1,000 ids, and is sent as JSON.
 const (
-	pageIDs       = 1000
-	pageReadUnits = 24
-	pageBytes     = pageIDs * len(`{"order_id":"ORD01M8276QDT00012FF2TJ1RGHSF"},`)
+	pageIDs   = 1000
+	pageBytes = pageIDs * len(`{"order_id":"ORD01M8276QDT00012FF2TJ1RGHSF"},`)
 )
 
 const secondsADay = 24 * 60 * 60
@@ -43,7 +41,7 @@ type abusiveDay struct {
 func (c *costCommand) abuse() abuse {
 	a := abuse{ThrottleRate: c.ThrottleRate, Requests: c.ThrottleRate * secondsADay, Region: workload.PricesRegion, PricesAsOf: workload.PricesAsOf}
 	read := workload.Usage{HTTPRequests: 1, ReadUnits: 1}
-	page := workload.Usage{HTTPRequests: 1, ReadUnits: pageReadUnits}
+	page := workload.Usage{HTTPRequests: 1, ReadUnits: workload.PageUnits(pageIDs, c.IndexBuckets)}
 	a.add(c.day("read one order", read, 0, 0))
 	a.add(c.day("list 1,000 ids", page, pageBytes, 0))
 	for _, kind := range []struct {

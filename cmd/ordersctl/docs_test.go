@@ -122,6 +122,7 @@ func TestTheDefaultsOfCostAreThoseOfTheTemplate(t *testing.T) {
 		{"the processor's batch", workload.MaxQueueBatch, property(t, "ProcessorFunction", "Events", "Queue", "Properties", "BatchSize")},
 		{"--memory", c.Memory, parameter("MemorySize")},
 		{"--throttle-rate", c.ThrottleRate, parameter("ThrottleRate")},
+		{"--index-buckets", c.IndexBuckets, parameter("IndexBuckets")},
 	} {
 		if test.got != test.inTheFile {
 			t.Errorf("%s is %v, and %v in the template", test.name, test.got, test.inTheFile)

@@ -19,8 +19,8 @@ import (
 	"orders/shared/order"
 )
 
-// CheckInterval is how often template.yaml runs a Check. A run looks at the orders of one interval,
-// so that all runs together look at each order once.
+// CheckInterval is how often template.yaml runs a Check. With the longest processing time, all runs
+// together look at each order once. With a shorter one, several runs look at an order.
 const CheckInterval = 10 * time.Minute
 
 // checkGrace is how late an order may be completed before it counts as overdue. A message that has
@@ -37,7 +37,7 @@ type Check struct {
 	Table      string
 	Fulfilment order.Fulfilment
 	// Limit is how many orders a run reads at most. Of more it reads a sample: a part of each bucket of
-	// the index in each tenth of the interval, so that a loss of many messages is still found.
+	// the index in each tenth of the time, so that a loss of many messages is still found.
 	Limit int
 	Now   func() time.Time
 	Log   *slog.Logger
@@ -65,9 +65,10 @@ type CheckResult struct {
 	Partial bool `json:"partial"`
 }
 
-// Handle checks the orders of the interval that ended so long before the time of the event that all
-// of them should have left Processing once. An order is overdue if the message that it waits for was
-// due long before. A repeated event checks the same orders.
+// Handle checks the orders that should have left Processing once at the time of the event, and are no
+// older than those that a run with the longest wait checks. So no order is missed when the wait is
+// shortened between two runs. An order is overdue if the message that it waits for was due long
+// before. A repeated event checks the same orders.
 //
 // Handle logs a line for each of the first overdue orders, and one line with the findings and the
 // counts by status as metrics: OverdueOrders, PendingOrders, ProcessingOrders and CompletedOrders;
@@ -80,7 +81,8 @@ func (c Check) Handle(ctx context.Context, e CheckEvent) (found CheckResult, err
 		now = c.Now()
 	}
 	until := now.Add(-c.Fulfilment.Wait() - checkGrace)
-	keys, partial, err := c.created(ctx, until.Add(-CheckInterval), until)
+	from := now.Add(-order.MaxProcessingTime - checkGrace - CheckInterval)
+	keys, partial, err := c.created(ctx, from, until)
 	if err != nil {
 		return found, awsclient.WrapError("list the orders to check", err)
 	}

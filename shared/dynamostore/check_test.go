@@ -137,17 +137,31 @@ func TestACheckKnowsTheOrdersThatWaitForWorkers(t *testing.T) {
 	}
 }
 
-// Each order is of one interval: not of the one before, and not of the one after.
-func TestEachOrderIsCheckedByOneRun(t *testing.T) {
+// I4, I13: an order is checked once it should be completed, and by each run until it is as old as the
+// oldest order of a run with the longest processing time.
+func TestTheRunsOfACheckMissNoOrder(t *testing.T) {
 	h := open(t)
 	h.create(t)
+	const oldest = order.MaxProcessingTime + 10*time.Minute + dynamostore.CheckInterval
 	for after, want := range map[time.Duration]int{
-		due: 0, due + time.Millisecond: 1,
-		due + dynamostore.CheckInterval: 1, due + dynamostore.CheckInterval + time.Millisecond: 0,
+		due: 0, due + time.Millisecond: 1, due + dynamostore.CheckInterval: 1, oldest: 1, oldest + time.Millisecond: 0,
 	} {
 		if found, _ := h.check(t, 1000, after); found.Checked != want {
 			t.Errorf("after %s: checked %d orders, want %d", after, found.Checked, want)
 		}
+	}
+}
+
+// I4, I13: an operator may shorten the processing time between two runs.
+func TestNoOrderIsMissedWhenTheProcessingTimeIsShortened(t *testing.T) {
+	h := open(t)
+	h.create(t)
+	const before = order.MaxProcessingTime + 10*time.Minute
+	if found, _ := h.checkBy(t, order.Timer(order.MaxProcessingTime), 1000, before); found.Checked != 0 {
+		t.Fatalf("found %+v before the order should be completed", found)
+	}
+	if found, _ := h.checkBy(t, order.Timer(order.MinProcessingTime), 1000, before+dynamostore.CheckInterval); found.Overdue != 1 {
+		t.Errorf("found %+v after the processing time was shortened", found)
 	}
 }
 

@@ -36,10 +36,11 @@ func (s *Store) List(ctx context.Context, limit int, after string) (order.Page, 
 	} else if !isPosition(after) {
 		return order.Page{}, order.ErrInvalidCursor
 	}
-	cursors := newCursors(nil, fewBuckets, after, limit)
+	buckets := fewBuckets
 	if all {
-		cursors = newCursors(cursors, maxBuckets, after, limit)
+		buckets = maxBuckets
 	}
+	cursors := newCursors(nil, buckets, after, limit)
 	// One key beyond the limit tells whether there is another page.
 	keys := make([]string, 0, limit+1)
 	for complete := false; !complete; {

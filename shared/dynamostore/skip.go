@@ -27,19 +27,22 @@ const (
 
 func skippedRecord(shard, sequence string) string { return shard + "/" + sequence }
 
-// untilUnreadable returns the counts before the first record that cannot be read and is not
-// skipped, and that record. A skipped record adds nothing, and the checkpoint passes it.
+func isUnreadable(c count) bool { return c.unreadable != nil }
+
+// untilUnreadable returns the counts before the first record that cannot be read and is neither
+// counted nor skipped, and that record. A skipped record adds nothing, and the checkpoint passes it.
 func (t Tallier) untilUnreadable(ctx context.Context, shard string, counts []count) (readable []count, blocked *count, err error) {
-	if !slices.ContainsFunc(counts, func(c count) bool { return c.unreadable != nil }) {
+	if !slices.ContainsFunc(counts, isUnreadable) {
 		return counts, nil, nil
 	}
-	found, err := t.Client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: aws.String(t.Table), Key: key(tallyKey, skippedSort), ConsistentRead: aws.Bool(true),
-	})
+	if counts, err = t.notCounted(ctx, shard, counts); err != nil || !slices.ContainsFunc(counts, isUnreadable) {
+		return counts, nil, err
+	}
+	found, err := t.get(ctx, skippedSort)
 	if err != nil {
 		return nil, nil, awsclient.WrapError("read which records to skip", err)
 	}
-	records, _ := found.Item[skipped].(*types.AttributeValueMemberSS)
+	records, _ := found[skipped].(*types.AttributeValueMemberSS)
 	for i, c := range counts {
 		if c.unreadable == nil {
 			continue
@@ -51,6 +54,28 @@ func (t Tallier) untilUnreadable(ctx context.Context, shard string, counts []cou
 			"sequence_number", c.record.Change.SequenceNumber, "err", c.unreadable)
 	}
 	return counts, nil, nil
+}
+
+// notCounted drops the counts that the checkpoint of a shard has passed: code of another version may
+// have read what this one cannot. A checkpoint of the first version does not take part; count takes it over.
+func (t Tallier) notCounted(ctx context.Context, shard string, counts []count) ([]count, error) {
+	it, err := t.get(ctx, tallySort(shard))
+	if err != nil {
+		return nil, awsclient.WrapError("read a checkpoint", err)
+	}
+	reached, err := decodeCheckpoint(it, shard)
+	return slices.DeleteFunc(counts, func(c count) bool { return c.sequence <= reached }), err
+}
+
+// get reads one of the items of the tally.
+func (t Tallier) get(ctx context.Context, sort string) (item, error) {
+	found, err := t.Client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: aws.String(t.Table), Key: key(tallyKey, sort), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found.Item, nil
 }
 
 // logBlocked logs what stops a shard, with all that an operator needs to have it skipped. The line

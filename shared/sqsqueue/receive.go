@@ -45,7 +45,7 @@ func (r Receiver) Handle(ctx context.Context, e events.SQSEvent) (events.SQSEven
 			continue
 		}
 		message := e.Records[i]
-		r.Log.ErrorContext(ctx, "a message failed and will be delivered again",
+		r.Log.ErrorContext(traced(ctx, message), "a message failed and will be delivered again",
 			"message_id", message.MessageId, "order_id", parseOrderID([]byte(message.Body)), "err", err)
 		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
 	}
@@ -86,5 +86,11 @@ func (r Receiver) process(ctx context.Context, m events.SQSMessage) (err error) 
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return r.Process(ctx, []byte(m.Body), r.Now())
+	return r.Process(traced(ctx, m), []byte(m.Body), r.Now())
+}
+
+// traced returns the context for a message. SQS keeps the tracing header of the request that has sent it:
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html.
+func traced(ctx context.Context, m events.SQSMessage) context.Context {
+	return awsclient.WithMessageTrace(ctx, m.Attributes["AWSTraceHeader"])
 }

@@ -74,6 +74,6 @@ func (u Usage) Bill(orders float64, f Functions) []Charge {
 		writeUnitPrice.Times(orders * u.WriteUnits),
 		readUnitPrice.Times(orders * u.ReadUnits),
 		queueRequestPrice.Times(orders * u.QueueRequests),
-		logPrice.Times(orders * u.HTTPRequests * f.LogBytes / 1e9),
+		logPrice.Times(orders * (u.HTTPRequests*f.LogBytes + u.MetricBytes) / 1e9),
 	}
 }

@@ -53,6 +53,31 @@ func (l Load) TransitionUnits() float64 {
 
 func units(bytes, unit int) float64 { return math.Ceil(float64(bytes) / float64(unit)) }
 
+// A page of the list reads the entries of the index for its ids. The first page reads few buckets for
+// them, and the others of all buckets only once it knows that these have orders.
+const (
+	entryBytes             = 124
+	fewBuckets, allBuckets = 16, 64
+)
+
+// PageUnits is how many read units the first page of the list takes, which is the most expensive one,
+// with so many ids in a full table whose orders are spread over so many buckets.
+func PageUnits(ids, indexBuckets int) float64 {
+	units := fewBuckets * bucketUnits(ids, fewBuckets)
+	if indexBuckets > fewBuckets {
+		units += (allBuckets - fewBuckets) * bucketUnits(ids, allBuckets)
+	}
+	return units
+}
+
+// bucketUnits is what a page takes of one of the buckets, from which it reads the mean of a page and
+// three standard deviations more, at least 30 entries. The read is eventually consistent.
+func bucketUnits(ids, buckets int) float64 {
+	mean := float64(ids+1) / float64(buckets)
+	entries := max(30, math.Ceil(mean+3*math.Sqrt(mean)))
+	return units(int(entries)*entryBytes, readUnitBytes) / 2
+}
+
 // A tally item has the counters, and a checkpoint of each shard that it counts, for 48 hours. A shard
 // is closed, and followed by another, about every four hours; AWS does not document that.
 const (
@@ -77,6 +102,7 @@ type Usage struct {
 	WriteUnits    float64
 	ReadUnits     float64
 	QueueRequests float64
+	MetricBytes   float64 // logged by the processor: how late its orders are
 }
 
 // PerOrder is the usage of one order from its creation to its completion, in batches of these sizes.
@@ -87,7 +113,19 @@ func (l Load) PerOrder(b Batches) Usage {
 		WriteUnits:    l.CreateUnits() + IndexUnits + l.TransitionUnits() + l.TallyUnits()*Changes/b.Tally,
 		ReadUnits:     l.StatusReads * units(l.ItemBytes+startBytes+completeBytes, readUnitBytes),
 		QueueRequests: Messages * (sendRequests/b.Send + receiveRequests/b.Process),
+		MetricBytes:   Messages / b.Process * MetricLineBytes(b.Process),
 	}
+}
+
+// The processor's line of a batch has a metric for its starts, if there are any, and one for its
+// completions, each with a value for each order.
+const (
+	lineBytes, metricBytes, valueBytes = 310, 68, 4
+)
+
+// MetricLineBytes is how long that line is. Half of the messages, at random, are starts.
+func MetricLineBytes(messages float64) float64 {
+	return lineBytes + metricBytes*2*(1-math.Pow(2, -messages)) + valueBytes*messages
 }
 
 // Batches are mean sizes.

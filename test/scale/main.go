@@ -101,7 +101,7 @@ func against(n, limit float64) string {
 }
 
 func writeBill(w io.Writer, d design) {
-	head(w, "creates a second", "a million orders", "a day", "a month", "of it HTTP API", "Lambda", "DynamoDB", "SQS", "access log")
+	head(w, "creates a second", "a million orders", "a day", "a month", "of it HTTP API", "Lambda", "DynamoDB", "SQS", "logs")
 	for _, orders := range loads {
 		load := d.load(orders)
 		perService := map[string]float64{}

@@ -218,14 +218,18 @@ func before(end int) func(minute int) bool { return func(minute int) bool { retu
 // fault is when a shop's fault begins.
 const fault = 60
 
-// Each fault raises the alarms that are for it, in time, and no others. A good day raises none.
-func TestAlarmsGoOffForTheirFaultsAndNoOthers(t *testing.T) {
-	source := readTemplate(t)
-	type within map[string]int // the most minutes from the fault to the alarm
-	for name, tt := range map[string]struct {
-		shop shop
-		want within
-	}{
+// within is the most minutes from a fault to each alarm that it raises.
+type within map[string]int
+
+// A day of a shop raises these alarms, and no others.
+type day struct {
+	shop shop
+	want within
+}
+
+// days are good days, which raise nothing, and each fault.
+func days() map[string]day {
+	all := map[string]day{
 		"a busy day":               {shop{orders: every(1, 600)}, nil},
 		"a small shop":             {shop{orders: every(7, 1)}, nil},
 		"a quiet night":            {shop{orders: every(90, 1)}, nil},
@@ -259,8 +263,24 @@ func TestAlarmsGoOffForTheirFaultsAndNoOthers(t *testing.T) {
 		"messages are lost":         {shop{orders: every(1, 600), loses: 10}, within{"OverdueOrders": 40}},
 		"orders have failed":        {shop{orders: every(1, 600), fails: 1}, within{"FailedOrders": 12}},
 		"the check has stopped":     {shop{orders: every(1, 600), checkStops: true}, within{"CheckStopped": 90}},
+		"requests are slow":         {shop{orders: every(1, 600), slow: true}, within{"ApiLatency": 5}},
 		"a dead letter":             {shop{orders: every(1, 600), deadLetter: true}, within{"DeadLetters": 2, "DeadLetteredMessages": 2}},
+	}
+	for name, most := range map[string]int{
+		"Create": 3, "Status": 3, "Ids": 3, "Metrics": 3, "Transition": 3, "Fallback": 3, "Relay": 3, "Tally": 3, "Processor": 3, "Check": 30,
 	} {
+		for _, metric := range []string{"Errors", "Throttles"} {
+			reported := fmt.Sprintf("%s of %sFunction", metric, name)
+			all[reported] = day{shop{orders: every(1, 600), reports: reported}, within{name + metric: most}}
+		}
+	}
+	return all
+}
+
+// Each fault raises the alarms that are for it, in time, and no others. A good day raises none.
+func TestAlarmsGoOffForTheirFaultsAndNoOthers(t *testing.T) {
+	source := readTemplate(t)
+	for name, tt := range days() {
 		t.Run(name, func(t *testing.T) {
 			processing := 50
 			if tt.shop.processingMinutes > 0 {
@@ -295,6 +315,34 @@ func TestAMessageThatWaitsForTheEndOfAnAttemptIsNoBacklog(t *testing.T) {
 	}
 }
 
+// neverRaised returns the alarms of a template that no fault is for.
+func neverRaised(t *testing.T, source string) (ids []string) {
+	t.Helper()
+	raised := map[string]bool{}
+	for _, d := range days() {
+		for id := range d.want {
+			raised[id] = true
+		}
+	}
+	for _, a := range deployedAlarms(t, source, 50) {
+		if !raised[a.id] {
+			ids = append(ids, a.id)
+		}
+	}
+	return ids
+}
+
+func TestEachAlarmHasAFaultThatRaisesIt(t *testing.T) {
+	source := readTemplate(t)
+	if ids := neverRaised(t, source); len(ids) > 0 {
+		t.Errorf("no fault raises %v", ids)
+	}
+	renamed := edit{old: "  ApiLatency:", new: "  ApiLateness:"}.apply(t, source)
+	if ids := neverRaised(t, renamed); !slices.Equal(ids, []string{"ApiLateness"}) {
+		t.Errorf("of a template with the alarm ApiLateness no fault raises %v", ids)
+	}
+}
+
 // An alarm that is changed so that it would not go off, or always, is found.
 func TestTheFaultsFindAlarmsThatAreWrong(t *testing.T) {
 	source := readTemplate(t)
@@ -311,6 +359,15 @@ func TestTheFaultsFindAlarmsThatAreWrong(t *testing.T) {
 		{edit{old: `!Sub "age - ${ProcessingTimeSeconds}"`, new: "age - 0"}, shop{orders: every(1, 600), processingMinutes: 15}, "QueueBehind", true},
 		{edit{old: "      Threshold: 300\n", new: "      Threshold: 30000\n"}, shop{orders: every(1, 600), capacity: 900}, "QueueBehind", false},
 		{edit{old: "IF(requests > 20, errors / requests, 0)", new: "errors / 100000"}, shop{orders: every(1, 60), tableDown: 30}, "ApiErrors", false},
+		{edit{old: "Dimensions: [{ Name: FunctionName, Value: !Ref TallyFunction }] }", new: "Dimensions: [{ Name: FunctionName, Value: !Ref RelayFunction }] }"}, shop{orders: every(1, 600), tallyStops: true}, "TallyStopped", false},
+		{edit{old: "EvaluationPeriods: 96", new: "EvaluationPeriods: 12"}, shop{orders: every(90, 1), tallyStops: true}, "TallyStopped", false},
+		{edit{old: "EvaluationPeriods: 96\n      DatapointsToAlarm: 3", new: "EvaluationPeriods: 96\n      DatapointsToAlarm: 1"}, shop{orders: every(45, 1), shift: 14, nextMinute: before(fault)}, "TallyStopped", true},
+		{edit{old: "FILL(runs, 0) == 0", new: "runs == 0"}, shop{orders: every(1, 600), checkStops: true}, "CheckStopped", false},
+		{edit{old: "FILL(runs, 0) == 0", new: "FILL(runs, 0) < 4"}, busy, "CheckStopped", true},
+		{edit{old: "MetricName: StartLateness", new: "MetricName: StartsLateness"}, shop{orders: every(1, 600), relayLags: 3}, "LateStarts", false},
+		{edit{old: "Threshold: 5000", new: "Threshold: 100"}, busy, "LateStarts", true},
+		{edit{old: "MetricName: CompleteLateness", new: "MetricName: CompletionLateness"}, shop{orders: every(1, 600), relayLags: 3}, "LateCompletions", false},
+		{edit{old: "EvaluateLowSampleCountPercentile: ignore", new: "EvaluateLowSampleCountPercentile: evaluate"}, shop{orders: every(1, 1)}, "ApiLatency", true},
 		{edit{old: "MetricName: OverdueOrders", new: "MetricName: OverdueOrder"}, shop{orders: every(1, 600), loses: 10}, "OverdueOrders", false},
 	} {
 		processing := 50 + tt.shop.processingMinutes*60

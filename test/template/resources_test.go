@@ -1,12 +1,14 @@
 package template
 
 import (
+	"cmp"
 	"encoding/json/v2"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -55,6 +57,43 @@ var resourceRules = []rule{
 		{" ${ExistingTable}", "", "CreateFunction: a change of ExistingTable makes no new version"},
 		{"${Architecture} ", "${ThrottleRate} ", "CreateFunction: a change of ThrottleRate makes a version that does not differ"},
 	}},
+	{"the description of a version fits, whatever the parameters are", checkDescriptions, []edit{
+		{"MaxLength: 72", "MaxLength: 82", "FallbackFunction: the description of a version may have 257 characters"},
+		{"    MaxLength: 20\n", "", "FallbackFunction: the description"},
+		{"${Tracing} ${ExistingTable}", "${Tracing} ${KmsKeyArn} ${ExistingTable}", "CreateFunction: the description"},
+	}},
+}
+
+// maxDescription is how many characters Lambda takes:
+// https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html.
+const maxDescription = 256
+
+// checkDescriptions gives each parameter its longest value.
+func checkDescriptions(s *stack) {
+	for name, p := range s.section("Parameters") {
+		s.setTo(name, strings.Repeat("x", longestValue(p)))
+	}
+	for id, v := range s.versions() {
+		if n := len(v.description); n > maxDescription {
+			s.fault("%s: the description of a version may have %d characters", id, n)
+		}
+	}
+}
+
+// longestValue is how many characters a parameter may have, too many for a description if it has no limit.
+func longestValue(parameter any) (n int) {
+	p, _ := parameter.(map[string]any)
+	allowed, _ := p["AllowedValues"].([]any)
+	for _, value := range allowed {
+		n = max(n, len(fmt.Sprint(value)))
+	}
+	if limit, ok := p["MaxLength"].(int); ok {
+		return limit
+	}
+	if largest, ok := p["MaxValue"].(int); ok {
+		return len(strconv.Itoa(largest))
+	}
+	return cmp.Or(n, maxDescription)
 }
 
 // checkRestored looks for the stack's own table in a stack with another one. It would be an error of
@@ -183,6 +222,29 @@ func checkRunbook(s *stack) {
 			s.fault("%s links no paragraph", a.ID)
 		} else if !anchors[anchor] {
 			s.fault("%s: docs/operations.md has no heading for #%s", a.ID, anchor)
+		}
+	}
+}
+
+// A stack links its alarms to a page that there is: a URL to which an anchor can be added or, by
+// default, the file of the repository.
+func TestTheRunbookIsAURLOrAFileOfTheRepository(t *testing.T) {
+	template, err := cfn.Load("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parameters, _ := template.Sections["Parameters"].(map[string]any)
+	p, _ := parameters["RunbookUrl"].(map[string]any)
+	if _, err := os.Stat(fmt.Sprint(p["Default"])); err != nil {
+		t.Error(err)
+	}
+	allowed := regexp.MustCompile(fmt.Sprint(p["AllowedPattern"]))
+	for value, want := range map[string]bool{
+		fmt.Sprint(p["Default"]): true, "https://git.example/orders/blob/main/docs/operations.md": true,
+		"": false, "operations.md": false, "git.example/docs/operations.md": false, "https://git.example/operations.md#alarms": false,
+	} {
+		if got := allowed.MatchString(value); got != want {
+			t.Errorf("%q is allowed: %t", value, got)
 		}
 	}
 }

@@ -1,5 +1,7 @@
 package template
 
+import "slices"
+
 // A shop makes up the series of a deployment, minute by minute: what its functions, its queue and its
 // table report. Its fault, if it has one, begins in the minute fault.
 type shop struct {
@@ -10,10 +12,12 @@ type shop struct {
 	capacity          int                   // messages a minute that are processed; 0 for enough, -1 for none
 
 	relayStops, tallyStops, checkStops, tallyBlocked, deadLetter bool
-	relayLags                                                    int // minutes
-	tableDown                                                    int // minutes
-	loses                                                        int // messages, of the orders of one minute
-	fails                                                        int // orders, for an hour
+	slow                                                         bool   // requests, two in a hundred
+	reports                                                      string // a metric with a 1 in each minute
+	relayLags                                                    int    // minutes
+	tableDown                                                    int    // minutes
+	loses                                                        int    // messages, of the orders of one minute
+	fails                                                        int    // orders, for an hour
 }
 
 // every returns n orders in each minute that is a multiple of another number.
@@ -76,7 +80,7 @@ func (s *simulation) create(minute int) {
 	}
 	api := "OrdersApi"
 	s.add("Count of "+api, minute, float64(2*n))
-	s.add("Latency of "+api, minute, 20, 30, 40)
+	s.add("Latency of "+api, minute, s.latencies(minute, 2*n)...)
 	s.add("Errors of CreateFunction", minute, 0)
 	if faulty(minute, s.tableDown) {
 		s.add("5xx of "+api, minute, float64(n))
@@ -86,6 +90,15 @@ func (s *simulation) create(minute int) {
 	s.add("ConsumedWriteCapacityUnits of OrdersTable by_creation", minute, float64(n))
 	s.streamed = append(s.streamed, batch{n: n, sent: minute, due: minute})
 	s.tally(minute)
+}
+
+// latencies are those of a minute's requests, of which one is always slow.
+func (s *simulation) latencies(minute, requests int) []float64 {
+	slow := 1
+	if faulty(minute, forever(s.slow)) {
+		slow += requests / 50
+	}
+	return slices.Concat(slices.Repeat([]float64{1500}, slow), slices.Repeat([]float64{30}, requests-slow))
 }
 
 // tally reads what is written in a minute.
@@ -188,8 +201,11 @@ func (s *simulation) advance(minute int, b batch, n int) {
 	s.tally(minute)
 }
 
-// look is what runs on a schedule, and what dead letters leave.
+// look is what runs on a schedule, and what a fault reports each minute.
 func (s *simulation) look(minute int) {
+	if s.reports != "" && minute >= fault {
+		s.add(s.reports, minute, 1)
+	}
 	if s.deadLetter && minute >= fault {
 		s.add("ApproximateNumberOfMessagesVisible of DeadLetterQueue", minute, 1)
 		if minute == fault {

@@ -9,27 +9,34 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+
+	"orders/shared/awsclient"
 )
 
 // A lineHandler gives a line one id of its request: that of the client's request, which the response
 // and the access log have, too, or else Lambda's id of the invocation. If X-Ray records the
-// invocation, the line has the id of the trace, too.
+// invocation, the line has the id of the trace, too; and a line about a message that of its sender's.
 type lineHandler struct{ slog.Handler }
 
 // Handle implements slog.Handler.
 func (h lineHandler) Handle(ctx context.Context, r slog.Record) error {
 	header, _ := ctx.Value("x-amzn-trace-id").(string) // where lambda.Start puts it
+	r = r.Clone()
+	addTrace(&r, "trace_id", header)
+	addTrace(&r, "message_trace_id", awsclient.MessageTrace(ctx))
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == "request_id" {
 			ctx = context.Background() // Lambda's handler takes its id from the context
 		}
 		return true
 	})
-	if id := sampledTrace(header); id != "" {
-		r = r.Clone()
-		r.AddAttrs(slog.String("trace_id", id))
-	}
 	return h.Handler.Handle(ctx, r)
+}
+
+func addTrace(r *slog.Record, name, header string) {
+	if id := sampledTrace(header); id != "" {
+		r.AddAttrs(slog.String(name, id))
+	}
 }
 
 // WithAttrs implements slog.Handler.
