@@ -64,7 +64,7 @@ func TestOfOrdersThatWorkersCompleteOnlyTheFirstStartCanBeLate(t *testing.T) {
 
 // Each transition is observed once, with no call and no unit more: not one that is early, and not
 // one that is done already.
-func TestTheLatenessOfEachTransitionIsLoggedOnceABatch(t *testing.T) {
+func TestTheLatenessOfEachTransitionIsLoggedOnce(t *testing.T) {
 	h := open(t)
 	var log bytes.Buffer
 	late := &dynamostore.Lateness{
@@ -83,7 +83,9 @@ func TestTheLatenessOfEachTransitionIsLoggedOnceABatch(t *testing.T) {
 	_ = store.Advance(t.Context(), order.Message{OrderID: first.ID, To: order.Completed}, noon.Add(processing))
 	late.Report(t.Context())
 	_ = store.Advance(t.Context(), order.Message{OrderID: first.ID, To: order.Completed}, noon.Add(processing+1600*time.Millisecond))
+	h.now = h.now.Add(time.Minute)
 	late.Report(t.Context())
+	h.now = h.now.Add(time.Minute)
 	late.Report(t.Context())
 
 	logged := lines(t, &log)
@@ -98,6 +100,62 @@ func TestTheLatenessOfEachTransitionIsLoggedOnceABatch(t *testing.T) {
 			if got := logged[i][name]; !reflect.DeepEqual(got, value) {
 				t.Errorf("line %d: %s is %v, want %v", i+1, name, got, value)
 			}
+		}
+	}
+}
+
+// The transitions of a minute are one line, and no more of them than it has room for. One that is later
+// than promised is logged at once.
+func TestTransitionsInTimeShareALine(t *testing.T) {
+	now := noon
+	var log bytes.Buffer
+	late := &dynamostore.Lateness{Table: "orders", Fulfilment: order.Timer(processing), Now: func() time.Time { return now }, Log: slog.New(slog.NewJSONHandler(&log, nil))}
+	// values has a batch advance, and returns how many values of each metric the lines have that follow.
+	values := func(status order.Status, n int, lateness time.Duration) (counts [][2]int) {
+		log.Reset()
+		for range n {
+			o := order.Order{Status: status, CreatedAt: noon, StartedAt: noon.Add(lateness)}
+			o.CompletedAt = o.StartedAt.Add(processing + lateness)
+			late.Observe(o)
+		}
+		late.Report(t.Context())
+		for _, line := range lines(t, &log) {
+			var count [2]int
+			for i, name := range []string{"StartLateness", "CompleteLateness"} {
+				switch v := line[name].(type) {
+				case float64:
+					count[i] = 1
+				case []any:
+					count[i] = len(v)
+				}
+			}
+			counts = append(counts, count)
+		}
+		return counts
+	}
+	for i, step := range []struct {
+		wait     time.Duration
+		status   order.Status
+		n        int
+		lateness time.Duration
+		want     [][2]int
+	}{
+		{0, order.Processing, 1, time.Second, [][2]int{{1, 0}}}, // the first
+		{time.Minute - 1, order.Processing, 10, 5 * time.Second, nil},
+		{1, order.Processing, 1, time.Second, [][2]int{{11, 0}}},
+		{0, order.Processing, 60, time.Second, nil},
+		{0, order.Completed, 39, 5 * time.Second, nil},
+		{0, order.Completed, 1, time.Second, [][2]int{{60, 40}}},
+		{0, order.Processing, 3, time.Second, nil},
+		{0, order.Processing, 1, 5*time.Second + time.Millisecond, [][2]int{{4, 0}}},
+		{0, order.Completed, 1, 5*time.Second + time.Millisecond, [][2]int{{0, 1}}},
+		{0, order.Completed, 150, time.Second, [][2]int{{0, 100}}},
+		{time.Minute, order.Processing, 0, 0, [][2]int{{0, 50}}},
+		{time.Minute, order.Processing, 0, 0, nil},
+	} {
+		now = now.Add(step.wait)
+		if got := values(step.status, step.n, step.lateness); !reflect.DeepEqual(got, step.want) {
+			t.Errorf("step %d: lines with %v values, want %v", i, got, step.want)
 		}
 	}
 }
