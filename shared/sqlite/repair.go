@@ -25,8 +25,8 @@ type Repaired struct {
 }
 
 // Repair checks the database file as Check does. If there are findings, it copies the file, and
-// recomputes in one transaction what follows from the orders: the tally, the table keys and the
-// checkpoints. It changes no order, so findings about orders remain in After. It changes nothing in
+// recomputes in one transaction what follows from the orders: the tally, the table keys, the
+// checkpoints, and in part the tables exceptions and open_orders. It changes no order, so findings about orders remain in After. It changes nothing in
 // a file that SQLite itself finds damaged. now is the wall clock.
 //
 // The process owns the file meanwhile. The errors are those of Check.
@@ -90,7 +90,7 @@ func recompute(ctx context.Context, path string, tally order.Tally) (changes []s
 	defer end(&err)
 	r := recomputation{conn: conn}
 	for _, step := range []func() error{
-		func() error { return r.writeTally(tally) }, r.removeKeys, r.addKeys, r.removeExceptions, r.writeCheckpoints,
+		func() error { return r.writeTally(tally) }, r.removeKeys, r.addKeys, r.mendSideTables, r.writeCheckpoints,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -174,17 +174,23 @@ func (r *recomputation) addKeys() error {
 	return cmp.Or(err, failed)
 }
 
-// removeExceptions deletes the rows of exceptions and open_orders that belong to no order.
-func (r *recomputation) removeExceptions() error {
-	for _, table := range []string{"exceptions", "open_orders"} {
-		if err := execute(r.conn, "DELETE FROM "+table+" WHERE seq NOT IN (SELECT seq FROM orders)"); err != nil {
+// mendSideTables removes the rows of the side tables that belong to no order, and writes the status of
+// each order into its row of exceptions.
+func (r *recomputation) mendSideTables() error {
+	for _, table := range sideTables {
+		if err := execute(r.conn, fmt.Sprintf("DELETE"+strayRows, table.name, table.orders)); err != nil {
 			return err
 		}
 		if n := r.conn.Changes(); n > 0 {
-			r.changed("%s: %d rows that belong to no order removed", table, n)
+			r.changed("%s: %d that belong to no such order removed", table.name, n)
 		}
 	}
-	return nil
+	err := execute(r.conn, `UPDATE exceptions SET status = orders.status FROM orders
+		WHERE orders.seq = exceptions.seq AND orders.status <> exceptions.status AND orders.status BETWEEN 0 AND 4`)
+	if n := r.conn.Changes(); err == nil && n > 0 {
+		r.changed("exceptions: %d given the status of their orders", n)
+	}
+	return err
 }
 
 // writeCheckpoints sets the checkpoints as high as the orders allow. All keyed orders are in keys

@@ -244,7 +244,7 @@ func rejectValues(c *client) {
 	reject("37", "total_amount", "invalid_amount",
 		`"1e2"`, `"1.0E7"`, `" 5 "`, `"5 "`, `"1,5"`, `""`, `"abc"`, `"٣"`, `"+5"`, `"05"`, `".5"`, `"5."`, `"0x10"`, `"1_000"`,
 		`"--1"`, `"NaN"`, `"1.2.3"`, `"1\u0000"`, `"00"`, `"."`, `"-"`)
-	reject("39", "status", "invalid_status", `"pending"`, `"Shipped"`, `""`, `"Pending "`, `"PROCESSING"`)
+	reject("39", "status", "invalid_status", `"pending"`, `"Shipped"`, `""`, `"Pending "`, `"PROCESSING"`, `"Failed"`, `"Cancelled"`)
 	reject("39", "status", "wrong_type", "1", "null", "true", "{}", `["Pending"]`)
 }
 
