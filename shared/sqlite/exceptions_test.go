@@ -8,9 +8,11 @@ import (
 	"io"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"orders/shared/order"
@@ -149,6 +151,9 @@ func TestARestartFindsARetriedOrderBelowTheCheckpoint(t *testing.T) {
 	r.opened()
 	r.make(id, order.Retry)
 	r.opened(id)
+	if finished := r.w.queue.finishedBelow(r.w.last + 1); finished <= r.w.last {
+		t.Errorf("a retried order holds the checkpoint at %d", finished)
+	}
 	r.reopen(r.works)
 	r.waits(1, 0)
 	r.work(1)
@@ -350,14 +355,162 @@ func TestADamagedExceptionIsReported(t *testing.T) {
 	}
 }
 
+// offTheMainPath makes a file of five orders. The first three are Cancelled, Failed, and Pending again
+// after a failure; the fourth is Completed; the fifth is in its second attempt.
+func offTheMainPath(t *testing.T) (path string, ids []order.ID) {
+	t.Helper()
+	r := newRigWith(t, workers)
+	for _, c := range r.create(keyed(""), keyed("key"), keyed(""), keyed(""), keyed("")) {
+		ids = append(ids, c.order.ID)
+	}
+	work(r.w, r.now)
+	r.make(ids[0], order.Cancel)
+	r.make(ids[1], order.Fail)
+	r.make(ids[3], order.Complete)
+	r.now = r.now.Add(workers.AttemptTimeout)
+	work(r.w, r.now)
+	r.make(ids[2], order.Fail, order.Retry)
+	for range 2 { // opens the last order, and moves the checkpoint
+		r.now = r.now.Add(openAfter + time.Second)
+		r.w.commit(newGroup(0), nil, r.w.nextCheckpoint(r.now), r.now)
+	}
+	if r.opened(ids[2], ids[4]); r.w.finished != decodeSeq(ids[4]) {
+		t.Fatalf("the checkpoint is %d, not %d", r.w.finished, decodeSeq(ids[4]))
+	}
+	r.close()
+	hold(t, r.path, 5)
+	return r.path, ids
+}
+
+// F15, F23, I9, I17. A repair mends what follows from the orders.
+func TestCheckFindsDamageOffTheMainPathAndRepairMendsIt(t *testing.T) {
+	path, _ := offTheMainPath(t)
+	good := read(t, path)
+	for _, tt := range []struct {
+		name, script string
+		finding      string
+		change       string // of a repair, "" if it can change nothing
+	}{
+		{"a history without an order", "DELETE FROM orders WHERE seq = n1; UPDATE tally SET cancelled = 0", "exceptions has seq", "exceptions: 1 that belong to no such order removed"},
+		{"an open order that is not there", "INSERT INTO open_orders VALUES (7)", "open_orders has seq 7, where there is no such order", "open_orders: 1 that belong to no such order removed"},
+		{"an open order that is Failed", "INSERT INTO open_orders VALUES (n2)", "open_orders has seq", "open_orders: 1 that belong to no such order removed"},
+		{"an open order that is Completed", "INSERT INTO open_orders VALUES (n4)", "open_orders has seq", "open_orders: 1 that belong to no such order removed"},
+		{"another status in exceptions", "UPDATE exceptions SET status = 4 WHERE seq = n2", "is Failed, but exceptions has another status", "exceptions: 1 given the status of their orders"},
+		{"a tally without the Failed", "UPDATE tally SET failed = 0", "the tally has 1 Pending, 1 Processing, 1 Completed, 0 Failed, 1 Cancelled", "tally: "},
+		{"a tally with another Cancelled", "UPDATE tally SET cancelled = 2", "the tally has 1 Pending, 1 Processing, 1 Completed, 1 Failed, 2 Cancelled", "tally: "},
+		{"an open order that a restart would pass over", "DELETE FROM open_orders WHERE seq = n3", "is Pending, but the checkpoint", `checkpoint "finished": `},
+		{"a Failed order without its row", "DELETE FROM exceptions WHERE seq = n2", "its row in exceptions is missing", ""},
+		{"an unknown status", "PRAGMA ignore_check_constraints = ON; UPDATE orders SET status = 7 WHERE seq = n2; UPDATE tally SET failed = 0", "has the status 7, which there is not", ""},
+		{"a history that is no list", "UPDATE exceptions SET history = '{}' WHERE seq = n2", "history is not a JSON array of transitions", ""},
+		{"a version that its status cannot have", "UPDATE exceptions SET version = 2 WHERE seq = n2", "status Failed contradicts version 2", ""},
+		{"a Cancelled order without its time", "UPDATE exceptions SET cancelled_at = 0 WHERE seq = n1", "status Cancelled contradicts the times", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := newPath(t)
+			overwrite(t, path, good)
+			runScript(t, path, tt.script)
+			r, err := Repair(t.Context(), path, time.Now)
+			if err != nil || len(r.Before.Findings) != 1 || !strings.Contains(r.Before.Findings[0], tt.finding) {
+				t.Fatalf("findings %q, error %v, want %s", r.Before.Findings, err, tt.finding)
+			}
+			changes := strings.Join(r.Changes, "\n")
+			if mended := tt.change != ""; mended != (len(r.After.Findings) == 0) || !strings.Contains(changes, tt.change) {
+				t.Errorf("changes %q, want %s; findings afterwards %q", r.Changes, tt.change, r.After.Findings)
+			}
+		})
+	}
+}
+
+// F22, I1, I4, I6, I9: orders off the main path are in a backup and are restored as they were.
+func TestABackupHasTheOrdersOffTheMainPath(t *testing.T) {
+	path, ids := offTheMainPath(t)
+	restored := newPath(t)
+	report, err := Restore(t.Context(), backedUp(t, path), restored, time.Now)
+	if want := (order.Counts{1, 1, 1, 1, 1}); err != nil || report.Tally.ByStatus != want || len(report.Findings) > 0 {
+		t.Fatalf("%+v, %v, not %v", report, err, want)
+	}
+	now := epoch
+	all := func(path string) (orders []order.Order) {
+		t.Helper()
+		r := &rig{T: t, path: path, now: now, works: workers}
+		r.open()
+		for _, id := range ids {
+			o, err := r.store.Get(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			orders = append(orders, o)
+		}
+		r.opened(ids[2], ids[4])
+		r.waits(2, 0)
+		r.close()
+		return orders
+	}
+	if before, after := all(path), all(restored); !reflect.DeepEqual(before, after) {
+		t.Errorf("restored\n%+v, not\n%+v", after, before)
+	}
+}
+
+// F22: a restart reads the orders above the checkpoint and those of open_orders, and no other, however
+// many there are.
+func TestARestartReadsNoMoreThanItMust(t *testing.T) {
+	r := newRig(t)
+	c := r.create(keyed(""), keyed(""), keyed(""), keyed(""), keyed(""))
+	retried := c[1].order.ID
+	r.work(1)
+	r.now = r.now.Add(-historyProcessing)
+	r.make(retried, order.Fail)
+	r.work(3)
+	r.make(retried, order.Retry)
+	next := r.createOne()
+	r.reopen(r.works)
+
+	conn := connect(t, r.path)
+	var seen []int64
+	err := conn.CreateFunction("seen", &sqlite.FunctionImpl{NArgs: 1, Scalar: func(_ sqlite.Context, args []sqlite.Value) (sqlite.Value, error) {
+		seen = append(seen, args[0].Int64())
+		return sqlite.IntegerValue(1), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runSQL(t, conn, "CREATE TEMP VIEW orders AS SELECT * FROM main.orders WHERE seen(seq)")
+	w := &writer{store: r.store, conn: conn, finished: r.w.finished, queue: queue{fulfilment: r.works}}
+	if err := w.loadQueue(); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int64{decodeSeq(next), decodeSeq(retried)}; !slices.Equal(seen, want) || len(w.queue.waiting) != 2 {
+		t.Errorf("read the orders %d, not %d; %d ranges wait", seen, want, len(w.queue.waiting))
+	}
+}
+
+// F15: an order of open_orders could not be read for a while, and is completed by a timer.
+func TestADeadLetterThatIsMendedIsOpenNoLonger(t *testing.T) {
+	r := newRigWith(t, workers)
+	id := r.createOne()
+	work(r.w, r.now)
+	r.now = r.now.Add(openAfter + time.Second)
+	work(r.w, r.now)
+	r.edit(noStatus, decodeSeq(id))
+	r.now = r.now.Add(workers.AttemptTimeout)
+	work(r.w, r.now)
+	r.waits(1, 1)
+	r.works = order.Timer(historyProcessing)
+	r.edit("UPDATE orders SET status = 1 WHERE seq = n", decodeSeq(id))
+	r.now = r.now.Add(historyProcessing)
+	work(r.w, r.now)
+	r.has(id, order.Completed)
+	r.opened()
+}
+
 // schema3 is a file that the last release without exceptions has written: three Completed orders, of
 // which the second has the key "old-key-1", and two Processing orders.
 //
 //go:embed testdata/schema3.db.gz
 var schema3 []byte
 
-// I1, I3, I4, I9: the orders of before go on, and can make the new transitions.
-func TestAFileOfTheReleaseBeforeOpensAndGoesOn(t *testing.T) {
+func fileOfSchema3(t *testing.T) (path string) {
+	t.Helper()
 	unzipped, err := gzip.NewReader(bytes.NewReader(schema3))
 	if err != nil {
 		t.Fatal(err)
@@ -366,8 +519,39 @@ func TestAFileOfTheReleaseBeforeOpensAndGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := newPath(t)
+	path = newPath(t)
 	overwrite(t, path, content)
+	return path
+}
+
+// F22, I1: a migration is made as a whole or not at all. The one of the test fails at a table of
+// another program.
+func TestAMigrationThatFailsLeavesTheFileAsItWas(t *testing.T) {
+	path := fileOfSchema3(t)
+	runScript(t, path, "CREATE TABLE open_orders (other)")
+	schema := func() (text string) {
+		t.Helper()
+		conn := connect(t, path)
+		if err := eachRow(conn, "SELECT sql FROM sqlite_schema", func(row *sqlite.Stmt) { text += row.ColumnText(0) }); err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	before := schema()
+	if err := tryOpen(t, path); err == nil {
+		t.Fatal("the file is opened")
+	}
+	if after := schema(); after != before || !strings.Contains(before, "BETWEEN 0 AND 2") {
+		t.Errorf("the schema is\n%s\nand was\n%s", after, before)
+	}
+	runScript(t, path, "DROP TABLE open_orders")
+	holdOpened(t, path, 3)
+	hold(t, path, 5)
+}
+
+// I1, I3, I4, I9: the orders of before go on, and can make the new transitions.
+func TestAFileOfTheReleaseBeforeOpensAndGoesOn(t *testing.T) {
+	path := fileOfSchema3(t)
 	cfg := storeConfig(path, 0)
 	cfg.Fulfilment = order.Fulfilment{External: true, AttemptTimeout: order.MaxProcessingTime, MaxAttempts: 9}
 	store, err := Open(t.Context(), cfg)

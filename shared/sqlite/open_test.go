@@ -117,9 +117,9 @@ func TestOverloadIsLoggedOnceAtItsBeginningAndEnd(t *testing.T) {
 	}
 	for rounds := range 2 {
 		for range 2 { // so many that the second group is full, too
-			s.waiting.creates = make([]*createRequest, maxWaiting)
-			for range 3 {
-				if err := s.submit(&createRequest{}, nil); !errors.Is(err, errOverloaded) {
+			s.waiting.creates, s.waiting.transitions = make([]*createRequest, maxWaiting/2), make([]*transitionRequest, maxWaiting/2)
+			for _, err := range []error{s.submit(&createRequest{}, nil), s.submit(nil, &transitionRequest{}), s.submit(&createRequest{}, nil)} {
+				if !errors.Is(err, errOverloaded) {
 					t.Fatalf("error %v, want %v", err, errOverloaded)
 				}
 			}
