@@ -277,11 +277,9 @@ func TestAMigrationThatIsKilledLosesNothing(t *testing.T) {
 		cmd.Args = slices.Insert(cmd.Args, 1, "-e", fmt.Sprintf("inject=pwrite64,fsync,fdatasync:signal=KILL:when=%d", write))
 		cmd.Stderr = io.Discard // a warning of the next start is not
 		s := launch(t, cmd)
-		if _, err := s.stdout.ReadString('\n'); err == nil {
-			killed = false
+		_, err := s.stdout.ReadString('\n')
+		if killed = err != nil; !killed {
 			s.kill(t)
-		} else {
-			<-s.ended
 		}
 		startHere(t, db, "--fulfilment", "external").stop(t)
 		if got := ordersIn(t, db); got != orders {

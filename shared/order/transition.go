@@ -56,9 +56,9 @@ func ParseStatus(name string) (s Status, ok bool) {
 type Transition uint8
 
 const (
-	// Start and Complete are the main path. The service starts every order, and completes it when
-	// its processing time is over, unless a worker does.
+	// Start is the service's, for every order.
 	Start Transition = iota
+	// Complete is the service's when the processing time is over, or a worker's answer.
 	Complete
 	// Restart begins the next attempt, because no worker has answered in time.
 	Restart
