@@ -26,8 +26,9 @@ type Repaired struct {
 
 // Repair checks the database file as Check does. If there are findings, it copies the file, and
 // recomputes in one transaction what follows from the orders: the tally, the table keys, the
-// checkpoints, and in part the tables exceptions and open_orders. It changes no order, so findings about orders remain in After. It changes nothing in
-// a file that SQLite itself finds damaged. now is the wall clock.
+// checkpoints, and which rows there are in exceptions and open_orders. It changes no order, so
+// findings about orders remain in After. It changes nothing in a file that SQLite itself finds
+// damaged. now is the wall clock.
 //
 // The process owns the file meanwhile. The errors are those of Check.
 func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired, err error) {
