@@ -343,6 +343,7 @@ func TestATimerCompletesWhatWorkersHaveLeft(t *testing.T) {
 func TestADamagedExceptionIsReported(t *testing.T) {
 	for name, script := range map[string]string{
 		"deleted":    "DELETE FROM exceptions WHERE seq = n",
+		"no status":  noStatus,
 		"no history": "UPDATE exceptions SET history = '[{}' WHERE seq = n",
 	} {
 		r := newRig(t)
