@@ -552,6 +552,16 @@ func TestAMigrationThatFailsLeavesTheFileAsItWas(t *testing.T) {
 	hold(t, path, 5)
 }
 
+// A mistake in a statement must not change the schema.
+func TestTheSchemaIsNotWritableAfterAMigration(t *testing.T) {
+	r := &rig{T: t, path: fileOfSchema3(t), now: epoch, works: workers}
+	r.open()
+	t.Cleanup(r.close)
+	if on, err := queryInt(r.w.conn, "PRAGMA writable_schema"); err != nil || on != 0 {
+		t.Errorf("writable_schema is %d, %v", on, err)
+	}
+}
+
 // I1, I3, I4, I9: the orders of before go on, and can make the new transitions.
 func TestAFileOfTheReleaseBeforeOpensAndGoesOn(t *testing.T) {
 	path := fileOfSchema3(t)
