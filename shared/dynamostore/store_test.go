@@ -540,25 +540,48 @@ func (h *testStore) fulfilling(f order.Fulfilment, advanced func(order.Order)) *
 	}))
 }
 
-// F8, F9, F20, I4 to I8: the store makes the same transitions as the domain, with the same results
-// and refusals: for any order, any clock, any message and request, under a timer and with workers.
+// F8, F9, F20, I4 to I8: on the main path the store makes the same transitions as the domain, with the
+// same results and refusals: for any order, any clock, any target.
 func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
+	h := open(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		h.now = near(rt, "created")
+		o := h.create(t, importedAs(rapid.SampledFrom(order.InitialStatuses).Draw(rt, "status")))
+		for range 4 {
+			to, now := rapid.SampledFrom(order.Statuses[:]).Draw(rt, "to"), near(rt, "now").Add(123*time.Microsecond)
+			want, wantErr := o.Advance(order.Message{To: to}, now, order.Timer(processing))
+			err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: to}, now)
+			if !reflect.DeepEqual(err, wantErr) {
+				rt.Fatalf("%s to %s at %s: error %v, the domain says %v", o.Status, to, now, err, wantErr)
+			}
+			if o = h.get(t, o.ID); !reflect.DeepEqual(o, want) {
+				rt.Fatalf("to %s at %s: order %+v, the domain says %+v", to, now, o, want)
+			}
+		}
+	})
+}
+
+// near is a time around noon, or around a processing time before or after it.
+func near(rt *rapid.T, label string) time.Time {
+	return noon.Add(time.Duration(rapid.Int64Range(-2, 2).Draw(rt, label+" ms"))*time.Millisecond +
+		time.Duration(rapid.Int64Range(-1, 2).Draw(rt, label+" waits"))*processing)
+}
+
+// F8, F9, F20, I4 to I8: the same is true of any message and any request, under a timer and with
+// workers.
+func TestTheStoreChangesOrdersAsTheDomainDoes(t *testing.T) {
 	h := open(t)
 	stores := map[bool]*dynamostore.Store{false: h.Store, true: h.fulfilling(external, nil)}
 	fulfilments := map[bool]order.Fulfilment{false: order.Timer(processing), true: external}
 	rapid.Check(t, func(rt *rapid.T) {
-		near := func(label string) time.Time {
-			return noon.Add(time.Duration(rapid.Int64Range(-2, 2).Draw(rt, label+" ms"))*time.Millisecond +
-				time.Duration(rapid.Int64Range(-1, 2).Draw(rt, label+" waits"))*processing)
-		}
-		h.now = near("created")
+		h.now = near(rt, "created")
 		o := h.create(t, importedAs(rapid.SampledFrom(order.InitialStatuses).Draw(rt, "status")))
 		for range rapid.IntRange(1, 6).Draw(rt, "steps") {
 			workers, version := rapid.Bool().Draw(rt, "workers"), rapid.IntRange(max(0, o.Version()-1), o.Version()+1).Draw(rt, "version")
 			if rapid.Bool().Draw(rt, "without a version") {
 				version = 0
 			}
-			store, fulfilment, now := stores[workers], fulfilments[workers], near("now").Add(123*time.Microsecond)
+			store, fulfilment, now := stores[workers], fulfilments[workers], near(rt, "now").Add(123*time.Microsecond)
 			var want order.Order
 			var err, wantErr error
 			step := "advance"
