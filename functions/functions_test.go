@@ -34,7 +34,7 @@ import (
 )
 
 // names are all functions.
-var names = []string{"create", "status", "ids", "metrics", "fallback", "relay", "tally", "processor", "check"}
+var names = []string{"create", "status", "transition", "ids", "metrics", "fallback", "relay", "tally", "processor", "check"}
 
 // A deployment is what functions find on AWS: a table, queues, and one endpoint.
 type deployment struct {
@@ -139,6 +139,7 @@ func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 		deadLettered []string // in the dead-letter queue, the beginnings
 	}{
 		{event: "status", status: 404, want: []string{`"code":"order_not_found"`}},
+		{event: "transition", status: 404, want: []string{`"code":"order_not_found"`}},
 		{event: "ids", status: 200, want: []string{`"body":"[]"`}},
 		{event: "metrics", status: 200, want: []string{`"total_orders":0,`}},
 		{event: "fallback", status: 200, want: []string{`"total_orders":0,`}},
@@ -154,6 +155,13 @@ func TestTheSampleEventsGetWhatTheirReadmeSays(t *testing.T) {
 		{event: "processor", want: []string{noFailures}},
 		{event: "status", status: 200, want: []string{`"status":"Processing"`}},
 		{event: "processor-bad", want: []string{noFailures}, deadLettered: []string{"not a message"}},
+
+		{event: "transition-bad", status: 400, want: []string{`"pointer":"/version"`, `"pointer":"/reason"`}},
+		{event: "transition", status: 200, want: []string{`"status":"Cancelled"`}},
+		{event: "transition", status: 200, want: []string{`"status":"Cancelled"`}},
+		{event: "processor", want: []string{noFailures}},
+		{event: "status", status: 200, want: []string{`"status":"Cancelled"`}},
+		{event: "create", status: 201, want: []string{`"Idempotency-Replayed":"true"`, `"status":"Pending"`}},
 
 		{event: "tally", want: []string{`{"state":{},"batchItemFailures":[]}`}},
 		{event: "tally", want: []string{`{"state":{},"batchItemFailures":[]}`}},
@@ -261,7 +269,8 @@ func TestAFunctionThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
 	processing := []string{"PROCESSING_TIME"}
 	queues := slices.Concat([]string{"ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"}, processing)
 	for name, own := range map[string][]string{
-		"create": table, "status": table, "ids": table, "metrics": table, "fallback": table, "tally": table,
+		"create": table, "status": table, "ids": table, "metrics": table, "tally": table,
+		"transition": slices.Concat(table, processing), "fallback": slices.Concat(table, processing),
 		"relay": queues, "processor": slices.Concat(table, queues), "check": slices.Concat(table, processing),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -298,7 +307,7 @@ func TestSuccessIsQuietAndALineHasTheIDOfItsRequestAlone(t *testing.T) {
 	quiet := h.start("metrics")
 	quiet.invoke(sampleEvent(t, "metrics"))
 	quiet.invoke(sampleEvent(t, "metrics-bad"))
-	lines := slices.DeleteFunc(quiet.awaitLines(), func(line map[string]any) bool { return line["message"] == "invocation" })
+	lines := slices.DeleteFunc(quiet.awaitInvocation(2), func(line map[string]any) bool { return line["message"] == "invocation" })
 	if len(lines) != 1 || lines[0]["requestId"] != nil || lines[0]["request_id"] != "aKx3mhPLDoEEJ4w=" || lines[0]["status"] != 405.0 {
 		t.Errorf("logged %s", quiet.output.Bytes())
 	}
@@ -313,7 +322,7 @@ func TestSuccessIsQuietAndALineHasTheIDOfItsRequestAlone(t *testing.T) {
 func TestEachFunctionOfTheAPIAllowsTheOriginsAndServesBelowTheBasePathThatItIsGiven(t *testing.T) {
 	h := openDeployment(t)
 	event := string(sampleEvent(t, "fallback"))
-	for name, path := range map[string]string{"create": "", "status": "", "ids": "", "metrics": "/api/metrics/", "fallback": "/shop/api/metrics/"} {
+	for name, path := range map[string]string{"create": "", "status": "", "transition": "", "ids": "", "metrics": "/api/metrics/", "fallback": "/shop/api/metrics/"} {
 		f := h.start(name, "CORS_ORIGINS=https://shop.example", "BASE_PATH=shop")
 		asked := strings.ReplaceAll(strings.ReplaceAll(event, "/api/metrics/", path), `"accept"`, `"origin": "https://shop.example", "accept"`)
 		status := 404
@@ -354,6 +363,17 @@ func TestAFewInvocationsOfAProcessAreLogged(t *testing.T) {
 	}
 	if !slices.Equal(logged, []any{1.0, 2.0, 4.0, 8.0}) {
 		t.Errorf("logged the invocations %v", logged)
+	}
+}
+
+// With workers, these functions need the time and the number of their attempts, and no processing time.
+func TestAFunctionOfExternalOrdersThatLacksSettingsSaysWhichAndEnds(t *testing.T) {
+	for _, name := range []string{"transition", "fallback", "relay", "processor", "check"} {
+		f := openDeployment(t).start(name, "FULFILMENT=external", "ATTEMPT_TIMEOUT=16m")
+		const want = `environment: ATTEMPT_TIMEOUT must be from 1ms to 15m0s, such as 50s, not "16m"; MAX_ATTEMPTS is not set`
+		if err := f.awaitFailedStart(); err != want {
+			t.Errorf("%s: logged %s", name, err)
+		}
 	}
 }
 
@@ -404,7 +424,7 @@ func TestLinesAboutAMessageHaveTheIDOfTheTraceThatSentIt(t *testing.T) {
 	}
 }
 
-// The processor's line of a batch is a record of metrics.
+// The processor's first line is a record of metrics.
 func TestTheProcessorLogsHowLateOrdersAre(t *testing.T) {
 	h := openDeployment(t)
 	h.start("create").invoke(sampleEvent(t, "create"))
@@ -417,11 +437,12 @@ func TestTheProcessorLogsHowLateOrdersAre(t *testing.T) {
 }
 
 // The price of an order counts the bytes of that line, whose request and table have longer names on AWS.
+// The orders are so late that each batch has a line.
 func TestTheProcessorLogsAsMuchAsCostCounts(t *testing.T) {
 	const requestBytes, tableBytes = len("c6af9ac6-7b61-11e6-9a41-93e8deadbeef"), len("orders-OrdersTable-1ABCDEFGHIJKL")
 	h := openDeployment(t)
 	store := awstest.Must(dynamostore.New(dynamostore.Config{
-		Client: awstest.DynamoDB(t), Table: h.table, Random: rand.Reader, Now: func() time.Time { return time.Now().Add(-1500 * time.Millisecond) },
+		Client: awstest.DynamoDB(t), Table: h.table, Random: rand.Reader, Now: func() time.Time { return time.Now().Add(-6500 * time.Millisecond) },
 	}))
 	f := h.start("processor")
 	for n, messages := range []int{1, 10} {

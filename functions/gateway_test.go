@@ -19,6 +19,7 @@ import (
 
 	"orders/shared/api"
 	"orders/shared/dynamostore"
+	"orders/shared/order"
 	"orders/test/awstest"
 )
 
@@ -128,9 +129,9 @@ func (g gateway) parameters(route, path string) (values map[string]string, ok bo
 }
 
 // event is what the gateway sends to the function of a route.
-func (g gateway) event(t *testing.T, method string, target *url.URL) (function string, event []byte) {
+func (g gateway) event(t *testing.T, method string, target target) (function string, event []byte) {
 	t.Helper()
-	route, parameters := g.match(target)
+	route, parameters := g.match(target.URL)
 	e := events.APIGatewayV2HTTPRequest{Version: "2.0", RouteKey: "$default", RawPath: target.Path, PathParameters: parameters}
 	if route != "$default" {
 		e.RouteKey = "ANY " + route
@@ -138,7 +139,7 @@ func (g gateway) event(t *testing.T, method string, target *url.URL) (function s
 	e.Headers = map[string]string{"content-type": "application/json", "idempotency-key": "sample-order-1"}
 	e.RequestContext.HTTP.Method, e.RequestContext.HTTP.Path, e.RequestContext.RequestID = method, target.Path, "the-request"
 	if method == http.MethodPost {
-		e.Body = createBody
+		e.Body = target.body
 	}
 	event, err := json.Marshal(e)
 	if err != nil {
@@ -147,7 +148,10 @@ func (g gateway) event(t *testing.T, method string, target *url.URL) (function s
 	return g.routes[route], event
 }
 
-const createBody = `{"user_id":645,"item_ids":[890,563],"total_amount":1650.78}`
+const (
+	createBody     = `{"user_id":645,"item_ids":[890,563],"total_amount":1650.78}`
+	transitionBody = `{"version":1,"reason":"changed my mind"}`
+)
 
 // I15: each path of the contract gets, with each method and with slashes at its end, the response of
 // the whole API. So does a literal of the contract in the place of an order's id, plain or escaped,
@@ -156,7 +160,7 @@ const createBody = `{"user_id":645,"item_ids":[890,563],"total_amount":1650.78}`
 func TestAClientSeesOneAPIWhicheverFunctionServesIt(t *testing.T) {
 	t.Parallel()
 	h := openDeployment(t)
-	store := awstest.Must(dynamostore.New(dynamostore.Config{Client: awstest.DynamoDB(t), Table: h.table, Now: time.Now, Random: rand.Reader}))
+	store := awstest.Must(dynamostore.New(dynamostore.Config{Client: awstest.DynamoDB(t), Table: h.table, Fulfilment: order.Timer(time.Second), Now: time.Now, Random: rand.Reader}))
 	whole := api.New(api.Config{Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	g := newGateway(t)
 	functions := map[string]*function{}
@@ -167,18 +171,23 @@ func TestAClientSeesOneAPIWhicheverFunctionServesIt(t *testing.T) {
 	}
 	for _, target := range targets(t) {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"} {
-			request := httptest.NewRequest(method, target.String(), strings.NewReader(createBody))
+			// The functions are asked first: it is they that write.
+			answers := map[string]events.APIGatewayV2HTTPResponse{}
+			asked := g.events(t, method, target)
+			for event, name := range asked {
+				answers[event] = convert[events.APIGatewayV2HTTPResponse](t, json.RawMessage(functions[name].invoke([]byte(event)).body))
+			}
+			request := httptest.NewRequest(method, target.String(), strings.NewReader(target.body))
 			request.Header.Set("Content-Type", "application/json")
 			request.Header.Set("Idempotency-Key", "sample-order-1")
 			recorder := httptest.NewRecorder()
 			whole.ServeHTTP(recorder, request)
 			want := routed(recorder.Code, recorder.Header().Get)
-			for event, name := range g.events(t, method, target.URL) {
-				res := convert[events.APIGatewayV2HTTPResponse](t, json.RawMessage(functions[name].invoke([]byte(event)).body))
+			for event, res := range answers {
 				got := routed(res.StatusCode, func(name string) string { return res.Headers[name] })
 				refused := target.literal && (res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusMethodNotAllowed)
 				if got != want && !refused {
-					t.Errorf("%s %s: %s answers %s, want %s, to %s", method, target, name, got, want, event)
+					t.Errorf("%s %s: %s answers %s, want %s, to %s", method, target, asked[event], got, want, event)
 				}
 			}
 		}
@@ -186,7 +195,7 @@ func TestAClientSeesOneAPIWhicheverFunctionServesIt(t *testing.T) {
 }
 
 // events are the events that the kinds of gateway may send for a request, each with its function.
-func (g gateway) events(t *testing.T, method string, target *url.URL) map[string]string {
+func (g gateway) events(t *testing.T, method string, target target) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	for _, g.final = range []finalSlash{takesEmptyRest, refusesEmptyRest, ignoresSlash} {
@@ -203,11 +212,12 @@ func routed(status int, header func(string) string) string {
 	return fmt.Sprintf("%d Allow=%q Location=%q", status, header("Allow"), header("Location"))
 }
 
-// A target is a path of the contract. It is literal if it has a segment of such a path in the place
-// of an order's id.
+// A target is a path of the contract, with the body of a POST. It is literal if it has a segment of
+// such a path in the place of an order's id.
 type target struct {
 	*url.URL
 	literal bool
+	body    string
 }
 
 // targets are the paths of the contract with an order's id, and with each literal, plain and with an
@@ -229,6 +239,10 @@ func targets(t *testing.T) (all []target) {
 		}
 	}
 	for path := range contract.Paths {
+		body := createBody
+		if strings.Contains(path, "{order_id}") {
+			body = transitionBody
+		}
 		for _, id := range ids {
 			if id != sample && !strings.Contains(path, "{order_id}") {
 				continue
@@ -242,7 +256,7 @@ func targets(t *testing.T) (all []target) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				all = append(all, target{u, id != sample})
+				all = append(all, target{u, id != sample, body})
 			}
 		}
 	}

@@ -169,9 +169,11 @@ func openTrial(t *testing.T, fault networkFault) *trial {
 	r := &trial{T: t, fault: fault, deployment: h, network: openNetwork(t, h.endpoint), functions: map[string]*function{}}
 	h.endpoint = r.network.endpoint()
 	r.store = awstest.Must(dynamostore.New(dynamostore.Config{Client: awstest.DynamoDB(t), Table: h.table, Now: time.Now, Random: rand.Reader}))
-	draft := order.Draft{Key: sample, Details: order.Details{UserID: "645", ItemIDs: []string{"890"}}}
-	if _, _, err := r.store.Create(t.Context(), draft); err != nil {
-		t.Fatal(err)
+	for _, id := range []order.ID{sample, unwanted} {
+		draft := order.Draft{Key: id, Details: order.Details{UserID: "645", ItemIDs: []string{"890"}}}
+		if _, _, err := r.store.Create(t.Context(), draft); err != nil {
+			t.Fatal(err)
+		}
 	}
 	h.takeOver()
 	if fault.cold {
@@ -215,16 +217,19 @@ func sideBySide(trials []*trial, step func(*trial)) {
 	wg.Wait()
 }
 
-// attempted is the order that the create function is asked for.
-var attempted = order.KeyedID("", "another-order")
+// attempted is the order that the create function is asked for, and unwanted the one that is there and
+// to be cancelled.
+var attempted, unwanted = order.KeyedID("", "another-order"), order.KeyedID("", "unwanted-order")
 
-// event is what a function is invoked with, again and again: the create of an order with a key,
-// reads, the record of the sample order's creation, and the message that starts it.
+// event is what a function is invoked with, again and again: the create of an order with a key, the
+// cancel of another, reads, the record of the sample order's creation, and the message that starts it.
 func (r *trial) event(name string) []byte {
 	event := sampleEvent(r.T, name)
 	switch name {
 	case "create":
 		event = bytes.Replace(event, []byte("sample-order-1"), []byte("another-order"), 1)
+	case "transition":
+		event = bytes.ReplaceAll(event, []byte(sample), []byte(unwanted))
 	case "tally":
 		event = firstRecord(r.T, event)
 	}
@@ -304,9 +309,12 @@ func (r *trial) checkArrivals() {
 	if created := err == nil; created != r.fault.arrives {
 		r.Errorf("%s: the order is created: %t", r.fault.name, created)
 	}
-	r.startedAt = r.sample().StartedAt
+	r.startedAt = r.order(sample).StartedAt
 	if started := !r.startedAt.IsZero(); started != r.fault.arrives {
 		r.Errorf("%s: the order is started: %t", r.fault.name, started)
+	}
+	if o := r.order(unwanted); o.Status != order.Pending { // it is to be read first, which fails
+		r.Errorf("%s: the order is %s", r.fault.name, o.Status)
 	}
 	if counted := r.deployment.tally().Total() == 1; counted != r.fault.arrives {
 		r.Errorf("%s: the order is counted: %t", r.fault.name, counted)
@@ -316,12 +324,12 @@ func (r *trial) checkArrivals() {
 // succeeded is in the responses of functions that have done what they were asked.
 var succeeded = map[string]string{
 	"fallback": "total_orders", "check": `"overdue":0`,
-	"create": string(attempted), "status": sample, "ids": sample, "metrics": "total_orders",
+	"create": string(attempted), "status": sample, "transition": "Cancelled", "ids": sample, "metrics": "total_orders",
 	"relay": noFailures, "processor": noFailures, "tally": `{"state":{},"batchItemFailures":[]}`,
 }
 
 func (r *trial) checkSuccesses() {
-	status := map[string]int{"create": 201, "status": 200, "ids": 200, "metrics": 200, "fallback": 200}
+	status := map[string]int{"create": 201, "status": 200, "transition": 200, "ids": 200, "metrics": 200, "fallback": 200}
 	r.invokeAll(func(name string, got result) {
 		if got.failed {
 			r.Errorf("%s: %s: function error %s", r.fault.name, name, got.body)
@@ -339,15 +347,18 @@ func (r *trial) checkSuccesses() {
 func (r *trial) checkEffects() {
 	page, err := r.store.List(r.Context(), 10, "")
 	slices.Sort(page.IDs)
-	want := []order.ID{attempted, sample}
+	want := []order.ID{attempted, sample, unwanted}
 	slices.Sort(want)
 	if err != nil || !slices.Equal(page.IDs, want) {
 		r.Errorf("%s: there are the orders %v, want %v (%v)", r.fault.name, page.IDs, want, err)
 	}
-	if o := r.sample(); o.Status != order.Processing || !r.startedAt.IsZero() && !o.StartedAt.Equal(r.startedAt) {
+	if o := r.order(sample); o.Status != order.Processing || !r.startedAt.IsZero() && !o.StartedAt.Equal(r.startedAt) {
 		r.Errorf("%s: the order was started at %s and is %+v", r.fault.name, r.startedAt, o)
 	}
-	if tally := r.deployment.tally(); tally.ByStatus != [...]int64{1, 0, 0} {
+	if o := r.order(unwanted); o.Status != order.Cancelled || o.Version() != 2 {
+		r.Errorf("%s: the order is %s at version %d, want cancelled once", r.fault.name, o.Status, o.Version())
+	}
+	if tally := r.deployment.tally(); tally.ByStatus != (order.Counts{1}) {
 		r.Errorf("%s: counted %v, want one order once", r.fault.name, tally.ByStatus)
 	}
 	queued := r.deployment.bodies(r.deployment.queueURL)
@@ -364,8 +375,8 @@ func (r *trial) checkEffects() {
 	}
 }
 
-func (r *trial) sample() order.Order {
-	o, err := r.store.Get(r.Context(), sample)
+func (r *trial) order(id order.ID) order.Order {
+	o, err := r.store.Get(r.Context(), id)
 	if err != nil {
 		r.Errorf("%s: %v", r.fault.name, err)
 	}

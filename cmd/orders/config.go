@@ -19,6 +19,9 @@ type serveCommand struct {
 	TrustedHost []string `variable:"ORDERS_TRUSTED_HOSTS" sep:"none" placeholder:"NAME" help:"Name, besides localhost, that a reverse proxy keeps in the Host header; may be given more than once, or as a list with commas"`
 	databaseFlag
 	ProcessingTime string `variable:"PROCESSING_TIME" default:"50s" placeholder:"TIME" help:"How long an order stays in Processing, 1ms to 15m"`
+	Fulfilment     string `variable:"FULFILMENT" default:"timer" placeholder:"WHO" help:"timer or external: an order is completed when its processing time is over, or by a worker"`
+	AttemptTimeout string `variable:"ATTEMPT_TIMEOUT" default:"5m" placeholder:"TIME" help:"How long a worker has for one attempt (external), 1ms to 15m"`
+	MaxAttempts    int    `variable:"MAX_ATTEMPTS" default:"5" placeholder:"N" help:"After how many attempts without an answer an order has failed (external), 1 to 100"`
 	LogLevel       string `variable:"LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error; debug has a line for every request"`
 	LogFormat      string `variable:"LOG_FORMAT" placeholder:"FORMAT" help:"text or json; by default text on a terminal, else json"`
 }
@@ -30,19 +33,34 @@ func (*serveCommand) Help() string {
 
 // AfterApply reports all wrong settings together.
 func (c *serveCommand) AfterApply() error {
-	processingTime, timeErr := time.ParseDuration(c.ProcessingTime)
-	validTime := timeErr == nil && order.MinProcessingTime <= processingTime && processingTime <= order.MaxProcessingTime
 	_, levelErr := c.logLevel()
+	f := c.fulfilment()
 	validFormat := c.LogFormat == "" || c.LogFormat == "text" || c.LogFormat == "json"
 	return errors.Join(
 		require(validAddr(c.Addr), "--addr (ORDERS_ADDR)", "host:port, such as 127.0.0.1:8000", c.Addr),
 		require(validHostNames(c.trustedHosts()), "--trusted-host (ORDERS_TRUSTED_HOSTS)",
 			"names without scheme and port, such as shop.example,www.shop.example", c.trustedHosts()),
 		c.databaseFlag.AfterApply(),
-		require(validTime, "--processing-time (PROCESSING_TIME)", "from 1ms to 15m, such as 50s", c.ProcessingTime),
+		require(validTime(f.ProcessingTime), "--processing-time (PROCESSING_TIME)", "from 1ms to 15m, such as 50s", c.ProcessingTime),
+		require(c.Fulfilment == "timer" || f.External, "--fulfilment (FULFILMENT)", "timer or external", c.Fulfilment),
+		require(validTime(f.AttemptTimeout), "--attempt-timeout (ATTEMPT_TIMEOUT)", "from 1ms to 15m, such as 5m", c.AttemptTimeout),
+		require(1 <= f.MaxAttempts && f.MaxAttempts <= order.MaxAttempts, "--max-attempts (MAX_ATTEMPTS)", "from 1 to 100", strconv.Itoa(c.MaxAttempts)),
 		require(levelErr == nil, "--log-level (LOG_LEVEL)", "debug, info, warn or error", c.LogLevel),
 		require(validFormat, "--log-format (LOG_FORMAT)", "text or json", c.LogFormat),
 	)
+}
+
+// fulfilment returns the settings as the domain has them, with 0 for a time that is not one.
+func (c *serveCommand) fulfilment() order.Fulfilment {
+	processing, _ := time.ParseDuration(c.ProcessingTime)
+	timeout, _ := time.ParseDuration(c.AttemptTimeout)
+	return order.Fulfilment{
+		ProcessingTime: processing, External: c.Fulfilment == "external", AttemptTimeout: timeout, MaxAttempts: c.MaxAttempts,
+	}
+}
+
+func validTime(d time.Duration) bool {
+	return order.MinProcessingTime <= d && d <= order.MaxProcessingTime
 }
 
 // trustedHosts returns the names, separated by commas.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"orders/shared/order"
 	"orders/shared/sqlite"
 )
 
@@ -104,13 +103,12 @@ func formatRepair(repaired sqlite.Repaired) string {
 }
 
 func printReport(w io.Writer, text, file string, report sqlite.Report) error {
-	count := report.Tally.ByStatus
 	text += fmt.Sprintf(`database      %s
-orders        %d (%d Pending, %d Processing, %d Completed)
+orders        %d (%s)
 timed         %d, on average %.3f s from creation to completion
 keys indexed  %d
 dead letters  %d
-`, file, report.Tally.Total(), count[order.Pending], count[order.Processing], count[order.Completed],
+`, file, report.Tally.Total(), report.Tally.ByStatus,
 		report.Tally.CompletedCount, report.Tally.AvgProcessTime(), report.Keys, report.DeadLetters)
 	for _, finding := range report.Findings {
 		text += fmt.Sprintln("finding:", finding)

@@ -15,7 +15,7 @@ import (
 )
 
 // reportOf is what a command prints about a good file of one order. $DB and $BACKUP stand for paths.
-const reportOf = `orders        1 \([01] Pending, [01] Processing, 0 Completed\)
+const reportOf = `orders        1 \([01] Pending, [01] Processing, 0 Completed, 0 Failed, 0 Cancelled\)
 timed         0, on average 0\.000 s from creation to completion
 keys indexed  0
 dead letters  0
@@ -45,7 +45,7 @@ func TestCommandsReportWhatTheyFindAndDo(t *testing.T) {
 		{"repair", wrong, "check --repair --db $DB", exitOK, `missing: 7 orders that were acknowledged; .*
 found: the tally has .*
 backup: $DB\.before-repair-[0-9]{8}T[0-9]{6}Z
-changed: tally: .* 7 Completed .* -> .* 0 Completed .*
+changed: tally: .* 7 Completed, .* -> .* 0 Completed, .*
 (changed: .*\n)*database      $DB
 ` + reportOf, ""},
 		{"repair of a good file", "", "check --repair --db $DB", exitOK, "database      $DB\n" + reportOf, ""},

@@ -3,14 +3,17 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -199,7 +202,7 @@ func TestDiskThatCannotBeWrittenAtTheStartIsSaid(t *testing.T) {
 				t.Errorf("the file was %s and is %s", before, after)
 			}
 			output, err := d.run(program(t, "check", "--db", d.db())).CombinedOutput()
-			if name == "read-only" && (err != nil || !strings.Contains(string(output), "orders        1 (0 Pending, 1 Processing, 0 Completed)")) {
+			if name == "read-only" && (err != nil || !strings.Contains(string(output), "orders        1 (0 Pending, 1 Processing, 0 Completed, 0 Failed, 0 Cancelled)")) {
 				t.Errorf("orders check: %v, %q; want a report of one order", err, output)
 			}
 			test.mend(d)
@@ -260,6 +263,48 @@ func TestAnOrderIsOnTheDiskBeforeItIsAcknowledged(t *testing.T) {
 
 	if acknowledged := checkSynced(t, string(calls)); acknowledged != orders {
 		t.Errorf("strace saw %d orders acknowledged, not %d", acknowledged, orders)
+	}
+}
+
+// F22, I1, I4, I9: kill -9 at each write of the first start on a file of the release before: the next
+// start finds all of its orders.
+func TestAMigrationThatIsKilledLosesNothing(t *testing.T) {
+	const orders = 5
+	for write, killed := 1, true; killed; write++ {
+		db := newPath(t)
+		gunzip(t, "../../shared/sqlite/testdata/schema3.db.gz", db)
+		cmd := traced(t, filepath.Join(t.TempDir(), "trace"), serveProgram(t, db))
+		cmd.Args = slices.Insert(cmd.Args, 1, "-e", fmt.Sprintf("inject=pwrite64,fsync,fdatasync:signal=KILL:when=%d", write))
+		cmd.Stderr = io.Discard // a warning of the next start is not
+		s := launch(t, cmd)
+		_, err := s.stdout.ReadString('\n')
+		if killed = err != nil; !killed {
+			s.kill(t)
+		}
+		startHere(t, db, "--fulfilment", "external").stop(t)
+		if got := ordersIn(t, db); got != orders {
+			t.Errorf("killed at write %d: %d orders, not %d", write, got, orders)
+		}
+		if !killed && write < 5 {
+			t.Errorf("only %d starts were killed", write-1)
+		}
+	}
+}
+
+func gunzip(t *testing.T, from, to string) {
+	t.Helper()
+	file, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	unzipped, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := io.ReadAll(unzipped)
+	if err := errors.Join(err, os.WriteFile(to, content, 0o600)); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -42,11 +42,21 @@ A flag goes before its variable. Exit status: 0 all is well, 1 it failed or chec
 const helpWidth = 110
 
 type commands struct {
-	Serve   serveCommand     `cmd:"" help:"Run the service until SIGTERM or Ctrl-C."`
-	Backup  backupCommand    `cmd:"" help:"Copy the database to a file, while the service runs or not."`
-	Restore restoreCommand   `cmd:"" help:"Replace the database with a backup, while the service is stopped."`
-	Check   checkCommand     `cmd:"" help:"Read the whole database, while the service is stopped, and report whether all in it fits together."`
-	Version kong.VersionFlag `help:"Print the version."`
+	Serve   serveCommand   `cmd:"" help:"Run the service until SIGTERM or Ctrl-C."`
+	Backup  backupCommand  `cmd:"" help:"Copy the database to a file, while the service runs or not."`
+	Restore restoreCommand `cmd:"" help:"Replace the database with a backup, while the service is stopped."`
+	Check   checkCommand   `cmd:"" help:"Read the whole database, while the service is stopped, and report whether all in it fits together."`
+	transitionCommands
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// versionCommand is no flag of all commands, because --version of a transition is the order's.
+type versionCommand struct{}
+
+// Run prints the version.
+func (versionCommand) Run(out console) error {
+	_, err := fmt.Fprintf(out.stdout, "orders %s (%s)\n", version, runtime.Version())
+	return err
 }
 
 // A console is where a command writes to: results to stdout, the log to stderr.
@@ -76,10 +86,13 @@ func exitCode(err error, stderr io.Writer) int {
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	if len(args) > 0 && (args[0] == "help" || args[0] == "version") {
-		args = []string{"--" + args[0]}
+	if len(args) > 0 && args[0] == "help" {
+		args = []string{"--help"}
 	}
-	informed := false // --help or --version was printed
+	if len(args) > 0 && args[0] == "--version" {
+		args = []string{"version"}
+	}
+	informed := false // --help was printed
 	command, err := parse(&commands{}, args, getenv,
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { informed = true }))
 	if informed {
@@ -97,7 +110,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 func parse(line *commands, args []string, getenv func(string) string, options ...kong.Option) (*kong.Context, error) {
 	parser, err := kong.New(line, append(options,
 		kong.Name("orders"), kong.Description(description),
-		kong.Vars{"version": fmt.Sprintf("orders %s (%s)", version, runtime.Version())},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth}), kong.ValueFormatter(formatHelp),
 		kong.Resolvers(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 			if value := getenv(flag.Tag.Get("variable")); value != "" {

@@ -15,7 +15,7 @@ func TestCommandLine(t *testing.T) {
 		code           int
 		stdout, stderr string // how it begins
 	}{
-		{"lists the commands if there is none", "", 2, "", "orders: expected one of \"serve\", \"backup\", \"restore\", \"check\"\nTry: orders --help\n"},
+		{"lists the commands if there is none", "", 2, "", "orders: expected one of \"serve\", \"backup\", \"restore\", \"check\", \"cancel\", ...\nTry: orders --help\n"},
 		{"refuses another command", "server", 2, "", "orders: unexpected argument server, did you mean \"serve\"?\nTry: orders --help\n"},
 		{"refuses a flag before the command", "--db x serve", 2, "", "orders: unknown flag --db"},
 		{"refuses another flag", "serve --port 80", 2, "", "orders: unknown flag --port\nTry: orders --help\n"},
@@ -30,11 +30,14 @@ func TestCommandLine(t *testing.T) {
 		{"refuses to restore a URI", "restore file:x", 2, "", "orders: SRC must be the path of a file, such as backup.db, not \"file:x\"\n"},
 		{"checks the database of each command", "restore x --db=:memory:", 2, "", "orders: --db (ORDERS_DB) must be the path of a file on disk"},
 		{"requires a value for a flag", "serve --db", 2, "", "orders: --db: expected string value"},
+		{"requires the order to cancel", "cancel", 2, "", "orders: expected \"<order-id>\"\nTry: orders --help\n"},
+		{"requires the address of a service", "cancel x --api localhost:8000", 2, "", "orders: --api (ORDERS_API) must be a URL such as http://127.0.0.1:8000, not \"localhost:8000\"\nTry: orders --help\n"},
+		{"knows orders by their ids", "cancel x", 1, "", "orders: order not found\n"},
 		{"prints its version", "--version", 0, "orders dev (go1.", ""},
 		{"prints its version as a command", "version", 0, "orders dev (go1.", ""},
-		{"prints help", "--help", 0, "Usage: orders <command> [flags]\n", ""},
-		{"prints help with -h", "-h", 0, "Usage: orders <command> [flags]\n", ""},
-		{"prints help as a command", "help", 0, "Usage: orders <command> [flags]\n", ""},
+		{"prints help", "--help", 0, "Usage: orders <command>\n", ""},
+		{"prints help with -h", "-h", 0, "Usage: orders <command>\n", ""},
+		{"prints help as a command", "help", 0, "Usage: orders <command>\n", ""},
 		{"prints help of a command", "serve --help", 0, "Usage: orders serve [flags]\n", ""},
 		{"prints help with wrong settings", "check --db= -h", 0, "Usage: orders check [flags]\n", ""},
 	}
@@ -78,12 +81,14 @@ func TestFlagsGoBeforeVariablesAndVariablesBeforeDefaults(t *testing.T) {
 		flags []string
 		want  serveCommand
 	}{
-		{nil, nil, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "info", ""}},
-		{empty, nil, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "info", ""}},
-		{env, nil, serveCommand{":81", []string{"a,b"}, databaseFlag{"env.db"}, "1s", "warn", "json"}},
-		{env, flags, serveCommand{"localhost:82", []string{"c", "d,e"}, databaseFlag{"flag.db"}, "2ms", "DEBUG", "text"}},
-		{nil, []string{"--processing-time=1ms"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "1ms", "info", ""}},
-		{nil, []string{"--processing-time=15m"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "15m", "info", ""}},
+		{nil, nil, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "timer", "5m", 5, "info", ""}},
+		{empty, nil, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "timer", "5m", 5, "info", ""}},
+		{env, nil, serveCommand{":81", []string{"a,b"}, databaseFlag{"env.db"}, "1s", "timer", "5m", 5, "warn", "json"}},
+		{env, flags, serveCommand{"localhost:82", []string{"c", "d,e"}, databaseFlag{"flag.db"}, "2ms", "timer", "5m", 5, "DEBUG", "text"}},
+		{nil, []string{"--processing-time=1ms"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "1ms", "timer", "5m", 5, "info", ""}},
+		{nil, []string{"--processing-time=15m"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "15m", "timer", "5m", 5, "info", ""}},
+		{map[string]string{"FULFILMENT": "external", "ATTEMPT_TIMEOUT": "15m", "MAX_ATTEMPTS": "100"}, nil, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "external", "15m", 100, "info", ""}},
+		{nil, []string{"--fulfilment=external", "--attempt-timeout=1ms", "--max-attempts=1"}, serveCommand{"127.0.0.1:8000", nil, databaseFlag{"orders.db"}, "50s", "external", "1ms", 1, "info", ""}},
 	} {
 		var line commands
 		_, err := parse(&line, append([]string{"serve"}, tt.flags...), func(name string) string { return tt.env[name] })
@@ -108,6 +113,9 @@ func TestBadSettingsAreRefused(t *testing.T) {
 		"trusted-host":    {"shop.example:443", "https://shop.example", "a b", "*.shop.example", ",", "a,", ".", "é"},
 		"db":              {"", ":memory:", "file::memory:", "file:orders.db", "file:orders.db?mode=memory&cache=shared"},
 		"processing-time": {"", "50", "0s", "-1s", "999us", "15m1ms", "soon"},
+		"fulfilment":      {"", "Timer", "worker"},
+		"attempt-timeout": {"", "5", "0s", "-1s", "999us", "15m1ms", "soon"},
+		"max-attempts":    {"-1", "0", "101"},
 		"log-level":       {"", "loud", "2"},
 		"log-format":      {"xml", "JSON"},
 	} {
@@ -124,11 +132,16 @@ func TestBadSettingsAreRefused(t *testing.T) {
 }
 
 func TestAllBadSettingsAreReportedTogether(t *testing.T) {
-	env := map[string]string{"ORDERS_ADDR": "here", "PROCESSING_TIME": "50", "LOG_FORMAT": "xml"}
+	env := map[string]string{
+		"ORDERS_ADDR": "here", "PROCESSING_TIME": "50", "FULFILMENT": "workers", "ATTEMPT_TIMEOUT": "1h", "MAX_ATTEMPTS": "101", "LOG_FORMAT": "xml",
+	}
 	code, _, stderr := invoke(t, env, "serve", "--log-level", "loud", "--db", "")
 	want := `orders: --addr (ORDERS_ADDR) must be host:port, such as 127.0.0.1:8000, not "here"
 orders: --db (ORDERS_DB) must be the path of a file on disk, such as orders.db (":memory:" would lose all orders with the process, "file:" begins a URI), not ""
 orders: --processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not "50"
+orders: --fulfilment (FULFILMENT) must be timer or external, not "workers"
+orders: --attempt-timeout (ATTEMPT_TIMEOUT) must be from 1ms to 15m, such as 5m, not "1h"
+orders: --max-attempts (MAX_ATTEMPTS) must be from 1 to 100, not "101"
 orders: --log-level (LOG_LEVEL) must be debug, info, warn or error, not "loud"
 orders: --log-format (LOG_FORMAT) must be text or json, not "xml"
 Try: orders --help

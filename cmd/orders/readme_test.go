@@ -22,6 +22,7 @@ func TestReadmeCommandsPrintWhatReadmeShows(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := startHere(t, newPath(t), "--processing-time", "3s")
+	external := startHere(t, newPath(t), "--fulfilment", "external")
 	ids := map[string]string{} // the ids in README, and those of the service
 	examples := parseExamples(string(readme))
 	if n := strings.Count(string(readme), "$ curl"); n == 0 || len(examples) != n {
@@ -30,7 +31,7 @@ func TestReadmeCommandsPrintWhatReadmeShows(t *testing.T) {
 	for _, e := range examples {
 		checkTimes(t, e)
 		command := orderID.ReplaceAllStringFunc(e.command, func(id string) string { return ids[id] })
-		command = strings.ReplaceAll(command, "http://127.0.0.1:8000", s.url)
+		command = strings.NewReplacer("http://127.0.0.1:8000", s.url, "http://127.0.0.1:8001", external.url).Replace(command)
 		if strings.Contains(command, "Idempotency-Key") {
 			for _, id := range orderID.FindAllString(e.output, -1) {
 				ids[id] = id // a keyed id is the same on every service
@@ -60,6 +61,7 @@ func TestReadmeCommandsPrintWhatReadmeShows(t *testing.T) {
 		}
 	}
 	s.stop(t)
+	external.stop(t)
 }
 
 // An example is a command of README and its output there.
@@ -113,8 +115,8 @@ func (e example) pattern(known map[string]string) (pattern *regexp.Regexp, unkno
 func checkTimes(t *testing.T, e example) {
 	t.Helper()
 	var times []time.Time
-	for _, text := range instant.FindAllString(e.output, -1) {
-		at, err := time.Parse(time.RFC3339, text)
+	for _, text := range regexp.MustCompile(`_at":"(`+instant.String()+`)"`).FindAllStringSubmatch(e.output, -1) {
+		at, err := time.Parse(time.RFC3339, text[1])
 		if err != nil {
 			t.Error(err)
 		}

@@ -34,11 +34,12 @@ func (c *serveCommand) Run(ctx context.Context, out console) error {
 	if err != nil {
 		return err // no file is created
 	}
+	fulfilment := c.fulfilment()
 	server := newServer(newHostNames(listener.Addr(), c.trustedHosts()), log)
+	server.api.External = fulfilment.External
 	server.start(listener)
-	processingTime, _ := time.ParseDuration(c.ProcessingTime) // AfterApply has checked it
 	store, err := sqlite.Open(ctx, sqlite.Config{
-		Path: c.DB, ProcessingTime: processingTime,
+		Path: c.DB, Fulfilment: fulfilment,
 		Now: time.Now, Elapsed: elapsed, Random: bufio.NewReader(rand.Reader), Log: log,
 	})
 	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {

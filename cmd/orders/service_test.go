@@ -60,7 +60,7 @@ func invoke(t *testing.T, env map[string]string, args ...string) (code int, stdo
 func checkCompleted(t *testing.T, check *exec.Cmd, orders int) {
 	t.Helper()
 	output, err := check.CombinedOutput()
-	want := fmt.Sprintf("orders        %d (0 Pending, 0 Processing, %d Completed)\n", orders, orders)
+	want := fmt.Sprintf("orders        %d (0 Pending, 0 Processing, %d Completed, 0 Failed, 0 Cancelled)\n", orders, orders)
 	if err != nil || !strings.Contains(string(output), want) {
 		t.Errorf("check: %v, %s; want %s", err, output, want)
 	}

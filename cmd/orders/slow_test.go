@@ -120,7 +120,7 @@ func serveInMemory(t *testing.T) (*sqlite.Store, *memoryNetwork) {
 func openInMemory(t *testing.T, log *slog.Logger) (*sqlite.Store, *server, *memoryNetwork) {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), sqlite.Config{
-		Path: newPath(t), ProcessingTime: order.MaxProcessingTime,
+		Path: newPath(t), Fulfilment: order.Timer(order.MaxProcessingTime),
 		Now: laterThanTheBubble, Random: rand.Reader, Log: log,
 	})
 	if err != nil {

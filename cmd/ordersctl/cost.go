@@ -78,6 +78,7 @@ var leftOut = []string{
 	"data sent to the internet (about 1 KB an order, headers included)",
 	"the queue's pollers while it is empty (by time: 5 pollers, 20 s each, about 650,000 requests a month)",
 	"alarms, retries, pages and metrics reads",
+	"cancelled, failed and retried orders: each call is a request and a read unit, and then a transition like the others",
 	"the functions' log lines but those of the lateness, and the metrics themselves (by month: 30 cents for each of seven)",
 	"free tiers and discounts for large amounts",
 	"the stream's reads: Lambda's are free",

@@ -233,7 +233,7 @@ func (h *meteredDeployment) live(n int, d order.Draft, b workload.Batches) awste
 	h.tally(3*n, int(b.Tally))
 	used := h.calls.Take()
 	got, err := h.Metrics.Metrics(h.Context())
-	if err != nil || got.ByStatus != [3]int64{order.Completed: int64(n)} || got.CompletedCount != int64(n) {
+	if err != nil || got.ByStatus != (order.Counts{order.Completed: int64(n)}) || got.CompletedCount != int64(n) {
 		h.Fatalf("after their lives %d orders are %+v, %v", n, got, err)
 	}
 	return used

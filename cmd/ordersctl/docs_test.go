@@ -64,7 +64,7 @@ func TestOperationsUsesCommandsFlagsAndParametersThatExist(t *testing.T) {
 	outputs, _ := awstest.Template(t).Sections["Outputs"].(map[string]any)
 	for _, name := range []string{
 		"AlarmTopicArn", "ProcessorConcurrency", "GradualDeployment", "ThrottleRate", "ThrottleBurst", "ProcessingTimeSeconds",
-		"IndexBuckets", "ExistingTable", "ExistingStreamArn", "PermissionsBoundaryArn", "DomainName", "CertificateArn", "BasePath",
+		"Fulfilment", "AttemptTimeoutSeconds", "MaxAttempts", "IndexBuckets", "ExistingTable", "ExistingStreamArn", "PermissionsBoundaryArn", "DomainName", "CertificateArn", "BasePath",
 		"CorsOrigins", "BackupRetentionDays", "Dashboard", "Tracing", "SystemLogLevel", "RunbookUrl",
 	} {
 		if parameters[name] == nil || !strings.Contains(doc, name) {

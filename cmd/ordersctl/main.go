@@ -1,6 +1,7 @@
 // Command ordersctl is the operator's tool for the order service on AWS. It moves messages out of
 // the dead-letter queue, recounts the orders and sends the messages of overdue orders again, lets the
-// tally pass a record that it cannot read, and prices a million orders. See `ordersctl --help`.
+// tally pass a record that it cannot read, prices a million orders, and cancels, completes, fails and
+// retries single orders through the API. See `ordersctl --help`.
 //
 // It finds AWS as the AWS CLI does: profile, region, credentials and endpoints come from the usual
 // files and variables.
@@ -45,7 +46,17 @@ type commands struct {
 	Reconcile reconcileCommand `cmd:"" help:"Read all orders, find overdue ones, and compare the metrics with a recount."`
 	Skip      skipCommand      `cmd:"" help:"Let the tally pass a record of the stream that it cannot read."`
 	Cost      costCommand      `cmd:"" help:"Price a million orders."`
-	Version   kong.VersionFlag `help:"Print the version."`
+	transitionCommands
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// versionCommand is no flag of all commands, because --version of a transition is the order's.
+type versionCommand struct{}
+
+// Run prints the version.
+func (versionCommand) Run(out *console) error {
+	_, err := fmt.Fprintf(out.stdout, "ordersctl %s (%s)\n", version, runtime.Version())
+	return err
 }
 
 func main() {
@@ -72,11 +83,13 @@ func exitCode(err error, stderr io.Writer) int {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "--version" {
+		args = []string{"version"}
+	}
 	var line commands
-	informed := false // --help or --version has written all there is to say
+	informed := false // --help has written all there is to say
 	parser, err := kong.New(&line,
 		kong.Name("ordersctl"), kong.Description(description),
-		kong.Vars{"version": fmt.Sprintf("ordersctl %s (%s)", version, runtime.Version())},
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { informed = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth}),
 	)

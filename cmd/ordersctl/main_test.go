@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	// Tests must not use the developer's own AWS settings.
 	for _, name := range []string{
 		"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL",
-		"ORDERS_TABLE", "ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "PROCESSING_TIME",
+		"ORDERS_TABLE", "ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "PROCESSING_TIME", "FULFILMENT", "ATTEMPT_TIMEOUT", "ORDERS_API",
 	} {
 		if err := os.Unsetenv(name); err != nil {
 			panic(err)
@@ -65,9 +65,13 @@ func TestCommandLine(t *testing.T) {
 		{"knows no other flag", "cost --price 1", 2, "", "ordersctl: unknown flag --price"},
 		{"takes no further argument", "cost now", 2, "", "ordersctl: unexpected argument now"},
 		{"wants a number where one belongs", "cost --item-bytes x", 2, "", "ordersctl: --item-bytes: expected a valid 64 bit int but got \"x\"\nTry: ordersctl --help\n"},
+		{"wants an order", "retry --api http://localhost", 2, "", "ordersctl: expected \"<order-id>\"\nTry"},
+		{"wants an API", "retry x", 2, "", "ordersctl: retry: --api (ORDERS_API) is missing\nTry"},
+		{"wants an address of an API", "retry x --api localhost:80", 2, "", "ordersctl: retry: --api must be a URL such as https://"},
+		{"knows orders by their ids", "retry x --api http://localhost", 1, "", "ordersctl: order not found\n"},
 		{"tells its version", "--version", 0, "ordersctl dev (go1.", ""},
-		{"helps", "--help", 0, "Usage: ordersctl <command> [flags]\n", ""},
-		{"helps for short", "-h", 0, "Usage: ordersctl <command> [flags]\n", ""},
+		{"helps", "--help", 0, "Usage: ordersctl <command>\n", ""},
+		{"helps for short", "-h", 0, "Usage: ordersctl <command>\n", ""},
 		{"helps with a command", "redrive --help", 0, "Usage: ordersctl redrive [flags]\n", ""},
 		{"wants a table", "reconcile", 2, "", "ordersctl: reconcile: --table (ORDERS_TABLE) is missing\nTry: ordersctl --help\n"},
 		{"wants a queue to send to", "reconcile --table x --send", 2, "", "ordersctl: reconcile: --queue-url (ORDERS_QUEUE_URL) is missing\n"},
@@ -109,6 +113,8 @@ func TestBadFlagsAreRefusedByNameAndRule(t *testing.T) {
 		{"reconcile --segments 0", "--segments must be from 1 to 1000, not 0"},
 		{"reconcile --read-units 0", "--read-units must be from 1 to 1000000, not 0"},
 		{"reconcile --processing-time 16m", `--processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not "16m"`},
+		{"reconcile --fulfilment worker", `--fulfilment (FULFILMENT) must be timer or external, not "worker"`},
+		{"reconcile --fulfilment external --attempt-timeout 16m", `--attempt-timeout (ATTEMPT_TIMEOUT) must be from 1ms to 15m, such as 5m, not "16m"`},
 	}
 	for _, test := range tests {
 		t.Run(test.args, func(t *testing.T) {
@@ -122,8 +128,9 @@ func TestBadFlagsAreRefusedByNameAndRule(t *testing.T) {
 
 func TestVariablesAreInTheHelpAndDoTheSameAsFlags(t *testing.T) {
 	for command, variables := range map[string][]string{
+		"cancel":    {"ORDERS_API"},
 		"redrive":   {"ORDERS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "AWS_PROFILE", "AWS_REGION"},
-		"reconcile": {"ORDERS_TABLE", "ORDERS_QUEUE_URL", "PROCESSING_TIME", "AWS_PROFILE", "AWS_REGION"},
+		"reconcile": {"ORDERS_TABLE", "ORDERS_QUEUE_URL", "PROCESSING_TIME", "FULFILMENT", "ATTEMPT_TIMEOUT", "AWS_PROFILE", "AWS_REGION"},
 	} {
 		_, help, _ := invoke(t, command, "--help")
 		for _, name := range variables {
@@ -171,15 +178,31 @@ func openShop(t *testing.T) shop {
 // create takes over an order in a status, as it was so long ago.
 func (s shop) create(status order.Status, ago time.Duration) order.Order {
 	s.Helper()
-	store := awstest.Must(dynamostore.New(dynamostore.Config{
-		Client: s.db, Table: s.table, Random: rand.Reader,
-		Now: func() time.Time { return time.Now().Add(-ago) },
-	}))
 	d := order.Draft{Details: order.Details{UserID: "645", ItemIDs: []string{"890"}, TotalAmount: 100}, InitialStatus: status}
 	d.SetFingerprint()
-	o, _, err := store.Create(s.Context(), d)
+	o, _, err := s.store(ago).Create(s.Context(), d)
 	if err != nil {
 		s.Fatal(err)
+	}
+	return o
+}
+
+// store writes as it was so long ago.
+func (s shop) store(ago time.Duration) *dynamostore.Store {
+	return awstest.Must(dynamostore.New(dynamostore.Config{
+		Client: s.db, Table: s.table, Fulfilment: order.Timer(50 * time.Second), Random: rand.Reader,
+		Now: func() time.Time { return time.Now().Add(-ago) },
+	}))
+}
+
+// transition makes transitions of an order, as an operator did so long ago.
+func (s shop) transition(o order.Order, ago time.Duration, all ...order.Transition) order.Order {
+	s.Helper()
+	for _, t := range all {
+		var err error
+		if o, err = s.store(ago).Transition(s.Context(), o.ID, order.TransitionRequest{Transition: t}); err != nil {
+			s.Fatal(err)
+		}
 	}
 	return o
 }

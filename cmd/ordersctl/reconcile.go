@@ -26,6 +26,8 @@ type reconcileCommand struct {
 	// ProcessingTime is a text, because kong reads the variables of all commands, and a malformed
 	// one must not stop the commands that do not use it.
 	ProcessingTime string        `env:"PROCESSING_TIME" default:"50s" placeholder:"TIME" help:"How long an order stays in Processing, 1ms to 15m; 50s unless given."`
+	Fulfilment     string        `env:"FULFILMENT" default:"timer" placeholder:"WHO" help:"timer or external: who completes orders; timer unless given."`
+	AttemptTimeout string        `env:"ATTEMPT_TIMEOUT" default:"5m" placeholder:"TIME" help:"How long a worker has for one attempt (external); 5m unless given."`
 	Send           bool          `help:"Send the messages of overdue orders again. One that is still in the queue does no harm twice."`
 	Repair         bool          `help:"Add the difference to the metrics, if it is sure: the table must be at rest."`
 	Grace          time.Duration `default:"10m" help:"How late a message may be before its order is overdue."`
@@ -35,7 +37,7 @@ type reconcileCommand struct {
 	QuietPeriod    time.Duration `name:"settle" default:"10s" help:"How long an open part of the stream must have nothing new to count as read to its end."`
 	JSON           bool          `name:"json" help:"Write JSON."`
 
-	processing time.Duration // the parsed ProcessingTime
+	fulfilment order.Fulfilment // the parsed texts
 }
 
 // Help is the part of the help that is longer than a line.
@@ -56,12 +58,19 @@ const minQuietPeriod = 100 * time.Millisecond
 
 // Validate names every flag whose value is invalid.
 func (c *reconcileCommand) Validate() error {
-	var err error
-	c.processing, err = time.ParseDuration(c.ProcessingTime)
+	processing, err := time.ParseDuration(c.ProcessingTime)
+	timeout, timeoutErr := time.ParseDuration(c.AttemptTimeout)
+	// Only the processor counts attempts: every order that waits for a worker has a message.
+	c.fulfilment = order.Fulfilment{
+		ProcessingTime: processing, External: c.Fulfilment == "external", AttemptTimeout: timeout, MaxAttempts: order.MaxAttempts,
+	}
 	problems := []error{
 		given("--table", "ORDERS_TABLE", c.Table),
-		rule(err == nil && order.MinProcessingTime <= c.processing && c.processing <= order.MaxProcessingTime,
+		rule(err == nil && order.Timer(processing).Validate() == nil,
 			"--processing-time (PROCESSING_TIME) must be from 1ms to 15m, such as 50s, not %q", c.ProcessingTime),
+		rule(c.Fulfilment == "timer" || c.fulfilment.External, "--fulfilment (FULFILMENT) must be timer or external, not %q", c.Fulfilment),
+		rule(timeoutErr == nil && (!c.fulfilment.External || c.fulfilment.Validate() == nil),
+			"--attempt-timeout (ATTEMPT_TIMEOUT) must be from 1ms to 15m, such as 5m, not %q", c.AttemptTimeout),
 		rule(c.Grace >= 0, "--grace must be 0 or more, not %v", c.Grace),
 		rule(c.QuietPeriod >= minQuietPeriod, "--settle must be %v or more, not %v", minQuietPeriod, c.QuietPeriod),
 		between("--limit", c.Limit, 1, 10_000_000),
@@ -152,7 +161,7 @@ func (r *reconciler) read(ctx context.Context) (recount, error) {
 	defer bar.end()
 	return recounter{
 		orders: r.audit.Orders, metrics: r.store.Metrics, lags: r.lag.lags,
-		processing: r.processing, grace: r.Grace, now: time.Now(), limit: r.Limit,
+		fulfilment: r.fulfilment, grace: r.Grace, now: time.Now(), limit: r.Limit,
 		progress: func() { bar.add(1) },
 	}.recount(ctx)
 }
@@ -319,11 +328,16 @@ func (r reconcileReport) write(w io.Writer) error {
 	return err
 }
 
-// String is the counts for a person.
+// String is the counts for a person, with Failed and Cancelled orders if there are some.
 func (c counts) String() string {
+	var statuses []string
+	for _, s := range order.Statuses {
+		if n := c.ByStatus[s.String()]; n != 0 || s <= order.Completed {
+			statuses = append(statuses, fmt.Sprint(n, " ", s))
+		}
+	}
 	mean := float64(c.DurationSumMillis) / float64(max(c.CompletedCount, 1)) / 1000
-	return fmt.Sprintf("%d (%d Pending, %d Processing, %d Completed), %d timed, on average %.3f s",
-		c.Total, c.ByStatus["Pending"], c.ByStatus["Processing"], c.ByStatus["Completed"], c.CompletedCount, mean)
+	return fmt.Sprintf("%d (%s), %d timed, on average %.3f s", c.Total, strings.Join(statuses, ", "), c.CompletedCount, mean)
 }
 
 // formatDifference lists the counts that a difference changes, such as "+1 Pending, -50 ms".

@@ -124,6 +124,36 @@ func TestReconcileSendsTheMessagesOfOverdueOrders(t *testing.T) {
 	}
 }
 
+// I4, I13: an order that waits for a worker is late when its attempt has ended, and a retried one when
+// it is not started. Failed and cancelled orders wait for nothing.
+func TestReconcileKnowsTheOrdersThatWaitForWorkers(t *testing.T) {
+	client, url, _ := openQueues(t)
+	s := openShop(t)
+	s.create(order.Processing, 14*time.Minute) // within its attempt and the grace
+	silent := s.create(order.Processing, 16*time.Minute)
+	s.transition(s.create(order.Processing, time.Hour), time.Hour, order.Fail)
+	s.transition(s.create(order.Pending, time.Hour), time.Hour, order.Cancel)
+	s.transition(s.create(order.Processing, time.Hour), 9*time.Minute, order.Fail, order.Retry)
+	retried := s.transition(s.create(order.Processing, time.Hour), 11*time.Minute, order.Fail, order.Retry)
+
+	if code, report, _ := reconcileJSON(t); code != exitFailed || report.Overdue != 3 {
+		t.Errorf("with a timer: exit code %d, %+v", code, report)
+	}
+	code, stdout, stderr := reconcile(t, "--send", "--fulfilment", "external", "--attempt-timeout", "5m")
+	const want = "orders   6 (2 Pending, 2 Processing, 0 Completed, 1 Failed, 1 Cancelled), 0 timed"
+	if code != exitOK || !strings.Contains(stdout, want) || !strings.Contains(stdout, "overdue  2\n") {
+		t.Errorf("exit code %d\n%s%s\nwant 0 and\n%s", code, stdout, stderr, want)
+	}
+	messages := []string{
+		string(order.Message{OrderID: silent.ID, To: order.Processing, Version: 2}.Body()),
+		string(order.Message{OrderID: retried.ID, To: order.Processing, Version: 4}.Body()),
+	}
+	slices.Sort(messages)
+	if got := received(t, client, url, 3); !slices.Equal(got, messages) {
+		t.Errorf("sent %s, want %s", got, messages)
+	}
+}
+
 func TestReconcileSendsNoMoreThanTheLimitAndSaysSo(t *testing.T) {
 	openQueues(t)
 	s := openShop(t)

@@ -22,7 +22,7 @@ type recounter struct {
 	metrics func(context.Context) (order.Tally, error)
 	lags    func(context.Context) (bool, error) // whether the metrics lag behind the stream
 
-	processing time.Duration // how long an order stays in Processing
+	fulfilment order.Fulfilment
 	grace      time.Duration // how late a message may be
 	now        time.Time     // when reading began
 	limit      int           // of the messages that are kept
@@ -112,7 +112,7 @@ func (r recounter) add(found *recount, o order.Order) {
 	r.progress()
 	created := order.Change{New: &o}
 	found.Orders.Add(created.Tally())
-	for _, m := range created.FollowUps(r.processing) {
+	for _, m := range created.FollowUps(r.fulfilment) {
 		if m.NotBefore.Add(r.grace).After(r.now) {
 			continue
 		}

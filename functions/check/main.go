@@ -19,6 +19,6 @@ func main() {
 	client, table := dynamodb.NewFromConfig(f.AWS), f.Table()
 	store, err := dynamostore.New(dynamostore.Config{Client: client, Table: table})
 	f.Start("dynamodb", dynamostore.Check{
-		Client: client, Metrics: store, Table: table, ProcessingTime: f.ProcessingTime(), Limit: limit, Now: time.Now, Log: f.Log,
+		Client: client, Metrics: store, Table: table, Fulfilment: f.Fulfilment(), Limit: limit, Now: time.Now, Log: f.Log,
 	}.Handle, err)
 }

@@ -20,11 +20,13 @@ import (
 
 func main() {
 	f := function.New()
+	fulfilment := f.Fulfilment()
 	store, err := dynamostore.New(dynamostore.Config{
-		Client: dynamodb.NewFromConfig(f.AWS), Table: f.Table(), Now: time.Now, Random: rand.Reader, IndexBuckets: f.IndexBuckets(),
+		Client: dynamodb.NewFromConfig(f.AWS), Table: f.Table(), Fulfilment: fulfilment, Now: time.Now, Random: rand.Reader,
+		IndexBuckets: f.IndexBuckets(),
 	})
 	serve := lambdahttp.New(api.New(api.Config{
-		Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: f.Log,
+		Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: f.Log, External: fulfilment.External,
 	}), f.Log)
 	f.Start("dynamodb", lambdahttp.WithCORS(f.CORSOrigins(), lambdahttp.BelowPath(f.BasePath(), serve)), err)
 }

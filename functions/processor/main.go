@@ -16,9 +16,9 @@ import (
 
 func main() {
 	f := function.New()
-	late := &dynamostore.Lateness{Table: f.Table(), ProcessingTime: f.ProcessingTime(), Now: time.Now, Log: f.Log}
+	late := &dynamostore.Lateness{Table: f.Table(), Fulfilment: f.Fulfilment(), Now: time.Now, Log: f.Log}
 	orders, storeErr := dynamostore.New(dynamostore.Config{
-		Client: dynamodb.NewFromConfig(f.AWS), Table: late.Table, ProcessingTime: late.ProcessingTime, Advanced: late.Observe,
+		Client: dynamodb.NewFromConfig(f.AWS), Table: late.Table, Fulfilment: late.Fulfilment, Advanced: late.Observe,
 	})
 	queue, queueErr := sqsqueue.New(sqsqueue.Config{
 		Client: sqs.NewFromConfig(f.AWS), URL: f.QueueURL(), DeadLetterURL: f.DeadLetterQueueURL(), Now: time.Now, Log: f.Log,

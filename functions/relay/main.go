@@ -17,5 +17,5 @@ func main() {
 	queue, err := sqsqueue.New(sqsqueue.Config{
 		Client: sqs.NewFromConfig(f.AWS), URL: f.QueueURL(), DeadLetterURL: f.DeadLetterQueueURL(), Now: time.Now, Log: f.Log,
 	})
-	f.Start("sqs", dynamostream.Relay{Queue: queue, ProcessingTime: f.ProcessingTime(), Log: f.Log}.Handle, err)
+	f.Start("sqs", dynamostream.Relay{Queue: queue, Fulfilment: f.Fulfilment(), Log: f.Log}.Handle, err)
 }

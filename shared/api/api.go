@@ -40,6 +40,9 @@ type Config struct {
 	// StoreLogs means that Orders itself logs when it becomes unavailable and available again. A
 	// create that fails in between is then logged at level debug only.
 	StoreLogs bool
+	// External means that workers complete and fail orders: they must say which version they have
+	// seen.
+	External bool
 	// Sampler limits the lines in Log. If it is nil, the handler makes its own.
 	Sampler *Sampler
 }
@@ -63,6 +66,9 @@ func (a *api) routes() map[string]map[string]handler {
 		"/api/orders/{order_id}":        {http.MethodGet: a.order},
 		"/api/orders/{order_id}/status": {http.MethodGet: a.status},
 		"/api/metrics":                  {http.MethodGet: a.metrics},
+	}
+	for _, t := range []order.Transition{order.Cancel, order.Complete, order.Fail, order.Retry} {
+		routes["/api/orders/{order_id}/"+t.String()] = map[string]handler{http.MethodPost: a.transition(t)}
 	}
 	maps.Copy(routes, a.probes())
 	return routes

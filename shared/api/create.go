@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,15 +88,18 @@ func readDraft(r *http.Request) (order.Draft, error) {
 		return order.Draft{}, err
 	}
 	key, badKey := idempotencyKey(r.Header)
-	p := draftParsers.Get().(*draftParser)
-	defer draftParsers.Put(p)
+	p := bodyParsers.Get().(*bodyParser)
+	defer bodyParsers.Put(p)
 	if err := p.read(r); err != nil {
 		return order.Draft{}, err
 	}
-	draft, all := p.parse()
-	if all = append(all, badKey...); len(all) > 0 {
+	if p.isEmpty() {
+		return order.Draft{}, emptyBody
+	}
+	if all := append(p.parse(draftFields), badKey...); len(all) > 0 {
 		return order.Draft{}, all
 	}
+	draft := p.draft
 	draft.Key = key
 	draft.SetFingerprint()
 	return draft, nil
@@ -146,39 +150,47 @@ func idempotencyKey(h http.Header) (order.ID, violations) {
 	return order.KeyedID(caller, key), nil
 }
 
-// A draftParser parses the body of a create. It reads token by token, to find all violations and not
+// A bodyParser parses the body of a request. It reads token by token, to find all violations and not
 // only the first. The syntax is that of encoding/json/v2: strict UTF-8, case-sensitive names.
-type draftParser struct {
+type bodyParser struct {
 	body       bytes.Buffer
 	json       *jsontext.Decoder
-	draft      order.Draft
+	fields     []field
+	draft      order.Draft             // what draftFields set
+	transition order.TransitionRequest // what the fields of a transition set
 	violations violations
 	err        error // the first syntax error, after which parsing ends
 }
 
-// draftParsers reuses parsers and their buffers.
-var draftParsers = sync.Pool{New: func() any {
-	return &draftParser{json: new(jsontext.Decoder)}
+// bodyParsers reuses parsers and their buffers.
+var bodyParsers = sync.Pool{New: func() any {
+	return &bodyParser{json: new(jsontext.Decoder)}
 }}
 
 // maxViolations limits the size of the response.
 const maxViolations = 200
 
-// fields are the members of the body. Missing ones are reported in this order.
-var fields = [...]struct {
+// A field is a member that a body can have.
+type field struct {
 	name     string
 	required bool
-	parse    func(p *draftParser, pointer string)
-}{
-	{"user_id", true, (*draftParser).userID},
-	{"item_ids", true, (*draftParser).itemIDs},
-	{"total_amount", true, (*draftParser).totalAmount},
-	{"order_id", false, (*draftParser).clientReference},
-	{"status", false, (*draftParser).status},
+	parse    func(p *bodyParser, pointer string)
+}
+
+// maxFields is the most members that a body can have.
+const maxFields = 5
+
+// draftFields are the members of the body of a create. Missing ones are reported in this order.
+var draftFields = []field{
+	{"user_id", true, (*bodyParser).userID},
+	{"item_ids", true, (*bodyParser).itemIDs},
+	{"total_amount", true, (*bodyParser).totalAmount},
+	{"order_id", false, (*bodyParser).clientReference},
+	{"status", false, (*bodyParser).status},
 }
 
 // read reads the body, up to maxBody.
-func (p *draftParser) read(r *http.Request) error {
+func (p *bodyParser) read(r *http.Request) error {
 	if r.ContentLength > maxBody {
 		return errTooLarge
 	}
@@ -191,22 +203,25 @@ func (p *draftParser) read(r *http.Request) error {
 		return violations{bodyViolation("incomplete_body", "ended before the length that was announced")}
 	case err != nil:
 		return fmt.Errorf("%w: read the body: %w", errBodyLost, err)
-	case len(bytes.Trim(p.body.Bytes(), " \t\r\n")) == 0:
-		return violations{bodyViolation("empty_body", "must be a JSON object")}
 	default:
 		return nil
 	}
 }
 
+// isEmpty reports whether there is no body, or only white space.
+func (p *bodyParser) isEmpty() bool { return len(bytes.Trim(p.body.Bytes(), " \t\r\n")) == 0 }
+
+var emptyBody = violations{bodyViolation("empty_body", "must be a JSON object")}
+
 func bodyViolation(code, detail string) violation {
 	return violation{Pointer: new(""), Code: code, Detail: detail}
 }
 
-// parse returns the draft or its violations. A body that is not JSON has only that violation.
-func (p *draftParser) parse() (order.Draft, violations) {
-	p.draft, p.violations, p.err = order.Draft{}, nil, nil
+// parse returns the violations of a body. A body that is not JSON has only that violation.
+func (p *bodyParser) parse(fields []field) violations {
+	p.fields, p.draft, p.transition, p.violations, p.err = fields, order.Draft{}, order.TransitionRequest{}, nil, nil
 	if !utf8.Valid(p.body.Bytes()) {
-		return order.Draft{}, violations{bodyViolation("invalid_utf8", "must be UTF-8")}
+		return violations{bodyViolation("invalid_utf8", "must be UTF-8")}
 	}
 	p.json.Reset(&p.body, jsontext.AllowDuplicateNames(true)) // reported by member
 	if p.json.PeekKind() == jsontext.KindBeginObject {
@@ -220,13 +235,13 @@ func (p *draftParser) parse() (order.Draft, violations) {
 		p.fail(err)
 	}
 	if p.err != nil {
-		return order.Draft{}, violations{bodyViolation("invalid_json", syntaxDetail(p.err))}
+		return violations{bodyViolation("invalid_json", syntaxDetail(p.err))}
 	}
-	return p.draft, p.violations
+	return p.violations
 }
 
 // fail keeps the first syntax error.
-func (p *draftParser) fail(err error) {
+func (p *bodyParser) fail(err error) {
 	if p.err == nil {
 		p.err = err
 	}
@@ -241,13 +256,13 @@ func syntaxDetail(err error) string {
 	return rule + err.Error()
 }
 
-func (p *draftParser) object() {
+func (p *bodyParser) object() {
 	p.next()
-	var seen [len(fields)]bool
+	var seen [maxFields]bool
 	for p.until(jsontext.KindEndObject) {
 		p.member(p.next(), seen[:])
 	}
-	for i, f := range fields {
+	for i, f := range p.fields {
 		if f.required && !seen[i] {
 			p.report("/"+f.name, "required", "is missing")
 		}
@@ -256,8 +271,8 @@ func (p *draftParser) object() {
 }
 
 // member parses the value of one member.
-func (p *draftParser) member(name string, seen []bool) {
-	for i, f := range fields {
+func (p *bodyParser) member(name string, seen []bool) {
+	for i, f := range p.fields {
 		if f.name != name {
 			continue
 		}
@@ -275,7 +290,7 @@ func (p *draftParser) member(name string, seen []bool) {
 		}
 		return
 	}
-	p.report(newPointer(name), "unknown_field", "is not a field of an order")
+	p.report(newPointer(name), "unknown_field", "is not a field of this request")
 	p.skip()
 }
 
@@ -289,35 +304,35 @@ func newPointer(name string) string {
 }
 
 // next reads the next token.
-func (p *draftParser) next() string {
+func (p *bodyParser) next() string {
 	token, err := p.json.ReadToken()
 	p.fail(err)
 	return token.String()
 }
 
 // until reports whether there is something to parse before the end of an object or array.
-func (p *draftParser) until(end jsontext.Kind) bool {
+func (p *bodyParser) until(end jsontext.Kind) bool {
 	return p.err == nil && p.json.PeekKind() != end
 }
 
-func (p *draftParser) skip() { p.fail(p.json.SkipValue()) }
+func (p *bodyParser) skip() { p.fail(p.json.SkipValue()) }
 
 // report adds a violation.
-func (p *draftParser) report(pointer, code, detail string) {
+func (p *bodyParser) report(pointer, code, detail string) {
 	if len(p.violations) < maxViolations {
 		p.violations = append(p.violations, violation{Pointer: &pointer, Code: code, Detail: detail})
 	}
 }
 
 // wrongType reports a value of the wrong type, and skips it.
-func (p *draftParser) wrongType(pointer, detail string) {
+func (p *bodyParser) wrongType(pointer, detail string) {
 	p.report(pointer, "wrong_type", detail)
 	p.skip()
 }
 
-func (p *draftParser) userID(pointer string) { p.draft.UserID = p.identifier(pointer) }
+func (p *bodyParser) userID(pointer string) { p.draft.UserID = p.identifier(pointer) }
 
-func (p *draftParser) clientReference(pointer string) {
+func (p *bodyParser) clientReference(pointer string) {
 	if p.json.PeekKind() != jsontext.KindString {
 		p.wrongType(pointer, "must be a string")
 		return
@@ -326,7 +341,7 @@ func (p *draftParser) clientReference(pointer string) {
 }
 
 // itemIDs parses MaxItems entries and skips the rest.
-func (p *draftParser) itemIDs(pointer string) {
+func (p *bodyParser) itemIDs(pointer string) {
 	if p.json.PeekKind() != jsontext.KindBeginArray {
 		p.wrongType(pointer, "must be an array of integers and strings")
 		return
@@ -346,18 +361,14 @@ func (p *draftParser) itemIDs(pointer string) {
 	p.next()
 }
 
-// identifier parses a string, or an integer, whose digits it returns unchanged. As in JSON Schema,
-// 5.0 is the integer 5.
-func (p *draftParser) identifier(pointer string) (text string) {
+// identifier parses a string, or an integer, whose digits it returns unchanged.
+func (p *bodyParser) identifier(pointer string) (text string) {
 	const rule = "must be an integer or a string"
 	switch p.json.PeekKind() {
 	case jsontext.KindString:
 		text = p.next()
 	case jsontext.KindNumber:
-		digits := p.number()
-		if whole, fraction, _ := strings.Cut(digits, "."); strings.Trim(fraction, "0") == "" {
-			digits = whole
-		}
+		digits := p.integer()
 		if strings.ContainsAny(digits, ".eE") {
 			p.report(pointer, "wrong_type", rule)
 		}
@@ -370,7 +381,7 @@ func (p *draftParser) identifier(pointer string) (text string) {
 	return text
 }
 
-func (p *draftParser) totalAmount(pointer string) {
+func (p *bodyParser) totalAmount(pointer string) {
 	var broken error
 	switch p.json.PeekKind() {
 	case jsontext.KindString:
@@ -383,21 +394,31 @@ func (p *draftParser) totalAmount(pointer string) {
 	p.checkRule(pointer, broken)
 }
 
-func (p *draftParser) status(pointer string) {
+func (p *bodyParser) status(pointer string) {
 	if p.json.PeekKind() != jsontext.KindString {
 		p.wrongType(pointer, "must be a string")
 		return
 	}
 	status, ok := order.ParseStatus(p.next())
-	if !ok {
+	if !ok || !slices.Contains(order.InitialStatuses, status) {
 		p.report(pointer, "invalid_status", "must be Pending, Processing or Completed")
 	}
 	p.draft.InitialStatus = status
 }
 
+// integer returns the digits of an integer, and any other number as it is written. As in JSON Schema,
+// 5.0 is the integer 5.
+func (p *bodyParser) integer() string {
+	digits := p.number()
+	if whole, fraction, _ := strings.Cut(digits, "."); strings.Trim(fraction, "0") == "" {
+		digits = whole
+	}
+	return digits
+}
+
 // number returns a number as it is written. It refuses a number that is out of the range of a
 // double, because other JSON parsers could not read it (RFC 8259, section 6).
-func (p *draftParser) number() string {
+func (p *bodyParser) number() string {
 	digits := p.next()
 	if strings.ContainsAny(digits, "eE") {
 		if _, err := strconv.ParseFloat(digits, 64); err != nil {
@@ -408,7 +429,7 @@ func (p *draftParser) number() string {
 }
 
 // checkRule reports the rule of the domain that a value breaks, if any.
-func (p *draftParser) checkRule(pointer string, broken error) {
+func (p *bodyParser) checkRule(pointer string, broken error) {
 	for _, rule := range rules {
 		if errors.Is(broken, rule.err) {
 			p.report(pointer, rule.code, rule.err.Error())
@@ -421,6 +442,7 @@ var rules = []struct {
 	code string
 }{
 	{order.ErrLength, "invalid_length"},
+	{order.ErrReason, "invalid_length"},
 	{order.ErrCharacters, "invalid_characters"},
 	{order.ErrNotDecimal, "invalid_amount"},
 	{order.ErrOutOfRange, "out_of_range"},

@@ -72,10 +72,62 @@ func FuzzCreateBody(f *testing.F) {
 	})
 }
 
+// FuzzTransitionBody checks the same of the bodies of transitions.
+func FuzzTransitionBody(f *testing.F) {
+	for _, body := range []string{
+		`{"reason": "no stock", "version": 2}`, `{"version":2.0}`, `{"version":1000000000}`, `{"version":1000000001}`, `{"version":1e0}`, `{"version":-0}`,
+		`{"reason":"Ünïcødé 🛒"}`, `{"reason":" x"}`, `{"reason":"a\u0000b"}`, `{"reason":"a","reason":"b"}`, `{"version":1,"\u0076ersion":1}`,
+		`{"reason":"` + strings.Repeat("🛒", order.MaxReasonLength) + `"}`, `{"reason":"` + strings.Repeat("x", order.MaxReasonLength+1) + `"}`,
+		`{"x":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `}`, `{"version":{"version":1},"reason":["x"]}`,
+		`{}`, `[]`, `null`, ``, `{"user_id":1}`, "{\"reason\":\"\xff\"}",
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r, all := parseTransition(body)
+		if len(all) > 0 {
+			if all.Error() == "" || len(all) > maxViolations {
+				t.Fatalf("%d violations", len(all))
+			}
+			return
+		}
+		if !jsontext.Value(body).IsValid() {
+			t.Fatalf("accepted, but not JSON: %q", body)
+		}
+		members := map[string]any{}
+		if r.Reason != "" {
+			members["reason"] = r.Reason
+		}
+		if r.Version != 0 {
+			members["version"] = r.Version
+		}
+		text, err := json.Marshal(members)
+		again, all := parseTransition(text)
+		if err != nil || len(all) > 0 || again != r {
+			t.Fatalf("%+v was encoded as %s, %v, and parsed as %+v, violations %v", r, text, err, again, all)
+		}
+		if r.Version < 0 || r.Version > maxVersion || r.Reason != "" && order.CheckReason(r.Reason) != nil {
+			t.Fatalf("request %+v", r)
+		}
+	})
+}
+
+func parseTransition(body []byte) (order.TransitionRequest, violations) {
+	p := newParser(body)
+	all := p.parse([]field{{"version", false, (*bodyParser).version}, {"reason", false, (*bodyParser).reason}})
+	return p.transition, all
+}
+
 func parseBody(body []byte) (order.Draft, violations) {
-	p := &draftParser{json: new(jsontext.Decoder)}
+	p := newParser(body)
+	all := p.parse(draftFields)
+	return p.draft, all
+}
+
+func newParser(body []byte) *bodyParser {
+	p := &bodyParser{json: new(jsontext.Decoder)}
 	p.body.Write(body)
-	return p.parse()
+	return p
 }
 
 // encode returns the body of a create for the draft.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"orders/shared/api"
+	"orders/shared/order"
 	"orders/shared/sqlite"
 )
 
@@ -26,7 +27,7 @@ func ExampleNew() {
 	defer func() { _ = os.RemoveAll(folder) }()
 	log := slog.New(slog.DiscardHandler)
 	store, err := sqlite.Open(context.Background(), sqlite.Config{
-		Path: filepath.Join(folder, "orders.db"), ProcessingTime: 50 * time.Second,
+		Path: filepath.Join(folder, "orders.db"), Fulfilment: order.Timer(50 * time.Second),
 		Now: time.Now, Random: bufio.NewReader(rand.Reader), Log: log,
 	})
 	if err != nil {

@@ -22,6 +22,10 @@ var everyRoute = []struct{ method, target string }{
 	{http.MethodPost, "/api/orders/create/"},
 	{http.MethodGet, "/api/orders/ORD00000000000000000000000000/"},
 	{http.MethodGet, "/api/orders/ORD00000000000000000000000000/status/"},
+	{http.MethodPost, "/api/orders/ORD00000000000000000000000000/cancel/"},
+	{http.MethodPost, "/api/orders/ORD00000000000000000000000000/complete/"},
+	{http.MethodPost, "/api/orders/ORD00000000000000000000000000/fail/"},
+	{http.MethodPost, "/api/orders/ORD00000000000000000000000000/retry/"},
 	{http.MethodGet, "/api/orders/ids/"},
 	{http.MethodGet, "/api/metrics/"},
 }
@@ -139,6 +143,35 @@ func TestARefusingHandlerServesOnlyTheProbes(t *testing.T) {
 		for _, r := range append(everyRoute, struct{ method, target string }{"DELETE", "/nowhere"}) {
 			res, _ := s.send(newRequest(r.method, r.target))
 			checkFailure(t, res, want.status, want.code)
+		}
+	}
+}
+
+func TestWorkersMustSayWhichVersionTheyHaveSeen(t *testing.T) {
+	for _, tt := range []struct {
+		external         bool
+		transition, body string
+		want             int
+	}{
+		{false, "complete", "", http.StatusOK},
+		{false, "fail", `{"reason": "no stock"}`, http.StatusOK},
+		{false, "retry", "{}", http.StatusBadRequest},
+		{true, "complete", "", http.StatusBadRequest},
+		{true, "complete", "{}", http.StatusBadRequest},
+		{true, "complete", `{"version": 2}`, http.StatusOK},
+		{true, "fail", `{"reason": "no stock"}`, http.StatusBadRequest},
+		{true, "fail", `{"version": 2}`, http.StatusBadRequest},
+		{true, "fail", `{"reason": "no stock", "version": 2}`, http.StatusOK},
+		{true, "cancel", "", http.StatusOK},
+		{true, "cancel", "{}", http.StatusOK},
+	} {
+		s := newService(failing{}, slog.LevelInfo)
+		s.External = tt.external
+		s.Handler = api.New(s.Config)
+		r := newRequest(http.MethodPost, "/api/orders/"+string(anID)+"/"+tt.transition+"/")
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(tt.body)), int64(len(tt.body))
+		if res, _ := s.send(r); res.Code != tt.want {
+			t.Errorf("external %t, %s %s: %d %s, not %d", tt.external, tt.transition, tt.body, res.Code, res.Body, tt.want)
 		}
 	}
 }

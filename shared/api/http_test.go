@@ -27,7 +27,7 @@ func openService(t *testing.T) conformance.Service {
 	logs := &conformance.LogBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store, err := sqlite.Open(t.Context(), sqlite.Config{
-		Path: filepath.Join(t.TempDir(), "orders.db"), ProcessingTime: processingTime,
+		Path: filepath.Join(t.TempDir(), "orders.db"), Fulfilment: order.Timer(processingTime),
 		Now: time.Now, Random: bufio.NewReader(rand.Reader), Log: log,
 	})
 	if err != nil {
@@ -73,6 +73,9 @@ func (f failing) Get(context.Context, order.ID) (order.Order, error) { return or
 func (f failing) List(context.Context, int, string) (order.Page, error) {
 	return order.Page{}, f.fail()
 }
+func (f failing) Transition(context.Context, order.ID, order.TransitionRequest) (order.Order, error) {
+	return order.Order{}, f.fail()
+}
 func (f failing) Metrics(context.Context) (order.Tally, error) { return order.Tally{}, f.fail() }
 func (f failing) Health(context.Context) error                 { return f.fail() }
 
@@ -107,9 +110,13 @@ func (s *service) send(r *http.Request) (*httptest.ResponseRecorder, string) {
 	return recorder, s.logs.String()
 }
 
-// newRequest returns a request with a valid create as its body.
+// newRequest returns a request with a valid body: that of a create, or of a transition.
 func newRequest(method, target string) *http.Request {
-	r := httptest.NewRequest(method, target, strings.NewReader(`{"user_id": "a secret", "item_ids": [1], "total_amount": 1}`))
+	body := `{"user_id": "a secret", "item_ids": [1], "total_amount": 1}`
+	if strings.HasPrefix(target, "/api/orders/ORD") {
+		body = `{"reason": "a secret", "version": 1}`
+	}
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	return r
 }

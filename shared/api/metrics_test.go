@@ -19,7 +19,7 @@ func (c counted) Metrics(context.Context) (order.Tally, error) { return order.Ta
 
 // A client that knows the response of before gets it byte for byte while the metrics are exact.
 func TestMetricsSayWhenTheyAreNotExact(t *testing.T) {
-	tally := order.Tally{ByStatus: [...]int64{1, 2, 3}, CompletedCount: 2, DurationSumMillis: 100_500}
+	tally := order.Tally{ByStatus: order.Counts{1, 2, 3}, CompletedCount: 2, DurationSumMillis: 100_500}
 	const exact = `{"total_orders":6,"avg_process_time":50.25,"status_counts":{"Pending":1,"Processing":2,"Completed":3}}`
 	for inexact, want := range map[bool]string{false: exact, true: exact[:len(exact)-1] + `,"exact":false}`} {
 		tally.Inexact = inexact

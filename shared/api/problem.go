@@ -21,6 +21,9 @@ type problem struct {
 	Detail   string      `json:"detail"`
 	Instance string      `json:"instance"`
 	Errors   []violation `json:"errors,omitzero"`
+	// The order as it is, if that is the problem.
+	OrderStatus  string `json:"order_status,omitzero"`
+	OrderVersion int    `json:"order_version,omitzero"`
 }
 
 // A violation is a rule that a request breaks, and the place: a JSON pointer into the body (RFC 6901,
@@ -122,6 +125,12 @@ func classify(err error) (problem, []headerField) {
 	if method, ok := errors.AsType[*methodError](err); ok {
 		return problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: method.Error()},
 			[]headerField{{"Allow", method.allow}}
+	}
+	if conflict, ok := errors.AsType[*order.ConflictError](err); ok {
+		return problem{
+			Status: http.StatusConflict, Code: "conflict", Detail: conflict.Error(),
+			OrderStatus: conflict.Status.String(), OrderVersion: conflict.Version,
+		}, nil
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		err = order.ErrUnavailable // the same to the client

@@ -36,6 +36,28 @@ type orderResponse struct {
 	CreatedAt       *string  `json:"created_at"`
 	StartedAt       *string  `json:"started_at"`
 	CompletedAt     *string  `json:"completed_at"`
+	Version         int      `json:"version"`
+	Attempt         int      `json:"attempt"`
+	FailedAt        *string  `json:"failed_at"`
+	CancelledAt     *string  `json:"cancelled_at"`
+	Reason          *string  `json:"reason"`
+	History         []event  `json:"history"`
+}
+
+// event is a transition that was made.
+type event struct {
+	Transition string  `json:"transition"`
+	At         *string `json:"at"`
+	By         *string `json:"by"`
+	Reason     *string `json:"reason"`
+}
+
+// optional returns a text, nil for an empty one.
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 // order handles GET /api/orders/{order_id}/.
@@ -48,9 +70,14 @@ func (a *api) order(r *http.Request) (response, error) {
 		OrderID: o.ID, UserID: o.UserID, ItemIDs: o.ItemIDs,
 		TotalAmount: o.TotalAmount.String(), Status: o.Status.String(),
 		CreatedAt: formatTime(o.CreatedAt), StartedAt: formatTime(o.StartedAt), CompletedAt: formatTime(o.CompletedAt),
+		ClientReference: optional(o.ClientReference), Version: o.Version(), Attempt: o.Attempt(),
+		History: make([]event, 0, order.MaxHistory),
 	}
-	if o.ClientReference != "" {
-		body.ClientReference = &o.ClientReference
+	if e := o.Exception; e != nil {
+		body.FailedAt, body.CancelledAt, body.Reason = formatTime(e.FailedAt), formatTime(e.CancelledAt), optional(e.Reason)
+	}
+	for _, e := range o.History() {
+		body.History = append(body.History, event{e.Transition.String(), formatTime(e.At), optional(e.By), optional(e.Reason)})
 	}
 	return newJSONResponse(o.ID, body)
 }
@@ -85,6 +112,8 @@ type statusCounts struct {
 	Pending    int64 `json:"Pending"`
 	Processing int64 `json:"Processing"`
 	Completed  int64 `json:"Completed"`
+	Failed     int64 `json:"Failed,omitzero"`
+	Cancelled  int64 `json:"Cancelled,omitzero"`
 }
 
 // metrics handles GET /api/metrics/.
@@ -99,6 +128,8 @@ func (a *api) metrics(r *http.Request) (response, error) {
 			Pending:    t.ByStatus[order.Pending],
 			Processing: t.ByStatus[order.Processing],
 			Completed:  t.ByStatus[order.Completed],
+			Failed:     t.ByStatus[order.Failed],
+			Cancelled:  t.ByStatus[order.Cancelled],
 		},
 	}
 	if t.Inexact {

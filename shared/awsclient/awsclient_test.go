@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orders/shared/awsclient"
+	"orders/shared/order"
 )
 
 // variables is an environment as Lambda sets it, with changes.
@@ -63,7 +64,7 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 		env.QueueURL()
 		env.DeadLetterQueueURL()
 		env.IndexBuckets()
-		env.ProcessingTime()
+		env.Fulfilment()
 		env.AWS()
 		got := ""
 		if err := env.Err(); err != nil {
@@ -71,6 +72,34 @@ func TestAllThatIsWrongWithTheEnvironmentIsToldAtOnce(t *testing.T) {
 		}
 		if got != tt.want {
 			t.Errorf("%s: error %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+func TestTheFulfilmentIsATimerUnlessItIsExternal(t *testing.T) {
+	timer := order.Timer(50 * time.Second)
+	workers := order.Fulfilment{External: true, AttemptTimeout: 5 * time.Minute, MaxAttempts: 3}
+	for name, tt := range map[string]struct {
+		fulfilment, timeout, attempts string
+		want                          order.Fulfilment
+		problem                       string
+	}{
+		"unset":            {"", "", "", timer, ""},
+		"a timer":          {"timer", "no time", "no number", timer, ""},
+		"workers":          {"external", "5m", "3", workers, ""},
+		"another":          {"worker", "5m", "3", order.Fulfilment{}, `FULFILMENT must be timer or external, not "worker"`},
+		"no attempts":      {"external", "5m", "0", order.Fulfilment{}, `MAX_ATTEMPTS must be from 1 to 100, not "0"`},
+		"too many":         {"external", "5m", "101", order.Fulfilment{}, `MAX_ATTEMPTS must be from 1 to 100, not "101"`},
+		"no number":        {"external", "5m", "three", order.Fulfilment{}, `MAX_ATTEMPTS must be from 1 to 100, not "three"`},
+		"too long":         {"external", "901s", "3", order.Fulfilment{}, `ATTEMPT_TIMEOUT must be from 1ms to 15m0s, such as 50s, not "901s"`},
+		"nothing of these": {"external", "", "", order.Fulfilment{}, "ATTEMPT_TIMEOUT is not set; MAX_ATTEMPTS is not set"},
+	} {
+		env := awsclient.NewEnv(variables(map[string]string{
+			"FULFILMENT": tt.fulfilment, "ATTEMPT_TIMEOUT": tt.timeout, "MAX_ATTEMPTS": tt.attempts,
+		}))
+		got := env.Fulfilment()
+		if err := env.Err(); tt.problem != "" && (err == nil || err.Error() != "environment: "+tt.problem) || tt.problem == "" && (err != nil || got != tt.want) {
+			t.Errorf("%s: %+v, error %v", name, got, err)
 		}
 	}
 }

@@ -33,10 +33,29 @@ func (e *Env) QueueURL() string { return e.url("ORDERS_QUEUE_URL") }
 // DeadLetterQueueURL is DEAD_LETTER_QUEUE_URL. It must be set to a URL.
 func (e *Env) DeadLetterQueueURL() string { return e.url("DEAD_LETTER_QUEUE_URL") }
 
-// ProcessingTime is PROCESSING_TIME, how long an order stays in Processing. It must be set to a
-// duration such as 50s, from 1ms to 15m.
-func (e *Env) ProcessingTime() time.Duration {
-	const name = "PROCESSING_TIME"
+// Fulfilment is how orders in Processing are completed. FULFILMENT is "timer", which is the default
+// and needs PROCESSING_TIME, or "external", which needs ATTEMPT_TIMEOUT and MAX_ATTEMPTS. The times
+// are durations such as 50s, from 1ms to 15m.
+func (e *Env) Fulfilment() (f order.Fulfilment) {
+	switch value := e.getenv("FULFILMENT"); value {
+	case "", "timer":
+		return order.Timer(e.time("PROCESSING_TIME"))
+	case "external":
+		f = order.Fulfilment{External: true, AttemptTimeout: e.time("ATTEMPT_TIMEOUT")}
+		const name = "MAX_ATTEMPTS"
+		attempts := e.text(name)
+		var err error
+		if f.MaxAttempts, err = strconv.Atoi(attempts); attempts != "" && (err != nil || f.MaxAttempts < 1 || f.MaxAttempts > order.MaxAttempts) {
+			e.problem("%s must be from 1 to %d, not %q", name, order.MaxAttempts, attempts)
+		}
+	default:
+		e.problem("FULFILMENT must be timer or external, not %q", value)
+	}
+	return f
+}
+
+// time is a time that an order may stay in Processing.
+func (e *Env) time(name string) time.Duration {
 	value := e.text(name)
 	d, err := time.ParseDuration(value)
 	if value != "" && (err != nil || d < order.MinProcessingTime || d > order.MaxProcessingTime) {

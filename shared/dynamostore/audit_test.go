@@ -116,7 +116,7 @@ func TestAnAuditKeepsItsPaceAndEndsWithItsReader(t *testing.T) {
 func TestACorrectionIsAddedOnce(t *testing.T) {
 	h := open(t)
 	h.tally(t, "shard", lives(3)...)
-	difference := order.Tally{ByStatus: [3]int64{-1, 2, 3}, CompletedCount: 3, DurationSumMillis: -4000}
+	difference := order.Tally{ByStatus: order.Counts{-1, 2, 3}, CompletedCount: 3, DurationSumMillis: -4000}
 	want := h.metrics(t)
 	for n, attempts := range [][]awstest.Fault{
 		nil, {awstest.ResponseLost, awstest.ResponseLost}, {awstest.NeverArrives}, {awstest.Twice}, {awstest.NeverArrives, awstest.ResponseLost},

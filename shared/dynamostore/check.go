@@ -32,10 +32,10 @@ const checkGrace = 10 * time.Minute
 // Limit orders at most, half a unit for each 4 KB of a bucket of the index, and for the marker. To take
 // a sample, it reads the keys of Limit orders twice.
 type Check struct {
-	Client         CheckClient
-	Metrics        order.MetricsReader
-	Table          string
-	ProcessingTime time.Duration
+	Client     CheckClient
+	Metrics    order.MetricsReader
+	Table      string
+	Fulfilment order.Fulfilment
 	// Limit is how many orders a run reads at most. Of more it reads a sample: a part of each bucket of
 	// the index in each tenth of the time, so that a loss of many messages is still found.
 	Limit int
@@ -65,11 +65,14 @@ type CheckResult struct {
 	Partial bool `json:"partial"`
 }
 
-// Handle checks the orders that should be completed at the time of the event, and are no older than
-// those that a run with the longest processing time checks. So no order is missed when the processing
-// time is shortened between two runs. An order that is not completed is overdue. A repeated event
-// checks the same orders. Handle logs a line for each of the first overdue orders, and one line with the findings and
-// the counts by status as metrics: OverdueOrders, PendingOrders, ProcessingOrders, CompletedOrders.
+// Handle checks the orders that should have left Processing once at the time of the event, and are no
+// older than those that a run with the longest wait checks. So no order is missed when the wait is
+// shortened between two runs. An order is overdue if the message that it waits for was due long
+// before. A repeated event checks the same orders.
+//
+// Handle logs a line for each of the first overdue orders, and one line with the findings and the
+// counts by status as metrics: OverdueOrders, PendingOrders, ProcessingOrders and CompletedOrders;
+// FailedOrders and CancelledOrders while there is one, because each metric is paid for.
 func (c Check) Handle(ctx context.Context, e CheckEvent) (found CheckResult, err error) {
 	ctx, cancel := awsclient.BeforeDeadline(ctx, time.Second)
 	defer cancel()
@@ -77,7 +80,7 @@ func (c Check) Handle(ctx context.Context, e CheckEvent) (found CheckResult, err
 	if now.IsZero() {
 		now = c.Now()
 	}
-	until := now.Add(-c.ProcessingTime - checkGrace)
+	until := now.Add(-c.Fulfilment.Wait() - checkGrace)
 	from := now.Add(-order.MaxProcessingTime - checkGrace - CheckInterval)
 	keys, partial, err := c.created(ctx, from, until)
 	if err != nil {
@@ -90,7 +93,7 @@ func (c Check) Handle(ctx context.Context, e CheckEvent) (found CheckResult, err
 			return found, awsclient.WrapError("read the orders to check", err)
 		}
 		for _, it := range orders {
-			c.add(ctx, &found, it)
+			c.add(ctx, &found, it, now.Add(-checkGrace))
 		}
 	}
 	return found, c.report(ctx, found)
@@ -187,8 +190,8 @@ func (c Check) read(ctx context.Context, keys []item) (items []item, err error) 
 		found, err := c.Client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
 			RequestItems: map[string]types.KeysAndAttributes{c.Table: {
 				Keys:                     keys,
-				ProjectionExpression:     aws.String("#pk, #sk, #status, #created_at, #started_at, #completed_at"),
-				ExpressionAttributeNames: names("pk", "sk", "status", "created_at", "started_at", "completed_at"),
+				ProjectionExpression:     aws.String("#pk, #sk, #status, #created_at, #started_at, #completed_at, #exception"),
+				ExpressionAttributeNames: names("pk", "sk", "status", "created_at", "started_at", "completed_at", "exception"),
 			}},
 		})
 		if err != nil {
@@ -208,7 +211,8 @@ func (c Check) read(ctx context.Context, keys []item) (items []item, err error) 
 // maxListed is how many overdue orders a run logs.
 const maxListed = 10
 
-func (c Check) add(ctx context.Context, found *CheckResult, it item) {
+// add counts an order. It is overdue if its message was due before a time.
+func (c Check) add(ctx context.Context, found *CheckResult, it item, before time.Time) {
 	found.Checked++
 	o, err := dynamostream.DecodeLifecycle(newItemLookup(it))
 	if err != nil {
@@ -218,7 +222,8 @@ func (c Check) add(ctx context.Context, found *CheckResult, it item) {
 		}
 		return
 	}
-	if o.Status == order.Completed {
+	messages := order.Change{New: &o}.FollowUps(c.Fulfilment)
+	if len(messages) == 0 || messages[0].NotBefore.After(before) {
 		return
 	}
 	found.Overdue++
@@ -234,7 +239,9 @@ func (c Check) report(ctx context.Context, found CheckResult) error {
 	tally, err := c.Metrics.Metrics(ctx)
 	if err == nil {
 		for _, s := range order.Statuses {
-			values = append(values, awsclient.Metric{Name: s.String() + "Orders", Unit: "Count", Values: []int64{tally.ByStatus[s]}})
+			if n := tally.ByStatus[s]; n != 0 || s <= order.Completed {
+				values = append(values, awsclient.Metric{Name: s.String() + "Orders", Unit: "Count", Values: []int64{n}})
+			}
 		}
 	}
 	attrs := []slog.Attr{slog.Int("checked", found.Checked), slog.Bool("partial", found.Partial)}

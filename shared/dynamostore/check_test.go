@@ -18,14 +18,14 @@ import (
 // check runs a check at a time after noon, and returns what it finds and logs.
 func (h *testStore) check(t *testing.T, limit int, after time.Duration) (dynamostore.CheckResult, []map[string]any) {
 	t.Helper()
-	return h.checkWith(t, processing, limit, after)
+	return h.checkBy(t, order.Timer(processing), limit, after)
 }
 
-func (h *testStore) checkWith(t *testing.T, processing time.Duration, limit int, after time.Duration) (dynamostore.CheckResult, []map[string]any) {
+func (h *testStore) checkBy(t *testing.T, f order.Fulfilment, limit int, after time.Duration) (dynamostore.CheckResult, []map[string]any) {
 	t.Helper()
 	var log bytes.Buffer
 	c := dynamostore.Check{
-		Client: h.client, Metrics: h.Store, Table: h.table, ProcessingTime: processing, Limit: limit,
+		Client: h.client, Metrics: h.Store, Table: h.table, Fulfilment: f, Limit: limit,
 		Now: func() time.Time { return h.now }, Log: slog.New(slog.NewJSONHandler(&log, nil)),
 	}
 	found, err := c.Handle(t.Context(), dynamostore.CheckEvent{Time: noon.Add(after)})
@@ -45,7 +45,7 @@ func TestACheckFindsTheOrdersOfItsIntervalThatAreOverdue(t *testing.T) {
 	h.create(t, importedAs(order.Completed))
 	for id, statuses := range map[order.ID][]order.Status{stuck.ID: {order.Processing}, done.ID: {order.Processing, order.Completed}} {
 		for i, s := range statuses {
-			if err := h.Advance(t.Context(), id, s, noon.Add(time.Duration(i)*processing)); err != nil {
+			if err := h.Advance(t.Context(), order.Message{OrderID: id, To: s}, noon.Add(time.Duration(i)*processing)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -66,10 +66,74 @@ func TestACheckFindsTheOrdersOfItsIntervalThatAreOverdue(t *testing.T) {
 		t.Errorf("names %v", named)
 	}
 	last := logged[len(logged)-1]
-	for name, want := range map[string]any{"OverdueOrders": 2.0, "PendingOrders": 1.0, "CompletedOrders": 0.0, "TableName": h.table, "level": "INFO"} {
+	for name, want := range map[string]any{
+		"OverdueOrders": 2.0, "PendingOrders": 1.0, "CompletedOrders": 0.0, "FailedOrders": nil, "CancelledOrders": nil,
+		"TableName": h.table, "level": "INFO",
+	} {
 		if last[name] != want {
 			t.Errorf("%s is %v, want %v", name, last[name], want)
 		}
+	}
+}
+
+// I4, I13: an order that waits for a worker is overdue when its attempt has long ended, and a retried
+// one when it is not started. Failed and cancelled orders wait for nothing, and are counted.
+func TestACheckKnowsTheOrdersThatWaitForWorkers(t *testing.T) {
+	h := open(t)
+	workers := order.Fulfilment{External: true, AttemptTimeout: 5 * time.Minute, MaxAttempts: 2}
+	store := h.fulfilling(workers, nil)
+	// 16 minutes after noon, what was due more than six minutes after noon is not overdue.
+	advance := func(o order.Order, version int, after time.Duration) {
+		t.Helper()
+		if err := store.Advance(t.Context(), order.Message{OrderID: o.ID, To: order.Processing, Version: version}, noon.Add(after)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := func(o order.Order, transition order.Transition, after time.Duration) order.Order {
+		t.Helper()
+		h.now = noon.Add(after)
+		o, err := store.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: transition, Reason: "no stock"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	var all [8]order.Order
+	for i := range all {
+		all[i] = h.create(t)
+	}
+	waiting, silent, restarted, failed, cancelled, done, retried, lost := all[0], all[1], all[2], all[3], all[4], all[5], all[6], all[7]
+	advance(waiting, 1, time.Minute+time.Millisecond)
+	advance(silent, 1, time.Minute)
+	for _, o := range []order.Order{restarted, failed, done, retried, lost} {
+		advance(o, 1, 0)
+	}
+	advance(restarted, 2, 5*time.Minute)
+	failed, cancelled = ask(failed, order.Fail, time.Minute), ask(cancelled, order.Cancel, time.Minute)
+	ask(done, order.Complete, time.Minute)
+	for o, after := range map[order.ID]time.Duration{retried.ID: 6*time.Minute + time.Millisecond, lost.ID: 6 * time.Minute} {
+		ask(order.Order{ID: o}, order.Fail, time.Minute)
+		ask(order.Order{ID: o}, order.Retry, after)
+	}
+	h.tally(t, "shard", awstest.NewRecord("1", order.Change{New: &failed}), awstest.NewRecord("2", order.Change{New: &cancelled}))
+
+	found, logged := h.checkBy(t, workers, 1000, 16*time.Minute)
+	if want := (dynamostore.CheckResult{Checked: 8, Overdue: 2}); found != want {
+		t.Errorf("found %+v, want %+v", found, want)
+	}
+	named := map[any]any{}
+	for _, line := range logged[:len(logged)-1] {
+		named[line["order_id"]] = line["status"]
+	}
+	if named[string(silent.ID)] != "Processing" || named[string(lost.ID)] != "Pending" {
+		t.Errorf("names %v", named)
+	}
+	if last := logged[len(logged)-1]; last["FailedOrders"] != 1.0 || last["CancelledOrders"] != 1.0 || last["PendingOrders"] != 0.0 {
+		t.Errorf("logged %v", last)
+	}
+	// Eight minutes later it is too late for all that wait, and the orders are still of the interval.
+	if found, _ := h.checkBy(t, workers, 1000, 24*time.Minute); found.Checked != 8 || found.Overdue != 5 {
+		t.Errorf("eight minutes later: found %+v", found)
 	}
 }
 
@@ -93,10 +157,10 @@ func TestNoOrderIsMissedWhenTheProcessingTimeIsShortened(t *testing.T) {
 	h := open(t)
 	h.create(t)
 	const before = order.MaxProcessingTime + 10*time.Minute
-	if found, _ := h.checkWith(t, order.MaxProcessingTime, 1000, before); found.Checked != 0 {
+	if found, _ := h.checkBy(t, order.Timer(order.MaxProcessingTime), 1000, before); found.Checked != 0 {
 		t.Fatalf("found %+v before the order should be completed", found)
 	}
-	if found, _ := h.checkWith(t, order.MinProcessingTime, 1000, before+dynamostore.CheckInterval); found.Overdue != 1 {
+	if found, _ := h.checkBy(t, order.Timer(order.MinProcessingTime), 1000, before+dynamostore.CheckInterval); found.Overdue != 1 {
 		t.Errorf("found %+v after the processing time was shortened", found)
 	}
 }
@@ -174,7 +238,7 @@ func TestACheckAsksAgainForWhatTheTableDidNotReturn(t *testing.T) {
 		h.create(t)
 	}
 	c := dynamostore.Check{
-		Client: partial{h.client}, Metrics: h.Store, Table: h.table, ProcessingTime: processing, Limit: 1000,
+		Client: partial{h.client}, Metrics: h.Store, Table: h.table, Fulfilment: order.Timer(processing), Limit: 1000,
 		Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}
 	found, err := c.Handle(t.Context(), dynamostore.CheckEvent{Time: noon.Add(due + time.Minute)})
@@ -211,7 +275,7 @@ func TestACheckOfATableThatIsDownFails(t *testing.T) {
 		h.create(t)
 		end := h.faults.Begin(operation, awstest.Throttled)
 		_, err := dynamostore.Check{
-			Client: h.client, Metrics: h.Store, Table: h.table, ProcessingTime: processing, Limit: 1000,
+			Client: h.client, Metrics: h.Store, Table: h.table, Fulfilment: order.Timer(processing), Limit: 1000,
 			Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		}.Handle(t.Context(), dynamostore.CheckEvent{Time: noon.Add(due + time.Minute)})
 		end()

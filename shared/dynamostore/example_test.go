@@ -14,12 +14,12 @@ import (
 	"orders/shared/order"
 )
 
-// A store that only reads needs neither ProcessingTime nor Now and Random.
+// A store that only reads needs neither Fulfilment nor Now and Random.
 func Example() {
 	ctx := context.Background()
 	store, err := dynamostore.New(dynamostore.Config{
 		Client: dynamodb.NewFromConfig(aws.Config{Region: "eu-west-1"}), Table: "orders",
-		ProcessingTime: 50 * time.Second, Now: time.Now, Random: rand.Reader,
+		Fulfilment: order.Timer(50 * time.Second), Now: time.Now, Random: rand.Reader,
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -30,7 +30,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := store.Advance(ctx, created.ID, order.Processing, time.Now()); err != nil {
+	if err := store.Advance(ctx, order.Message{OrderID: created.ID, To: order.Processing}, time.Now()); err != nil {
 		log.Fatal(err)
 	}
 	page, err := store.List(ctx, 10, "")

@@ -1,6 +1,7 @@
 package dynamostore
 
 import (
+	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -137,6 +138,25 @@ func decodeOrder(it item) (order.Order, error) {
 		return order.Order{}, fmt.Errorf("order %s: %w", o.ID, err)
 	}
 	return o, nil
+}
+
+// encodeProgress returns what a transition can change besides the status, nil for an attribute that
+// the order does not have. The version is an attribute of its own, for conditions.
+func encodeProgress(o order.Order) item {
+	it := item{"started_at": nil, "completed_at": nil}
+	for name, t := range map[string]time.Time{"started_at": o.StartedAt, "completed_at": o.CompletedAt} {
+		if !t.IsZero() {
+			it[name] = text(dynamostream.FormatTime(t))
+		}
+	}
+	if o.Exception != nil {
+		exception, err := json.Marshal(o.Exception)
+		if err != nil {
+			panic(err) // numbers, times and valid texts can always be encoded
+		}
+		it["version"], it["exception"] = number(int64(o.Exception.Version)), text(string(exception))
+	}
+	return it
 }
 
 // decodeDetails reads the attributes that the client has set.

@@ -94,7 +94,7 @@ func TestARecordIsSkippedWhenAnOperatorSaysSo(t *testing.T) {
 		if response, _, err := h.tallied(t, records[1:]...); response != `{"state":{},"batchItemFailures":[]}` || err != nil {
 			t.Fatalf("response %s, error %v", response, err)
 		}
-		if got, want := h.metrics(t), (order.Tally{ByStatus: [3]int64{2, 0, 0}, Inexact: true}); got != want {
+		if got, want := h.metrics(t), (order.Tally{ByStatus: order.Counts{2, 0, 0}, Inexact: true}); got != want {
 			t.Errorf("metrics %+v, want %+v", got, want)
 		}
 	}

@@ -37,6 +37,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,18 +66,20 @@ type Config struct {
 	Client Client
 	// Table is the table's name.
 	Table string
-	// ProcessingTime is how long an order stays in Processing. Advance needs it: with 0 it would
-	// complete orders at once.
-	ProcessingTime time.Duration
-	// Now is the clock for the time of creation. Create needs it.
+	// Fulfilment says how orders in Processing are completed. Advance and Transition need it: with
+	// the zero value they would complete orders at once.
+	Fulfilment order.Fulfilment
+	// Now is the clock for the times of creations and of requested transitions. Create and
+	// Transition need it.
 	Now func() time.Time
 	// Random makes ids impossible to guess. Create needs it, and never reads it concurrently.
 	Random io.Reader
 	// IndexBuckets is how many buckets of the index Create fills, from 1 to 64. With 0 it fills 16.
 	// Every store reads the orders of all buckets, whatever its own setting.
 	IndexBuckets int
-	// Advanced is called, if it is set, after each transition that Advance has made, with the
-	// order's id, status and times. It may be called concurrently.
+	// Advanced is called, if it is set, after each transition on the main path that Advance has made,
+	// with the order's id, status and times: not after a restart, and not after the transitions of an
+	// order that was retried. It may be called concurrently.
 	Advanced func(order.Order)
 }
 
@@ -90,7 +93,11 @@ func (c Config) validate() error {
 	}
 	check(c.Client != nil, "Client is missing")
 	check(c.Table != "", "Table is missing")
-	check(c.ProcessingTime >= 0, "ProcessingTime is negative")
+	if c.Fulfilment != (order.Fulfilment{}) {
+		if err := c.Fulfilment.Validate(); err != nil {
+			check(false, err.Error())
+		}
+	}
 	check((c.Now == nil) == (c.Random == nil), "Now and Random must be given together")
 	check(c.IndexBuckets >= 0 && c.IndexBuckets <= maxBuckets, fmt.Sprintf("IndexBuckets must be from 1 to %d, not %d", maxBuckets, c.IndexBuckets))
 	return errors.Join(problems...)
@@ -212,44 +219,47 @@ func (s *Store) Get(ctx context.Context, id order.ID) (order.Order, error) {
 	return decodeOrder(found.Item)
 }
 
-// Advance implements order.Advancer: one UpdateItem, on condition that the order is in the previous
-// status and that its time has come. When DynamoDB refuses, it returns the order, and
-// order.Order.Advance says why.
+// Advance implements order.Advancer. On the main path it is one UpdateItem, on condition that the
+// order is in the previous status and that its time has come. When DynamoDB refuses, it returns the
+// order, and order.Order.Advance says why. A message with a version is about an order that may have
+// gone on in many ways, so that order is read first.
 //
 // When the SDK repeats a request whose response was lost, the result is order.ErrAlreadyDone,
 // although this call made the transition. To a caller both mean the same.
-func (s *Store) Advance(ctx context.Context, id order.ID, to order.Status, now time.Time) error {
-	if s.cfg.ProcessingTime == 0 {
-		return errors.New("advance an order: the store has no ProcessingTime")
+func (s *Store) Advance(ctx context.Context, m order.Message, now time.Time) error {
+	if s.cfg.Fulfilment == (order.Fulfilment{}) {
+		return errors.New("advance an order: the store has no Fulfilment")
 	}
 	now = order.Timestamp(now)
-	// A start by a clock behind the time of creation is refused. The second attempt starts the
-	// order at its creation.
-	for range 2 {
-		updated, err := s.cfg.Client.UpdateItem(ctx, s.transition(id, to, now))
-		if err == nil {
-			s.advanced(updated.Attributes)
-			return nil
-		}
-		refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
-		if !ok {
-			return awsclient.WrapError(fmt.Sprintf("advance order %s to %s", id, to), err)
-		}
-		if len(refusal.Item) == 0 {
-			return order.ErrNotFound
-		}
-		o, err := dynamostream.DecodeLifecycle(newItemLookup(refusal.Item))
-		if err != nil {
-			return fmt.Errorf("read the order to advance: %w", err)
-		}
-		if o, err = o.Advance(to, now, s.cfg.ProcessingTime); err != nil {
-			return err
-		}
-		if now.Before(o.StartedAt) {
-			now = o.StartedAt
-		}
+	advance := func(o order.Order) (order.Order, error) { return o.Advance(m, now, s.cfg.Fulfilment) }
+	mainPath := m.To == order.Processing || m.To == order.Completed && !s.cfg.Fulfilment.External
+	if m.Version != 0 || !mainPath {
+		_, err := s.change(ctx, m.OrderID, advance)
+		return err
 	}
-	return fmt.Errorf("%w: order %s is refused twice", order.ErrUnavailable, id)
+	updated, err := s.cfg.Client.UpdateItem(ctx, s.mainPath(m, now))
+	if err == nil {
+		s.advanced(updated.Attributes)
+		return nil
+	}
+	refusal, ok := errors.AsType[*types.ConditionalCheckFailedException](err)
+	if !ok {
+		return awsclient.WrapError(fmt.Sprintf("advance order %s to %s", m.OrderID, m.To), err)
+	}
+	if len(refusal.Item) == 0 {
+		return order.ErrNotFound
+	}
+	before, err := dynamostream.DecodeLifecycle(newItemLookup(refusal.Item))
+	if err != nil {
+		return fmt.Errorf("read the order to advance: %w", err)
+	}
+	if _, err := advance(before); err != nil {
+		return err
+	}
+	// A start by a clock behind the time of creation is refused. This starts the order at its
+	// creation, unless a duplicate of the message comes first.
+	_, err = s.change(ctx, m.OrderID, advance)
+	return err
 }
 
 // advanced tells Config.Advanced of a transition. An order that cannot be read is an error for those
@@ -263,23 +273,77 @@ func (s *Store) advanced(it item) {
 	}
 }
 
-// transition is the write of one transition with its two conditions. Times are compared as the
-// texts that they are stored as, which sort like times.
-func (s *Store) transition(id order.ID, to order.Status, now time.Time) *dynamodb.UpdateItemInput {
-	set, since, due := "started_at", "created_at", now
-	if to == order.Completed {
-		set, since, due = "completed_at", "started_at", now.Add(-s.cfg.ProcessingTime)
+// Transition implements order.Store.
+func (s *Store) Transition(ctx context.Context, id order.ID, r order.TransitionRequest) (order.Order, error) {
+	if s.cfg.Now == nil || s.cfg.Fulfilment == (order.Fulfilment{}) {
+		return order.Order{}, errors.New("make a transition: the store has no Now or no Fulfilment")
 	}
-	placeholders := names("status", since)
+	o, err := s.change(ctx, id, func(o order.Order) (order.Order, error) {
+		return o.Transition(r, s.cfg.Now(), s.cfg.Fulfilment)
+	})
+	if errors.Is(err, order.ErrAlreadyDone) {
+		err = nil
+	}
+	return o, err
+}
+
+// maxChangeAttempts bounds the attempts at a change that others come before. Each of them has moved
+// the order on, so more than two in a moment are unlikely.
+const maxChangeAttempts = 5
+
+// change reads an order and writes what next makes of it, unless the order has changed meanwhile:
+// then it begins again. It returns the order as next has returned it, also with next's error.
+//
+// The SDK repeats a write whose response was lost, and the repetition is refused: the order has
+// changed by the write itself, and may have gone on since. Its history tells.
+func (s *Store) change(ctx context.Context, id order.ID, next func(order.Order) (order.Order, error)) (order.Order, error) {
+	var after order.Order // of the attempt before
+	for range maxChangeAttempts {
+		before, err := s.Get(ctx, id)
+		if err != nil {
+			return order.Order{}, err
+		}
+		if wasWritten(before, after) {
+			return after, nil
+		}
+		if after, err = next(before); err != nil {
+			return after, err
+		}
+		if done, err := s.write(ctx, before, after); done || err != nil {
+			return after, err
+		}
+	}
+	return order.Order{}, fmt.Errorf("%w: order %s keeps changing", order.ErrUnavailable, id)
+}
+
+// wasWritten reports whether the order has been as a write wanted it, by the last transition of that
+// write. Orders on the main path tell by their status alone.
+func wasWritten(o, wanted order.Order) bool {
+	if o.Exception == nil || wanted.Exception == nil {
+		return false
+	}
+	history := wanted.Exception.History
+	i := len(o.Exception.History) - 1 - (o.Version() - wanted.Version())
+	return 0 <= i && i < len(o.Exception.History) && o.Exception.History[i] == history[len(history)-1]
+}
+
+// mainPath is the write of a transition on the main path with its conditions. Times are compared as
+// the texts that they are stored as, which sort like times.
+func (s *Store) mainPath(m order.Message, now time.Time) *dynamodb.UpdateItemInput {
+	t, set, since, due := order.Start, "started_at", "created_at", now
+	if m.To == order.Completed {
+		t, set, since, due = order.Complete, "completed_at", "started_at", now.Add(-s.cfg.Fulfilment.ProcessingTime)
+	}
+	placeholders := names("status", "version", since)
 	placeholders["#set"] = set
 	input := &dynamodb.UpdateItemInput{
 		TableName:                aws.String(s.cfg.Table),
-		Key:                      orderKey(id),
+		Key:                      orderKey(m.OrderID),
 		UpdateExpression:         aws.String("SET #status = :to, #set = :now"),
-		ConditionExpression:      aws.String("#status = :from AND #" + since + " <= :due"),
+		ConditionExpression:      aws.String("#status = :from AND attribute_not_exists(#version) AND #" + since + " <= :due"),
 		ExpressionAttributeNames: placeholders,
 		ExpressionAttributeValues: item{
-			":to": text(to.String()), ":from": text((to - 1).String()),
+			":to": text(t.To().String()), ":from": text(t.From()[0].String()),
 			":now": text(dynamostream.FormatTime(now)), ":due": text(dynamostream.FormatTime(due)),
 		},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
@@ -288,4 +352,44 @@ func (s *Store) transition(id order.ID, to order.Status, now time.Time) *dynamod
 		input.ReturnValues = types.ReturnValueAllNew // which consumes no more capacity
 	}
 	return input
+}
+
+// write writes what a transition has changed, on condition that the order is still as it was before.
+// done is false if it is not.
+func (s *Store) write(ctx context.Context, before, after order.Order) (done bool, err error) {
+	condition := "#status = :from AND attribute_not_exists(#version)"
+	values := item{":from": text(before.Status.String())}
+	if before.Exception != nil {
+		condition, values = "#status = :from AND #version = :version", item{
+			":from": values[":from"], ":version": number(int64(before.Exception.Version)),
+		}
+	}
+	set, remove := []string{"#status = :to"}, []string(nil)
+	placeholders := names("status", "version")
+	values[":to"] = text(after.Status.String())
+	for name, value := range encodeProgress(after) {
+		placeholders["#"+name] = name
+		if value == nil {
+			remove = append(remove, "#"+name)
+			continue
+		}
+		set = append(set, "#"+name+" = :new_"+name)
+		values[":new_"+name] = value
+	}
+	update := "SET " + strings.Join(set, ", ")
+	if remove != nil {
+		update += " REMOVE " + strings.Join(remove, ", ")
+	}
+	_, err = s.cfg.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 aws.String(s.cfg.Table),
+		Key:                       orderKey(after.ID),
+		UpdateExpression:          aws.String(update),
+		ConditionExpression:       aws.String(condition),
+		ExpressionAttributeNames:  placeholders,
+		ExpressionAttributeValues: values,
+	})
+	if _, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		return false, nil
+	}
+	return err == nil, awsclient.WrapError(fmt.Sprintf("write order %s as %s", after.ID, after.Status), err)
 }

@@ -10,12 +10,14 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"pgregory.net/rapid"
 
 	"orders/shared/dynamostore"
@@ -45,7 +47,7 @@ func open(t *testing.T) *testStore {
 	// Calls are counted outside the faults, so that a lost one counts, too.
 	h.client = awstest.DynamoDB(t, dynamodb.WithAPIOptions(h.faults.Middleware), dynamodb.WithAPIOptions(h.calls.Middleware))
 	h.Store = awstest.Must(dynamostore.New(dynamostore.Config{
-		Client: h.client, Table: h.table, ProcessingTime: processing,
+		Client: h.client, Table: h.table, Fulfilment: order.Timer(processing),
 		Now: func() time.Time { return h.now }, Random: rand.Reader,
 	}))
 	t.Cleanup(func() {
@@ -132,18 +134,18 @@ func TestAllThatIsWrongWithAConfigurationIsToldAtOnce(t *testing.T) {
 		cfg  dynamostore.Config
 		want []string
 	}{
-		"nothing":         {dynamostore.Config{Client: client, Table: "orders", ProcessingTime: processing, Now: now, Random: random}, nil},
+		"nothing":         {dynamostore.Config{Client: client, Table: "orders", Fulfilment: order.Timer(processing), Now: now, Random: random}, nil},
 		"to create":       {dynamostore.Config{Client: client, Table: "orders", Now: now, Random: random}, nil},
 		"to read":         {dynamostore.Config{Client: client, Table: "orders"}, nil},
 		"all is missing":  {dynamostore.Config{}, []string{"Client is missing", "Table is missing"}},
 		"all buckets":     {dynamostore.Config{Client: client, Table: "orders", IndexBuckets: 64}, nil},
 		"65 buckets":      {dynamostore.Config{Client: client, Table: "orders", IndexBuckets: 65}, []string{"IndexBuckets must be from 1 to 64, not 65"}},
 		"less than none":  {dynamostore.Config{Client: client, Table: "orders", IndexBuckets: -1}, []string{"IndexBuckets must be from 1 to 64, not -1"}},
-		"a negative time": {dynamostore.Config{Client: client, Table: "orders", ProcessingTime: -1}, []string{"ProcessingTime is negative"}},
+		"a negative time": {dynamostore.Config{Client: client, Table: "orders", Fulfilment: order.Timer(-1)}, []string{"ProcessingTime must be from 1ms to 15m0s"}},
 		"no randomness": {dynamostore.Config{Client: client, Now: now},
 			[]string{"Table is missing", "Now and Random must be given together"}},
-		"no clock": {dynamostore.Config{Client: client, Table: "orders", ProcessingTime: -1, Random: random},
-			[]string{"ProcessingTime is negative", "Now and Random must be given together"}},
+		"no clock": {dynamostore.Config{Client: client, Table: "orders", Fulfilment: order.Timer(-1), Random: random},
+			[]string{"ProcessingTime must be from 1ms to 15m0s", "Now and Random must be given together"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var want []error
@@ -165,7 +167,8 @@ func TestAStoreWithoutAProcessingTimeOrAClockWritesNothing(t *testing.T) {
 	s := awstest.Must(dynamostore.New(dynamostore.Config{Client: h.client, Table: h.table}))
 	h.calls.Take()
 	_, _, err := s.Create(t.Context(), draft())
-	for _, err := range []error{err, s.Advance(t.Context(), begun.ID, order.Completed, noon.Add(time.Hour))} {
+	_, transitionErr := s.Transition(t.Context(), begun.ID, order.TransitionRequest{Transition: order.Complete})
+	for _, err := range []error{err, transitionErr, s.Advance(t.Context(), order.Message{OrderID: begun.ID, To: order.Completed}, noon.Add(time.Hour))} {
 		if err == nil || errors.Is(err, order.ErrUnavailable) || errors.Is(err, order.ErrAlreadyDone) || errors.Is(err, order.ErrNotFound) {
 			t.Errorf("error %v", err)
 		}
@@ -247,10 +250,18 @@ func TestTheCostOfEachRequest(t *testing.T) {
 	for to, now := range map[order.Status]time.Time{order.Processing: noon, order.Completed: noon.Add(processing)} {
 		o := h.create(t, importedAs(to-1))
 		h.calls.Take()
-		if err := h.Advance(t.Context(), o.ID, to, now); err != nil {
+		if err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: to}, now); err != nil {
 			t.Fatal(err)
 		}
 		h.used(t, "UpdateItem", 1, 1)
+	}
+	o := h.create(t)
+	h.calls.Take()
+	if _, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Cancel}); err != nil {
+		t.Fatal(err)
+	}
+	if used := h.calls.Take(); !maps.Equal(used.Calls, map[string]int{"GetItem": 1, "UpdateItem": 1}) || used.Units["GetItem"] != 1 || used.Units["UpdateItem"] != 1 {
+		t.Errorf("a cancel used %+v", used)
 	}
 }
 
@@ -281,7 +292,7 @@ func TestADamagedOrderIsAnErrorOfItsOwnRequestsAlone(t *testing.T) {
 		t.Errorf("an audit reads %d orders, %d with an error", audited, failures)
 	}
 	// The damage does not concern the lifecycle: the order is started, and listed.
-	if err := h.Advance(t.Context(), bad.ID, order.Processing, noon); err != nil {
+	if err := h.Advance(t.Context(), order.Message{OrderID: bad.ID, To: order.Processing}, noon); err != nil {
 		t.Error(err)
 	}
 	if got := all(t, h.Store, 1); len(got) != 3 || !slices.Contains(got, bad.ID) || !slices.Contains(got, other.ID) {
@@ -347,39 +358,254 @@ func TestATransitionWhoseResponseIsLostIsDoneAndOneOfNothingIsNotFound(t *testin
 	h := open(t)
 	o := h.create(t)
 	h.faults.Play("UpdateItem", awstest.ResponseLost)
-	if err := h.Advance(t.Context(), o.ID, order.Processing, noon.Add(time.Second)); !errors.Is(err, order.ErrAlreadyDone) {
+	if err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: order.Processing}, noon.Add(time.Second)); !errors.Is(err, order.ErrAlreadyDone) {
 		t.Errorf("error %v", err)
 	}
 	if got := h.get(t, o.ID); got.Status != order.Processing || !got.StartedAt.Equal(noon.Add(time.Second)) {
 		t.Errorf("order %+v", got)
 	}
 	for _, to := range order.Statuses {
-		if err := h.Advance(t.Context(), order.KeyedID("", "k"), to, noon); !errors.Is(err, order.ErrNotFound) {
+		if err := h.Advance(t.Context(), order.Message{OrderID: order.KeyedID("", "k"), To: to}, noon); !errors.Is(err, order.ErrNotFound) {
 			t.Errorf("an order that is not there, to %s: error %v", to, err)
 		}
 	}
 }
 
-// F8, F9, F20, I4 to I8: the store makes the same transitions as the domain, with the same results
-// and refusals: for any order, any clock, any target.
+// F2, I5: the service starts a retried order before the SDK repeats the retry.
+func TestACallWhoseResponseIsLostIsDoneAlthoughTheOrderHasGoneOn(t *testing.T) {
+	h := open(t)
+	o := h.create(t)
+	if err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: order.Processing}, noon.Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Fail}); err != nil {
+		t.Fatal(err)
+	}
+	h.faults.Play("UpdateItem", func(a *awstest.Attempt) (*smithyhttp.Response, error) {
+		response, lost := awstest.ResponseLost(a)
+		if err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: order.Processing, Version: 4}, noon.Add(time.Hour)); err != nil {
+			t.Error(err)
+		}
+		return response, lost
+	})
+	got, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Retry, Version: 3})
+	if err != nil || got.Version() != 4 || got.Status != order.Pending {
+		t.Errorf("retried as %+v, error %v", got, err)
+	}
+	if now := h.get(t, o.ID); now.Version() != 5 || now.Status != order.Processing {
+		t.Errorf("the order is %+v", now)
+	}
+}
+
+// F8, I5, I6: between a caller's reading and writing the order goes on, and the caller is told, or the
+// transition is made of the order as it is then.
+func TestACallThatAnotherComesBeforeFindsTheOrderAsItIsThen(t *testing.T) {
+	h := open(t)
+	cancel, fail, retry := order.Cancel, order.Fail, order.Retry
+	for name, tt := range map[string]struct {
+		from    order.Status
+		between func(order.ID)
+		call    order.TransitionRequest
+		want    error
+		history string // afterwards
+	}{
+		"it is started": {
+			order.Pending, func(id order.ID) { h.start(t, id, 1) }, order.TransitionRequest{Transition: cancel}, nil, "start cancel",
+		},
+		"it is cancelled": {
+			order.Processing, func(id order.ID) { h.ask(t, id, cancel) }, order.TransitionRequest{Transition: fail},
+			&order.ConflictError{Status: order.Cancelled, Version: 3}, "start cancel",
+		},
+		"the same call is made": {
+			order.Processing, func(id order.ID) { h.ask(t, id, cancel) }, order.TransitionRequest{Transition: cancel, Version: 2}, nil, "start cancel",
+		},
+		"it fails, and is in the same status again": {
+			order.Processing, func(id order.ID) { h.ask(t, id, fail, retry); h.start(t, id, 4) }, order.TransitionRequest{Transition: cancel}, nil,
+			"start fail retry start cancel",
+		},
+		"it fails, and no call is for its version any more": {
+			order.Processing, func(id order.ID) { h.ask(t, id, fail, retry); h.start(t, id, 4) }, order.TransitionRequest{Transition: cancel, Version: 2},
+			&order.ConflictError{Status: order.Processing, Version: 5}, "start fail retry start",
+		},
+	} {
+		o := h.create(t, importedAs(tt.from))
+		h.faults.Play("UpdateItem", func(a *awstest.Attempt) (*smithyhttp.Response, error) {
+			tt.between(o.ID)
+			return a.Send()
+		})
+		if _, err := h.Transition(t.Context(), o.ID, tt.call); !reflect.DeepEqual(err, tt.want) {
+			t.Errorf("%s: error %v, want %v", name, err, tt.want)
+		}
+		var history []string
+		for _, e := range h.get(t, o.ID).History() {
+			history = append(history, e.Transition.String())
+		}
+		if got := strings.Join(history, " "); got != tt.history {
+			t.Errorf("%s: the history is %s, want %s", name, got, tt.history)
+		}
+	}
+}
+
+// ask makes transitions of an order in another's name.
+func (h *testStore) ask(t *testing.T, id order.ID, all ...order.Transition) {
+	t.Helper()
+	for _, transition := range all {
+		if _, err := h.Transition(t.Context(), id, order.TransitionRequest{Transition: transition, By: "another"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// start starts an order that has a version.
+func (h *testStore) start(t *testing.T, id order.ID, version int) {
+	t.Helper()
+	if err := h.Advance(t.Context(), order.Message{OrderID: id, To: order.Processing, Version: version}, h.now); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// F8, I5: the failed order that was read was retried meanwhile, and has failed again.
+func TestACallIsForTheVersionThatWasReadAndNotForTheStatusAlone(t *testing.T) {
+	h := open(t)
+	o := h.create(t, importedAs(order.Processing))
+	h.ask(t, o.ID, order.Fail)
+	h.faults.Play("UpdateItem", func(a *awstest.Attempt) (*smithyhttp.Response, error) {
+		h.ask(t, o.ID, order.Retry)
+		h.start(t, o.ID, 4)
+		h.ask(t, o.ID, order.Fail)
+		return a.Send()
+	})
+	_, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Retry, Version: 3})
+	if conflict, ok := errors.AsType[*order.ConflictError](err); !ok || conflict.Version != 6 {
+		t.Errorf("error %v", err)
+	}
+	if got := h.get(t, o.ID); got.Status != order.Failed || got.Version() != 6 {
+		t.Errorf("the order is %+v", got)
+	}
+}
+
+// I16: the attempts at a change are bounded. This item contradicts itself, so every write is refused.
+func TestAnOrderThatKeepsChangingIsUnavailable(t *testing.T) {
+	h := open(t)
+	o := h.create(t, importedAs(order.Processing))
+	h.ask(t, o.ID, order.Fail)
+	h.put(t, with(h.item(t, "ORDER#"+string(o.ID), "ORDER"), item{"version": number("9")}))
+	h.calls.Take()
+	_, err := h.Transition(t.Context(), o.ID, order.TransitionRequest{Transition: order.Cancel})
+	if used := h.calls.Take().Calls; !errors.Is(err, order.ErrUnavailable) || used["GetItem"] != 5 || used["UpdateItem"] != 5 {
+		t.Errorf("error %v after %v", err, used)
+	}
+}
+
+// F6, I5: a message from before a retry, which has no version, is about an order that was done with.
+func TestAMessageOfTheMainPathHasNoEffectOnAnOrderThatHasLeftIt(t *testing.T) {
+	h := open(t)
+	o := h.create(t, importedAs(order.Processing))
+	h.ask(t, o.ID, order.Fail, order.Retry)
+	for _, version := range []int{4, 5} {
+		for _, to := range []order.Status{order.Processing, order.Completed} {
+			if err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: to}, noon.Add(time.Hour)); !errors.Is(err, order.ErrAlreadyDone) {
+				t.Errorf("at version %d, to %s: error %v", version, to, err)
+			}
+		}
+		if got := h.get(t, o.ID); got.Version() != version {
+			t.Errorf("the order is %+v, want version %d", got, version)
+		}
+		if version == 4 {
+			h.start(t, o.ID, 4)
+		}
+	}
+}
+
+// I5: a message that was sent under a timer is about the attempt of a worker now.
+func TestWithWorkersNoMessageCompletesAnOrder(t *testing.T) {
+	h := open(t)
+	o := h.create(t, importedAs(order.Processing))
+	store := h.fulfilling(external, nil)
+	if err := store.Advance(t.Context(), order.Message{OrderID: o.ID, To: order.Completed}, noon.Add(processing)); err != nil {
+		t.Error(err)
+	}
+	if got := h.get(t, o.ID); got.Status != order.Processing || got.Version() != 3 || got.Attempt() != 2 {
+		t.Errorf("the order is %+v", got)
+	}
+}
+
+// external is the fulfilment by workers, whose attempts take as long as the timer.
+var external = order.Fulfilment{External: true, AttemptTimeout: processing, MaxAttempts: 2}
+
+// fulfilling opens another store in the same table, whose orders are completed in that way.
+func (h *testStore) fulfilling(f order.Fulfilment, advanced func(order.Order)) *dynamostore.Store {
+	return awstest.Must(dynamostore.New(dynamostore.Config{
+		Client: h.client, Table: h.table, Fulfilment: f, Now: func() time.Time { return h.now }, Random: rand.Reader, Advanced: advanced,
+	}))
+}
+
+// F8, F9, F20, I4 to I8: on the main path the store makes the same transitions as the domain, with the
+// same results and refusals: for any order, any clock, any target.
 func TestTheStoreAdvancesAsTheDomainDoes(t *testing.T) {
 	h := open(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		near := func(label string) time.Time {
-			return noon.Add(time.Duration(rapid.Int64Range(-2, 2).Draw(rt, label+" ms"))*time.Millisecond +
-				time.Duration(rapid.Int64Range(-1, 2).Draw(rt, label+" waits"))*processing)
-		}
-		h.now = near("created")
-		o := h.create(t, importedAs(rapid.SampledFrom(order.Statuses[:]).Draw(rt, "status")))
+		h.now = near(rt, "created")
+		o := h.create(t, importedAs(rapid.SampledFrom(order.InitialStatuses).Draw(rt, "status")))
 		for range 4 {
-			to, now := rapid.SampledFrom(order.Statuses[:]).Draw(rt, "to"), near("now").Add(123*time.Microsecond)
-			want, wantErr := o.Advance(to, now, processing)
-			err := h.Advance(t.Context(), o.ID, to, now)
+			to, now := rapid.SampledFrom(order.Statuses[:]).Draw(rt, "to"), near(rt, "now").Add(123*time.Microsecond)
+			want, wantErr := o.Advance(order.Message{To: to}, now, order.Timer(processing))
+			err := h.Advance(t.Context(), order.Message{OrderID: o.ID, To: to}, now)
 			if !reflect.DeepEqual(err, wantErr) {
 				rt.Fatalf("%s to %s at %s: error %v, the domain says %v", o.Status, to, now, err, wantErr)
 			}
 			if o = h.get(t, o.ID); !reflect.DeepEqual(o, want) {
 				rt.Fatalf("to %s at %s: order %+v, the domain says %+v", to, now, o, want)
+			}
+		}
+	})
+}
+
+// near is a time around noon, or around a processing time before or after it.
+func near(rt *rapid.T, label string) time.Time {
+	return noon.Add(time.Duration(rapid.Int64Range(-2, 2).Draw(rt, label+" ms"))*time.Millisecond +
+		time.Duration(rapid.Int64Range(-1, 2).Draw(rt, label+" waits"))*processing)
+}
+
+// F8, F9, F20, I4 to I8: the same is true of any message and any request, under a timer and with
+// workers.
+func TestTheStoreChangesOrdersAsTheDomainDoes(t *testing.T) {
+	h := open(t)
+	stores := map[bool]*dynamostore.Store{false: h.Store, true: h.fulfilling(external, nil)}
+	fulfilments := map[bool]order.Fulfilment{false: order.Timer(processing), true: external}
+	rapid.Check(t, func(rt *rapid.T) {
+		h.now = near(rt, "created")
+		o := h.create(t, importedAs(rapid.SampledFrom(order.InitialStatuses).Draw(rt, "status")))
+		for range rapid.IntRange(1, 6).Draw(rt, "steps") {
+			workers, version := rapid.Bool().Draw(rt, "workers"), rapid.IntRange(max(0, o.Version()-1), o.Version()+1).Draw(rt, "version")
+			if rapid.Bool().Draw(rt, "without a version") {
+				version = 0
+			}
+			store, fulfilment, now := stores[workers], fulfilments[workers], near(rt, "now").Add(123*time.Microsecond)
+			var want order.Order
+			var err, wantErr error
+			step := "advance"
+			if to := rapid.SampledFrom(order.Statuses[:]).Draw(rt, "to"); rapid.Bool().Draw(rt, "by a message") {
+				want, wantErr = o.Advance(order.Message{To: to, Version: version}, now, fulfilment)
+				err = store.Advance(t.Context(), order.Message{OrderID: o.ID, To: to, Version: version}, now)
+			} else {
+				request := order.TransitionRequest{Version: version, Reason: "no stock", By: "anna"}
+				request.Transition = rapid.SampledFrom([]order.Transition{order.Complete, order.Fail, order.Retry, order.Cancel}).Draw(rt, "transition")
+				step, h.now = request.Transition.String(), now
+				want, wantErr = o.Transition(request, now, fulfilment)
+				var got order.Order
+				if got, err = store.Transition(t.Context(), o.ID, request); err == nil && !reflect.DeepEqual(got, want) {
+					rt.Fatalf("%s returned %+v, the domain %+v", step, got, want)
+				}
+				if errors.Is(wantErr, order.ErrAlreadyDone) {
+					wantErr = nil
+				}
+			}
+			if !reflect.DeepEqual(err, wantErr) {
+				rt.Fatalf("%s of %s with version %d at %s: error %v, the domain says %v", step, o.Status, version, now, err, wantErr)
+			}
+			if o = h.get(t, o.ID); !reflect.DeepEqual(o, want) {
+				rt.Fatalf("after %s with version %d at %s: order %+v, the domain says %+v", step, version, now, o, want)
 			}
 		}
 	})
@@ -394,7 +620,11 @@ var calls = map[string]func(context.Context, *dynamostore.Store) error{
 	"Get":  func(ctx context.Context, s *dynamostore.Store) error { _, err := s.Get(ctx, id(1)); return err },
 	"List": func(ctx context.Context, s *dynamostore.Store) error { _, err := s.List(ctx, 1, ""); return err },
 	"Advance": func(ctx context.Context, s *dynamostore.Store) error {
-		return s.Advance(ctx, id(1), order.Processing, noon)
+		return s.Advance(ctx, order.Message{OrderID: id(1), To: order.Processing}, noon)
+	},
+	"Transition": func(ctx context.Context, s *dynamostore.Store) error {
+		_, err := s.Transition(ctx, id(1), order.TransitionRequest{Transition: order.Cancel})
+		return err
 	},
 	"Metrics": func(ctx context.Context, s *dynamostore.Store) error { _, err := s.Metrics(ctx); return err },
 }
@@ -404,7 +634,7 @@ func TestEachRequestSaysWhetherToTryAgainAndEndsWithItsContext(t *testing.T) {
 	h := open(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	missing := dynamostore.Config{Client: h.client, Table: "missing", ProcessingTime: processing, Now: time.Now, Random: rand.Reader}
+	missing := dynamostore.Config{Client: h.client, Table: "missing", Fulfilment: order.Timer(processing), Now: time.Now, Random: rand.Reader}
 	under := func(ctx context.Context, fault awstest.Fault, f func(context.Context, *dynamostore.Store) error) error {
 		for _, operation := range []string{"PutItem", "GetItem", "Query", "UpdateItem"} {
 			defer h.faults.Begin(operation, fault)()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/big"
 	"slices"
 	"strconv"
@@ -318,7 +319,10 @@ const tallies = 16
 
 func tallySort(shard string) string { return fmt.Sprintf("%02d", hash(shard)%tallies) }
 
-var statusCounts = [...]string{order.Pending: "pending", order.Processing: "processing", order.Completed: "completed"}
+var statusCounts = [...]string{
+	order.Pending: "pending", order.Processing: "processing", order.Completed: "completed",
+	order.Failed: "failed", order.Cancelled: "cancelled",
+}
 
 // decodeTally reads one tally item. Missing counters are 0, and unknown ones are ignored, so that a
 // later version can count more than this one.
@@ -341,25 +345,28 @@ func decodeTally(it item) (t order.Tally, err error) {
 
 // newTallyUpdate is the update that adds t to the tally item of a shard, creates the item if
 // necessary, and sets the shard's checkpoint. The attribute total is for people who look at the
-// table; nothing reads it.
+// table; nothing reads it. A table without Failed and Cancelled orders has no counters of them.
 func newTallyUpdate(table, shard string, t order.Tally, checkpoint types.AttributeValue) *dynamodb.UpdateItemInput {
-	placeholders := names("total", "pending", "processing", "completed", "timed_orders", "timed_ms")
-	placeholders["#shard"] = checkpointName(shard)
+	counters := map[string]int64{
+		"total": t.Total(), "timed_orders": t.CompletedCount, "timed_ms": t.DurationSumMillis,
+	}
+	for s, name := range statusCounts {
+		if n := t.ByStatus[s]; n != 0 || order.Status(s) <= order.Completed {
+			counters[name] = n
+		}
+	}
+	placeholders, values := map[string]string{"#shard": checkpointName(shard)}, item{":checkpoint": checkpoint}
+	var added []string
+	for _, name := range slices.Sorted(maps.Keys(counters)) {
+		placeholders["#"+name], values[":"+name] = name, number(counters[name])
+		added = append(added, "#"+name+" :"+name)
+	}
 	return &dynamodb.UpdateItemInput{
-		TableName: aws.String(table),
-		Key:       key(tallyKey, tallySort(shard)),
-		UpdateExpression: aws.String("ADD #total :total, #pending :pending, #processing :processing, " +
-			"#completed :completed, #timed_orders :timed_orders, #timed_ms :timed_ms SET #shard = :checkpoint"),
-		ExpressionAttributeNames: placeholders,
-		ExpressionAttributeValues: item{
-			":total":        number(t.Total()),
-			":pending":      number(t.ByStatus[order.Pending]),
-			":processing":   number(t.ByStatus[order.Processing]),
-			":completed":    number(t.ByStatus[order.Completed]),
-			":timed_orders": number(t.CompletedCount),
-			":timed_ms":     number(t.DurationSumMillis),
-			":checkpoint":   checkpoint,
-		},
+		TableName:                           aws.String(table),
+		Key:                                 key(tallyKey, tallySort(shard)),
+		UpdateExpression:                    aws.String("ADD " + strings.Join(added, ", ") + " SET #shard = :checkpoint"),
+		ExpressionAttributeNames:            placeholders,
+		ExpressionAttributeValues:           values,
 		ReturnValues:                        types.ReturnValueAllNew,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}

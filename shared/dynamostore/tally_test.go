@@ -89,7 +89,7 @@ func TestADeletedOrderIsSubtractedAndOneThatWasTouchedIsNot(t *testing.T) {
 	h := open(t)
 	h.tally(t, "shard", awstest.NewRecord("1", order.Change{New: &completed}), awstest.NewRecord("2", order.Change{New: &importedCompleted}),
 		awstest.NewRecord("3", order.Change{New: &pending}), awstest.NewRecord("4", order.Change{Old: &pending, New: &pending}), awstest.NewRecord("5", order.Change{Old: &completed}))
-	if got, want := h.metrics(t), (order.Tally{ByStatus: [3]int64{1, 0, 1}}); got != want {
+	if got, want := h.metrics(t), (order.Tally{ByStatus: order.Counts{1, 0, 1}}); got != want {
 		t.Errorf("metrics %+v, want %+v", got, want)
 	}
 }
@@ -278,7 +278,7 @@ func TestRecordsOutOfOrderOrTwiceInABatchCountOnce(t *testing.T) {
 	shuffled := slices.Concat(records[7:], records[3:9], records[:7])
 	h.tally(t, "shard", shuffled...)
 	h.tally(t, "shard", records...)
-	if got := h.metrics(t); got.ByStatus != [3]int64{0, 0, 5} || got.CompletedCount != 5 {
+	if got := h.metrics(t); got.ByStatus != (order.Counts{0, 0, 5}) || got.CompletedCount != 5 {
 		t.Errorf("metrics %+v", got)
 	}
 }

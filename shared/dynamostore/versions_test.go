@@ -110,13 +110,13 @@ func TestAnItemOfAnyVersionIsTheSameOrder(t *testing.T) {
 				t.Errorf("the list is %v", got)
 			}
 			started, completed := noon.Add(time.Second), noon.Add(time.Minute)
-			_, early := errors.AsType[*order.EarlyError](h.Advance(t.Context(), cart, order.Completed, completed))
+			_, early := errors.AsType[*order.EarlyError](h.Advance(t.Context(), order.Message{OrderID: cart, To: order.Completed}, completed))
 			if !early {
 				t.Error("it was completed before it was started")
 			}
 			if err := errors.Join(
-				h.Advance(t.Context(), cart, order.Processing, started),
-				h.Advance(t.Context(), cart, order.Completed, completed),
+				h.Advance(t.Context(), order.Message{OrderID: cart, To: order.Processing}, started),
+				h.Advance(t.Context(), order.Message{OrderID: cart, To: order.Completed}, completed),
 			); err != nil {
 				t.Error(err)
 			}
@@ -128,6 +128,42 @@ func TestAnItemOfAnyVersionIsTheSameOrder(t *testing.T) {
 				if err != nil || o.ID != cart || !o.CompletedAt.Equal(completed) {
 					t.Errorf("audited %+v, error %v", o, err)
 				}
+			}
+		})
+	}
+}
+
+// I4, I5: an order that the first version has written is cancelled, failed and retried, too. The
+// attributes that say so are new.
+func TestAnItemOfAnyVersionCanLeaveTheMainPath(t *testing.T) {
+	started := item{"status": text("Processing"), "started_at": text("2026-11-22T12:00:01.000Z")}
+	for version, it := range versions(cartItem()) {
+		t.Run(version, func(t *testing.T) {
+			h := open(t)
+			h.now = noon.Add(2 * time.Second)
+			h.put(t, it)
+			cancelled, err := h.Transition(t.Context(), cart, order.TransitionRequest{Transition: order.Cancel, Version: 1, Reason: "no tea", By: "anna"})
+			if err != nil || cancelled.Version() != 2 || !reflect.DeepEqual(h.get(t, cart), cancelled) {
+				t.Errorf("cancelled as %+v, error %v", cancelled, err)
+			}
+			want := with(it, item{"status": text("Cancelled"), "version": number("2"), "exception": text(
+				`{"version":2,"attempt":0,"reason":"no tea","cancelled_at":"2026-11-22T12:00:02Z",` +
+					`"history":[{"transition":"cancel","at":"2026-11-22T12:00:02Z","by":"anna","reason":"no tea"}]}`)})
+			if got := h.item(t, "ORDER#"+string(cart), "ORDER"); !reflect.DeepEqual(got, want) {
+				t.Errorf("stored %v, want %v", got, want)
+			}
+			h.put(t, with(it, started))
+			for n, transition := range []order.Transition{order.Fail, order.Retry} {
+				o, err := h.Transition(t.Context(), cart, order.TransitionRequest{Transition: transition, Version: n + 2})
+				if err != nil || !reflect.DeepEqual(h.get(t, cart), o) {
+					t.Errorf("%s: %+v, error %v", transition, o, err)
+				}
+			}
+			if err := h.Advance(t.Context(), order.Message{OrderID: cart, To: order.Processing, Version: 4}, noon.Add(time.Minute)); err != nil {
+				t.Error(err)
+			}
+			if o := h.get(t, cart); o.Status != order.Processing || o.Version() != 5 || !o.StartedAt.Equal(noon.Add(time.Minute)) {
+				t.Errorf("started again as %+v", o)
 			}
 		})
 	}
@@ -186,7 +222,7 @@ func TestAStreamOfAnyVersionIsRelayedAndCounted(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				sent = append(sent, change.FollowUps(processing)...)
+				sent = append(sent, change.FollowUps(order.Timer(processing))...)
 			}
 			want := []order.Message{
 				{OrderID: cart, To: order.Processing, NotBefore: noon.Add(7 * time.Millisecond)},
@@ -197,8 +233,8 @@ func TestAStreamOfAnyVersionIsRelayedAndCounted(t *testing.T) {
 			}
 			h := open(t)
 			for n, want := range []order.Tally{
-				{ByStatus: [3]int64{1, 0, 0}}, {ByStatus: [3]int64{0, 1, 0}},
-				{ByStatus: [3]int64{0, 0, 1}, CompletedCount: 1, DurationSumMillis: 59_993},
+				{ByStatus: order.Counts{1, 0, 0}}, {ByStatus: order.Counts{0, 1, 0}},
+				{ByStatus: order.Counts{0, 0, 1}, CompletedCount: 1, DurationSumMillis: 59_993},
 			} {
 				h.tally(t, "shard", records[:n+1]...)
 				if got := h.metrics(t); got != want {
@@ -217,10 +253,10 @@ func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 		it   item
 		want order.Tally
 	}{
-		"the first version's":    {first, order.Tally{ByStatus: [3]int64{3, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
-		"a later one's":          {with(with(first, added()), item{"canceled": number("7")}), order.Tally{ByStatus: [3]int64{3, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
-		"one without a counter":  {with(first, item{"pending": nil, "total": nil}), order.Tally{ByStatus: [3]int64{0, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
-		"one without timings":    {with(first, item{"timed_orders": nil, "timed_ms": nil}), order.Tally{ByStatus: [3]int64{3, 4, 5}}},
+		"the first version's":    {first, order.Tally{ByStatus: order.Counts{3, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
+		"a later one's":          {with(with(first, added()), item{"canceled": number("7")}), order.Tally{ByStatus: order.Counts{3, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
+		"one without a counter":  {with(first, item{"pending": nil, "total": nil}), order.Tally{ByStatus: order.Counts{0, 4, 5}, CompletedCount: 2, DurationSumMillis: 100_000}},
+		"one without timings":    {with(first, item{"timed_orders": nil, "timed_ms": nil}), order.Tally{ByStatus: order.Counts{3, 4, 5}}},
 		"one that has no others": {item{"pk": text("TALLY"), "sk": text("03")}, order.Tally{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -229,7 +265,7 @@ func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 			if got := h.metrics(t); got != tt.want {
 				t.Errorf("metrics %+v, want %+v", got, tt.want)
 			}
-			difference := order.Tally{ByStatus: [3]int64{1, 2, 3}, CompletedCount: 1, DurationSumMillis: 50_000}
+			difference := order.Tally{ByStatus: order.Counts{1, 2, 3, 4, 5}, CompletedCount: 1, DurationSumMillis: 50_000}
 			for n := range 64 { // shards, some of which share that item
 				h.tally(t, fmt.Sprint("shard ", n), created("1", n))
 			}
@@ -238,7 +274,7 @@ func TestTallyItemsOfAnyVersionAreSummed(t *testing.T) {
 			}
 			want := tt.want
 			want.Add(difference)
-			want.Add(order.Tally{ByStatus: [3]int64{64}})
+			want.Add(order.Tally{ByStatus: order.Counts{64}})
 			if got := h.metrics(t); got != want {
 				t.Errorf("after more was counted: metrics %+v, want %+v", got, want)
 			}
@@ -271,7 +307,7 @@ func TestACheckpointOfAnyVersionKeepsWhatIsCounted(t *testing.T) {
 			t.Errorf("%s: after a batch that it has counted, the checkpoint is %v", version, got)
 		}
 		h.tally(t, "shard", created("9", 1), created("10", 2), created("11", 3))
-		if got, want := h.metrics(t), (order.Tally{ByStatus: [3]int64{1}}); got != want {
+		if got, want := h.metrics(t), (order.Tally{ByStatus: order.Counts{1}}); got != want {
 			t.Errorf("%s: metrics %+v, want %+v", version, got, want)
 		}
 		if got, err := h.audit().Checkpoint(t.Context(), "shard"); got != "000000000000000000011" || err != nil {

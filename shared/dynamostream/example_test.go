@@ -16,7 +16,7 @@ import (
 // An order that was created has to be started: the relay puts that message on the queue.
 func ExampleRelay() {
 	var q queue
-	relay := dynamostream.Relay{Queue: &q, ProcessingTime: 50 * time.Second, Log: slog.New(slog.DiscardHandler)}
+	relay := dynamostream.Relay{Queue: &q, Fulfilment: order.Timer(50 * time.Second), Log: slog.New(slog.DiscardHandler)}
 	record := awstest.NewRecord("1", order.Change{New: &order.Order{ID: "ORD00000000000000000000000001", CreatedAt: noon}})
 	response, err := relay.Handle(context.Background(), events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{record}})
 	fmt.Printf("%s\n", q.sent[0].Body())

@@ -7,6 +7,7 @@
 package dynamostream
 
 import (
+	"encoding/json/v2"
 	"errors"
 	"fmt"
 	"strings"
@@ -54,10 +55,26 @@ func DecodeLifecycle(get Lookup) (order.Order, error) {
 			return order.Order{}, fmt.Errorf("order %s: %w", id, err)
 		}
 	}
+	if o.Exception, err = decodeException(get); err != nil {
+		return order.Order{}, fmt.Errorf("order %s: %w", id, err)
+	}
 	if err := o.Validate(); err != nil {
 		return order.Order{}, fmt.Errorf("order %s: %w", id, err)
 	}
 	return o, nil
+}
+
+// decodeException returns nil for an order on the main path.
+func decodeException(get Lookup) (*order.Exception, error) {
+	s, ok := get("exception")
+	if !ok {
+		return nil, nil
+	}
+	var e order.Exception
+	if err := json.Unmarshal([]byte(s), &e); err != nil {
+		return nil, errors.New("exception is not what a transition writes")
+	}
+	return &e, nil
 }
 
 func decodeID(get Lookup) (order.ID, error) {

@@ -18,9 +18,9 @@ import (
 // that did. A message may be sent twice; processing is idempotent.
 type Relay struct {
 	Queue order.Queue
-	// ProcessingTime is how long an order stays in Processing.
-	ProcessingTime time.Duration
-	Log            *slog.Logger
+	// Fulfilment says how orders in Processing are completed.
+	Fulfilment order.Fulfilment
+	Log        *slog.Logger
 }
 
 // deadlineMargin is how long before its deadline the relay stops, to report its progress: Lambda
@@ -60,7 +60,7 @@ func (r Relay) relay(ctx context.Context, records []events.DynamoDBEventRecord) 
 		if err != nil {
 			unreadable[i] = err
 		}
-		for _, m := range change.FollowUps(r.ProcessingTime) {
+		for _, m := range change.FollowUps(r.Fulfilment) {
 			messages, from = append(messages, m), append(from, i)
 		}
 	}

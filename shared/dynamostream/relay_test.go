@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -79,7 +80,7 @@ func (q *queue) DeadLetter(_ context.Context, body []byte, reason error) error {
 // relayed hands records to a relay and returns the response as Lambda gets it.
 func relayed(t *testing.T, q order.Queue, records ...events.DynamoDBEventRecord) string {
 	t.Helper()
-	r := dynamostream.Relay{Queue: q, ProcessingTime: processing, Log: slog.New(slog.DiscardHandler)}
+	r := dynamostream.Relay{Queue: q, Fulfilment: order.Timer(processing), Log: slog.New(slog.DiscardHandler)}
 	response, err := r.Handle(t.Context(), events.DynamoDBEvent{Records: records})
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +104,52 @@ func TestTheRelayLeavesOtherRecordsAlone(t *testing.T) {
 		if response := relayed(t, &q, records...); response != allWell || q.sent != nil || q.deadLettered != nil {
 			t.Errorf("%s: response %s, sent %v, dead-lettered %v", name, response, q.sent, q.deadLettered)
 		}
+	}
+}
+
+// I4, I5: off the main path, a message says which version of the order it is for. What waits for an
+// operator, or for nothing, has no message.
+func TestTheRelaySendsTheVersionOfAnOrderThatHasLeftTheMainPath(t *testing.T) {
+	workers := order.Fulfilment{External: true, AttemptTimeout: 5 * time.Minute, MaxAttempts: 2}
+	lives := []order.Order{pending, processed}
+	step := func(request order.Transition) {
+		t.Helper()
+		o, err := lives[len(lives)-1].Transition(order.TransitionRequest{Transition: request}, noon.Add(time.Hour), workers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lives = append(lives, o)
+	}
+	advance := func(version int, after time.Duration) {
+		t.Helper()
+		o, err := lives[len(lives)-1].Advance(order.Message{Version: version}, noon.Add(after), workers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lives = append(lives, o)
+	}
+	advance(2, 10*time.Minute) // the second attempt
+	step(order.Fail)
+	step(order.Retry)
+	advance(5, 2*time.Hour)
+	step(order.Cancel)
+	var records []events.DynamoDBEventRecord
+	for i := range lives[1:] {
+		records = append(records, awstest.NewRecord(fmt.Sprint(i), order.Change{Old: &lives[i], New: &lives[i+1]}))
+	}
+	var q queue
+	r := dynamostream.Relay{Queue: &q, Fulfilment: workers, Log: slog.New(slog.DiscardHandler)}
+	if _, err := r.Handle(t.Context(), events.DynamoDBEvent{Records: records}); err != nil || q.deadLettered != nil {
+		t.Errorf("dead-lettered %q, error %v", q.deadLettered, err)
+	}
+	want := []order.Message{
+		{OrderID: id(1), To: order.Processing, Version: 2, NotBefore: noon.Add(time.Second + 5*time.Minute)},
+		{OrderID: id(1), To: order.Failed, Version: 3, NotBefore: noon.Add(15 * time.Minute)},
+		{OrderID: id(1), To: order.Processing, Version: 5, NotBefore: noon.Add(time.Hour)},
+		{OrderID: id(1), To: order.Processing, Version: 6, NotBefore: noon.Add(2*time.Hour + 5*time.Minute)},
+	}
+	if !slices.Equal(q.sent, want) {
+		t.Errorf("sent %+v, want %+v", q.sent, want)
 	}
 }
 
@@ -199,7 +246,7 @@ func TestTheRelayRespondsBeforeItsDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		began := time.Now()
-		r := dynamostream.Relay{Queue: &slow{}, ProcessingTime: processing, Log: slog.New(slog.DiscardHandler)}
+		r := dynamostream.Relay{Queue: &slow{}, Fulfilment: order.Timer(processing), Log: slog.New(slog.DiscardHandler)}
 		response, err := r.Handle(ctx, events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{created("1", 1), created("2", 2)}})
 		if err != nil || len(response.BatchItemFailures) != 1 || response.BatchItemFailures[0].ItemIdentifier != "2" {
 			t.Errorf("response %+v, error %v", response, err)

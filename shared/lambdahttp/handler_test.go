@@ -273,6 +273,9 @@ func (empty) Get(context.Context, order.ID) (order.Order, error) {
 func (empty) List(context.Context, int, string) (order.Page, error) {
 	return order.Page{}, order.ErrInvalidCursor
 }
+func (empty) Transition(context.Context, order.ID, order.TransitionRequest) (order.Order, error) {
+	return order.Order{}, order.ErrNotFound
+}
 func (empty) Metrics(context.Context) (order.Tally, error) { return order.Tally{}, nil }
 
 // I15.

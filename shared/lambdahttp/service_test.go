@@ -19,12 +19,13 @@ import (
 
 	"orders/shared/api"
 	"orders/shared/lambdahttp"
+	"orders/shared/order"
 	"orders/shared/sqlite"
 	"orders/test/awstest"
 	"orders/test/conformance"
 )
 
-// Bad input 1 to 49, and all that clients are promised, through Lambda's handler. The store is the
+// Bad input 1 to 49 and 55 to 60, and all that clients are promised, through Lambda's handler. The store is the
 // embedded one, because it is quick; every request that does not store anything is asked of a
 // net/http server over the same store, too, and both responses are the same.
 func TestHTTPOverTheEmbeddedStore(t *testing.T) {
@@ -109,7 +110,7 @@ func embedded(t *testing.T) service {
 	logs := &conformance.LogBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store, err := sqlite.Open(t.Context(), sqlite.Config{
-		Path: filepath.Join(t.TempDir(), "orders.db"), ProcessingTime: processingTime,
+		Path: filepath.Join(t.TempDir(), "orders.db"), Fulfilment: order.Timer(processingTime),
 		Now: time.Now, Random: bufio.NewReader(rand.Reader), Log: log,
 	})
 	if err != nil {

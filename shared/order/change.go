@@ -1,6 +1,9 @@
 package order
 
-import "time"
+import (
+	"fmt"
+	"strings"
+)
 
 // A Change is one write to one order: the order before and after it. Old is nil for a creation. New
 // is nil for a deletion; the service never deletes an order, but an operator can.
@@ -8,22 +11,23 @@ type Change struct {
 	Old, New *Order
 }
 
-// FollowUps returns the messages that must be queued after the change: one for the next transition,
-// none if there is none. processing is the processing time.
+// FollowUps returns the messages that must be queued after the change: one for the next transition
+// that the service itself makes, none if there is none.
 //
 // For an order o in any state, Change{New: &o}.FollowUps is the message that it waits for.
-func (c Change) FollowUps(processing time.Duration) []Message {
-	if c.New == nil || c.Old != nil && c.Old.Status == c.New.Status {
+func (c Change) FollowUps(f Fulfilment) []Message {
+	if c.New == nil || c.Old != nil && c.Old.Version() == c.New.Version() {
 		return nil
 	}
-	switch c.New.Status {
-	case Pending:
-		return []Message{{OrderID: c.New.ID, To: Processing, NotBefore: c.New.CreatedAt}}
-	case Processing:
-		return []Message{{OrderID: c.New.ID, To: Completed, NotBefore: c.New.StartedAt.Add(processing)}}
-	default:
+	t, due, ok := c.New.next(f)
+	if !ok {
 		return nil
 	}
+	m := Message{OrderID: c.New.ID, To: t.To(), NotBefore: due}
+	if c.New.Exception != nil || t > Complete {
+		m.Version = c.New.Version()
+	}
+	return []Message{m}
 }
 
 // Tally returns what the change adds to the metrics. Its counts can be negative.
@@ -41,7 +45,7 @@ func (c Change) Tally() Tally {
 // A Tally counts orders. The sum of Change.Tally over all changes so far equals a recount: the sum
 // of Change{New: &o}.Tally over all orders o.
 type Tally struct {
-	ByStatus [len(Statuses)]int64
+	ByStatus Counts
 	// CompletedCount counts the orders that the service has completed. It leaves out those that
 	// were imported as Completed.
 	CompletedCount int64
@@ -50,6 +54,18 @@ type Tally struct {
 	// Inexact says that a change was left out, because it could not be read and an operator had it
 	// skipped. A recount makes the tally exact again.
 	Inexact bool
+}
+
+// Counts has a number for each status.
+type Counts [len(Statuses)]int64
+
+// String returns the numbers, as in "1 Pending, 0 Processing, 3 Completed, 0 Failed, 0 Cancelled".
+func (c Counts) String() string {
+	texts := make([]string, len(c))
+	for s, n := range c {
+		texts[s] = fmt.Sprintf("%d %s", n, Status(s))
+	}
+	return strings.Join(texts, ", ")
 }
 
 func (t *Tally) count(o *Order, n int64) {

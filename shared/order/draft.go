@@ -70,6 +70,7 @@ func appendText(b []byte, s string) []byte {
 // The rules for a value in a request. The HTTP interface sends the texts to clients.
 var (
 	ErrLength     = errors.New("must have 1 to 100 characters")
+	ErrReason     = errors.New("must have 1 to 500 characters")
 	ErrCharacters = errors.New("must have visible characters only, and no space at either end")
 	ErrNotDecimal = errors.New("must be a decimal number without sign or exponent")
 	ErrOutOfRange = errors.New("must be from 0 to 99999999.99")
@@ -82,6 +83,19 @@ func CheckText(s string) error {
 	if n := utf8.RuneCountInString(s); n == 0 || n > MaxTextLength {
 		return ErrLength
 	}
+	return checkCharacters(s)
+}
+
+// CheckReason is CheckText for the reason of a TransitionRequest: 1 to 500 characters. Otherwise it
+// returns ErrReason or ErrCharacters.
+func CheckReason(s string) error {
+	if n := utf8.RuneCountInString(s); n == 0 || n > MaxReasonLength {
+		return ErrReason
+	}
+	return checkCharacters(s)
+}
+
+func checkCharacters(s string) error {
 	first, _ := utf8.DecodeRuneInString(s)
 	last, _ := utf8.DecodeLastRuneInString(s)
 	if unicode.IsSpace(first) || unicode.IsSpace(last) {

@@ -54,6 +54,14 @@ func TestAmountsSurviveARoundTrip(t *testing.T) {
 	})
 }
 
+func TestAReasonHasUpTo500Characters(t *testing.T) {
+	for length, want := range map[int]error{0: order.ErrReason, 1: nil, 500: nil, 501: order.ErrReason} {
+		if err := order.CheckReason(strings.Repeat("🛒", length)); !errors.Is(err, want) {
+			t.Errorf("%d characters: error %v, want %v", length, err, want)
+		}
+	}
+}
+
 // F3, I2, I3: the drafts move text between neighboring fields. A fingerprint without lengths would
 // not change.
 func TestDifferentDraftsHaveDifferentFingerprints(t *testing.T) {

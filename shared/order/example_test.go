@@ -14,18 +14,20 @@ func ExampleOrder_Advance() {
 	created := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	draft := order.Draft{Details: order.Details{UserID: "anna", ItemIDs: []string{"tea", "tea"}, TotalAmount: 9_90}}
 	o := order.New(draft, order.KeyedID("", "cart-1138"), created)
-	next := order.Change{New: &o}.FollowUps(50 * time.Second)[0]
-	fmt.Println(o.Status, "->", next.To)
+	timer := order.Timer(50 * time.Second)
+	start := order.Change{New: &o}.FollowUps(timer)[0]
+	fmt.Println(o.Status, "->", start.To)
 
-	o, _ = o.Advance(next.To, created.Add(time.Second), 50*time.Second)
-	_, err := o.Advance(order.Completed, created.Add(2*time.Second), 50*time.Second)
-	fmt.Println(o.Status, "-> Completed:", err)
+	o, _ = o.Advance(start, created.Add(time.Second), timer)
+	complete := order.Change{New: &o}.FollowUps(timer)[0]
+	_, err := o.Advance(complete, created.Add(2*time.Second), timer)
+	fmt.Println(o.Status, "->", complete.To, err)
 
-	_, err = o.Advance(order.Processing, created.Add(2*time.Second), 50*time.Second)
+	_, err = o.Advance(start, created.Add(2*time.Second), timer)
 	fmt.Println(errors.Is(err, order.ErrAlreadyDone))
 	// Output:
 	// Pending -> Processing
-	// Processing -> Completed: too early until 2026-11-22T12:00:51Z
+	// Processing -> Completed too early until 2026-11-22T12:00:51Z
 	// true
 }
 
@@ -42,7 +44,7 @@ func ExampleParseAmount() {
 // A Tally is the sum of what changes add, or of what orders count.
 func ExampleTally() {
 	pending := order.New(order.Draft{}, "ORD00000000000000000000000001", time.Now())
-	started, _ := pending.Advance(order.Processing, time.Now(), 50*time.Second)
+	started, _ := pending.Advance(order.Message{To: order.Processing}, time.Now(), order.Timer(50*time.Second))
 	var tally order.Tally
 	tally.Add(order.Change{New: &pending}.Tally())
 	tally.Add(order.Change{Old: &pending, New: &started}.Tally())
@@ -53,7 +55,7 @@ func ExampleTally() {
 // A store that knows no orders sends the message to the dead-letter queue.
 func ExampleProcessor_Process() {
 	processor := order.Processor{
-		Orders: advance(func(order.ID, order.Status, time.Time) error { return order.ErrNotFound }),
+		Orders: advance(func(order.Message, time.Time) error { return order.ErrNotFound }),
 		Queue:  printingQueue{},
 	}
 	m := order.Message{OrderID: order.KeyedID("", "cart-1138"), To: order.Processing}

@@ -11,7 +11,11 @@ import (
 // A Message asks for one transition of one order. It has none of the client's input in it.
 type Message struct {
 	OrderID ID
-	To      Status
+	// To is the status that the transition was to lead to when the message was sent.
+	To Status
+	// Version is the version of the order that the message expects. 0 is the version before To on
+	// the main path.
+	Version int
 	// NotBefore is when the message is due; the zero time means now. The queue keeps it as the
 	// delay of the message; the body does not have it.
 	NotBefore time.Time
@@ -20,11 +24,21 @@ type Message struct {
 type messageBody struct {
 	OrderID string `json:"order_id"`
 	To      string `json:"to"`
+	Version int    `json:"version,omitzero"`
 }
 
-// Body returns the message as queues hold it: {"order_id":"ORD…","to":"Processing"}.
+// expected is the version of the order that the message is for.
+func (m Message) expected() int {
+	if m.Version != 0 {
+		return m.Version
+	}
+	return int(m.To)
+}
+
+// Body returns the message as queues hold it: {"order_id":"ORD…","to":"Processing"}, and
+// "version":3 if the order is not on the main path.
 func (m Message) Body() []byte {
-	body, err := json.Marshal(messageBody{OrderID: string(m.OrderID), To: m.To.String()})
+	body, err := json.Marshal(messageBody{OrderID: string(m.OrderID), To: m.To.String(), Version: m.Version})
 	if err != nil {
 		panic(err) // two ASCII strings can always be encoded
 	}
@@ -35,8 +49,8 @@ func (m Message) Body() []byte {
 // can write more members than this one reads.
 //
 // It returns ErrMalformed, wrapped with the reason, unless the body is one JSON object without
-// duplicate names, order_id and to have the form that Body writes, and a transition leads to that
-// status.
+// duplicate names, its members have the form that Body writes, and the service makes a transition to
+// that status.
 func ParseMessage(body []byte) (Message, error) {
 	var b messageBody
 	if err := json.Unmarshal(body, &b); err != nil {
@@ -47,10 +61,13 @@ func ParseMessage(body []byte) (Message, error) {
 		return Message{}, fmt.Errorf("%w: order_id is not the id of an order", ErrMalformed)
 	}
 	to, ok := ParseStatus(b.To)
-	if !ok || to == Pending {
-		return Message{}, fmt.Errorf("%w: no transition leads to the status in to", ErrMalformed)
+	if !ok || to == Pending || to == Cancelled || to == Failed && b.Version == 0 {
+		return Message{}, fmt.Errorf("%w: the service makes no transition to the status in to", ErrMalformed)
 	}
-	return Message{OrderID: id, To: to}, nil
+	if b.Version < 0 {
+		return Message{}, fmt.Errorf("%w: version is negative", ErrMalformed)
+	}
+	return Message{OrderID: id, To: to, Version: b.Version}, nil
 }
 
 // A Queue delivers each message at least once, and not before its NotBefore.
@@ -103,7 +120,7 @@ func (p Processor) Handle(ctx context.Context, m Message, now time.Time) error {
 
 // handle is Handle for a message whose body is original, which may have more members than m.
 func (p Processor) handle(ctx context.Context, m Message, original []byte, now time.Time) error {
-	err := p.Orders.Advance(ctx, m.OrderID, m.To, now)
+	err := p.Orders.Advance(ctx, m, now)
 	early, isEarly := errors.AsType[*EarlyError](err)
 	switch {
 	case err == nil, errors.Is(err, ErrAlreadyDone):

@@ -20,6 +20,9 @@ func TestMessageBytesNeverChange(t *testing.T) {
 	for body, m := range map[string]order.Message{
 		`{"order_id":"ORD00000000000000000000000000","to":"Processing"}`: {OrderID: order.NewID(ulid.Zero), To: order.Processing},
 		`{"order_id":"ORDXPNXAYDVDHVEBNEVVWXMQTVVE8","to":"Completed"}`:  {OrderID: "ORDXPNXAYDVDHVEBNEVVWXMQTVVE8", To: order.Completed},
+
+		`{"order_id":"ORD00000000000000000000000000","to":"Processing","version":2}`: {OrderID: order.NewID(ulid.Zero), To: order.Processing, Version: 2},
+		`{"order_id":"ORD00000000000000000000000000","to":"Failed","version":3}`:     {OrderID: order.NewID(ulid.Zero), To: order.Failed, Version: 3},
 	} {
 		if got := string(m.Body()); got != body {
 			t.Errorf("body %s, not %s", got, body)
@@ -59,6 +62,9 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 	for _, body := range []string{
 		"", "x", "null", "[]", "{}", `"x"`, `{"order_id":"ORD00000000000000000000000000"}`, `{"to":"Processing"}`,
 		`{"order_id":"ORD00000000000000000000000000","to":"Pending"}`, `{"order_id":"ORD00000000000000000000000000","to":"x"}`,
+		`{"order_id":"ORD00000000000000000000000000","to":"Cancelled","version":3}`, `{"order_id":"ORD00000000000000000000000000","to":"Failed"}`,
+		`{"order_id":"ORD00000000000000000000000000","to":"Processing","version":-1}`, `{"order_id":"ORD00000000000000000000000000","to":"Processing","version":"2"}`,
+		`{"order_id":"ORD00000000000000000000000000","to":"Processing","version":2.5}`,
 		`{"order_id":"ORD0","to":"Processing"}`, `{"order_id":1,"to":"Processing"}`,
 		`{"order_id":null,"to":"Processing"}`, `{"order_id":["ORD00000000000000000000000000"],"to":"Processing"}`,
 		`{"order_id":"ORD00000000000000000000000000","to":null}`, `{"order_id":"ORD00000000000000000000000000","to":1}`,
@@ -104,10 +110,10 @@ func TestIDs(t *testing.T) {
 }
 
 // advance is an order.Advancer of one function.
-type advance func(order.ID, order.Status, time.Time) error
+type advance func(order.Message, time.Time) error
 
-func (f advance) Advance(_ context.Context, id order.ID, to order.Status, now time.Time) error {
-	return f(id, to, now)
+func (a advance) Advance(_ context.Context, m order.Message, now time.Time) error {
+	return a(m, now)
 }
 
 // queue is an order.Queue that records its calls and returns err.
@@ -157,9 +163,9 @@ func TestProcessingOneMessage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := &queue{err: tt.queueErr}
-			p := order.Processor{Queue: q, Orders: advance(func(id order.ID, to order.Status, now time.Time) error {
-				if id != m.OrderID || to != m.To || !now.Equal(noon) {
-					t.Errorf("Advance(%s, %s, %s)", id, to, now)
+			p := order.Processor{Queue: q, Orders: advance(func(got order.Message, now time.Time) error {
+				if got != m || !now.Equal(noon) {
+					t.Errorf("Advance(%+v, %s)", got, now)
 				}
 				return tt.advance
 			})}

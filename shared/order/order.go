@@ -32,6 +32,8 @@ type Order struct {
 	CreatedAt   time.Time
 	StartedAt   time.Time
 	CompletedAt time.Time
+	// Exception is nil while the order is on the main path: Pending, Processing, Completed.
+	Exception *Exception
 }
 
 // New returns the order that a store creates from a draft under id at the time now. An order
@@ -64,6 +66,12 @@ type Store interface {
 	// Next of the page before. All pages together have every order exactly once that existed when
 	// the first page was read. List returns ErrInvalidCursor if after is not a Next of its pages.
 	List(ctx context.Context, limit int, after string) (Page, error)
+
+	// Transition makes the transition that a person or a worker asks for, by the rules of
+	// Order.Transition, in one conditional write, at the time of the store's clock. It returns the
+	// order as it is then, also if the call was made before. Its errors are *ConflictError and
+	// ErrNotFound. After another error the transition may have been made; the same call is safe.
+	Transition(ctx context.Context, id ID, r TransitionRequest) (Order, error)
 }
 
 // A Page is a part of the list of all orders.
@@ -78,42 +86,6 @@ type MetricsReader interface {
 	Metrics(ctx context.Context) (Tally, error)
 }
 
-// Bounds of the processing time, which is how long an order stays in Processing. The upper bound is
-// the longest delay of a message in SQS.
-const (
-	MinProcessingTime = time.Millisecond
-	MaxProcessingTime = 15 * time.Minute
-)
-
-// Advance returns the order after the transition to status to at the time now. Without a transition
-// it returns the order unchanged and one of these errors:
-//
-//   - ErrAlreadyDone: the order is in that status, or in a later one;
-//   - *EarlyError: the processing time is not over, or an earlier transition is missing.
-//
-// Times never run backwards within an order, even if clocks do: a start with a clock that is behind
-// the creation is dated with the creation.
-func (o Order) Advance(to Status, now time.Time, processing time.Duration) (Order, error) {
-	now = Timestamp(now)
-	switch {
-	case o.Status >= to:
-		return o, ErrAlreadyDone
-	case predecessor[to] != o.Status:
-		return o, &EarlyError{Until: now.Add(processing)}
-	case to == Processing:
-		o.StartedAt = now
-		if now.Before(o.CreatedAt) {
-			o.StartedAt = o.CreatedAt
-		}
-	case now.Before(o.StartedAt.Add(processing)):
-		return o, &EarlyError{Until: o.StartedAt.Add(processing)}
-	default:
-		o.CompletedAt = now
-	}
-	o.Status = to
-	return o, nil
-}
-
 // An EarlyError means that it is too early for a transition.
 type EarlyError struct {
 	// Until is the earliest time at which a retry can succeed.
@@ -124,21 +96,22 @@ func (e *EarlyError) Error() string {
 	return "too early until " + e.Until.Format(time.RFC3339Nano)
 }
 
-// An Advancer makes a transition, by the rules of Order.Advance, in one conditional write: of any
-// number of concurrent or repeated calls exactly one has an effect, and the others return
-// ErrAlreadyDone. Besides the errors of Order.Advance it returns ErrNotFound and ErrUnavailable.
+// An Advancer makes the transition of a message, by the rules of Order.Advance, in one conditional
+// write: of any number of concurrent or repeated calls exactly one has an effect, and the others
+// return ErrAlreadyDone. Besides the errors of Order.Advance it returns ErrNotFound and
+// ErrUnavailable.
 type Advancer interface {
-	Advance(ctx context.Context, id ID, to Status, now time.Time) error
+	Advance(ctx context.Context, m Message, now time.Time) error
 }
 
 // Validate checks the lifecycle of an order that was read from storage. It returns an error unless
-// New and Advance could have made the order's status and times: the status is known, the times are
-// set that the status requires, and they do not run backwards. It does not check the ID and the
-// Details, which storage may not have read.
+// New, Advance and Transition could have made the order's status, version and times: the status is
+// known, the times are set that the status requires, and they do not run backwards. It does not
+// check the ID and the Details, which storage may not have read.
 func (o Order) Validate() error {
 	started, completed := !o.StartedAt.IsZero(), !o.CompletedAt.IsZero()
 	switch {
-	case o.Status > Completed:
+	case o.Status > Cancelled:
 		return fmt.Errorf("unknown status %d", o.Status)
 	case !o.Status.allows(started, completed):
 		return fmt.Errorf("status %s contradicts the times (started: %t, completed: %t)", o.Status, started, completed)
@@ -148,8 +121,12 @@ func (o Order) Validate() error {
 		return errors.New("started before it was created")
 	case completed && o.CompletedAt.Before(o.StartedAt):
 		return errors.New("completed before it was started")
+	case o.Exception == nil && o.Status > Completed:
+		return fmt.Errorf("status %s without a version", o.Status)
+	case o.Exception == nil:
+		return nil
 	}
-	return nil
+	return o.Exception.validate(o.Status)
 }
 
 // allows reports whether an order in this status can have been started and completed by the service.
@@ -157,11 +134,28 @@ func (s Status) allows(started, completed bool) bool {
 	switch s {
 	case Pending:
 		return !started && !completed
-	case Processing:
-		return started && !completed
-	default:
+	case Completed:
 		return started == completed // an imported order has neither time
+	case Cancelled:
+		return !completed
+	default:
+		return started && !completed
 	}
+}
+
+// leastVersions are the versions at which an order with an Exception can first have each status.
+var leastVersions = [...]int{Pending: 4, Processing: 3, Completed: 4, Failed: 3, Cancelled: 2}
+
+// validate checks that an order in status s can have this exception.
+func (e Exception) validate(s Status) error {
+	failed, cancelled := !e.FailedAt.IsZero(), !e.CancelledAt.IsZero()
+	switch {
+	case e.Version < leastVersions[s] || e.Attempt < 0:
+		return fmt.Errorf("status %s contradicts version %d and attempt %d", s, e.Version, e.Attempt)
+	case cancelled != (s == Cancelled), failed && s < Failed, !failed && s == Failed:
+		return fmt.Errorf("status %s contradicts the times (failed: %t, cancelled: %t)", s, failed, cancelled)
+	}
+	return nil
 }
 
 // The errors of the interfaces above: a closed set. Adapters wrap them with the operation that
@@ -185,46 +179,11 @@ var (
 // Timestamp is t in the precision of orders: UTC, truncated to the millisecond.
 func Timestamp(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }
 
-// A Status is how far an order is processed. Statuses are ordered: an order only ever moves to a
-// greater one.
-//
-//	Pending --start--> Processing --complete, once the processing time is over--> Completed
-type Status uint8
-
-const (
-	// Pending orders are stored and acknowledged, and not started.
-	Pending Status = iota
-	// Processing orders are started. They stay so for the processing time, 50 seconds by default.
-	Processing
-	// Completed is the last status. Nothing changes a completed order.
-	Completed
-)
-
-// Statuses lists every status, from the first to the last.
-var Statuses = [...]Status{Pending, Processing, Completed}
-
-var statusNames = [...]string{Pending: "Pending", Processing: "Processing", Completed: "Completed"}
-
-// predecessor is the transition table: the only status from which a transition leads to each
-// status. No transition leads to Pending, so that it is its own predecessor.
-var predecessor = [...]Status{Pending: Pending, Processing: Pending, Completed: Processing}
-
-// String returns the name of the status, as messages and HTTP responses have it.
-func (s Status) String() string {
-	if int(s) < len(statusNames) {
-		return statusNames[s]
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
 	}
-	return "unknown"
-}
-
-// ParseStatus returns the status with exactly that name; ok is false if there is none.
-func ParseStatus(name string) (s Status, ok bool) {
-	for _, s := range Statuses {
-		if s.String() == name {
-			return s, true
-		}
-	}
-	return 0, false
+	return a
 }
 
 // An ID identifies an order forever: "ORD" and 26 characters of Crockford's base 32. It is opaque

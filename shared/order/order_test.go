@@ -18,11 +18,11 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 // F8, F16, I5, I6.
 func TestStatusesOnlyMoveForward(t *testing.T) {
 	pending := order.New(order.Draft{}, "ORD", noon)
-	started, err := pending.Advance(order.Processing, noon.Add(time.Second), processing)
+	started, err := pending.Advance(order.Message{To: order.Processing}, noon.Add(time.Second), order.Timer(processing))
 	if err != nil || started.Status != order.Processing || !started.StartedAt.Equal(noon.Add(time.Second)) {
 		t.Fatalf("started %+v, error %v", started, err)
 	}
-	completed, err := started.Advance(order.Completed, noon.Add(52*time.Second), processing)
+	completed, err := started.Advance(order.Message{To: order.Completed}, noon.Add(52*time.Second), order.Timer(processing))
 	if err != nil || completed.Status != order.Completed || !completed.CompletedAt.Equal(noon.Add(52*time.Second)) ||
 		!completed.StartedAt.Equal(started.StartedAt) || !completed.CreatedAt.Equal(noon) {
 		t.Fatalf("completed %+v, error %v", completed, err)
@@ -32,7 +32,7 @@ func TestStatusesOnlyMoveForward(t *testing.T) {
 			if to > o.Status {
 				continue
 			}
-			if same, err := o.Advance(to, noon.Add(time.Hour), processing); !errors.Is(err, order.ErrAlreadyDone) || !reflect.DeepEqual(same, o) {
+			if same, err := o.Advance(order.Message{To: to}, noon.Add(time.Hour), order.Timer(processing)); !errors.Is(err, order.ErrAlreadyDone) || !reflect.DeepEqual(same, o) {
 				t.Errorf("%s to %s: %+v, error %v", o.Status, to, same, err)
 			}
 		}
@@ -52,13 +52,13 @@ func TestAnEarlyTransitionIsRefusedUntilItsTime(t *testing.T) {
 		"by a clock that lies behind": {started, noon.Add(-10 * time.Minute), noon.Add(processing)},
 		"before the start":            {pending, noon.Add(time.Hour), noon.Add(time.Hour + processing)},
 	} {
-		same, err := tt.from.Advance(order.Completed, tt.now, processing)
+		same, err := tt.from.Advance(order.Message{To: order.Completed}, tt.now, order.Timer(processing))
 		early, ok := errors.AsType[*order.EarlyError](err)
 		if !ok || !early.Until.Equal(tt.until) || !reflect.DeepEqual(same, tt.from) {
 			t.Errorf("completing %s: %+v, error %v, not early until %s", name, same, err, tt.until)
 		}
 	}
-	if _, err := started.Advance(order.Completed, noon.Add(processing), processing); err != nil {
+	if _, err := started.Advance(order.Message{To: order.Completed}, noon.Add(processing), order.Timer(processing)); err != nil {
 		t.Errorf("completing at the first possible moment: %v", err)
 	}
 }
@@ -75,7 +75,7 @@ func TestTimesNeverRunBackwards(t *testing.T) {
 			if attempt > 10 {
 				now = noon.Add(24 * time.Hour)
 			}
-			if next, err := o.Advance(o.Status+1, now, processing); err == nil {
+			if next, err := o.Advance(order.Message{To: o.Status + 1}, now, order.Timer(processing)); err == nil {
 				o = next
 			}
 		}
@@ -92,7 +92,7 @@ func TestTimesAreUTCAndTruncatedToMilliseconds(t *testing.T) {
 	if o.CreatedAt != want || o.StartedAt != want {
 		t.Errorf("imported at %s: %+v", exact, o)
 	}
-	if o, err := o.Advance(order.Completed, exact.Add(processing), processing); err != nil || o.CompletedAt != want.Add(processing) {
+	if o, err := o.Advance(order.Message{To: order.Completed}, exact.Add(processing), order.Timer(processing)); err != nil || o.CompletedAt != want.Add(processing) {
 		t.Errorf("completed at %s: %+v, %v", exact.Add(processing), o, err)
 	}
 }
@@ -101,7 +101,7 @@ func TestNewKeepsTheDraft(t *testing.T) {
 	d := order.Draft{Details: order.Details{
 		ClientReference: "r", UserID: "u", ItemIDs: []string{"i"}, TotalAmount: 1, Fingerprint: order.Fingerprint{1},
 	}}
-	for _, s := range order.Statuses {
+	for _, s := range order.InitialStatuses {
 		d.InitialStatus = s
 		want := order.Order{ID: "ORD", Details: d.Details, Status: s, CreatedAt: noon}
 		if s == order.Processing {
@@ -144,7 +144,7 @@ func TestValidateRefusesALifecycleThatCannotBe(t *testing.T) {
 		{order.Pending, at(-1, -1, -1), "creation time is missing"},
 		{order.Processing, at(1, 0, -1), "started before it was created"},
 		{order.Completed, at(0, 2, 1), "completed before it was started"},
-		{order.Completed + 1, at(0, 1, 51), "unknown status 3"},
+		{order.Cancelled + 1, at(0, 1, 51), "unknown status 5"},
 	} {
 		tt.order.Status = tt.status
 		got := ""
@@ -168,7 +168,7 @@ func TestStatusNames(t *testing.T) {
 			t.Errorf("%q is read as %s", name, s)
 		}
 	}
-	if got := order.Status(3).String(); got != "unknown" {
+	if got := order.Status(5).String(); got != "unknown" {
 		t.Errorf("an unknown status is %q", got)
 	}
 }

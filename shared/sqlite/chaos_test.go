@@ -18,7 +18,7 @@ import (
 	"orders/test/chaos"
 )
 
-// TestChaos plays random histories on a real file: creates, replays, ranges twice, early and out of
+// TestChaos plays random histories on a real file: creates, replays, calls, ranges twice, early and out of
 // order, clocks that step, commits that fail, and crashes before and after every commit (I1 to I14,
 // I17; F1 to F4, F8 to F11, F15, F20, F22, F23).
 //
@@ -36,18 +36,19 @@ type chaosDeployment struct {
 	chaos.T
 	*Store
 	writer *writer
+	works  order.Fulfilment
 	path   string
 	now    time.Time
 	ids    []order.ID // all orders, in the order of commits
 	met    map[string]int
 }
 
-func openChaosDeployment(t chaos.T) chaos.Deployment {
+func openChaosDeployment(t chaos.T, f order.Fulfilment) chaos.Deployment {
 	dir, err := os.MkdirTemp("", "chaos-")
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	h := &chaosDeployment{T: t, path: filepath.Join(dir, "orders.db"), now: epoch, met: map[string]int{}}
+	h := &chaosDeployment{T: t, works: f, path: filepath.Join(dir, "orders.db"), now: epoch, met: map[string]int{}}
 	t.Cleanup(func() { h.check(os.RemoveAll(dir)) })
 	t.Cleanup(h.close)
 	h.open()
@@ -63,14 +64,16 @@ func (h *chaosDeployment) check(err error) {
 
 // open opens the file as a process does, without the goroutines.
 func (h *chaosDeployment) open() {
-	s := newStore(byHand(h.path, &h.now))
+	cfg := byHand(h.path, &h.now)
+	cfg.Fulfilment = h.works
+	s := newStore(cfg)
 	s.keys.size = 5
 	w, err := s.open(context.Background())
 	if err != nil {
 		h.Fatalf("open: %v", errors.Join(err, s.release()))
 	}
 	for _, r := range w.queue.waiting {
-		if wait := r.due.Sub(h.now); wait > historyProcessing {
+		if wait := r.due.Sub(h.now); wait > h.works.Wait() {
 			h.Fatalf("after a restart an order waits for %s", wait)
 		}
 	}
@@ -127,6 +130,25 @@ func (h *chaosDeployment) appended(made []order.ID) {
 // TakesForeign is false: the store reads no bodies, and its worker gets ranges only.
 func (h *chaosDeployment) TakesForeign() bool { return false }
 
+// Call commits the calls as one group. With race, the same commit has what is due.
+func (h *chaosDeployment) Call(requests []chaos.CallRequest, race bool, fault string) []chaos.Called {
+	g := newGroup(0)
+	for _, r := range requests {
+		g.transitions = append(g.transitions, &transitionRequest{id: r.ID, request: r.TransitionRequest})
+	}
+	if race && fault == "" {
+		finished := h.writer.nextCheckpoint(h.now)
+		h.writer.commit(g, h.writer.queue.pop(h.now), finished, h.now)
+	} else {
+		h.commit(chaos.Calling, g, nil, fault)
+	}
+	responses := make([]chaos.Called, len(requests))
+	for i, r := range g.transitions {
+		responses[i] = chaos.Called{Order: r.order, Err: r.err}
+	}
+	return responses
+}
+
 // Deliver gives the worker the messages as ranges, beside those in the queue.
 func (h *chaosDeployment) Deliver(bodies [][]byte, fault string) {
 	var ranges []seqRange
@@ -135,9 +157,14 @@ func (h *chaosDeployment) Deliver(bodies [][]byte, fault string) {
 		h.check(err)
 		seq, o, err := find(h.writer.conn, h.keys, m.OrderID)
 		h.check(err)
-		r := seqRange{to: m.To, first: seq, last: seq, notBefore: o.CreatedAt}
+		r := seqRange{to: m.To, version: m.Version, first: seq, last: seq, notBefore: o.CreatedAt}
+		// A range of the main path never has an order that has left it: it is a hole. Nor does
+		// such a range complete orders if workers do.
+		if r.version == 0 && (o.Exception != nil || h.works.External && m.To == order.Completed) {
+			r.version = int(m.To)
+		}
 		// A completion that is early, or of an order in another state, does not match the row.
-		if end := o.StartedAt.Add(historyProcessing); m.To == order.Completed && !h.now.Before(end) {
+		if end := o.StartedAt.Add(historyProcessing); r.version == 0 && m.To == order.Completed && !h.now.Before(end) {
 			r.startedAt, r.notBefore = o.StartedAt, end
 		}
 		ranges = append(ranges, r)
@@ -157,11 +184,11 @@ func (h *chaosDeployment) Work(_, fault string) {
 // Tick moves the clock.
 func (h *chaosDeployment) Tick(d time.Duration) { h.now = h.now.Add(d) }
 
-func (h *chaosDeployment) Workers() []string             { return []string{worker} }
-func (h *chaosDeployment) Met() map[string]int           { return maps.Clone(h.met) }
-func (h *chaosDeployment) Now() time.Time                { return h.now }
-func (h *chaosDeployment) ProcessingTime() time.Duration { return historyProcessing }
-func (h *chaosDeployment) Counted() bool                 { return true }
+func (h *chaosDeployment) Workers() []string            { return []string{worker} }
+func (h *chaosDeployment) Met() map[string]int          { return maps.Clone(h.met) }
+func (h *chaosDeployment) Now() time.Time               { return h.now }
+func (h *chaosDeployment) Fulfilment() order.Fulfilment { return h.works }
+func (h *chaosDeployment) Counted() bool                { return true }
 
 // Metrics returns the tally in memory, and fails unless the file has the same.
 func (h *chaosDeployment) Metrics(ctx context.Context) (order.Tally, error) {
@@ -178,8 +205,15 @@ func (h *chaosDeployment) Metrics(ctx context.Context) (order.Tally, error) {
 func (h *chaosDeployment) Waits(id order.ID) bool {
 	seq, o, err := find(h.writer.conn, h.keys, id)
 	h.check(err)
+	_, left := h.writer.queue.left[seq]
+	unfinished := o.Status == order.Pending || o.Status == order.Processing
 	return slices.ContainsFunc(h.writer.queue.waiting, func(r seqRange) bool {
-		return r.first <= seq && seq <= r.last && (o.Status == order.Completed || r.to == o.Status+1)
+		expected := r.version
+		if expected == 0 {
+			expected = int(r.to)
+		}
+		covers := r.first <= seq && seq <= r.last && (!left || r.version != 0)
+		return covers && (!unfinished || expected == o.Version())
 	})
 }
 
@@ -204,7 +238,7 @@ const (
 	restart      = "restart in good order"
 )
 
-// Faults returns the faults of Create, Deliver and the worker.
+// Faults returns the faults of Create, Deliver, Calling and the worker.
 func (h *chaosDeployment) Faults(doing string) []string {
 	faults := []string{diskFull, locked, crashBefore, crashBehind}
 	switch doing {

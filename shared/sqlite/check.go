@@ -129,7 +129,7 @@ type checker struct {
 	more   int // findings beyond maxFindings
 
 	finished, keyed int64          // the checkpoints
-	postponed       map[int64]bool // orders that a restart finds though they lie below "finished"
+	open            map[int64]bool // orders that a restart finds though they lie below "finished"
 }
 
 func (c *checker) check() error {
@@ -150,7 +150,7 @@ func (c *checker) read() (err error) {
 	if err := c.integrity(); err != nil || c.report.Damaged {
 		return err
 	}
-	for _, step := range []func() error{c.checkpoints, c.orders, c.tally, c.duplicates, c.keyRows} {
+	for _, step := range []func() error{c.checkpoints, c.orders, c.tally, c.duplicates, c.keyRows, c.sideRows} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -193,7 +193,10 @@ func (c *checker) checkpoints() (err error) {
 	if c.keyed, err = checkpoint(c.conn, keysCheckpoint); err != nil {
 		return err
 	}
-	if c.postponed, err = loadPostponed(c.conn); err != nil {
+	if c.open, err = loadPostponed(c.conn); err != nil {
+		return err
+	}
+	if err := loadOpen(c.conn, c.open); err != nil {
 		return err
 	}
 	if c.finished > last || c.keyed > last {
@@ -203,48 +206,63 @@ func (c *checker) checkpoints() (err error) {
 }
 
 func (c *checker) orders() error {
-	const query = `SELECT seq, id, status, started_at, completed_at, item_ids, length(fingerprint), total_amount
-		FROM orders ORDER BY seq`
+	const query = `SELECT orders.seq, id, orders.status, started_at, completed_at, item_ids, length(fingerprint), total_amount,
+		exceptions.status, ` + exceptionColumns + ` FROM orders LEFT JOIN exceptions USING (seq) ORDER BY orders.seq`
 	var failed error
-	err := eachRow(c.conn, query, func(row *sqlite.Stmt) {
-		seq, status := row.ColumnInt64(0), row.ColumnInt64(2)
-		if seq <= 0 {
-			c.addFinding("there is a row at seq %d, where no order of this program can be", seq)
-			return
-		}
-		if !isStatus(status) {
-			// SQLite does not check CHECK constraints when it only reads.
-			c.addFinding("the order at seq %d has the status %d, which there is not", seq, status)
-			return
-		}
-		startedAt, completedAt := row.ColumnInt64(3), row.ColumnInt64(4)
-		o := order.Order{
-			ID:          order.ID(idPrefix + row.ColumnText(1)),
-			Status:      order.Status(status),
-			CreatedAt:   createdAt(seq),
-			StartedAt:   decodeTime(startedAt),
-			CompletedAt: decodeTime(completedAt),
-		}
-		counted := o
-		if o.Status != order.Completed {
-			counted.CompletedAt = time.Time{} // the status decides, whatever the times are
-		}
-		c.report.Tally.Add(order.Change{New: &counted}.Tally())
-		if startedAt != encodeTime(&o, o.StartedAt) || completedAt != encodeTime(&o, o.CompletedAt) {
-			c.addFinding("%s has a time that is neither set nor marked as unset", o.ID)
-		}
-		if err := json.Unmarshal([]byte(row.ColumnText(5)), &o.ItemIDs); err != nil {
-			c.addFinding("%s has item_ids that cannot be read: %v", o.ID, err)
-		}
-		if row.ColumnInt64(6) != int64(len(o.Fingerprint)) {
-			c.addFinding("%s has a fingerprint of the wrong length", o.ID)
-		}
-		if amount := row.ColumnInt64(7); amount < 0 || amount > int64(order.MaxAmount) {
-			c.addFinding("%s has a total_amount that no order can have", o.ID)
-		}
-		failed = cmp.Or(failed, c.order(seq, &o))
-	})
+	err := eachRow(c.conn, query, func(row *sqlite.Stmt) { failed = cmp.Or(failed, c.row(row)) })
 	return cmp.Or(err, failed)
+}
+
+// row checks a row of orders, and the one of exceptions that belongs to it.
+func (c *checker) row(row *sqlite.Stmt) error {
+	seq, status := row.ColumnInt64(0), row.ColumnInt64(2)
+	if seq <= 0 {
+		c.addFinding("there is a row at seq %d, where no order of this program can be", seq)
+		return nil
+	}
+	if !isStatus(status) {
+		// SQLite does not check CHECK constraints when it only reads.
+		c.addFinding("the order at seq %d has the status %d, which there is not", seq, status)
+		return nil
+	}
+	o := order.Order{
+		ID:          order.ID(idPrefix + row.ColumnText(1)),
+		Status:      order.Status(status),
+		CreatedAt:   createdAt(seq),
+		StartedAt:   decodeTime(row.ColumnInt64(3)),
+		CompletedAt: decodeTime(row.ColumnInt64(4)),
+	}
+	counted := o
+	if o.Status != order.Completed {
+		counted.CompletedAt = time.Time{} // the status decides, whatever the times are
+	}
+	c.report.Tally.Add(order.Change{New: &counted}.Tally())
+	c.values(row, &o)
+	var damage string
+	if o.Exception, damage = decodeException(row, 9, o.Status); damage != "" {
+		c.addFinding("%s: %s", o.ID, damage)
+		return nil
+	}
+	if o.Exception != nil && row.ColumnInt64(8) != status {
+		c.addFinding("%s is %s, but exceptions has another status", o.ID, o.Status)
+	}
+	return c.order(seq, &o)
+}
+
+// values checks the values in a row of orders, each by itself.
+func (c *checker) values(row *sqlite.Stmt, o *order.Order) {
+	if row.ColumnInt64(3) != encodeTime(o, o.StartedAt) || row.ColumnInt64(4) != encodeTime(o, o.CompletedAt) {
+		c.addFinding("%s has a time that is neither set nor marked as unset", o.ID)
+	}
+	if err := json.Unmarshal([]byte(row.ColumnText(5)), &o.ItemIDs); err != nil {
+		c.addFinding("%s has item_ids that cannot be read: %v", o.ID, err)
+	}
+	if row.ColumnInt64(6) != int64(len(o.Fingerprint)) {
+		c.addFinding("%s has a fingerprint of the wrong length", o.ID)
+	}
+	if amount := row.ColumnInt64(7); amount < 0 || amount > int64(order.MaxAmount) {
+		c.addFinding("%s has a total_amount that no order can have", o.ID)
+	}
 }
 
 // order checks the lifecycle of one order, and its place among the checkpoints and keys.
@@ -252,7 +270,7 @@ func (c *checker) order(seq int64, o *order.Order) error {
 	if err := o.Validate(); err != nil {
 		c.addFinding("%s: %v", o.ID, err)
 	}
-	if o.Status != order.Completed && seq <= c.finished && !c.postponed[seq] {
+	if o.Status < order.Completed && seq <= c.finished && !c.open[seq] {
 		c.addFinding("%s is %s, but the checkpoint %q says that it is done", o.ID, o.Status, finishedCheckpoint)
 	}
 	if _, err := order.ParseID(string(o.ID)); err != nil {
@@ -292,8 +310,28 @@ func (c *checker) tally() error {
 }
 
 func formatTally(t order.Tally) string {
-	return fmt.Sprintf("%d Pending, %d Processing, %d Completed (%d of them timed, %d ms)",
-		t.ByStatus[order.Pending], t.ByStatus[order.Processing], t.ByStatus[order.Completed], t.CompletedCount, t.DurationSumMillis)
+	return fmt.Sprintf("%s (%d completed by the service, in %d ms)", t.ByStatus, t.CompletedCount, t.DurationSumMillis)
+}
+
+// sideTables are the tables that have a row for some of the orders, and say for which at most.
+var sideTables = []struct{ name, orders string }{
+	{"exceptions", "TRUE"},
+	{"open_orders", "orders.status < 2"},
+}
+
+// strayRows is what selects or deletes the rows of a side table that belong to no such order.
+const strayRows = " FROM %[1]s WHERE NOT EXISTS (SELECT 1 FROM orders WHERE orders.seq = %[1]s.seq AND %[2]s)"
+
+func (c *checker) sideRows() error {
+	for _, table := range sideTables {
+		err := eachRow(c.conn, fmt.Sprintf("SELECT seq"+strayRows, table.name, table.orders), func(row *sqlite.Stmt) {
+			c.addFinding("%s has seq %d, where there is no such order", table.name, row.ColumnInt64(0))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // duplicates finds ids that two orders have, among the few orders above the checkpoint "keys".

@@ -24,7 +24,7 @@ func TestCheckReportsWhatIsInTheFileAndDoesNotChangeIt(t *testing.T) {
 	runScript(t, path, "INSERT INTO dead_letters (dead_lettered_at, body, reason) VALUES (1, x'00', 'nonsense')")
 	before := read(t, path)
 	got, err := Check(t.Context(), path)
-	if want := [...]int64{0, 2, 3}; err != nil || got.Tally.ByStatus != want || got.Tally.CompletedCount != 2 ||
+	if want := (order.Counts{0, 2, 3}); err != nil || got.Tally.ByStatus != want || got.Tally.CompletedCount != 2 ||
 		got.Keys != 1 || got.DeadLetters != 1 || len(got.Findings) != 0 {
 		t.Errorf("got %+v, %v; want %v by status, 2 timed orders, a key, a dead letter and no finding", got, err, want)
 	}
@@ -214,7 +214,8 @@ var repairs = []struct {
 	changes     []string // beginnings, in no order
 }{
 	{"a wrong tally", "UPDATE tally SET pending = 7, duration_sum_ms = 1", []string{
-		"tally: 7 Pending, 2 Processing, 3 Completed (2 of them timed, 1 ms) -> 0 Pending, 2 Processing, 3 Completed (2 of them timed, ",
+		"tally: 7 Pending, 2 Processing, 3 Completed, 0 Failed, 0 Cancelled (2 completed by the service, in 1 ms) -> " +
+			"0 Pending, 2 Processing, 3 Completed, 0 Failed, 0 Cancelled (2 completed by the service, in ",
 	}},
 	{"no tally", "DELETE FROM tally", []string{"tally: missing -> 0 Pending, 2 Processing, 3 Completed"}},
 	{"a checkpoint that passes over an order", "UPDATE checkpoints SET seq = n5 WHERE name = 'finished'", []string{`checkpoint "finished": `}},
@@ -319,7 +320,7 @@ func TestARepairCountsAnOrderByItsStatus(t *testing.T) {
 	runScript(t, path, "UPDATE orders SET status = 0 WHERE seq IN (n1, n2); UPDATE tally SET processing = 9")
 	before := dump(t, path)
 	r, err := Repair(t.Context(), path, time.Now)
-	if want := (order.Tally{ByStatus: [...]int64{2, 2, 1}}); err != nil || r.After.Tally != want || dump(t, path) != before ||
+	if want := (order.Tally{ByStatus: order.Counts{2, 2, 1}}); err != nil || r.After.Tally != want || dump(t, path) != before ||
 		strings.Count(strings.Join(r.After.Findings, "\n"), "status Pending contradicts the times") != 2 {
 		t.Errorf("after the repair %+v, %v", r.After, err)
 	}

@@ -24,11 +24,11 @@ func Example() {
 	defer func() { _ = os.RemoveAll(folder) }()
 	ctx, path := context.Background(), filepath.Join(folder, "orders.db")
 	store, err := sqlite.Open(ctx, sqlite.Config{
-		Path:           path,
-		ProcessingTime: 50 * time.Second,
-		Now:            time.Now,
-		Random:         rand.Reader,
-		Log:            slog.New(slog.DiscardHandler),
+		Path:       path,
+		Fulfilment: order.Timer(50 * time.Second),
+		Now:        time.Now,
+		Random:     rand.Reader,
+		Log:        slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -27,7 +27,7 @@ func newPath(t *testing.T) string { return filepath.Join(t.TempDir(), "orders.db
 
 func storeConfig(path string, processing time.Duration) Config {
 	return Config{
-		Path: path, ProcessingTime: processing,
+		Path: path, Fulfilment: order.Timer(min(processing, order.MaxProcessingTime)),
 		Now: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
 	}
 }
@@ -176,10 +176,14 @@ func hold(t *testing.T, path string, orders int64) {
 // downgrade gives a file the schema of an older release.
 func downgrade(t *testing.T, path string, version int) {
 	t.Helper()
-	runScript(t, path, `ALTER TABLE tally RENAME COLUMN completed_count TO timed_orders;
-		ALTER TABLE tally RENAME COLUMN duration_sum_ms TO timed_millis;
-		ALTER TABLE dead_letters RENAME COLUMN dead_lettered_at TO buried_at; PRAGMA user_version = 2`)
-	if version == 1 {
+	runScript(t, path, `DROP TABLE exceptions; DROP TABLE open_orders;
+		ALTER TABLE tally DROP COLUMN failed; ALTER TABLE tally DROP COLUMN cancelled; PRAGMA user_version = 3`)
+	if version < 3 {
+		runScript(t, path, `ALTER TABLE tally RENAME COLUMN completed_count TO timed_orders;
+			ALTER TABLE tally RENAME COLUMN duration_sum_ms TO timed_millis;
+			ALTER TABLE dead_letters RENAME COLUMN dead_lettered_at TO buried_at; PRAGMA user_version = 2`)
+	}
+	if version < 2 {
 		runScript(t, path, "DROP TABLE generation; DROP TABLE probe; PRAGMA user_version = 1")
 	}
 }

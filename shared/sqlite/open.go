@@ -84,7 +84,7 @@ func (s *Store) open(ctx context.Context) (*writer, error) {
 	if s.files, err = openWatch(s.owner.file); err != nil {
 		return nil, err
 	}
-	w := &writer{store: s, conn: s.conn, queue: queue{processing: s.cfg.ProcessingTime}, fence: fence{index: s.files.index}}
+	w := &writer{store: s, conn: s.conn, queue: queue{fulfilment: s.cfg.Fulfilment, left: map[int64]struct{}{}}, fence: fence{index: s.files.index}}
 	if err := w.loadInTransaction(); err != nil {
 		return nil, err
 	}
@@ -269,41 +269,66 @@ func (w *writer) loadKeys() (err error) {
 	}, k.stored)
 }
 
-// loadQueue queues the messages of the orders above the checkpoint "finished", and of the orders
-// below it that could not be advanced.
+// loadQueue queues the messages of the orders above the checkpoint "finished", and of those below it
+// that are in open_orders or could not be advanced.
 func (w *writer) loadQueue() error {
 	postponed, err := loadPostponed(w.conn)
 	if err != nil {
 		return err
 	}
-	var fresh, retry rangeBuilder
+	open := map[int64]bool{}
+	if err := loadOpen(w.conn, open); err != nil {
+		return err
+	}
+	var holding, opened, retry rangeBuilder
 	load := func(row *sqlite.Stmt) {
-		seq := row.ColumnInt64(0)
-		o := order.Order{CreatedAt: createdAt(seq), StartedAt: decodeTime(row.ColumnInt64(2))}
-		// An order of unknown status is loaded as Pending. Advancing it will fail and report the
-		// status.
-		if status := row.ColumnInt64(1); isStatus(status) {
-			o.Status = order.Status(status)
-		}
-		b := &fresh
-		if postponed[seq] {
+		seq, o := row.ColumnInt64(0), decodeWaiting(row)
+		b := &holding
+		switch {
+		case postponed[seq]:
 			b = &retry
+		case open[seq]:
+			b = &opened
 		}
-		b.add(seq, &o, order.Change{New: &o}.FollowUps(w.queue.processing))
+		b.add(seq, &o, order.Change{New: &o}.FollowUps(w.queue.fulfilment))
 	}
-	const query = "SELECT seq, status, started_at FROM orders WHERE seq "
-	err = eachRow(w.conn, query+"> ?", load, w.finished)
-	for _, seq := range slices.Sorted(maps.Keys(postponed)) {
+	err = eachRow(w.conn, selectWaiting+"orders.seq > ?", load, w.finished)
+	maps.Copy(open, postponed)
+	for _, seq := range slices.Sorted(maps.Keys(open)) {
 		if seq <= w.finished {
-			err = cmp.Or(err, eachRow(w.conn, query+"= ?", load, seq))
+			err = cmp.Or(err, eachRow(w.conn, selectWaiting+"orders.seq = ?", load, seq))
 		}
-	}
-	for i := range retry.ranges {
-		retry.ranges[i].failures = 1
 	}
 	now := w.store.cfg.Now()
-	for _, r := range slices.Concat(fresh.ranges, retry.ranges) {
-		w.queue.push(r, now, w.store.clock.wall(now))
+	push := func(b rangeBuilder, open bool, failures int) {
+		for _, r := range b.ranges {
+			r.open, r.failures = open, failures
+			w.queue.push(r, now, w.store.clock.wall(now))
+		}
 	}
+	push(holding, false, 0) // the table decides, also for an order that has left the main path
+	push(opened, true, 0)
+	push(retry, true, 1) // they may be in open_orders, too
 	return err
+}
+
+// loadOpen adds the orders of open_orders to a set.
+func loadOpen(conn *sqlite.Conn, open map[int64]bool) error {
+	return eachRow(conn, "SELECT seq FROM open_orders", func(row *sqlite.Stmt) { open[row.ColumnInt64(0)] = true })
+}
+
+const selectWaiting = `SELECT orders.seq, orders.status, started_at, version, attempt
+	FROM orders LEFT JOIN exceptions USING (seq) WHERE `
+
+// decodeWaiting decodes from a row of selectWaiting what an order waits for. An order of unknown
+// status is read as Pending. Advancing it will fail and report the status.
+func decodeWaiting(row *sqlite.Stmt) order.Order {
+	o := order.Order{CreatedAt: createdAt(row.ColumnInt64(0)), StartedAt: decodeTime(row.ColumnInt64(2))}
+	if status := row.ColumnInt64(1); isStatus(status) {
+		o.Status = order.Status(status)
+	}
+	if row.ColumnType(3) != sqlite.TypeNull {
+		o.Exception = &order.Exception{Version: int(row.ColumnInt64(3)), Attempt: int(row.ColumnInt64(4))}
+	}
+	return o
 }

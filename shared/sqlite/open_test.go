@@ -117,9 +117,10 @@ func TestOverloadIsLoggedOnceAtItsBeginningAndEnd(t *testing.T) {
 	}
 	for rounds := range 2 {
 		for range 2 { // so many that the second group is full, too
-			s.waiting.creates = make([]*createRequest, maxWaiting)
-			for range 3 {
-				if err := s.submit(&createRequest{}); !errors.Is(err, errOverloaded) {
+			s.waiting.creates, s.waiting.transitions = make([]*createRequest, maxWaiting/2), make([]*transitionRequest, maxWaiting/2)
+			close(s.waiting.done) // a request that is not refused must not wait for a commit
+			for _, err := range []error{s.submit(&createRequest{}, nil), s.submit(nil, &transitionRequest{}), s.submit(&createRequest{}, nil)} {
+				if !errors.Is(err, errOverloaded) {
 					t.Fatalf("error %v, want %v", err, errOverloaded)
 				}
 			}
@@ -141,13 +142,15 @@ func TestOverloadIsLoggedOnceAtItsBeginningAndEnd(t *testing.T) {
 
 func TestConformance(t *testing.T) { conformance.Run(t, openHarness) }
 
-func openHarness(t *testing.T) conformance.Harness {
-	const processingTime = 200 * time.Millisecond
-	store := openStore(t, newPath(t), processingTime)
-	t.Cleanup(func() { closeStore(t, store) })
-	return conformance.Harness{
-		Store: store, Metrics: store, ProcessingTime: processingTime,
+func openHarness(t *testing.T, external bool) conformance.Harness {
+	cfg := storeConfig(newPath(t), 200*time.Millisecond)
+	cfg.Fulfilment.External, cfg.Fulfilment.AttemptTimeout, cfg.Fulfilment.MaxAttempts = external, 2*time.Second, 2
+	store, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { closeStore(t, store) })
+	return conformance.Harness{Store: store, Metrics: store, ProcessingTime: cfg.Fulfilment.ProcessingTime}
 }
 
 func TestOpenReportsAllProblemsOfItsConfiguration(t *testing.T) {
@@ -167,8 +170,8 @@ func TestAFileOfAnOlderReleaseIsMigratedWithItsValues(t *testing.T) {
 		if err != nil || want.Tally.CompletedCount != 2 || want.Tally.DurationSumMillis == 0 {
 			t.Fatalf("the file has %+v, %v", want, err)
 		}
+		runScript(t, path, "INSERT INTO dead_letters (dead_lettered_at, body, reason) VALUES (1800000000000, x'00', 'nonsense')")
 		downgrade(t, path, version)
-		runScript(t, path, "INSERT INTO dead_letters (buried_at, body, reason) VALUES (1800000000000, x'00', 'nonsense')")
 		closeStore(t, openStore(t, path, time.Hour/4))
 		got, err := Check(t.Context(), path)
 		if err != nil || got.Tally != want.Tally || got.DeadLetters != 1 || len(got.Findings) > 0 {

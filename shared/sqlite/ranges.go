@@ -14,7 +14,9 @@ import (
 // due at the same time. No other order lies between them. Orders of one group commit are due
 // together, so under load most ranges hold hundreds of orders, and one UPDATE advances them all.
 type seqRange struct {
-	to          order.Status
+	to order.Status
+	// version is order.Message.Version: 0 for the main path.
+	version     int
 	first, last int64
 	// startedAt is when the orders were started, zero for Pending orders.
 	startedAt time.Time
@@ -23,6 +25,10 @@ type seqRange struct {
 	// due is when to process the range: a monotonic time, which a step of the wall clock does not
 	// change.
 	due time.Time
+	// queuedAt is when the range was queued first, a monotonic time.
+	queuedAt time.Time
+	// open means that the orders are in open_orders, so that they do not hold the checkpoint.
+	open bool
 	// failures is how often the orders could not be advanced. They are in dead_letters since the
 	// first failure.
 	failures int
@@ -30,17 +36,28 @@ type seqRange struct {
 
 func (r seqRange) len() int { return int(r.last - r.first + 1) }
 
+// transition is the transition of a range on the main path.
+func (r seqRange) transition() order.Transition {
+	if r.to == order.Processing {
+		return order.Start
+	}
+	return order.Complete
+}
+
 // A queue holds the waiting messages in memory, for the writer alone. The process owns its file, so
 // no other process can process them, and after a crash they are computed from the orders again.
 type queue struct {
 	waiting    rangeHeap
-	processing time.Duration
+	fulfilment order.Fulfilment
+	// left are orders whose message on the main path still waits in a range, though a request has
+	// made a transition of them. They are removed from the range when it is due.
+	left map[int64]struct{}
 }
 
 // push queues a range. now is the monotonic time, and wall the time by the clock that dates the
 // orders. No range waits longer than the processing time, even if that clock was set back.
 func (q *queue) push(r seqRange, now, wall time.Time) {
-	r.due = now.Add(min(max(r.notBefore.Sub(wall), 0), q.processing))
+	r.due, r.queuedAt = now.Add(min(max(r.notBefore.Sub(wall), 0), q.fulfilment.Wait())), now
 	heap.Push(&q.waiting, r)
 }
 
@@ -64,9 +81,56 @@ func (q *queue) pop(now time.Time) (due []seqRange) {
 	for n := 0; n < maxAdvances && len(q.waiting) > 0 && !now.Before(q.waiting[0].due); {
 		r := heap.Pop(&q.waiting).(seqRange)
 		n += r.len()
-		due = append(due, r)
+		due = q.appendWithoutLeft(due, r)
 	}
 	return due
+}
+
+// leave notes orders whose message on the main path they wait for no longer.
+func (q *queue) leave(seqs []int64) {
+	for _, seq := range seqs {
+		q.left[seq] = struct{}{}
+	}
+}
+
+// appendWithoutLeft appends a range, or its parts between the orders that have left it.
+func (q *queue) appendWithoutLeft(ranges []seqRange, r seqRange) []seqRange {
+	if len(q.left) == 0 || r.version != 0 {
+		return append(ranges, r)
+	}
+	part := r
+	for seq := r.first; seq <= r.last; seq++ {
+		if _, ok := q.left[seq]; !ok {
+			continue
+		}
+		delete(q.left, seq)
+		if part.last = seq - 1; part.len() > 0 {
+			ranges = append(ranges, part)
+		}
+		part.first = seq + 1
+	}
+	if part.last = r.last; part.len() > 0 {
+		ranges = append(ranges, part)
+	}
+	return ranges
+}
+
+// openAfter is how long a range may hold the checkpoint, if its orders wait for a worker.
+const openAfter = time.Minute
+
+// toOpen returns the ranges that were queued before that time and whose orders must be moved to
+// open_orders; the zero time is before all. Orders on the main path under a timer hold the checkpoint
+// instead, for the processing time at most.
+func (q *queue) toOpen(before time.Time) (ranges []*seqRange) {
+	for i := range q.waiting {
+		if before.IsZero() {
+			break
+		}
+		if r := &q.waiting[i]; r.version != 0 && !r.open && r.failures == 0 && r.queuedAt.Before(before) {
+			ranges = append(ranges, r)
+		}
+	}
+	return ranges
 }
 
 // wait returns the time until a range is due; ok is false if none waits.
@@ -78,10 +142,11 @@ func (q *queue) wait(now time.Time) (d time.Duration, ok bool) {
 }
 
 // finishedBelow returns the seq, at most next, below which no order waits for a transition. Orders
-// that could not be advanced do not count: a restart finds them in dead_letters.
+// in open_orders do not count, and neither do those that could not be advanced: a restart finds them
+// in dead_letters.
 func (q *queue) finishedBelow(next int64) int64 {
 	for _, r := range q.waiting {
-		if r.failures == 0 {
+		if r.failures == 0 && !r.open {
 			next = min(next, r.first)
 		}
 	}
@@ -118,14 +183,17 @@ func (b *rangeBuilder) add(seq int64, o *order.Order, messages []order.Message) 
 			b.ranges[i].last = seq
 			continue
 		}
-		b.ranges = append(b.ranges, seqRange{to: m.To, first: seq, last: seq, startedAt: o.StartedAt, notBefore: m.NotBefore})
+		b.ranges = append(b.ranges, seqRange{
+			to: m.To, version: m.Version, first: seq, last: seq, startedAt: o.StartedAt, notBefore: m.NotBefore,
+			open: o.Exception != nil,
+		})
 		b.open[m.To] = len(b.ranges)
 	}
 }
 
 // extendedBy reports whether the message of the order at seq can be added at the end of the range.
 func (r seqRange) extendedBy(seq int64, m order.Message) bool {
-	return seq == r.last+1 && r.len() < maxRangeLen && r.notBefore.Equal(m.NotBefore)
+	return seq == r.last+1 && r.len() < maxRangeLen && r.version == m.Version && r.notBefore.Equal(m.NotBefore)
 }
 
 // A deadLetter is the body in dead_letters of the message of an order that cannot be read, so that

@@ -25,9 +25,10 @@ type Repaired struct {
 }
 
 // Repair checks the database file as Check does. If there are findings, it copies the file, and
-// recomputes in one transaction what follows from the orders: the tally, the table keys and the
-// checkpoints. It changes no order, so findings about orders remain in After. It changes nothing in
-// a file that SQLite itself finds damaged. now is the wall clock.
+// recomputes in one transaction what follows from the orders: the tally, the table keys, the
+// checkpoints, and which rows there are in exceptions and open_orders. It changes no order, so
+// findings about orders remain in After. It changes nothing in a file that SQLite itself finds
+// damaged. now is the wall clock.
 //
 // The process owns the file meanwhile. The errors are those of Check.
 func Repair(ctx context.Context, path string, now func() time.Time) (r Repaired, err error) {
@@ -90,7 +91,7 @@ func recompute(ctx context.Context, path string, tally order.Tally) (changes []s
 	defer end(&err)
 	r := recomputation{conn: conn}
 	for _, step := range []func() error{
-		func() error { return r.writeTally(tally) }, r.removeKeys, r.addKeys, r.writeCheckpoints,
+		func() error { return r.writeTally(tally) }, r.removeKeys, r.addKeys, r.mendSideTables, r.writeCheckpoints,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -122,7 +123,8 @@ func (r *recomputation) writeTally(tally order.Tally) error {
 		r.changed("tally: %s -> %s", formatTally(stored), formatTally(tally))
 	}
 	// setTally updates the one row, which need not be there.
-	if err := execute(r.conn, "INSERT OR REPLACE INTO tally VALUES (1, 0, 0, 0, 0, 0)"); err != nil {
+	const row = "INSERT OR REPLACE INTO tally (one, pending, processing, completed, completed_count, duration_sum_ms) VALUES (1, 0, 0, 0, 0, 0)"
+	if err := execute(r.conn, row); err != nil {
 		return err
 	}
 	return setTally(r.conn, tally)
@@ -173,6 +175,25 @@ func (r *recomputation) addKeys() error {
 	return cmp.Or(err, failed)
 }
 
+// mendSideTables removes the rows of the side tables that belong to no order, and writes the status of
+// each order into its row of exceptions.
+func (r *recomputation) mendSideTables() error {
+	for _, table := range sideTables {
+		if err := execute(r.conn, fmt.Sprintf("DELETE"+strayRows, table.name, table.orders)); err != nil {
+			return err
+		}
+		if n := r.conn.Changes(); n > 0 {
+			r.changed("%s: %d that belong to no such order removed", table.name, n)
+		}
+	}
+	err := execute(r.conn, `UPDATE exceptions SET status = orders.status FROM orders
+		WHERE orders.seq = exceptions.seq AND orders.status <> exceptions.status AND orders.status BETWEEN 0 AND 4`)
+	if n := r.conn.Changes(); err == nil && n > 0 {
+		r.changed("exceptions: %d given the status of their orders", n)
+	}
+	return err
+}
+
 // writeCheckpoints sets the checkpoints as high as the orders allow. All keyed orders are in keys
 // now.
 func (r *recomputation) writeCheckpoints() error {
@@ -180,7 +201,7 @@ func (r *recomputation) writeCheckpoints() error {
 	if err != nil {
 		return err
 	}
-	finished, err := queryInt(r.conn, "SELECT coalesce(min(seq) - 1, (SELECT max(seq) FROM orders), 0) FROM orders WHERE status <> 2 AND seq > 0")
+	finished, err := queryInt(r.conn, "SELECT coalesce(min(seq) - 1, (SELECT max(seq) FROM orders), 0) FROM orders WHERE status < 2 AND seq > 0")
 	if err != nil {
 		return err
 	}

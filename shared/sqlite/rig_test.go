@@ -5,8 +5,11 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	"zombiezen.com/go/sqlite"
 
 	"orders/shared/order"
 )
@@ -25,11 +28,14 @@ type rig struct {
 	w     *writer
 	path  string
 	now   time.Time
+	works order.Fulfilment // of the next open
 }
 
 // newRig makes a rig with a new file, which is closed at the end of the test.
-func newRig(t *testing.T) *rig {
-	r := &rig{T: t, path: newPath(t), now: epoch}
+func newRig(t *testing.T) *rig { return newRigWith(t, order.Timer(historyProcessing)) }
+
+func newRigWith(t *testing.T, f order.Fulfilment) *rig {
+	r := &rig{T: t, path: newPath(t), now: epoch, works: f}
 	r.open()
 	t.Cleanup(r.close)
 	return r
@@ -37,7 +43,9 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) open() {
 	r.Helper()
-	r.store = newStore(byHand(r.path, &r.now))
+	cfg := byHand(r.path, &r.now)
+	cfg.Fulfilment = r.works
+	r.store = newStore(cfg)
 	var err error
 	if r.w, err = r.store.open(context.Background()); err != nil {
 		r.Fatal(err)
@@ -54,6 +62,14 @@ func (r *rig) close() {
 		r.Error(err)
 	}
 	r.store = nil
+}
+
+// reopen closes the file, and opens it for a store with that fulfilment.
+func (r *rig) reopen(f order.Fulfilment) {
+	r.Helper()
+	r.close()
+	r.works = f
+	r.open()
 }
 
 // edit closes the store, runs a script, in which n is the seq of an order, and opens the file again.
@@ -80,6 +96,36 @@ func (r *rig) create(drafts ...order.Draft) []*createRequest {
 
 // createOne commits an order without a key, and returns its id.
 func (r *rig) createOne() order.ID { return r.create(keyed(""))[0].order.ID }
+
+// ask commits one call, and returns its result.
+func (r *rig) ask(id order.ID, transition order.Transition, version int) (order.Order, error) {
+	g := newGroup(0)
+	request := &transitionRequest{id: id, request: order.TransitionRequest{Transition: transition, Version: version, Reason: "by a test"}}
+	g.transitions = append(g.transitions, request)
+	r.w.commit(g, nil, r.w.finished, r.now)
+	return request.order, request.err
+}
+
+// make makes a transition that must succeed.
+func (r *rig) make(id order.ID, transitions ...order.Transition) {
+	r.Helper()
+	for _, transition := range transitions {
+		if _, err := r.ask(id, transition, 0); err != nil {
+			r.Fatalf("%s: %v", transition, err)
+		}
+	}
+}
+
+// opened fails the test unless open_orders has exactly these orders.
+func (r *rig) opened(want ...order.ID) {
+	r.Helper()
+	var got []order.ID
+	if err := eachRow(r.w.conn, "SELECT id FROM open_orders JOIN orders USING (seq) ORDER BY seq", func(row *sqlite.Stmt) {
+		got = append(got, order.ID(idPrefix+row.ColumnText(0)))
+	}); err != nil || !slices.Equal(got, want) {
+		r.Errorf("open_orders has %s, error %v, not %s", got, err, want)
+	}
+}
 
 // sized commits completed orders whose items take so many bytes, and returns the error of the last.
 func (r *rig) sized(sizes ...int) error {

@@ -43,8 +43,11 @@ const (
 		total_amount, fingerprint, status, started_at, completed_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
-	selectOrder = `SELECT seq, id, client_reference, user_id, item_ids, total_amount,
-		fingerprint, status, started_at, completed_at FROM orders WHERE seq = ?`
+	selectOrder = `SELECT orders.seq, id, client_reference, user_id, item_ids, total_amount,
+		fingerprint, orders.status, started_at, completed_at, ` + exceptionColumns + `
+		FROM orders LEFT JOIN exceptions USING (seq) WHERE orders.seq = ?`
+
+	exceptionColumns = "version, attempt, reason, failed_at, cancelled_at, history"
 )
 
 // bindOrder sets the parameters of insertOrder. itemIDs is o.ItemIDs as JSON.
@@ -80,6 +83,9 @@ func decodeOrder(stmt *sqlite.Stmt) (order.Order, error) {
 	damage := findDamage(stmt)
 	if damage == "" && json.Unmarshal([]byte(stmt.ColumnText(4)), &o.ItemIDs) != nil {
 		damage = "item_ids is not a JSON array of strings"
+	}
+	if damage == "" {
+		o.Exception, damage = decodeException(stmt, 10, o.Status)
 	}
 	if damage != "" {
 		return order.Order{}, fmt.Errorf("read the order at seq %d: %s", stmt.ColumnInt64(0), damage)
@@ -208,21 +214,23 @@ func setCheckpoint(conn *sqlite.Conn, name string, seq int64) error {
 var errNoTally = errors.New("the tally is missing")
 
 func loadTally(conn *sqlite.Conn) (t order.Tally, err error) {
-	const query = "SELECT pending, processing, completed, completed_count, duration_sum_ms FROM tally"
+	const query = "SELECT pending, processing, completed, failed, cancelled, completed_count, duration_sum_ms FROM tally"
 	failed := errNoTally
 	err = eachRow(conn, query, func(row *sqlite.Stmt) {
 		failed = nil
 		for i := range t.ByStatus {
 			t.ByStatus[i] = row.ColumnInt64(i)
 		}
-		t.CompletedCount, t.DurationSumMillis = row.ColumnInt64(3), row.ColumnInt64(4)
+		t.CompletedCount, t.DurationSumMillis = row.ColumnInt64(5), row.ColumnInt64(6)
 	})
 	return t, cmp.Or(err, failed)
 }
 
 func setTally(conn *sqlite.Conn, t order.Tally) error {
-	return execute(conn, "UPDATE tally SET pending = ?, processing = ?, completed = ?, completed_count = ?, duration_sum_ms = ?",
-		t.ByStatus[order.Pending], t.ByStatus[order.Processing], t.ByStatus[order.Completed], t.CompletedCount, t.DurationSumMillis)
+	return execute(conn, `UPDATE tally SET pending = ?, processing = ?, completed = ?, failed = ?, cancelled = ?,
+		completed_count = ?, duration_sum_ms = ?`,
+		t.ByStatus[order.Pending], t.ByStatus[order.Processing], t.ByStatus[order.Completed], t.ByStatus[order.Failed],
+		t.ByStatus[order.Cancelled], t.CompletedCount, t.DurationSumMillis)
 }
 
 // prepare returns the cached statement of a query, with its first parameters set.

@@ -25,9 +25,13 @@
 //
 //	orders        seq, id, client_reference, user_id, item_ids, total_amount,
 //	              fingerprint, status, started_at, completed_at
+//	exceptions    seq, status, version, attempt, reason, failed_at, cancelled_at, history: what only
+//	              orders have that have left the main path
+//	open_orders   seq: orders that are unfinished, below the checkpoint "finished"
 //	keys          id, seq: the orders with an idempotency key
 //	tally         one row: the sum of Change.Tally over all commits
-//	checkpoints   "finished": every order up to this seq is Completed, or in dead_letters
+//	checkpoints   "finished": no order up to this seq waits for a transition of the service, but
+//	              those in open_orders and in dead_letters
 //	              "keys": every keyed order up to this seq is in keys
 //	dead_letters  messages that can never succeed, and messages of orders that cannot be read
 //	generation    one row: the random number of the last start (see generation.go)
@@ -106,6 +110,30 @@ CREATE TABLE probe (
 ALTER TABLE tally RENAME COLUMN timed_orders TO completed_count;
 ALTER TABLE tally RENAME COLUMN timed_millis TO duration_sum_ms;
 ALTER TABLE dead_letters RENAME COLUMN buried_at TO dead_lettered_at;
+`, `
+-- The way to change a constraint without copying the table, by
+-- https://www.sqlite.org/lang_altertable.html#making_other_kinds_of_table_schema_changes
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET sql = replace(sql, 'status BETWEEN 0 AND 2', 'status BETWEEN 0 AND 4') WHERE name = 'orders';
+PRAGMA writable_schema = RESET;
+
+CREATE TABLE exceptions (
+	seq          INTEGER PRIMARY KEY,
+	status       INTEGER NOT NULL CHECK (status BETWEEN 0 AND 4),
+	version      INTEGER NOT NULL CHECK (version > 1),
+	attempt      INTEGER NOT NULL CHECK (attempt >= 0),
+	reason       TEXT    NOT NULL,
+	failed_at    INTEGER NOT NULL, -- milliseconds since 1970, 0 if unset
+	cancelled_at INTEGER NOT NULL, -- milliseconds since 1970, 0 if unset
+	history      TEXT    NOT NULL  -- JSON array of order.Event
+) STRICT;
+
+CREATE TABLE open_orders (
+	seq INTEGER PRIMARY KEY
+) STRICT;
+
+ALTER TABLE tally ADD COLUMN failed    INTEGER NOT NULL DEFAULT 0 CHECK (failed >= 0);
+ALTER TABLE tally ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0 CHECK (cancelled >= 0);
 `}
 
 // applicationID is the application id in the header of our files ("ORDS").

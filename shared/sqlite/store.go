@@ -22,8 +22,8 @@ type Config struct {
 	// Path of the database file, which is created if it does not exist. SQLite keeps its own files
 	// beside it, -wal and -shm. A file .lock shows that a process owns the database.
 	Path string
-	// ProcessingTime is how long an order stays in Processing.
-	ProcessingTime time.Duration
+	// Fulfilment says how orders in Processing are completed.
+	Fulfilment order.Fulfilment
 	// Now is the wall clock. If it has a monotonic reading, as time.Now has, a step of the wall
 	// clock does not change when unfinished orders are due.
 	Now func() time.Time
@@ -44,7 +44,9 @@ func (c Config) validate() error {
 		}
 	}
 	check(c.Path != "", "Path is missing")
-	check(c.ProcessingTime > 0, "ProcessingTime must be positive")
+	if err := c.Fulfilment.Validate(); err != nil {
+		check(false, err.Error())
+	}
 	check(c.Now != nil, "Now is missing")
 	check(c.Random != nil, "Random is missing")
 	check(c.Log != nil, "Log is missing")
@@ -74,19 +76,26 @@ type Store struct {
 	watchDone chan struct{} // closed when watchFiles has ended
 }
 
-// A group is the new orders that one transaction commits.
+// A group is the requests that one transaction commits.
 type group struct {
-	creates []*createRequest
-	done    chan struct{} // closed when each request has its result
+	creates     []*createRequest
+	transitions []*transitionRequest
+	done        chan struct{} // closed when each request has its result
 }
 
 func newGroup(size int) *group {
 	return &group{creates: make([]*createRequest, 0, size), done: make(chan struct{})}
 }
 
+// len is the number of requests.
+func (g *group) len() int { return len(g.creates) + len(g.transitions) }
+
 func (g *group) fail(err error) {
 	for _, c := range g.creates {
 		c.err = err
+	}
+	for _, r := range g.transitions {
+		r.err = err
 	}
 }
 
@@ -100,8 +109,17 @@ type createRequest struct {
 	err      error
 }
 
-// maxWaiting bounds the orders that wait for a commit, and so the memory that they take while the
-// disk stalls. Further orders are refused as unavailable.
+// A transitionRequest is one call of Transition on its way through the writer, and its result.
+type transitionRequest struct {
+	id      order.ID
+	request order.TransitionRequest
+
+	order order.Order
+	err   error
+}
+
+// maxWaiting bounds the requests that wait for a commit, and so the memory that they take while the
+// disk stalls. Further requests are refused as unavailable.
 const maxWaiting = 50_000
 
 var errOverloaded = fmt.Errorf("%w: too many orders wait for the disk", order.ErrUnavailable)
@@ -113,17 +131,30 @@ func (s *Store) Create(ctx context.Context, d order.Draft) (order.Order, bool, e
 		return order.Order{}, false, err
 	}
 	c := &createRequest{draft: d, itemIDs: encodeItems(d.ItemIDs)}
-	if err := s.submit(c); err != nil {
+	if err := s.submit(c, nil); err != nil {
 		return order.Order{}, false, err
 	}
 	return c.order, c.replayed, c.err
 }
 
-// submit adds a request to the next group and waits until the group is committed.
-func (s *Store) submit(c *createRequest) error {
+// Transition implements order.Store. Like Create, it waits for the commit in any case.
+func (s *Store) Transition(ctx context.Context, id order.ID, request order.TransitionRequest) (order.Order, error) {
+	if err := ctx.Err(); err != nil {
+		return order.Order{}, err
+	}
+	r := &transitionRequest{id: id, request: request}
+	if err := s.submit(nil, r); err != nil {
+		return order.Order{}, err
+	}
+	return r.order, r.err
+}
+
+// submit adds one of two requests, the other is nil, to the next group, and waits until the group is
+// committed.
+func (s *Store) submit(c *createRequest, r *transitionRequest) error {
 	s.mu.Lock()
 	g := s.waiting
-	if s.err != nil || len(g.creates) >= maxWaiting {
+	if s.err != nil || g.len() >= maxWaiting {
 		err, overloaded := s.err, s.overloaded
 		s.overloaded = overloaded || err == nil
 		s.mu.Unlock()
@@ -135,8 +166,12 @@ func (s *Store) submit(c *createRequest) error {
 		}
 		return err
 	}
-	first := len(g.creates) == 0
-	g.creates = append(g.creates, c)
+	first := g.len() == 0
+	if c != nil {
+		g.creates = append(g.creates, c)
+	} else {
+		g.transitions = append(g.transitions, r)
+	}
 	s.mu.Unlock()
 	if first {
 		s.signal()
@@ -159,7 +194,7 @@ func (s *Store) swapGroup() (*group, error) {
 	s.mu.Lock()
 	g, err := s.waiting, s.err
 	s.waiting = newGroup(len(g.creates))
-	over := s.overloaded && len(g.creates) < maxWaiting
+	over := s.overloaded && g.len() < maxWaiting
 	s.overloaded = s.overloaded && !over
 	s.mu.Unlock()
 	if over {

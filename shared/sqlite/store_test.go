@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"orders/shared/order"
@@ -145,5 +146,17 @@ func TestDamageMayBeFoundWhileTheStoreIsClosed(t *testing.T) {
 	}
 	if err := s.Err(); !errors.Is(err, damage) {
 		t.Errorf("the store has stopped for %v, not %v", err, damage)
+	}
+}
+
+// F23, I1: what SQLite finds damaged is not relied on. A full disk is no damage.
+func TestAStoreStopsWhenItsFileIsDamaged(t *testing.T) {
+	store := openStore(t, newPath(t), time.Hour)
+	t.Cleanup(func() { _ = store.Close() })
+	store.failOnDamage(sqlite.ResultFull.ToError())
+	makeOrder(t, store, completed)
+	store.failOnDamage(sqlite.ResultCorrupt.ToError())
+	if _, _, err := store.Create(t.Context(), completed); !errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("error %v, want %v", err, order.ErrUnavailable)
 	}
 }

@@ -24,7 +24,10 @@ type tx struct {
 	tally order.Tally
 	last  int64
 
-	finished  int64        // the checkpoint "finished"
+	finished   int64     // the checkpoint "finished"
+	openBefore time.Time // writer.openBefore
+	left       []int64   // orders that wait for their message no longer
+
 	merged    int          // how many ids were moved from memory to the table keys
 	keyed     []order.ID   // ids of the keyed orders created
 	followUps rangeBuilder // messages that follow from the changes
@@ -37,6 +40,7 @@ func (w *writer) begin(finished int64, now time.Time) *tx {
 	*t = tx{
 		w: w, conn: w.conn, now: w.store.clock.wall(now), began: now,
 		tally: *w.store.tally.Load(), last: w.last, finished: max(finished, w.finished),
+		openBefore: w.openBefore, left: t.left[:0],
 		keyed:     t.keyed[:0],
 		followUps: rangeBuilder{ranges: t.followUps.ranges[:0]},
 	}
@@ -74,6 +78,11 @@ func (t *tx) write(g *group, ranges []seqRange) error {
 	for _, r := range ranges {
 		if err := t.advanceRange(r); err != nil {
 			return err
+		}
+	}
+	for _, r := range g.transitions {
+		if r.err = t.transition(r); r.err != nil && !t.canContinue(r.err) {
+			return r.err
 		}
 	}
 	return t.writeTotals(len(g.creates))
@@ -114,6 +123,9 @@ func (t *tx) writeTotals(creates int) (err error) {
 	if t.finished != t.w.finished {
 		err = setCheckpoint(t.conn, finishedCheckpoint, t.finished)
 	}
+	if err == nil {
+		err = t.open()
+	}
 	if err == nil && t.probe {
 		err = execute(t.conn, writeProbe)
 	}
@@ -134,7 +146,7 @@ func clampTally(t order.Tally) order.Tally {
 // record adds a change that the transaction has made to the tally, and its follow-ups to the queue.
 func (t *tx) record(seq int64, c order.Change) {
 	t.tally.Add(c.Tally())
-	t.followUps.add(seq, c.New, c.FollowUps(t.w.queue.processing))
+	t.followUps.add(seq, c.New, c.FollowUps(t.w.queue.fulfilment))
 }
 
 // create creates the order, or finds the one that its key has created before. After an error the
@@ -218,6 +230,9 @@ func (t *tx) advanceRange(r seqRange) error {
 	if now.Before(r.notBefore) {
 		now = r.notBefore
 	}
+	if r.version != 0 {
+		return t.advanceUnfinished(r, now)
+	}
 	whole, err := t.updateRange(r, now)
 	if err != nil {
 		return err
@@ -225,9 +240,14 @@ func (t *tx) advanceRange(r seqRange) error {
 	if !whole {
 		return t.advanceSingly(r, now)
 	}
+	if r.open { // the service ran with another fulfilment before
+		if err := execute(t.conn, "DELETE FROM open_orders WHERE seq BETWEEN ? AND ?", r.first, r.last); err != nil {
+			return err
+		}
+	}
 	for seq := r.first; seq <= r.last; seq++ {
-		before := order.Order{Status: r.to - 1, CreatedAt: createdAt(seq), StartedAt: r.startedAt}
-		after, err := before.Advance(r.to, now, t.w.queue.processing)
+		before := order.Order{Status: r.transition().From()[0], CreatedAt: createdAt(seq), StartedAt: r.startedAt}
+		after, err := before.Advance(order.Message{To: r.to}, now, t.w.queue.fulfilment)
 		if err != nil {
 			return fmt.Errorf("advance the order at seq %d: %w", seq, err)
 		}
@@ -284,7 +304,7 @@ func (t *tx) advanceOne(r seqRange, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	m := order.Message{OrderID: o.ID, To: r.to, NotBefore: r.notBefore}
+	m := order.Message{OrderID: o.ID, To: r.to, Version: r.version, NotBefore: r.notBefore}
 	return order.Processor{Orders: t, Queue: t}.Handle(context.Background(), m, now)
 }
 
@@ -304,22 +324,16 @@ func (t *tx) postpone(one seqRange, reason error) error {
 
 // Advance implements order.Advancer. Only the writer changes the file, so no change can come
 // between the read and the write.
-func (t *tx) Advance(_ context.Context, id order.ID, to order.Status, now time.Time) error {
-	seq, before, err := find(t.conn, t.w.store.keys, id)
+func (t *tx) Advance(_ context.Context, m order.Message, now time.Time) error {
+	seq, before, err := find(t.conn, t.w.store.keys, m.OrderID)
 	if err != nil {
 		return err
 	}
-	after, err := before.Advance(to, now, t.w.queue.processing)
+	after, err := before.Advance(m, now, t.w.queue.fulfilment)
 	if err != nil {
 		return err
 	}
-	err = execute(t.conn, "UPDATE orders SET status = ?, started_at = ?, completed_at = ? WHERE seq = ?",
-		int64(after.Status), encodeTime(&after, after.StartedAt), encodeTime(&after, after.CompletedAt), seq)
-	if err != nil {
-		return err
-	}
-	t.record(seq, order.Change{Old: &before, New: &after})
-	return nil
+	return t.update(seq, &before, &after)
 }
 
 // Send implements order.Queue. The messages are queued with the commit.

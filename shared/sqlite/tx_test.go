@@ -169,6 +169,17 @@ func TestNoOrderFallsBehindACheckpointThoughTheNewestWasDeleted(t *testing.T) {
 	}
 }
 
+// I4, I5: an order that was retried is due with others, and is at a version of its own.
+func TestARangeIsOfOneVersion(t *testing.T) {
+	var b rangeBuilder
+	for i, version := range []int{2, 2, 5, 0} {
+		b.add(int64(i), &order.Order{}, []order.Message{{To: order.Processing, Version: version, NotBefore: epoch}})
+	}
+	if len(b.ranges) != 3 || b.ranges[0].len() != 2 || b.ranges[0].version != 2 || b.ranges[1].version != 5 || b.ranges[2].version != 0 {
+		t.Errorf("%+v", b.ranges)
+	}
+}
+
 // I5: a range has no gaps.
 func TestARangeHasNoGaps(t *testing.T) {
 	var b rangeBuilder

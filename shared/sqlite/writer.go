@@ -28,6 +28,7 @@ type writer struct {
 	buffer        []byte    // for fileWatch.check
 	finished      int64     // the checkpoint "finished" in the file
 	checkpointDue time.Time // when to move the checkpoint
+	openBefore    time.Time // the next commit moves ranges queued before to open_orders; zero for none
 	reportDue     time.Time // when to log again that orders cannot be advanced
 	probeDue      time.Time // when to try whether commits succeed again
 	transaction   tx        // reused, to save allocations
@@ -61,10 +62,11 @@ func (w *writer) run() {
 // nextCheckpoint returns the checkpoint "finished" for the next commit. It moves once a second: it
 // only saves a restart from reading finished orders, so it may lag.
 func (w *writer) nextCheckpoint(now time.Time) int64 {
-	if now.Before(w.checkpointDue) {
+	if w.openBefore = (time.Time{}); now.Before(w.checkpointDue) {
 		return w.finished
 	}
 	w.checkpointDue = now.Add(time.Second)
+	w.openBefore = now.Add(-openAfter)
 	return w.queue.finishedBelow(w.last+1) - 1
 }
 
@@ -95,7 +97,7 @@ func (w *writer) sleep() {
 // queued again.
 func (w *writer) commit(g *group, ranges []seqRange, finished int64, now time.Time) {
 	defer close(g.done)
-	if len(g.creates) == 0 && len(ranges) == 0 && finished == w.finished {
+	if g.len() == 0 && len(ranges) == 0 && finished == w.finished && w.queue.toOpen(w.openBefore) == nil {
 		return
 	}
 	w.transact(w.begin(finished, now), g, ranges)
@@ -137,6 +139,10 @@ func (w *writer) committed(t *tx, creates int) {
 	tally := t.tally
 	w.store.tally.Store(&tally)
 	w.store.keys.merged(t.merged, creates, t.last)
+	for _, r := range w.queue.toOpen(t.openBefore) {
+		r.open = true
+	}
+	w.queue.leave(t.left)
 	for _, r := range t.followUps.ranges {
 		w.queue.push(r, t.began, t.now)
 	}

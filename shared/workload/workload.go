@@ -113,14 +113,16 @@ func (l Load) PerOrder(b Batches) Usage {
 		WriteUnits:    l.CreateUnits() + IndexUnits + l.TransitionUnits() + l.TallyUnits()*Changes/b.Tally,
 		ReadUnits:     l.StatusReads * units(l.ItemBytes+startBytes+completeBytes, readUnitBytes),
 		QueueRequests: Messages * (sendRequests/b.Send + receiveRequests/b.Process),
-		MetricBytes:   Messages / b.Process * MetricLineBytes(b.Process),
+		MetricBytes:   Messages / b.Line * MetricLineBytes(b.Line),
 	}
 }
 
-// The processor's line of a batch has a metric for its starts, if there are any, and one for its
-// completions, each with a value for each order.
+// A line of the processor has a metric for the starts that it gathers, if there are any, and one for
+// the completions, each with a value for each order. It gathers those of a minute in one environment
+// of the function, or a hundred, while none is late.
 const (
 	lineBytes, metricBytes, valueBytes = 310, 68, 4
+	maxLine, lineSecs                  = 100, 60
 )
 
 // MetricLineBytes is how long that line is. Half of the messages, at random, are starts.
@@ -134,6 +136,7 @@ type Batches struct {
 	Tally   float64 // stream records in one invocation of the tally
 	Send    float64 // messages in one request that sends them
 	Process float64 // messages in one invocation of the processor
+	Line    float64 // messages in one line of the processor
 }
 
 // The largest batches, and the tally's wait for more records, as template.yaml sets them.
@@ -166,6 +169,7 @@ func (l Load) Batches() Batches {
 		Tally:   min(MaxTallyBatch, 1+perShard*TallyWindowSecs),
 		Send:    min(MaxQueueBatch, max(1, relay*Messages/Changes)),
 		Process: min(MaxQueueBatch, collected(l.Orders*Messages/queuePollers*queuePollSecs)),
+		Line:    min(maxLine, collected(l.Orders*Messages/queuePollers*lineSecs)),
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 // F1 to F4, F6 to F14, F16 to F18, F20, I1 to I14, I16, I17: random histories on AWS.
 func TestChaos(t *testing.T) {
 	engines := openEngines(t)
-	chaos.Play(t, "aws", func(t chaos.T) chaos.Deployment { return openChaosDeployment(t, engines) })
+	chaos.Play(t, "aws", func(t chaos.T, f order.Fulfilment) chaos.Deployment { return openChaosDeployment(t, engines, f) })
 }
 
 // A chaosDeployment is the project's own store and functions on real engines. A step of a history
@@ -44,10 +44,7 @@ type chaosDeployment struct {
 	met    map[string]int
 }
 
-// chaosProcessing is the template's processing time.
-const chaosProcessing = 50 * time.Second
-
-func openChaosDeployment(t chaos.T, e *engines) *chaosDeployment {
+func openChaosDeployment(t chaos.T, e *engines, f order.Fulfilment) *chaosDeployment {
 	e.next()
 	n := &network{touched: map[string]bool{}}
 	table := awstest.TableAt(t, e.dynamoDB, e.template)
@@ -56,7 +53,7 @@ func openChaosDeployment(t chaos.T, e *engines) *chaosDeployment {
 		T: t, network: n, met: map[string]int{}, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		functions: awstest.Functions{
 			DynamoDB: e.dynamoDBThrough(n), SQS: e.sqsThrough(n), Table: table, QueueURL: url, DeadLetterURL: deadLetterURL,
-			ProcessingTime: chaosProcessing, Logger: slog.New(slog.DiscardHandler),
+			Fulfilment: f, Logger: slog.New(slog.DiscardHandler),
 		},
 		stream: openStream(t, e, table, n),
 		queue:  &queue{client: e.sqs, url: url, network: n},
@@ -78,8 +75,8 @@ func (h *chaosDeployment) Tick(d time.Duration) {
 	h.queue.elapsed += max(d, 0)
 }
 
-// ProcessingTime implements chaos.Deployment.
-func (h *chaosDeployment) ProcessingTime() time.Duration { return chaosProcessing }
+// Fulfilment implements chaos.Deployment.
+func (h *chaosDeployment) Fulfilment() order.Fulfilment { return h.functions.Fulfilment }
 
 // Met implements chaos.Deployment.
 func (h *chaosDeployment) Met() map[string]int { return h.met }
@@ -152,9 +149,7 @@ func (h *chaosDeployment) invoke(function string, event []byte, d disturbance) (
 func (h *chaosDeployment) Create(drafts []order.Draft, fault string) []chaos.Created {
 	responses := make([]chaos.Created, len(drafts))
 	h.under(chaos.Create, fault, []string{"PutItem"}, func(d disturbance) int {
-		store := awstest.Must(dynamostore.New(dynamostore.Config{
-			Client: h.functions.DynamoDB, Table: h.functions.Table, Now: h.Now, Random: h.random,
-		}))
+		store := h.faultyStore()
 		var all sync.WaitGroup
 		for i, draft := range drafts {
 			all.Go(func() { responses[i] = h.create(store, draft, d) })
@@ -165,9 +160,24 @@ func (h *chaosDeployment) Create(drafts []order.Draft, fault string) []chaos.Cre
 	return responses
 }
 
-// create is one request. The client of a killed function gets no response, and does not know
-// whether the order is there.
+// faultyStore is the store of the functions that serve requests.
+func (h *chaosDeployment) faultyStore() *dynamostore.Store {
+	return awstest.Must(dynamostore.New(dynamostore.Config{
+		Client: h.functions.DynamoDB, Table: h.functions.Table, Fulfilment: h.Fulfilment(), Now: h.Now, Random: h.random,
+	}))
+}
+
+// create is one request.
 func (h *chaosDeployment) create(store *dynamostore.Store, draft order.Draft, d disturbance) (c chaos.Created) {
+	if err := h.request(d, func(ctx context.Context) { c.Order, c.Replayed, c.Err = store.Create(ctx, draft) }); err != nil {
+		return chaos.Created{Err: err}
+	}
+	return c
+}
+
+// request runs a function that serves one request. The client of a killed function gets no response,
+// and does not know whether its request was served.
+func (h *chaosDeployment) request(d disturbance, serve func(context.Context)) error {
 	ctx := context.WithoutCancel(h.Context())
 	if d.hangs {
 		var cancel context.CancelFunc
@@ -175,11 +185,40 @@ func (h *chaosDeployment) create(store *dynamostore.Store, draft order.Draft, d 
 		defer cancel()
 	}
 	_, killed := awstest.Mortal(func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
-		c.Order, c.Replayed, c.Err = store.Create(ctx, draft)
+		serve(ctx)
 		return nil, nil
-	})(ctx, "create", nil)
+	})(ctx, "request", nil)
 	if killed != nil {
-		return chaos.Created{Err: fmt.Errorf("%w: %w", order.ErrUnavailable, killed)}
+		return fmt.Errorf("%w: %w", order.ErrUnavailable, killed)
+	}
+	return nil
+}
+
+// Call implements chaos.Deployment. With race, the processor handles what is due at the same time.
+func (h *chaosDeployment) Call(requests []chaos.CallRequest, race bool, fault string) []chaos.Called {
+	responses := make([]chaos.Called, len(requests))
+	var due, done []held
+	if race {
+		due = h.due()
+	}
+	h.under(chaos.Calling, fault, tableCalls, func(d disturbance) int {
+		store := h.faultyStore()
+		var all sync.WaitGroup
+		for i, r := range requests {
+			all.Go(func() { responses[i] = h.call(store, r, d) })
+		}
+		all.Go(func() { done = h.hand(due, d) })
+		all.Wait()
+		return len(requests) + len(due)
+	})
+	h.queue.remove(h, done)
+	return responses
+}
+
+func (h *chaosDeployment) call(store *dynamostore.Store, r chaos.CallRequest, d disturbance) (c chaos.Called) {
+	err := h.request(d, func(ctx context.Context) { c.Order, c.Err = store.Transition(ctx, r.ID, r.TransitionRequest) })
+	if err != nil {
+		return chaos.Called{Err: err}
 	}
 	return c
 }
@@ -305,7 +344,7 @@ var explicitFailures = regexp.MustCompile(`"batchItemFailures":\[`)
 // Faults implements chaos.Deployment.
 func (h *chaosDeployment) Faults(doing string) []string {
 	switch doing {
-	case chaos.Create:
+	case chaos.Create, chaos.Calling:
 		return append([]string{"throttled", "service down"}, ofCalls...)
 	case chaos.Deliver:
 		return slices.Concat(ofDelivery, ofClocks, []string{"delivered twice concurrently"})

@@ -152,7 +152,7 @@ func (r *reader) batchOf(records []streamtypes.Record) eventsource.Batch {
 }
 
 var (
-	tableCalls = []string{"UpdateItem"}
+	tableCalls = []string{"UpdateItem", "GetItem"}
 	queueCalls = []string{"SendMessageBatch", "SendMessage"}
 )
 
@@ -200,13 +200,17 @@ const early = "before their time"
 // others.
 func (h *chaosDeployment) process(fault string) {
 	h.deliver("processor", fault, func() []held {
-		all := h.queue.receive(h)
-		due := slices.DeleteFunc(slices.Clone(all), func(m held) bool { return m.due > h.queue.elapsed })
+		due := h.due()
 		if fault == early || fault != "" && len(due) == 0 {
-			return slices.Clone(all)
+			return slices.Clone(h.queue.receive(h))
 		}
 		return due
 	})
+}
+
+// due are the messages that SQS delivers now.
+func (h *chaosDeployment) due() []held {
+	return slices.DeleteFunc(slices.Clone(h.queue.receive(h)), func(m held) bool { return m.due > h.queue.elapsed })
 }
 
 // TakesForeign implements chaos.Deployment: anybody may send to the queue.

@@ -5,6 +5,7 @@ import (
 	"encoding/json/v2"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -17,9 +18,9 @@ import (
 
 // The tests run concurrently, because most of their time is waiting.
 func TestConformance(t *testing.T) {
-	conformance.Run(t, func(t *testing.T) conformance.Harness {
+	conformance.Run(t, func(t *testing.T, external bool) conformance.Harness {
 		t.Parallel()
-		return awstest.OpenDeployment(t).Harness
+		return awstest.OpenDeployment(t, fulfilledBy(external)).Harness
 	})
 }
 
@@ -39,10 +40,16 @@ func TestConformanceUnderFaults(t *testing.T) {
 			}
 		}
 	})
-	conformance.Run(t, func(t *testing.T) conformance.Harness {
+	conformance.Run(t, func(t *testing.T, external bool) conformance.Harness {
 		t.Parallel()
-		return awstest.OpenDeployment(t, net.disturb).Harness
+		return awstest.OpenDeployment(t, net.disturb, fulfilledBy(external)).Harness
 	})
+}
+
+func fulfilledBy(external bool) func(*awstest.Setup) {
+	return func(s *awstest.Setup) {
+		s.Fulfilment.External, s.Fulfilment.AttemptTimeout, s.Fulfilment.MaxAttempts = external, 5*time.Second, 2
+	}
 }
 
 // faultEvery says which share of the calls of an operation meets a fault: one in so many. A batch of

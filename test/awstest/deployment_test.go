@@ -269,7 +269,7 @@ func (d *faultyDeployment) unfinished() error {
 	if err != nil {
 		return err
 	}
-	if left := d.countMessages(d.QueueURL); metrics.ByStatus != [3]int64{order.Completed: int64(len(d.orders))} || left > 0 {
+	if left := d.countMessages(d.QueueURL); metrics.ByStatus != (order.Counts{order.Completed: int64(len(d.orders))}) || left > 0 {
 		return fmt.Errorf("the metrics are %+v, and %d messages are in the queue", metrics, left)
 	}
 	var recount order.Tally

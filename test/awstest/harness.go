@@ -38,35 +38,39 @@ type Setup struct {
 	// DynamoDB and SQS are options of the clients of the store and the functions.
 	DynamoDB []func(*dynamodb.Options)
 	SQS      []func(*sqs.Options)
+	// Fulfilment says how orders in Processing are completed.
+	Fulfilment order.Fulfilment
 	// Queue may change the attributes that the queue is created with.
 	Queue func(attributes map[string]string)
 	// Between wraps the functions that the event source invokes.
 	Between func(eventsource.Invoke) eventsource.Invoke
 }
 
-// OpenDeployment opens a deployment with a fresh table and fresh queues until the test ends.
-// Its processing time is a second, because SQS delays by whole seconds.
+// OpenDeployment opens a deployment with a fresh table and fresh queues until the test ends. Its
+// processing time is a second.
 func OpenDeployment(t testing.TB, change ...func(*Setup)) Deployment {
 	t.Helper()
 	setup := Setup{
-		Queue:   func(map[string]string) {},
-		Between: func(i eventsource.Invoke) eventsource.Invoke { return i },
+		// SQS delays by whole seconds.
+		Fulfilment: order.Timer(time.Second),
+		Queue:      func(map[string]string) {},
+		Between:    func(i eventsource.Invoke) eventsource.Invoke { return i },
 	}
 	for _, c := range change {
 		c(&setup)
 	}
 	f := Functions{
 		DynamoDB: DynamoDB(t, setup.DynamoDB...), SQS: SQS(t, setup.SQS...), Table: Table(t),
-		ProcessingTime: time.Second, Timeout: 10 * time.Second, Now: time.Now,
+		Fulfilment: setup.Fulfilment, Timeout: 10 * time.Second, Now: time.Now,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 	f.QueueURL, f.DeadLetterURL = Queues(t, setup.Queue)
 	store := Must(dynamostore.New(dynamostore.Config{
-		Client: f.DynamoDB, Table: f.Table, ProcessingTime: f.ProcessingTime, Now: f.Now,
+		Client: f.DynamoDB, Table: f.Table, Fulfilment: f.Fulfilment, Now: f.Now,
 		Random: bufio.NewReader(rand.Reader), // not safe for concurrent use
 	}))
 	d := Deployment{Functions: f, Harness: conformance.Harness{
-		Store: store, Metrics: store, ProcessingTime: f.ProcessingTime,
+		Store: store, Metrics: store, ProcessingTime: f.Fulfilment.ProcessingTime,
 		Deliver: f.deliver, DeadLetters: f.deadLetters(SQS(t)),
 	}}
 	d.connect(t, setup.Between(f.Invoke))
@@ -143,7 +147,7 @@ type Functions struct {
 	DynamoDB                       *dynamodb.Client
 	SQS                            *sqs.Client
 	Table, QueueURL, DeadLetterURL string
-	ProcessingTime                 time.Duration
+	Fulfilment                     order.Fulfilment
 	// Timeout is how long a function may run.
 	Timeout time.Duration
 	// Now is the clock of the functions.
@@ -179,11 +183,11 @@ var _ eventsource.Invoke = Functions{}.Invoke
 func (f Functions) handler(name string) handler {
 	switch name {
 	case RelayFunction:
-		return newHandler(dynamostream.Relay{Queue: f.queue(), ProcessingTime: f.ProcessingTime, Log: f.Logger}.Handle)
+		return newHandler(dynamostream.Relay{Queue: f.queue(), Fulfilment: f.Fulfilment, Log: f.Logger}.Handle)
 	case TallyFunction:
 		return newHandler(dynamostore.Tallier{Client: f.DynamoDB, Table: f.Table, Now: f.Now, Log: f.Logger}.Handle)
 	case ProcessorFunction:
-		orders := Must(dynamostore.New(dynamostore.Config{Client: f.DynamoDB, Table: f.Table, ProcessingTime: f.ProcessingTime}))
+		orders := Must(dynamostore.New(dynamostore.Config{Client: f.DynamoDB, Table: f.Table, Fulfilment: f.Fulfilment}))
 		processor := order.Processor{Orders: orders, Queue: f.queue()}
 		return newHandler(sqsqueue.Receiver{Process: processor.Process, Now: f.Now, Log: f.Logger}.Handle)
 	default:

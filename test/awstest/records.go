@@ -1,6 +1,9 @@
 package awstest
 
 import (
+	"encoding/json/v2"
+	"fmt"
+
 	"github.com/aws/aws-lambda-go/events"
 
 	"orders/shared/order"
@@ -23,6 +26,10 @@ func newImage(o *order.Order) image {
 	}
 	if !o.CompletedAt.IsZero() {
 		i["completed_at"] = attribute(o.CompletedAt.Format(layout))
+	}
+	if o.Exception != nil {
+		exception, err := json.Marshal(o.Exception)
+		i["version"], i["exception"] = events.NewNumberAttribute(fmt.Sprint(o.Version())), attribute(string(Must(exception, err)))
 	}
 	return i
 }

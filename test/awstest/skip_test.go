@@ -43,7 +43,7 @@ func TestTheTallyGoesOnBehindARecordThatAnOperatorHasSkipped(t *testing.T) {
 		})
 	}
 	damaged := create()
-	counted(order.Tally{ByStatus: [3]int64{0, 0, 1}})
+	counted(order.Tally{ByStatus: order.Counts{0, 0, 1}})
 	_, err := d.DynamoDB.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
 		TableName: &d.Table, Key: map[string]types.AttributeValue{
 			"pk": &types.AttributeValueMemberS{Value: "ORDER#" + string(damaged.ID)}, "sk": &types.AttributeValueMemberS{Value: "ORDER"},
@@ -65,5 +65,5 @@ func TestTheTallyGoesOnBehindARecordThatAnOperatorHasSkipped(t *testing.T) {
 	if err := audit.Skip(t.Context(), event.ShardID, event.Records[0].Change.SequenceNumber, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	counted(order.Tally{ByStatus: [3]int64{0, 0, 2}, Inexact: true})
+	counted(order.Tally{ByStatus: order.Counts{0, 0, 2}, Inexact: true})
 }

@@ -49,7 +49,7 @@ func (b *bench) commitRate(goroutines int) float64 {
 // openStore opens a database file in this process. fill closes it.
 func (b *bench) openStore(file string) *sqlite.Store {
 	return must(sqlite.Open(b.ctx, sqlite.Config{
-		Path: file, ProcessingTime: processingTime,
+		Path: file, Fulfilment: order.Timer(processingTime),
 		Now: time.Now, Random: bufio.NewReader(rand.Reader), Log: slog.New(slog.DiscardHandler),
 	}))
 }

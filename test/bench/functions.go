@@ -56,7 +56,7 @@ func (b *bench) startInTurn(folder, name string) (own, empty float64) {
 }
 
 // functionNames are the Lambda functions, by their folders.
-var functionNames = []string{"create", "status", "ids", "metrics", "fallback", "relay", "tally", "processor", "check"}
+var functionNames = []string{"create", "status", "transition", "ids", "metrics", "fallback", "relay", "tally", "processor", "check"}
 
 // deployed finds the environment that make sam-build builds with.
 var deployed = regexp.MustCompile(`(?m)^SAM_BUILD = (CGO_ENABLED=\d) (GOFLAGS)='([^']+)'`)

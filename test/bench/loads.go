@@ -13,6 +13,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"orders/test/bench/generator"
+	"orders/test/service"
 )
 
 // oneProcessor has a server run its goroutines on one processor, as in the smallest virtual machines
@@ -205,48 +206,81 @@ func (r *backups) backup(cmd *exec.Cmd) error {
 	return nil
 }
 
+// maxLag is the longest that an order may wait for its start or its completion.
+const maxLag = time.Second
+
+// A life is what was measured of orders from their creation to their end.
+type life struct {
+	perSecond         float64
+	start, completion *generator.Latencies // lags
+	metrics           service.Metrics      // when all orders are due
+}
+
 func (b *bench) measureLives() {
-	const rate = 20_000
-	// maxLag is the longest that an order may wait for its start or its completion.
-	const maxLag = time.Second
-	b.how(`Open loop, %s creates/s over %s connections for %s, processing time %s, on a fresh file. The lags
-are read from the file when the server has stopped: start lag is started_at - created_at, completion
-lag is completed_at - started_at - processing time. Unfinished is what GET /api/metrics/ does not count
-as Completed the processing time and %s after the last response.`,
-		grouped(rate), grouped(connections), b.lives, b.livesProcessing, maxLag)
-	file := b.newFile()
-	s := b.startOrders(file, b.livesProcessing)
-	defer s.Close()
-	created := must(generator.Load{Rate: rate, Duration: b.lives}.Run(b.ctx, s.addr)).Count()
-	select {
-	case <-time.After(b.livesProcessing + maxLag):
-	case <-b.ctx.Done():
-		check(b.ctx.Err())
-	}
-	m := must(s.client.Metrics(b.ctx))
-	if int64(m.TotalOrders) != created {
-		check(fmt.Errorf("%d creates were acknowledged, and there are %d orders", created, m.TotalOrders))
-	}
+	const rate, cancelEvery = 20_000, 100
+	b.how(`Open loop, %s creates/s over %s connections for %s, processing time %s, on a fresh file, in turn
+without and with one order of %d cancelled, a while after its creation; %d times. The lags are read from
+the file when the server has stopped: start lag is started_at - created_at, completion lag is
+completed_at - started_at - processing time. Unfinished is what GET /api/metrics/ still counts as
+Pending or Processing the processing time and %s after the last response.`,
+		grouped(rate), grouped(connections), b.lives, b.livesProcessing, cancelEvery, b.livesRounds, maxLag)
 	var mem memory
-	mem.watch(s)
-	check(s.Stop())
-	start, completion := b.lags(file)
+	var without, with life
+	var throughput, starts, completions comparison
+	for range b.livesRounds {
+		without = b.live(generator.Load{Rate: rate, Duration: b.lives}, &mem)
+		with = b.live(generator.Load{Rate: rate, Duration: b.lives, CancelEvery: cancelEvery}, &mem)
+		throughput.add(with.perSecond, without.perSecond)
+		starts.add(with.start.Milliseconds(99), without.start.Milliseconds(99))
+		completions.add(with.completion.Milliseconds(99), without.completion.Milliseconds(99))
+	}
+	lagGoal, throughputGoal := atMost(1.1, ""), atLeast(0.9)
+	if b.livesRounds == 1 { // which compares nothing on a busy machine
+		lagGoal, throughputGoal = none, none
+	}
 	for _, lag := range []struct {
 		name string
 		*generator.Latencies
-	}{{"start lag", start}, {"completion lag", completion}} {
+		*comparison
+	}{{"start lag", without.start, &starts}, {"completion lag", without.completion, &completions}} {
 		b.record(lag.name, lag.Milliseconds(99), "p99-ms")
 		b.row(row{
 			name: fmt.Sprintf("p99 of the %s at %s creates/s", lag.name, grouped(rate)),
 			goal: atMost(milliseconds(maxLag), "ms"), value: lag.Milliseconds(99),
 			details: fmt.Sprintf("p50 %.0f ms, longest %.0f ms", lag.Milliseconds(50), lag.Milliseconds(100)),
 		})
+		b.ratioRow("p99 of the "+lag.name+" with 1 % cancelled ÷ without", lagGoal, lag.comparison, "ms", "")
 	}
+	b.ratioRow("creates with 1 % cancelled ÷ without", throughputGoal, &throughput, "creates/s",
+		fmt.Sprintf("; %s were cancelled", grouped(with.metrics.StatusCounts["Cancelled"])))
 	b.row(row{
-		name: "orders unfinished when all are due", goal: atMost(0, "orders"), value: float64(m.Unfinished()),
-		details: "of " + grouped(m.TotalOrders),
+		name: "orders unfinished when all are due", goal: atMost(0, "orders"),
+		value:   float64(without.metrics.Unfinished() + with.metrics.Unfinished()),
+		details: "of " + grouped(without.metrics.TotalOrders+with.metrics.TotalOrders),
 	})
 	b.memoryRow(mem, "over whole lives", 100)
+}
+
+// live puts the load on a fresh service and waits until all orders are due.
+func (b *bench) live(l generator.Load, mem *memory) (measured life) {
+	file := b.newFile()
+	s := b.startOrders(file, b.livesProcessing)
+	defer s.Close()
+	created := must(l.Run(b.ctx, s.addr))
+	measured.perSecond = created.PerSecond()
+	select {
+	case <-time.After(b.livesProcessing + maxLag):
+	case <-b.ctx.Done():
+		check(b.ctx.Err())
+	}
+	measured.metrics = must(s.client.Metrics(b.ctx))
+	if n := measured.metrics.TotalOrders; int64(n) != created.Count() {
+		check(fmt.Errorf("%d creates were acknowledged, and there are %d orders", created.Count(), n))
+	}
+	mem.watch(s)
+	check(s.Stop())
+	measured.start, measured.completion = b.lags(file)
+	return measured
 }
 
 // lags reads how late the completed orders were started and completed from a database file that no

@@ -32,7 +32,7 @@ type sizes struct {
 	rounds                        int           // in which contenders take turns; their median counts
 	warmUp, creating, keyed       time.Duration // of each closed loop
 	openLoop, slow, lives         time.Duration // of each open loop
-	backupRounds                  int
+	backupRounds, livesRounds     int
 	backupLoad, backupEvery       time.Duration
 	livesProcessing, committing   time.Duration
 	keys, large, unfinished       int64 // orders
@@ -44,7 +44,7 @@ var full = sizes{
 	form: "full", rounds: 5, warmUp: time.Second, creating: 3 * time.Second, keyed: 10 * time.Second,
 	openLoop: time.Minute, slow: 12 * time.Second, lives: time.Minute,
 	backupRounds: 1, backupLoad: 5 * time.Minute, backupEvery: 10 * time.Second,
-	livesProcessing: 5 * time.Second, committing: 5 * time.Second,
+	livesRounds: 3, livesProcessing: 5 * time.Second, committing: 5 * time.Second,
 	keys: 300_000, large: 1_000_000, unfinished: 700_000, reads: 2_000, starts: 5, functionStarts: 200,
 }
 
@@ -53,7 +53,7 @@ var short = sizes{
 	form: "short", rounds: 3, warmUp: 300 * time.Millisecond, creating: time.Second, keyed: 1500 * time.Millisecond,
 	openLoop: 2 * time.Second, slow: 2 * time.Second, lives: 3 * time.Second,
 	backupRounds: 3, backupLoad: 2 * time.Second, backupEvery: time.Second,
-	livesProcessing: time.Second, committing: time.Second,
+	livesRounds: 1, livesProcessing: time.Second, committing: time.Second,
 	keys: 300_000, large: 100_000, unfinished: 50_000, reads: 300, starts: 3, functionStarts: 50,
 }
 

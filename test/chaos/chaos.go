@@ -1,8 +1,8 @@
 // Package chaos plays random histories with faults on a deployment of the service, and compares it
 // with a model after every step.
 //
-// A history is a list of steps: orders are created, background work is done, foreign messages are
-// delivered, clocks jump. Each step may meet one of the faults that the deployment supports. After
+// A history is a list of steps: orders are created, people and workers ask for transitions,
+// background work is done, foreign messages are delivered, clocks jump. Each step may meet one of the faults that the deployment supports. After
 // each step the history reads everything and compares it with the model. After the last step the
 // faults end, time passes, and every order must be completed and counted.
 //
@@ -48,6 +48,9 @@ type Deployment interface {
 
 	// Create creates orders concurrently and returns the response to each client.
 	Create(drafts []order.Draft, fault string) []Created
+	// Call makes the transitions that people and workers ask for concurrently, and returns the
+	// response to each caller. With race, orders that are due advance at the same time.
+	Call(requests []CallRequest, race bool, fault string) []Called
 	// Work lets one of the Workers do its work of this moment.
 	Work(worker, fault string)
 	// Deliver passes bodies to the worker of the queue in one batch, as a queue does that
@@ -61,7 +64,7 @@ type Deployment interface {
 
 	// Workers names the workers, in the sequence in which an order needs them.
 	Workers() []string
-	// Faults names the faults of Create, of Deliver (see the constants) or of a worker. A
+	// Faults names the faults of Create, of Deliver, of Calling (see the constants) or of a worker. A
 	// fault ends with its step.
 	Faults(doing string) []string
 	// Met counts the faults that have occurred so far, by "doing: fault". A fault of a call
@@ -70,8 +73,8 @@ type Deployment interface {
 
 	// Now is the deployment's clock.
 	Now() time.Time
-	// ProcessingTime is how long an order stays in Processing.
-	ProcessingTime() time.Duration
+	// Fulfilment says how orders in Processing are completed.
+	Fulfilment() order.Fulfilment
 	// Counted reports whether the metrics must equal a recount now. They may lag, but must be
 	// right once all Workers had their turn.
 	Counted() bool
@@ -86,7 +89,19 @@ type Deployment interface {
 const (
 	Create  = "create"
 	Deliver = "deliver"
+	Calling = "call"
 )
+
+// An Open opens a fresh deployment with that fulfilment.
+type Open func(T, order.Fulfilment) Deployment
+
+// fulfilment is the one of a history: that of the template, or workers who must be fast.
+func fulfilment(external bool) order.Fulfilment {
+	if external {
+		return order.Fulfilment{External: true, AttemptTimeout: 20 * time.Second, MaxAttempts: 2}
+	}
+	return order.Timer(50 * time.Second)
+}
 
 // Created is the response to a create. After order.ErrUnavailable the order may be there or not.
 // Without a fault there must be no such error.
@@ -107,7 +122,7 @@ const enough = 5 * time.Minute
 // Play plays every history of testdata, each on a fresh deployment, and then random histories for the
 // time of the flag -chaos.for. It fails with the steps of the shortest failing history that it can
 // find, as JSON for testdata. -chaos.seed with the seed of a failure plays its history again.
-func Play(t *testing.T, name string, open func(T) Deployment) {
+func Play(t *testing.T, name string, open Open) {
 	t.Helper()
 	replay(t, open)
 	first := *seed
@@ -156,7 +171,7 @@ func (s *summary) add(h *history) {
 	if h.deployment == nil {
 		return
 	}
-	for _, doing := range append([]string{Create, Deliver}, h.deployment.Workers()...) {
+	for _, doing := range append([]string{Create, Deliver, Calling}, h.deployment.Workers()...) {
 		for _, fault := range h.deployment.Faults(doing) {
 			s.Faults[doing+": "+fault] += 0
 		}

@@ -27,6 +27,11 @@ func TestEveryBugIsFound(t *testing.T) {
 		"restarts a completed order", "starts before the creation", "does not wait", // I5, I6, I8, I7
 		"moves a start", "imports with a later start", "completes too early", // I5, I8, I7
 		"forgets a message", "loses a message when a commit fails", "retries after a minute", "keeps its messages", // I4, I13, I16
+		"completes a cancelled order by an old message", "goes back to an earlier version", // I5, I6
+		"forgets a retry at a restart", "makes an attempt too many", "keeps the attempts of before a retry", // I4, I13
+		"is completed by a timer, not by a worker", "takes any version", "fails an order twice", // I5
+		"refuses and does it all the same", "refuses a call that was made before", // I5
+		"tells the version that was asked for", "says done and does nothing", "forgets who has called", // I5
 		"drops an unreadable message", "loses dead letters", "dead-letters a good message", "dead-letters unknown members", "panics", // I13, I14
 	} {
 		t.Run(bug, func(t *testing.T) {
@@ -45,9 +50,10 @@ func TestEveryBugIsFound(t *testing.T) {
 }
 
 func TestAScriptIsReadAsItIsWritten(t *testing.T) {
-	want := script{Why: `a "reason"`, Steps: []Step{
+	want := script{Why: `a "reason"`, External: true, Steps: []Step{
 		{Do: Create, Drafts: []Draft{{Key: "a", As: "Pending"}, {As: "Completed", Variant: 2}}, Fault: unfinished},
-		{Do: Deliver, Messages: []Message{{Order: 3, To: "Processing", Cut: true}, {Body: "null"}, {Order: 1, To: "Completed", More: true}}},
+		{Do: Deliver, Messages: []Message{{Order: 3, To: "Processing", Cut: true}, {Body: "null"}, {Order: 1, To: "Completed", Age: 1, More: true}}},
+		{Do: Calling, Calls: []Call{{Order: 1, Do: "cancel"}, {Do: "retry", Version: "last"}}, Race: true},
 		{Do: work, Worker: "worker"},
 		{Do: tick, By: Duration(-90 * time.Second)},
 	}}
@@ -58,12 +64,12 @@ func TestAScriptIsReadAsItIsWritten(t *testing.T) {
 }
 
 func TestAFaultThatNeverOccurredIsNamed(t *testing.T) {
-	h := begin(t.Context(), openMemory(""))
+	h := begin(t.Context(), openMemory(""), false)
 	h.play(Step{Do: Create, Drafts: []Draft{{As: "Pending"}}, Fault: unfinished})
 	h.close()
 	s := &summary{Faults: map[string]int{}}
 	s.add(h)
-	if got, want := s.missed(), []string{"worker: " + failing}; !slices.Equal(got, want) {
+	if got, want := s.missed(), []string{Calling + ": " + unfinished, "worker: " + failing, "worker: " + restart}; !slices.Equal(got, want) {
 		t.Errorf("missed %q, not %q", got, want)
 	}
 }

@@ -2,8 +2,6 @@ package chaos
 
 import (
 	"errors"
-	"fmt"
-	"reflect"
 	"slices"
 	"time"
 
@@ -58,8 +56,7 @@ func (h *history) adopt(list []order.ID) {
 		o, there := found[d.ClientReference]
 		if there = there && (d.Key == "" || d.Key == o.ID); there {
 			delete(found, d.ClientReference)
-			want := order.Order{ID: o.ID, Details: d.Details, CreatedAt: o.CreatedAt}
-			k := &known{draft: d, last: want, started: -1}
+			k := newKnown(d, o.ID, o.CreatedAt)
 			h.orders, h.byID[o.ID] = append(h.orders, k), k
 		}
 		return there
@@ -106,22 +103,25 @@ func (h *history) get(id order.ID) order.Order {
 // the order do not show whether a worker waited (I7).
 func (h *history) reread(k *known) {
 	h.count++
-	o, before := h.get(k.last.ID), k.last.Status
-	if err := k.became(o, h.deployment.ProcessingTime()); err != nil {
+	o, f := h.get(k.last.ID), h.deployment.Fulfilment()
+	made, err := k.became(o, f)
+	if err != nil {
 		h.Fatalf("%s %v: now it is that %s", k, err, show(o))
 	}
-	k.last = o
-	switch {
-	case before == order.Pending && o.Status == order.Processing:
-		k.started = h.elapsed
-		if h.fault != "" {
-			k.started = -1
+	for _, e := range made {
+		h.attribute(k, e)
+		byClock := e.Transition == order.Complete && !f.External || e.Transition == order.Restart || e.Transition == order.Fail && e.By == ""
+		if waited := h.elapsed - k.started + time.Millisecond; byClock && h.fault == "" && k.started >= 0 && waited < f.Wait() {
+			h.Fatalf("%s made the transition %s %s after its start", k, e.Transition, waited)
 		}
-	case before == order.Processing && o.Status == order.Completed && h.fault == "" && k.started >= 0:
-		if waited := h.elapsed - k.started + time.Millisecond; waited < h.deployment.ProcessingTime() {
-			h.Fatalf("%s was completed %s after its start", k, waited)
+		if e.Transition == order.Start || e.Transition == order.Restart {
+			k.started = h.elapsed
+			if h.fault != "" {
+				k.started = -1
+			}
 		}
 	}
+	k.last = o
 }
 
 // unstored checks that requests that are not in the list have left no order.
@@ -157,7 +157,7 @@ func (h *history) metrics(recount order.Tally) {
 func (h *history) queues() {
 	h.count++
 	for _, k := range h.orders {
-		if k.last.Status != order.Completed && !h.deployment.Waits(k.last.ID) {
+		if k.now().unfinished() && !h.deployment.Waits(k.last.ID) {
 			h.Fatalf("%s is forgotten: there is no message for it", k)
 		}
 	}
@@ -265,7 +265,7 @@ func (h *history) acknowledged(d order.Draft, r Created, before int, firsts map[
 		h.Fatalf("request %q was acknowledged as %s, which is not there", d.ClientReference, r.Order.ID)
 	case k.draft.ClientReference != d.ClientReference:
 		h.Fatalf("request %q was acknowledged as %s", d.ClientReference, k)
-	case !sameOrder(r.Order, k.last) || r.Order.Status > k.last.Status || r.Order.Status < d.InitialStatus:
+	case !sameOrder(r.Order, k.last) || !slices.Contains(k.states, stateOf(r.Order)):
 		h.Fatalf("the response to request %q has the order %s, and %s is there", d.ClientReference, show(r.Order), k)
 	case !r.Replayed:
 		firsts[k.last.ID]++
@@ -274,74 +274,5 @@ func (h *history) acknowledged(d order.Draft, r Created, before int, firsts map[
 		}
 	case d.Key == "":
 		h.Fatalf("request %q has no key, and its response says that it is a replay", d.ClientReference)
-	}
-}
-
-// A known order is in the store, and must stay there.
-type known struct {
-	draft order.Draft
-	last  order.Order // as last read
-	// started is how much time had passed when it was started without a fault, or negative.
-	started time.Duration
-}
-
-// String describes the order by its request.
-func (k *known) String() string {
-	if k == nil {
-		return "the key of no order"
-	}
-	return "the order " + show(k.last)
-}
-
-// show describes an order in a failure.
-func show(o order.Order) string {
-	return fmt.Sprintf("of request %q (%s, %s, created %s, started %s, completed %s)",
-		o.ClientReference, o.ID, o.Status, clock(o.CreatedAt), clock(o.StartedAt), clock(o.CompletedAt))
-}
-
-func clock(t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return t.Format("15:04:05.000")
-}
-
-// sameOrder reports whether two readings are of the same order.
-func sameOrder(a, b order.Order) bool {
-	return a.ID == b.ID && a.CreatedAt.Equal(b.CreatedAt) && reflect.DeepEqual(a.Details, b.Details)
-}
-
-// became returns an error if the order o cannot follow the last reading (I1, I5, I6).
-func (k *known) became(o order.Order, processing time.Duration) error {
-	switch {
-	case !sameOrder(o, k.last):
-		return errors.New("is another order than before")
-	case o.Status < k.last.Status || o.Status < k.draft.InitialStatus:
-		return errors.New("went back")
-	case !kept(k.last.StartedAt, o.StartedAt) || !kept(k.last.CompletedAt, o.CompletedAt):
-		return errors.New("was started or completed a second time")
-	case k.draft.InitialStatus == order.Processing && !o.StartedAt.Equal(o.CreatedAt):
-		return errors.New("was imported as started, but not at its creation")
-	default:
-		return checkTimes(o, k.draft.InitialStatus != order.Completed, processing)
-	}
-}
-
-// kept reports whether a time that was set is still the same.
-func kept(before, now time.Time) bool { return before.IsZero() || before.Equal(now) }
-
-// checkTimes returns an error if the times of an order do not fit its status (I7, I8). An order that
-// was imported as Completed is never processed and has no times.
-func checkTimes(o order.Order, processed bool, processing time.Duration) error {
-	started, completed := !o.StartedAt.IsZero(), !o.CompletedAt.IsZero()
-	switch {
-	case started != (processed && o.Status >= order.Processing) || completed != (processed && o.Status == order.Completed):
-		return errors.New("has not the times of its status")
-	case started && o.StartedAt.Before(o.CreatedAt):
-		return errors.New("was started before it was created")
-	case completed && o.CompletedAt.Sub(o.StartedAt) < processing:
-		return errors.New("was not processed for its time")
-	default:
-		return nil
 	}
 }

@@ -26,6 +26,9 @@ type history struct {
 	open   []order.Draft
 	keyed  []order.Draft // the different requests with a key so far
 	unique int           // drafts without a key so far
+
+	callers map[string]*caller // of the current step
+	called  int                // calls so far
 	// poison are the delivered bodies that can never succeed. The value is true after a
 	// delivery without a fault: then the body must be a dead letter.
 	poison map[string]bool
@@ -35,10 +38,10 @@ type history struct {
 }
 
 // begin opens a fresh deployment for a history. The caller calls close.
-func begin(ctx context.Context, open func(T) Deployment) *history {
+func begin(ctx context.Context, open Open, external bool) *history {
 	h := &history{recorder: newRecorder(ctx), byID: map[order.ID]*known{}, poison: map[string]bool{}}
 	h.do(func() {
-		h.deployment = open(h)
+		h.deployment = open(h, fulfilment(external))
 		h.latest = h.deployment.Now()
 	})
 	return h
@@ -56,6 +59,9 @@ func (h *history) play(s Step) {
 		case Deliver:
 			h.fault = h.supported(Deliver, s.Fault)
 			h.deliver(s.Messages)
+		case Calling:
+			h.fault = h.supported(Calling, s.Fault)
+			h.call(s.Calls, s.Race)
 		case work:
 			h.fault = h.supported(s.Worker, s.Fault)
 			h.work(s.Worker)
@@ -100,16 +106,16 @@ func (h *history) tick(d time.Duration) {
 }
 
 func (h *history) deliver(messages []Message) {
-	ids := make([]order.ID, len(h.orders))
+	orders := make([]order.Order, len(h.orders))
 	for i, k := range h.orders {
-		ids[i] = k.last.ID
+		orders[i] = k.last
 	}
 	var bodies [][]byte
 	var poison []string
 	for _, m := range messages {
-		body := m.body(ids)
+		body := m.body(orders)
 		m.More = false
-		isPoison := h.isPoison(m.body(ids))
+		isPoison := h.isPoison(m.body(orders))
 		if isPoison && !h.deployment.TakesForeign() {
 			continue
 		}
@@ -140,7 +146,8 @@ const rounds = 10
 const retryDelay = 2 * time.Second
 
 // finish ends the faults and lets time pass. Clients repeat their requests with a key. Then every
-// order becomes Completed and is counted, and no message is left (I3, I4, I9, I13).
+// order becomes Completed, Cancelled or Failed and is counted, and no message is left (I3, I4, I9,
+// I13).
 func (h *history) finish() {
 	h.do(func() {
 		h.fault = ""
@@ -168,9 +175,9 @@ func (h *history) finish() {
 // retry gives every worker a turn under its first fault, and soon after it one without. Then every
 // order that was due has advanced: no retry waits for longer (I16).
 func (h *history) retry() {
-	before := map[*known]order.Status{}
+	before := map[*known]state{}
 	for _, k := range h.orders {
-		before[k] = k.last.Status
+		before[k] = k.now()
 	}
 	for _, worker := range h.deployment.Workers() {
 		if faults := h.deployment.Faults(worker); len(faults) > 0 {
@@ -183,7 +190,7 @@ func (h *history) retry() {
 	h.tick(retryDelay)
 	h.turn()
 	for _, k := range h.orders {
-		if k.last.Status == before[k] && k.last.Status != order.Completed {
+		if k.now() == before[k] && k.now().unfinished() {
 			h.Fatalf("%s has waited for longer than %s after a fault", k, retryDelay)
 		}
 	}
@@ -199,11 +206,11 @@ func (h *history) turn() {
 
 // round lets time pass, gives every worker its turn, and says what is not done yet.
 func (h *history) round() (unfinished string) {
-	h.tick(h.deployment.ProcessingTime() + 2*time.Second)
+	h.tick(h.deployment.Fulfilment().Wait() + 2*time.Second)
 	h.turn()
 	for _, k := range h.orders {
-		if k.last.Status != order.Completed || h.deployment.Waits(k.last.ID) {
-			return k.String() + " was not completed, or a message for it is left"
+		if k.now().unfinished() || h.deployment.Waits(k.last.ID) {
+			return k.String() + " is not finished, or a message for it is left"
 		}
 	}
 	if !h.deployment.Counted() {

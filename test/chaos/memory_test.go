@@ -3,6 +3,7 @@ package chaos
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ type memory struct {
 	T
 	bug    string
 	now    time.Time
+	works  order.Fulfilment
 	orders map[order.ID]order.Order
 	ids    []order.ID // oldest first
 	tally  order.Tally
@@ -29,12 +31,16 @@ type memory struct {
 const (
 	unfinished = "response lost"
 	failing    = "commit fails"
-	processing = 50 * time.Second
+	restart    = "restart"
 )
 
-func openMemory(bug string) func(T) Deployment {
-	return func(t T) Deployment {
-		return &memory{T: t, bug: bug, now: time.UnixMilli(1_800_000_000_000), orders: map[order.ID]order.Order{}, met: map[string]int{}}
+func openMemory(bug string) Open {
+	return func(t T, f order.Fulfilment) Deployment {
+		m := &memory{T: t, bug: bug, now: time.UnixMilli(1_800_000_000_000), works: f, orders: map[order.ID]order.Order{}, met: map[string]int{}}
+		if bug == "makes an attempt too many" {
+			m.works.MaxAttempts++
+		}
+		return m
 	}
 }
 
@@ -156,11 +162,84 @@ func (m *memory) changed(c order.Change) {
 	if m.bug == "forgets a message" && len(m.orders) > 3 && c.Old != nil {
 		return
 	}
-	m.queue = append(m.queue, c.FollowUps(processing)...)
+	if m.bug == "is completed by a timer, not by a worker" && c.New.Status == order.Processing {
+		m.queue = append(m.queue, order.Change{New: c.New}.FollowUps(order.Timer(m.works.Wait()))...)
+		return
+	}
+	m.queue = append(m.queue, c.FollowUps(m.works)...)
+}
+
+func (m *memory) Call(requests []CallRequest, race bool, fault string) (responses []Called) {
+	if race {
+		m.Work("worker", "")
+	}
+	for _, r := range requests {
+		o, err := m.transition(r)
+		if fault != "" {
+			o, err = order.Order{}, order.ErrUnavailable
+			m.met[Calling+": "+unfinished]++
+		}
+		responses = append(responses, Called{Order: o, Err: err})
+	}
+	return responses
+}
+
+func (m *memory) transition(r CallRequest) (order.Order, error) {
+	before, ok := m.orders[r.ID]
+	if !ok {
+		return before, order.ErrNotFound
+	}
+	if m.bug == "takes any version" {
+		r.Version = 0
+	}
+	after, err := before.Transition(r.TransitionRequest, m.now, m.works)
+	conflict, refused := errors.AsType[*order.ConflictError](err)
+	switch {
+	case m.bug == "refuses and does it all the same" && refused && before.Status == order.Processing && r.Transition == order.Fail:
+		m.changed(order.Change{Old: &before, New: new(m.spoiled(before, r))})
+	case m.bug == "refuses a call that was made before" && errors.Is(err, order.ErrAlreadyDone):
+		return before, &order.ConflictError{Status: before.Status, Version: before.Version()}
+	case m.bug == "tells the version that was asked for" && refused && r.Version != 0:
+		conflict.Version = r.Version
+	case m.bug == "says done and does nothing" && err == nil && r.Transition == order.Cancel:
+		return after, nil
+	case errors.Is(err, order.ErrAlreadyDone):
+		return before, nil
+	case err == nil:
+		m.changed(order.Change{Old: &before, New: new(m.spoiled(after, r))})
+	}
+	return after, err
+}
+
+// spoiled is an order after a call, with the bug.
+func (m *memory) spoiled(o order.Order, r CallRequest) order.Order {
+	var e order.Exception
+	if o.Exception != nil {
+		e = *o.Exception
+		e.History = slices.Clone(e.History)
+	}
+	switch {
+	case m.bug == "refuses and does it all the same":
+		o, _ = o.Transition(order.TransitionRequest{Transition: r.Transition, By: r.By, Reason: r.Reason}, m.now, m.works)
+		return o
+	case o.Exception == nil:
+		return o
+	case m.bug == "goes back to an earlier version" && r.Transition == order.Retry:
+		e.Version, e.History = 2, e.History[:1]
+	case m.bug == "forgets who has called":
+		e.History[len(e.History)-1].By = ""
+	case m.bug == "fails an order twice" && r.Transition == order.Fail:
+		e.Version, e.History = e.Version+1, append(e.History, e.History[len(e.History)-1])
+	case m.bug == "keeps the attempts of before a retry" && r.Transition == order.Retry:
+		e.Attempt = 1
+	}
+	o.Exception = &e
+	return o
 }
 
 // Advance implements order.Advancer.
-func (m *memory) Advance(_ context.Context, id order.ID, to order.Status, now time.Time) error {
+func (m *memory) Advance(_ context.Context, message order.Message, now time.Time) error {
+	id, to := message.OrderID, message.To
 	before, ok := m.orders[id]
 	if !ok {
 		return order.ErrNotFound
@@ -169,10 +248,18 @@ func (m *memory) Advance(_ context.Context, id order.ID, to order.Status, now ti
 	switch {
 	case m.bug == "restarts a completed order" && to == order.Processing && from.Status == order.Completed && !from.CompletedAt.IsZero():
 		from.Status, from.StartedAt, from.CompletedAt = order.Pending, time.Time{}, time.Time{}
-	case m.bug == "does not wait" && to == order.Completed:
-		now = later(now, from.StartedAt.Add(processing))
+	case m.bug == "does not wait" && to != order.Processing:
+		now = later(now, from.StartedAt.Add(m.works.Wait()))
+	case m.bug == "completes a cancelled order by an old message" && from.Status == order.Cancelled && to == order.Completed:
+		from.Status, from.CompletedAt = order.Completed, now
+		m.changed(order.Change{Old: &before, New: &from})
+		return nil
 	}
-	after, err := from.Advance(to, now, processing)
+	works := m.works
+	if m.bug == "is completed by a timer, not by a worker" {
+		works = order.Timer(m.works.Wait())
+	}
+	after, err := from.Advance(message, now, works)
 	if err != nil {
 		return err
 	}
@@ -184,7 +271,7 @@ func (m *memory) Advance(_ context.Context, id order.ID, to order.Status, now ti
 	case m.bug == "moves a start" && to == order.Completed:
 		after.StartedAt, after.CompletedAt = after.StartedAt.Add(time.Millisecond), after.CompletedAt.Add(time.Millisecond)
 	case m.bug == "completes too early" && to == order.Completed:
-		after.CompletedAt = after.StartedAt.Add(processing - time.Millisecond)
+		after.CompletedAt = after.StartedAt.Add(m.works.Wait() - time.Millisecond)
 	}
 	m.changed(order.Change{Old: &before, New: &after})
 	return nil
@@ -224,6 +311,10 @@ func (m *memory) Work(_, fault string) {
 	if m.bug == "loses dead letters" {
 		m.dead = nil
 	}
+	if fault == restart {
+		m.restart()
+		return
+	}
 	for _, message := range waiting {
 		switch {
 		case message.NotBefore.After(m.now):
@@ -242,6 +333,17 @@ func (m *memory) Work(_, fault string) {
 	}
 }
 
+// restart computes the queue from the orders again.
+func (m *memory) restart() {
+	m.met["worker: "+restart]++
+	for _, id := range m.ids {
+		o := m.orders[id]
+		if m.bug != "forgets a retry at a restart" || o.Status != order.Pending || o.Exception == nil {
+			m.queue = append(m.queue, order.Change{New: &o}.FollowUps(m.works)...)
+		}
+	}
+}
+
 func (m *memory) handle(message order.Message) {
 	if m.bug == "dead-letters a good message" && len(m.ids) > 3 {
 		m.dead = append(m.dead, message.Body())
@@ -254,18 +356,18 @@ func (m *memory) handle(message order.Message) {
 	}
 }
 
-func (m *memory) Tick(d time.Duration)          { m.now = m.now.Add(d) }
-func (m *memory) Workers() []string             { return []string{"worker"} }
-func (m *memory) Met() map[string]int           { return m.met }
-func (m *memory) Now() time.Time                { return m.now }
-func (m *memory) ProcessingTime() time.Duration { return processing }
+func (m *memory) Tick(d time.Duration)         { m.now = m.now.Add(d) }
+func (m *memory) Workers() []string            { return []string{"worker"} }
+func (m *memory) Met() map[string]int          { return m.met }
+func (m *memory) Now() time.Time               { return m.now }
+func (m *memory) Fulfilment() order.Fulfilment { return fulfilment(m.works.External) }
 func (m *memory) Counted() bool {
 	return m.bug != "never counts" && (m.bug != "counts too early" || len(m.queue) == 0)
 }
 func (m *memory) DeadLetters() [][]byte { return m.dead }
 
 func (m *memory) Faults(doing string) []string {
-	return map[string][]string{Create: {unfinished}, "worker": {failing}}[doing]
+	return map[string][]string{Create: {unfinished}, Calling: {unfinished}, "worker": {failing, restart}}[doing]
 }
 
 func (m *memory) Waits(id order.ID) bool {

@@ -10,7 +10,7 @@ import (
 
 // A search plays random histories until one fails or the time is over.
 type search struct {
-	open    func(T) Deployment
+	open    Open
 	over    func() bool
 	summary *summary
 	found   *script // of the history that failed
@@ -25,7 +25,8 @@ func (u *search) play(t *testing.T) {
 	began, minute := time.Now(), after(time.Minute)
 	for seed := u.summary.Seed; u.found == nil && !u.over(); seed++ {
 		random := rand.New(rand.NewPCG(seed, 0))
-		h := begin(t.Context(), u.open)
+		external := random.IntN(2) == 0
+		h := begin(t.Context(), u.open, external)
 		for n := random.IntN(maxSteps); n > 0 && h.failure == ""; n-- {
 			h.play(drawer{random, h.deployment}.step())
 		}
@@ -35,7 +36,7 @@ func (u *search) play(t *testing.T) {
 		u.summary.Seconds = int(time.Since(began).Seconds())
 		if h.failure != "" {
 			t.Logf("seed %d", seed)
-			u.found = &script{Why: h.failure, Steps: h.steps}
+			u.found = &script{Why: h.failure, External: external, Steps: h.steps}
 		}
 		if minute() {
 			t.Logf("%d s: %d histories, %d steps", u.summary.Seconds, u.summary.Histories, u.summary.Steps)
@@ -65,6 +66,14 @@ func (u *search) shorten(ctx context.Context) {
 				}
 			})
 		}
+		without(func(s *Step) { s.Race = false })
+		for n := range slices.Backward(u.found.Steps[i].Calls) {
+			without(func(s *Step) {
+				if len(s.Calls) > 1 {
+					s.Calls = slices.Delete(slices.Clone(s.Calls), n, n+1)
+				}
+			})
+		}
 		for n := range slices.Backward(u.found.Steps[i].Messages) {
 			without(func(s *Step) {
 				if len(s.Messages) > 1 {
@@ -77,14 +86,15 @@ func (u *search) shorten(ctx context.Context) {
 
 // try takes these steps for those that were found if they fail, too.
 func (u *search) try(ctx context.Context, steps []Step) {
-	if failure := perform(ctx, u.open, steps); failure != "" {
-		u.found = &script{Why: failure, Steps: steps}
+	external := u.found.External
+	if failure := perform(ctx, u.open, external, steps); failure != "" {
+		u.found = &script{Why: failure, External: external, Steps: steps}
 	}
 }
 
 // perform plays the steps of a history and returns the failure, if any.
-func perform(ctx context.Context, open func(T) Deployment, steps []Step) (failure string) {
-	h := begin(ctx, open)
+func perform(ctx context.Context, open Open, external bool, steps []Step) (failure string) {
+	h := begin(ctx, open, external)
 	for _, step := range steps {
 		h.play(step)
 	}

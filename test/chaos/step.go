@@ -18,17 +18,19 @@ import (
 // A Step is a step of a history. It is plain data with letters for keys and numbers for orders, so
 // that it means the same on every deployment.
 type Step struct {
-	Do string `json:"do"` // Create, Deliver, work or tick
+	Do string `json:"do"` // Create, Deliver, Calling, work or tick
 	// Fault is a fault of the step. A deployment that does not support it carries out the step
 	// without it.
 	Fault    string    `json:"fault,omitempty"`
 	Drafts   []Draft   `json:"drafts,omitempty"`   // to create, concurrently
 	Messages []Message `json:"messages,omitempty"` // to deliver, in one batch
+	Calls    []Call    `json:"calls,omitempty"`    // to make, concurrently
+	Race     bool      `json:"race,omitzero"`      // with what is due
 	Worker   string    `json:"worker,omitempty"`   // of the step work
 	By       Duration  `json:"by,omitzero"`        // of the step tick
 }
 
-// The steps besides Create and Deliver.
+// The steps besides Create, Deliver and Calling.
 const (
 	work = "work"
 	tick = "tick"
@@ -72,6 +74,9 @@ func (d Draft) request(unique string) order.Draft {
 type Message struct {
 	Order int    `json:"order,omitzero"`
 	To    string `json:"to,omitempty"`
+	// Age counts versions back: 1 is a message for the present version of the order, 2 for the
+	// one before. 0, or an age before the creation, is a message without a version.
+	Age int `json:"age,omitzero"`
 	// Cut leaves out the first byte of the body.
 	Cut bool `json:"cut,omitzero"`
 	// More adds unknown members to the body, which change nothing.
@@ -80,17 +85,26 @@ type Message struct {
 	Body string `json:"body,omitempty"`
 }
 
-// body is the body of the message, given the ids of all orders.
-func (m Message) body(ids []order.ID) string {
+// numbered is the order of a number. 0 is one that does not exist.
+func numbered(orders []order.Order, number int) order.Order {
+	if n := number % (len(orders) + 1); n > 0 {
+		return orders[n-1]
+	}
+	return order.Order{ID: order.KeyedID("", "no order")}
+}
+
+// body is the body of the message, given all orders.
+func (m Message) body(orders []order.Order) string {
 	if m.Body != "" {
 		return m.Body
 	}
-	id := order.KeyedID("", "no order")
-	if n := m.Order % (len(ids) + 1); n > 0 {
-		id = ids[n-1]
+	o := numbered(orders, m.Order)
+	message := order.Message{OrderID: o.ID}
+	message.To, _ = order.ParseStatus(m.To)
+	if m.Age > 0 {
+		message.Version = max(o.Version()+1-m.Age, 0)
 	}
-	to, _ := order.ParseStatus(m.To)
-	body := string(order.Message{OrderID: id, To: to}.Body())
+	body := string(message.Body())
 	if m.More {
 		body = strings.Replace(body, "{", `{"attempt":2,"trace":{"to":[null]},`, 1)
 	}
@@ -98,6 +112,26 @@ func (m Message) body(ids []order.ID) string {
 		body = body[1:]
 	}
 	return body
+}
+
+// A Call asks for a transition of the order of that number, counted as for a Message.
+type Call struct {
+	Order int    `json:"order,omitzero"`
+	Do    string `json:"do"` // the transition
+	// Version is relative to the version of the order before the step: "this", "last", "next", or
+	// "" for a call without a version.
+	Version string `json:"version,omitempty"`
+}
+
+// request is the call of a caller, given all orders.
+func (c Call) request(orders []order.Order, by string) CallRequest {
+	o := numbered(orders, c.Order)
+	r := CallRequest{ID: o.ID, TransitionRequest: order.TransitionRequest{By: by, Reason: c.Do + " by " + by}}
+	_ = r.Transition.UnmarshalText([]byte(c.Do))
+	if relative, ok := map[string]int{"last": -1, "this": 0, "next": 1}[c.Version]; ok {
+		r.Version = max(o.Version()+relative, 1)
+	}
+	return r
 }
 
 // junk are bodies that are no messages.
@@ -138,17 +172,19 @@ func several[E any](d drawer, most int, draw func() E) (list []E) {
 }
 
 func (d drawer) step() Step {
-	switch pick(d, tick, tick, work, work, work, work, work, work, Create, Create, Deliver, "step back") {
+	switch pick(d, tick, tick, work, work, work, work, work, work, Create, Create, Deliver, Calling, Calling, Calling, "step back") {
 	case Create:
 		return Step{Do: Create, Drafts: several(d, 4, d.draft), Fault: d.fault(Create)}
 	case Deliver:
 		return Step{Do: Deliver, Messages: several(d, 5, d.message), Fault: d.fault(Deliver)}
+	case Calling:
+		return Step{Do: Calling, Calls: several(d, 3, d.call), Race: d.IntN(2) == 0, Fault: d.fault(Calling)}
 	case work:
 		worker := d.worker()
 		return Step{Do: work, Worker: worker, Fault: d.fault(worker)}
 	case tick:
 		if d.IntN(2) == 0 {
-			return Step{Do: tick, By: Duration(d.deployment.ProcessingTime())} // for which orders wait
+			return Step{Do: tick, By: Duration(d.deployment.Fulfilment().Wait())} // for which orders wait
 		}
 		return Step{Do: tick, By: d.amount(time.Microsecond, time.Millisecond, time.Second)}
 	default:
@@ -182,13 +218,20 @@ func (d drawer) amount(units ...time.Duration) Duration {
 func (d drawer) draft() Draft {
 	return Draft{
 		Key:     pick(d, "", "", "a", "b", "c", "d", "e", "f"),
-		As:      pick(d, order.Statuses[:]...).String(),
+		As:      pick(d, order.InitialStatuses...).String(),
 		Variant: d.IntN(variants),
 	}
 }
 
+func (d drawer) call() Call {
+	return Call{
+		Order: d.IntN(9), Do: pick(d, "complete", "fail", "fail", "retry", "retry", "cancel"),
+		Version: pick(d, "", "", "this", "this", "this", "last", "next"),
+	}
+}
+
 func (d drawer) message() Message {
-	m := Message{Order: d.IntN(9), To: pick(d, order.Statuses[1:]...).String()}
+	m := Message{Order: d.IntN(9), To: pick(d, order.Statuses[1:]...).String(), Age: max(d.IntN(6)-2, 0)}
 	switch d.IntN(9) {
 	case 6:
 		m.Cut = true
@@ -203,14 +246,20 @@ func (d drawer) message() Message {
 // A script is a history in a file of testdata.
 type script struct {
 	// Why is the failure for which the history was kept.
-	Why   string `json:"why"`
-	Steps []Step `json:"steps"`
+	Why string `json:"why"`
+	// External is the fulfilment: by workers, or by the timer.
+	External bool   `json:"external,omitzero"`
+	Steps    []Step `json:"steps"`
 }
 
 // String is the script as a file, with a line for each step.
 func (s script) String() string {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "{\n  \"why\": %s,\n  \"steps\": [", text(s.Why))
+	fmt.Fprintf(&b, "{\n  \"why\": %s,\n", text(s.Why))
+	if s.External {
+		b.WriteString("  \"external\": true,\n")
+	}
+	b.WriteString("  \"steps\": [")
 	for i, step := range s.Steps {
 		if i > 0 {
 			b.WriteByte(',')
@@ -233,7 +282,7 @@ func text(v any) []byte {
 var scripts embed.FS
 
 // replay plays the histories of testdata.
-func replay(t *testing.T, open func(T) Deployment) {
+func replay(t *testing.T, open Open) {
 	files, err := scripts.ReadDir("testdata")
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +290,7 @@ func replay(t *testing.T, open func(T) Deployment) {
 	for _, file := range files {
 		t.Run(file.Name(), func(t *testing.T) {
 			s := read(t, path.Join("testdata", file.Name()))
-			if failure := perform(t.Context(), open, s.Steps); failure != "" {
+			if failure := perform(t.Context(), open, s.External, s.Steps); failure != "" {
 				t.Fatal(failure)
 			}
 		})

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 data=$(mktemp -d)
-bin/orders serve --addr 127.0.0.1:0 --db "$data/orders.db" --processing-time 1s >"$data/out" 2>"$data/log" &
+bin/orders serve --addr 127.0.0.1:0 --db "$data/orders.db" --processing-time 3s >"$data/out" 2>"$data/log" &
 service=$!
 trap 'kill "$service" 2>/dev/null || :; wait "$service" || :; rm -rf "$data"' EXIT
 

@@ -42,8 +42,8 @@ type exchange struct {
 type contract struct {
 	model     *v3.Document
 	routes    router.Router
-	validator validator.Validator // of all but the bodies of requests
-	draft     *jsonschema.Schema  // of those bodies
+	validator validator.Validator           // of all but the bodies of requests
+	bodies    map[string]*jsonschema.Schema // of those bodies, by reference
 	options   *config.ValidationOptions
 }
 
@@ -64,16 +64,16 @@ var loadedContract = sync.OnceValue(func() *contract {
 		options: config.NewValidationOptions(config.WithFormatAssertions(), config.WithRegexEngine(compilePattern)),
 	}
 	c.validator.SetDocument(document)
-	c.draft, err = compileDraft()
+	c.bodies, err = compileBodies(c.model)
 	if err != nil {
 		panic(err)
 	}
 	return c
 })
 
-// compileDraft compiles the schema of the body of a create. The service accepts more than it tells
+// compileBodies compiles the schemas of the bodies of requests. The service accepts more than it tells
 // clients to send: x-also-accepted is an alternative to the schema that has it.
-func compileDraft() (*jsonschema.Schema, error) {
+func compileBodies(model *v3.Document) (map[string]*jsonschema.Schema, error) {
 	var document any
 	if err := yaml.Unmarshal(api.OpenAPI, &document); err != nil {
 		return nil, err
@@ -85,7 +85,16 @@ func compileDraft() (*jsonschema.Schema, error) {
 	if err := compiler.AddResource(name, widened(document)); err != nil {
 		return nil, err
 	}
-	return compiler.Compile(name + "#/components/schemas/OrderDraft")
+	bodies := map[string]*jsonschema.Schema{}
+	for _, body := range model.Components.RequestBodies.FromOldest() {
+		reference := body.Content.GetOrZero("application/json").Schema.GetReference()
+		compiled, err := compiler.Compile(name + reference)
+		if err != nil {
+			return nil, err
+		}
+		bodies[reference] = compiled
+	}
+	return bodies, nil
 }
 
 // widened makes every x-also-accepted in a part of the contract an alternative.
@@ -239,11 +248,11 @@ var beyondSchema = []string{
 }
 
 // otherSpelling matches numbers that the contract allows in another spelling: 1e3 for the integer
-// of an id, -0 for an amount.
+// of an id or a version, -0 for an amount.
 var otherSpelling = regexp.MustCompile(`[0-9][eE]|-0`)
 
 // spellingCodes are the codes for such numbers.
-var spellingCodes = []string{"wrong_type", "out_of_range"}
+var spellingCodes = []string{"wrong_type", "out_of_range", "invalid_version"}
 
 // requestViolations compares the decision of the service about a request with the contract's.
 func (c *contract) requestViolations(r *http.Request, route *router.Route, e exchange) []string {
@@ -273,16 +282,17 @@ func (c *contract) requestViolations(r *http.Request, route *router.Route, e exc
 func (c *contract) forbids(r *http.Request, route *router.Route, body []byte) []string {
 	_, broken := c.validator.ValidateHttpRequestSyncWithPathItem(r, route.PathItem, route.Path)
 	reasons := texts(broken)
-	if route.Operation.RequestBody == nil {
+	described := route.Operation.RequestBody
+	if described == nil || len(bytes.TrimSpace(body)) == 0 && (described.Required == nil || !*described.Required) {
 		return reasons
 	}
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if _, listed := route.Operation.RequestBody.Content.Get(mediaType); !listed {
+	if _, listed := described.Content.Get(mediaType); !listed {
 		reasons = append(reasons, "Content-Type is not one of the contract's")
 	}
-	order, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err == nil {
-		err = c.draft.Validate(order)
+		err = c.bodies[described.Content.GetOrZero("application/json").Schema.GetReference()].Validate(value)
 	}
 	if err != nil {
 		reasons = append(reasons, err.Error())

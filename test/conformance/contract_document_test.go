@@ -36,15 +36,19 @@ func TestTheContractHasTheRoutesOfTheService(t *testing.T) {
 }
 
 func TestTheContractHasTheStatusesOfAnOrder(t *testing.T) {
-	var names, counted []string
+	var names, initial, counted []string
 	for _, s := range order.Statuses {
 		names = append(names, s.String())
+	}
+	for _, s := range order.InitialStatuses {
+		initial = append(initial, s.String())
 	}
 	c := loadedContract()
 	for name := range c.schema("Metrics").Properties.GetOrZero("status_counts").Schema().Properties.FromOldest() {
 		counted = append(counted, name)
 	}
 	equalSets(t, "statuses", enum(c.schema("Status")), names)
+	equalSets(t, "initial statuses", enum(c.schema("InitialStatus")), initial)
 	equalSets(t, "counted statuses", counted, names)
 }
 
@@ -58,6 +62,15 @@ func TestTheContractHasTheLimitsOfTheService(t *testing.T) {
 	}
 	if got := *c.schema("Text").MaxLength; got != order.MaxTextLength {
 		t.Errorf("a text has at most %d characters, want %d", got, order.MaxTextLength)
+	}
+	if got := *c.schema("Reason").MaxLength; got != order.MaxReasonLength {
+		t.Errorf("a reason has at most %d characters, want %d", got, order.MaxReasonLength)
+	}
+	if c.schema("Reason").Pattern != c.schema("Text").Pattern {
+		t.Error("a reason and a text allow different characters")
+	}
+	if got := *c.schema("Order").Properties.GetOrZero("history").Schema().MaxItems; got != order.MaxHistory {
+		t.Errorf("a history has at most %d entries, want %d", got, order.MaxHistory)
 	}
 	for _, name := range []string{"OrderDraft", "Order"} {
 		if got := *c.schema(name).Properties.GetOrZero("item_ids").Schema().MaxItems; got != order.MaxItems {

@@ -77,7 +77,7 @@ func newClient(t *testing.T) *client {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	store, err := sqlite.Open(t.Context(), sqlite.Config{
-		Path: filepath.Join(t.TempDir(), "orders.db"), ProcessingTime: time.Minute,
+		Path: filepath.Join(t.TempDir(), "orders.db"), Fulfilment: order.Timer(time.Minute),
 		Now: time.Now, Random: rand.Reader, Log: log,
 	})
 	if err != nil {

@@ -42,8 +42,9 @@ type Harness struct {
 	ProcessingTime time.Duration
 }
 
-// Run tests a backend against the whole specification. It calls open once a test.
-func Run(t *testing.T, open func(t *testing.T) Harness) {
+// Run tests a backend against the whole specification. It calls open once a test. With external,
+// workers complete the orders: in two attempts of t.AttemptTimeout each.
+func Run(t *testing.T, open func(t *testing.T, external bool) Harness) {
 	for _, part := range []struct {
 		name  string
 		tests []test
@@ -54,10 +55,12 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"process", processTests},
 		{"queue", queueTests},
 		{"metrics", metricsTests},
+		{"transition", transitionTests},
+		{"worker", workerTests},
 	} {
 		for _, tt := range part.tests {
 			t.Run(part.name+"/"+tt.sentence, func(t *testing.T) {
-				tt.run(&tester{TB: t, Harness: open(t)})
+				tt.run(&tester{TB: t, Harness: open(t, part.name == "worker")})
 			})
 		}
 	}

@@ -32,7 +32,7 @@ type Service struct {
 // RunHTTP tests a service against the promises to its clients, and every exchange with it against
 // openapi.yaml. The numbers in names and failures are those of docs/bad-input.md.
 func RunHTTP(t *testing.T, open func(t *testing.T) Service) {
-	for _, tt := range slices.Concat(httpTests, rejectTests()) {
+	for _, tt := range slices.Concat(httpTests, httpTransitionTests, rejectTests()) {
 		t.Run(tt.sentence, func(t *testing.T) {
 			s := open(t)
 			tt.run(&client{&tester{TB: t, Harness: s.Harness}, s.Do})

@@ -23,6 +23,7 @@ func rejectTests() (tests []httpTest) {
 		{"values", rejectValues},
 		{"paths and queries", rejectPaths},
 		{"idempotency keys", rejectKeys},
+		{"transitions", rejectTransitions},
 	} {
 		tests = append(tests, httpTest{"I2 I15 bad input is refused and nothing is stored: " + table.name, func(c *client) {
 			table.rows(c)
@@ -46,6 +47,9 @@ type refusal struct {
 	Detail   string      `json:"detail"`
 	Instance string      `json:"instance"`
 	Errors   []violation `json:"errors"`
+
+	OrderStatus  string `json:"order_status"`
+	OrderVersion int    `json:"order_version"`
 }
 
 type violation struct {
@@ -240,16 +244,18 @@ func rejectValues(c *client) {
 	reject("37", "total_amount", "invalid_amount",
 		`"1e2"`, `"1.0E7"`, `" 5 "`, `"5 "`, `"1,5"`, `""`, `"abc"`, `"٣"`, `"+5"`, `"05"`, `".5"`, `"5."`, `"0x10"`, `"1_000"`,
 		`"--1"`, `"NaN"`, `"1.2.3"`, `"1\u0000"`, `"00"`, `"."`, `"-"`)
-	reject("39", "status", "invalid_status", `"pending"`, `"Shipped"`, `""`, `"Pending "`, `"PROCESSING"`)
+	reject("39", "status", "invalid_status", `"pending"`, `"Shipped"`, `""`, `"Pending "`, `"PROCESSING"`, `"Failed"`, `"Cancelled"`)
 	reject("39", "status", "wrong_type", "1", "null", "true", "{}", `["Pending"]`)
 }
 
 // cursorAt asks for the page at a cursor.
 func cursorAt(cursor string) request { return get("/api/orders/ids?cursor=" + cursor) }
 
+// unknownID has the form of an id.
+const unknownID = "ORD01HZX000000000000000000000"
+
 // rejectPaths has 42, 43 and 45.
 func rejectPaths(c *client) {
-	const unknownID = "ORD01HZX000000000000000000000" // it has the form of an id
 	for _, id := range []string{
 		unknownID, "ORDZZZZZZZZZZZZZZZZZZZZZZZZZZ", "x", "ORD", "645", unknownID + "0", unknownID[:28], strings.ToLower(unknownID),
 		"ORD01HZX00000000000000000000I", strings.Repeat("9", 10_000), "%00", "%0d%0a", "%2e%2e%2f", "%252F", "%F0%9F%9A%80", "%ff",
@@ -277,4 +283,74 @@ func rejectKeys(c *client) {
 	}
 	c.reject("46 with other violations", post("{}", "Idempotency-Key", "a,b"), 400, "required", "required", "required", code)
 	c.reject("46 with invalid JSON", post("{", "Idempotency-Key", "a,b"), 400, "invalid_json", code)
+}
+
+// transitionNames are those that have a path.
+var transitionNames = []string{"cancel", "complete", "fail", "retry"}
+
+// transition makes a request for a transition of an order.
+func transition(id, name, body string) request {
+	r := post(body)
+	r.target = "/api/orders/" + id + "/" + name + "/"
+	return r
+}
+
+// rejectTransitions has 55 to 59. A bad body is refused before the store is asked for the order.
+func rejectTransitions(c *client) {
+	reject := func(number, name, code string, bodies ...string) {
+		c.rejectEach(number+" "+name, func(body string) request { return transition(unknownID, name, body) }, 400, code, bodies...)
+	}
+	for _, name := range transitionNames {
+		with := func(member string) string { return `{"reason": "no stock", "version": 3, ` + member + "}" }
+		field := func(name, value string) string {
+			if name == "reason" {
+				return `{"reason": ` + value + `, "version": 3}`
+			}
+			return `{"reason": "no stock", "version": ` + value + "}"
+		}
+		reject("15", name, "invalid_json", "{", "x", with(""), with(`"x": 1`)+"}", field("version", "01"), field("version", "1e999"))
+		reject("17", name, "wrong_type", "null", "[]", `"cancel"`, "3", "true")
+		reject("18", name, "duplicate_field", with(`"version": 3`), with(`"reason": "no stock"`))
+		reject("20", name, "unknown_field", with(`"status": "Cancelled"`), with(`"Version": 3`), with(`"": {}`))
+		reject("22", name, "invalid_utf8", field("reason", "\"\xff\""))
+		reject("55", name, "invalid_version", field("version", "0"), field("version", "-1"), field("version", "-0"),
+			field("version", "1.5"), field("version", "1e0"), field("version", "1000000001"), field("version", strings.Repeat("9", 100)))
+		reject("56", name, "wrong_type", field("version", `"1"`), field("version", "true"), field("version", "[3]"),
+			field("reason", "1"), field("reason", "{}"), field("reason", `["x"]`))
+		reject("57", name, "invalid_length", field("reason", `""`), field("reason", quote(strings.Repeat("🛒", 501))))
+		reject("57", name, "invalid_characters", field("reason", `" x"`), field("reason", `"x "`), field("reason", `"a\nb"`),
+			field("reason", `"a\u0000b"`), field("reason", `"a\u202eb"`), field("reason", `"a\u200bb"`))
+		c.reject("all violations at once", transition(unknownID, name, `{"reason": "", "x": 1, "version": 0}`), 400,
+			"invalid_length", "unknown_field", "invalid_version")
+
+		whole := transition(unknownID, name, `{"reason": "no stock", "version": 3}`)
+		c.reject("2", whole.with("Content-Type", ""), 415, "unsupported_media_type")
+		c.reject("2", whole.with("Content-Type", "text/plain"), 415, "unsupported_media_type")
+		c.reject("6", whole.with("Content-Encoding", "gzip"), 415, "unsupported_encoding")
+		c.reject("7", whole.with("Accept", "text/html"), 406, "not_acceptable")
+		tooLarge := whole
+		tooLarge.body += strings.Repeat(" ", 64<<10)
+		c.reject("8", tooLarge, 413, "body_too_large")
+		tooLarge.unknownLength = true
+		c.reject("8 in chunks", tooLarge, 413, "body_too_large")
+		c.rejectEach("11", func(method string) request {
+			return request{method: method, target: whole.target}
+		}, 405, "method_not_allowed", "GET", "HEAD", "PUT", "PATCH", "DELETE")
+		for _, id := range []string{unknownID, "x", "ids", "%00", "ORD01HZX00000000000000000000I"} {
+			c.reject("42", transition(id, name, whole.body), 404, "order_not_found")
+		}
+		c.reject("42 before the body", transition("x", name, "{"), 404, "order_not_found")
+		c.reject("13", transition(unknownID, name+"/x", whole.body), 404, "no_such_route")
+	}
+	for name, member := range map[string]string{"fail": "reason", "retry": "version"} {
+		reject("58", name, "empty_body", "", " \r\n\t ")
+		reject("58", name, "required", "{}", fmt.Sprintf(`{%q: null}`, member))
+	}
+	for _, name := range []string{"cancel", "complete"} {
+		c.reject("59", transition(unknownID, name, ""), 404, "order_not_found")
+		c.reject("59", transition(unknownID, name, "").with("Content-Type", ""), 404, "order_not_found")
+		reject("59", name, "wrong_type", `{"reason": null}`, `{"version": null}`)
+	}
+	reject("59", "retry", "wrong_type", `{"version": 3, "reason": null}`)
+	reject("59", "fail", "wrong_type", `{"version": null, "reason": "no stock"}`)
 }

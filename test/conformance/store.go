@@ -33,7 +33,7 @@ var createTests = []test{
 		}
 	}},
 	{"an order begins in the status asked for, with the times that this sets", func(t *tester) {
-		for _, s := range order.Statuses {
+		for _, s := range order.InitialStatuses {
 			before := order.Timestamp(time.Now())
 			o := t.create(imported(s))
 			if o.Status != s {

@@ -143,7 +143,7 @@ var metricsTests = []test{
 			t.Errorf("metrics of no orders are %+v", got)
 		}
 		for i := range 12 {
-			t.create(imported(order.Statuses[i%len(order.Statuses)]))
+			t.create(imported(order.InitialStatuses[i%len(order.InitialStatuses)]))
 		}
 		t.awaitCompleted(12)
 		if got := t.metrics(); got.CompletedCount != 8 || got.DurationSumMillis < 8*t.ProcessingTime.Milliseconds() {

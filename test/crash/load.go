@@ -20,6 +20,7 @@ type load struct {
 	requests *requests
 	ledger   *ledger.Ledger
 	pause    time.Duration // up to which a connection rests between two requests
+	external bool          // whether clients complete the orders
 
 	workers sync.WaitGroup
 	failed  sync.Once
@@ -82,11 +83,12 @@ var actions = []struct {
 	percent int
 	do      func(l *load, random *rand.Rand) error
 }{
-	{50, func(l *load, _ *rand.Rand) error { return l.create(l.requests.begin()) }},
+	{45, func(l *load, _ *rand.Rand) error { return l.create(l.requests.begin()) }},
 	{10, (*load).retry},
 	{2, func(l *load, random *rand.Rand) error { return l.withRecent(1000, random, l.reuseKey) }},
 	{13, func(l *load, random *rand.Rand) error { return l.withRecent(1000, random, l.readStatus) }},
-	{15, func(l *load, random *rand.Rand) error { return l.withRecent(1000, random, l.read) }},
+	{10, func(l *load, random *rand.Rand) error { return l.withRecent(1000, random, l.read) }},
+	{10, func(l *load, random *rand.Rand) error { return l.withRecent(1000, random, l.call(random)) }},
 	{5, func(l *load, random *rand.Rand) error { return l.withRecent(50, random, l.list(1+random.IntN(100))) }},
 	{5, func(l *load, _ *rand.Rand) error { return l.metrics() }},
 }
@@ -141,6 +143,45 @@ func (l *load) read(r *request) error {
 		return err
 	}
 	return l.ledger.See(before, &o)
+}
+
+// call reads an order and asks for a transition, sooner or later.
+func (l *load) call(random *rand.Rand) func(*request) error {
+	return func(r *request) error {
+		o, err := l.client.Order(l.ctx, l.ledger.Before(r.Entry).ID)
+		if err != nil {
+			return err
+		}
+		name := l.choose(o.Status, random)
+		if random.IntN(4) == 0 {
+			time.Sleep(upTo(2*processingTime, random))
+		}
+		version := o.Version
+		if name == "cancel" && random.IntN(2) == 0 {
+			version = 0
+		}
+		before := l.ledger.Before(r.Entry)
+		c := l.ledger.Ask(r.Entry, name, version)
+		conflict, err := l.client.Transition(l.ctx, o.OrderID, name, version, c.Reason)
+		if err != nil {
+			return err
+		}
+		return l.ledger.Answer(r.Entry, before, c, conflict)
+	}
+}
+
+// choose draws a transition for an order in that status. Most of them the table allows.
+func (l *load) choose(status string, random *rand.Rand) string {
+	names := []string{"cancel", "complete", "fail", "retry"}
+	switch {
+	case status == "Failed":
+		names = []string{"cancel", "retry", "retry", "retry"}
+	case status == "Processing" && l.external:
+		names = []string{"cancel", "complete", "complete", "fail"}
+	case status == "Processing":
+		names = []string{"cancel", "fail", "fail", "complete"}
+	}
+	return names[random.IntN(len(names))]
 }
 
 func (l *load) readStatus(r *request) error {

@@ -6,9 +6,13 @@
 // A round starts the service, puts it under the load of many connections, and
 // ends it with SIGKILL. The program notes every response in a ledger, and compares each
 // later response with it: an acknowledged order is there, with the same content; a retry
-// finds its own order; no status goes back; the numbers add up. Now and then `orders
-// check` reads the file of the dead service. After the last round the service may finish
-// its orders, and every single order is read.
+// finds its own order; no version goes back; a cancelled order stays cancelled, and so
+// does all else that a call has done; the numbers add up. Now and then `orders check`
+// reads the file of the dead service. After the last round the service may finish its
+// orders, and every single order is read.
+//
+// Orders are completed by the timer, or by clients that are workers: they complete, fail,
+// answer late, or never. The seed decides, or -fulfilment.
 //
 // With -soak it kills nothing: one service takes creates at an even rate for so long, and
 // its memory, its latency and its file must stay flat:
@@ -31,6 +35,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -45,7 +50,10 @@ const (
 	// processingTime is how long an order of the trial stays in Processing: so
 	// short that the life of an order goes over several rounds, and not too many.
 	processingTime = 300 * time.Millisecond
-	// finishLimit bounds the wait until all orders are Completed, when there are no
+	// maxAttempts is how often a worker may leave an order without an answer, for the
+	// processing time each.
+	maxAttempts = 3
+	// finishLimit bounds the wait until no order is Pending or Processing, when there are no
 	// more requests and no more kills.
 	finishLimit = time.Minute
 )
@@ -59,7 +67,11 @@ func main() {
 	pause := flag.Duration("pause", 12*time.Millisecond, "up to which a client rests between two requests")
 	soakFor := flag.Duration("soak", 0, "load one service for this long instead, and see whether it stays flat")
 	rate := flag.Int("rate", 0, "creates a second of -soak (default half of the saturation, which is measured first)")
+	fulfilment := flag.String("fulfilment", "", "timer or external (default one of them, by the seed)")
 	flag.Parse()
+	if *fulfilment == "" {
+		*fulfilment = []string{"timer", "external"}[*seed%2]
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 
 	began, name := time.Now(), "crash"
@@ -71,11 +83,15 @@ func main() {
 			err = s.run(ctx)
 		}
 	} else {
-		fmt.Printf("crash: %d rounds, seed %d\n", *rounds, *seed)
+		fmt.Printf("crash: %d rounds, seed %d, fulfilment %s\n", *rounds, *seed, *fulfilment)
+		external := *fulfilment == "external"
 		book := ledger.New(processingTime)
+		if external {
+			book = ledger.NewExternal(processingTime, maxAttempts)
+		}
 		t := &trial{
 			ledger: book, requests: &requests{ledger: book, connections: *connections}, seed: *seed, connections: *connections,
-			shortest: *shortest, longest: max(*shortest, *longest), pause: *pause,
+			shortest: *shortest, longest: max(*shortest, *longest), pause: *pause, external: external,
 		}
 		err = t.run(ctx, *rounds)
 	}
@@ -98,6 +114,7 @@ type trial struct {
 	connections int
 	// How long a service lives, and up to how long a client rests.
 	shortest, longest, pause time.Duration
+	external                 bool // whether clients complete the orders
 
 	round int
 }
@@ -138,7 +155,11 @@ func (t *trial) rounds(ctx context.Context, rounds int) error {
 }
 
 func (t *trial) command(ctx context.Context) *exec.Cmd {
-	cmd := service.Orders(ctx, t.program, t.db, processingTime)
+	var flags []string
+	if t.external {
+		flags = []string{"--fulfilment", "external", "--attempt-timeout", processingTime.String(), "--max-attempts", strconv.Itoa(maxAttempts)}
+	}
+	cmd := service.Orders(ctx, t.program, t.db, processingTime, flags...)
 	cmd.Stderr = t.log
 	return cmd
 }
@@ -175,7 +196,7 @@ func (t *trial) crash(ctx context.Context) error {
 	}
 	l := &load{
 		ctx: ctx, client: service.NewClient(p.URL, t.connections), process: p, requests: t.requests, ledger: t.ledger,
-		pause: upTo(t.pause, random),
+		pause: upTo(t.pause, random), external: t.external,
 	}
 	l.begin(t.connections, t.random)
 	select {
@@ -199,7 +220,7 @@ func (t *trial) check(ctx context.Context) error {
 	return err
 }
 
-// finish lets the service complete the orders, and then reads everything.
+// finish lets the service finish the orders, and then reads everything.
 func (t *trial) finish(ctx context.Context) error {
 	p, err := t.start(ctx)
 	if err != nil {

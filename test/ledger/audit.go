@@ -97,7 +97,7 @@ func (a *Audit) read(ctx context.Context, id string) error {
 		return nil
 	}
 	a.note(a.Ledger.See(before, &o))
-	if o.Status != "Completed" {
+	if !isFinal(rankOf(o.Status)) && o.Status != "Failed" {
 		a.note(Broken(Completes, "%s is %s", id, o.Status))
 	}
 	if !o.CompletedAt.IsZero() {
@@ -162,7 +162,8 @@ func Metrics(orders []service.Order) service.Metrics {
 	return f.metrics()
 }
 
-// AwaitCompletion waits until there are so many orders at least, and all of them Completed.
+// AwaitCompletion waits until there are so many orders at least, and none of them Pending or
+// Processing.
 func AwaitCompletion(ctx context.Context, c *service.Client, orders int, limit time.Duration) error {
 	for deadline := time.Now().Add(limit); ; {
 		m, err := c.Metrics(ctx)

@@ -28,8 +28,7 @@ var imported = Draft{UserID: "7", ItemIDs: []string{"1"}, TotalAmount: "0.01", S
 
 // newFakeStore has two orders that the service completed, and one that was imported as Completed.
 func newFakeStore() *fakeStore {
-	slow := orderAt(draft, "C", "Completed")
-	slow.CompletedAt = slow.CompletedAt.Add(time.Millisecond)
+	slow := after(orderAt(draft, "C", "Processing"), "complete", created.Add(processingTime+time.Millisecond), "")
 	s := &fakeStore{
 		listed:  []string{"A", "B", "C"},
 		orders:  map[string]service.Order{"A": orderAt(draft, "A", "Completed"), "B": orderAt(imported, "B", "Completed"), "C": slow},
@@ -112,13 +111,15 @@ func TestAnAuditFindsEveryBrokenPromise(t *testing.T) {
 		"an order that cannot be read":   {Durable, func(s *fakeStore) { delete(s.orders, "A") }},
 		"an order that nobody asked for": {NoStrangers, func(s *fakeStore) { s.listed = append(s.listed, "D"); s.orders["D"] = orderAt(draft, "D", "Completed") }},
 		"another content":                {Durable, change("A", func(o *service.Order) { o.TotalAmount = "1.00" })},
-		"an order that is not Completed": {Completes, change("A", func(o *service.Order) { o.Status, o.CompletedAt = "Processing", time.Time{} })},
+		"an order that is not Completed": {Completes, change("A", func(o *service.Order) { *o = orderAt(draft, "A", "Processing") })},
 		"an import with times":           {InOrder, change("B", func(o *service.Order) { o.StartedAt, o.CompletedAt = created, created })},
-		"a completion that was late":     {InTime, change("A", func(o *service.Order) { o.CompletedAt = o.CompletedAt.Add(2 * time.Millisecond) })},
-		"a total of an order too many":   {AddsUp, func(s *fakeStore) { s.metrics.TotalOrders, s.metrics.StatusCounts["Completed"] = 4, 4 }},
-		"a total that is not the sum":    {AddsUp, func(s *fakeStore) { s.metrics.TotalOrders = 4 }},
-		"an average that is not theirs":  {AddsUp, func(s *fakeStore) { s.metrics.AvgProcessTime = 0.3006 }},
-		"a status that is down":          {NoServerErrors, func(s *fakeStore) { s.fail = 1 }},
+		"a completion that was late": {InTime, change("A", func(o *service.Order) {
+			*o = after(orderAt(draft, "A", "Processing"), "complete", created.Add(processingTime+2*time.Millisecond), "")
+		})},
+		"a total of an order too many":  {AddsUp, func(s *fakeStore) { s.metrics.TotalOrders, s.metrics.StatusCounts["Completed"] = 4, 4 }},
+		"a total that is not the sum":   {AddsUp, func(s *fakeStore) { s.metrics.TotalOrders = 4 }},
+		"an average that is not theirs": {AddsUp, func(s *fakeStore) { s.metrics.AvgProcessTime = 0.3006 }},
+		"a status that is down":         {NoServerErrors, func(s *fakeStore) { s.fail = 1 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newFakeStore()

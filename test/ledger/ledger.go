@@ -14,7 +14,7 @@ import (
 
 // A Ledger may be used by many goroutines.
 type Ledger struct {
-	processingTime time.Duration // of the service
+	works works
 
 	mu           sync.Mutex
 	sent         int // entries
@@ -25,16 +25,35 @@ type Ledger struct {
 	unnamed      map[string][]*Entry // by their content, the others
 }
 
+// works is how the service processes orders: by the timer for the time wait, or by workers, who have
+// so many attempts of the time wait.
+type works struct {
+	external bool
+	wait     time.Duration
+	attempts int
+}
+
 // An Entry is the knowledge of one order.
 type Entry struct {
 	Draft
 	acknowledged bool
 	seen         Sighting
+	// events has the transitions that were seen, by the version that each led to, from 2 on.
+	events  []service.Event
+	calls   []*Call
+	retried bool // whether a retry was sent
 }
 
 // New returns an empty ledger on a service with that processing time.
-func New(processingTime time.Duration) *Ledger {
-	return &Ledger{processingTime: processingTime, byID: map[string]*Entry{}, unnamed: map[string][]*Entry{}}
+func New(processingTime time.Duration) *Ledger { return newLedger(works{wait: processingTime}) }
+
+// NewExternal returns an empty ledger on a service whose orders are completed by workers.
+func NewExternal(attemptTimeout time.Duration, maxAttempts int) *Ledger {
+	return newLedger(works{external: true, wait: attemptTimeout, attempts: maxAttempts})
+}
+
+func newLedger(w works) *Ledger {
+	return &Ledger{works: w, byID: map[string]*Entry{}, unnamed: map[string][]*Entry{}}
 }
 
 // Begin notes that an order is being asked for.
@@ -135,25 +154,41 @@ func (l *Ledger) See(before Sighting, o *service.Order) error {
 			return err
 		}
 	}
-	now := sightingOf(o)
-	if err := now.check(e.Status, l.processingTime); err != nil {
+	if err := l.works.check(o, e.Status); err != nil {
 		return err
 	}
-	if err := now.follows(before); err != nil {
+	now := Sighting{o.OrderID, rankOf(o.Status), o.Version}
+	if err := now.follows(before, e.retried); err != nil {
 		return err
 	}
-	return e.seen.merge(now)
+	if err := e.merge(o); err != nil {
+		return err
+	}
+	e.see(now)
+	return nil
+}
+
+// see adds a sighting, which may be an earlier one: responses on different connections overtake each
+// other.
+func (e *Entry) see(s Sighting) {
+	e.seen.version = max(e.seen.version, s.version)
+	if !e.retried || isFinal(s.rank) {
+		e.seen.rank = max(e.seen.rank, s.rank)
+	}
 }
 
 // SeeStatus notes a status that was read.
 func (l *Ledger) SeeStatus(e *Entry, before Sighting, status string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	rank := slices.Index(statuses, status)
-	if rank < before.rank {
-		return Broken(Forward, "%s is %q after it was %s", before.ID, status, statuses[before.rank])
+	now := Sighting{before.ID, rankOf(status), before.version}
+	if now.rank < 0 {
+		return Broken(Forward, "%s is %q", before.ID, status)
 	}
-	e.seen.rank = max(e.seen.rank, rank)
+	if err := now.follows(before, e.retried); err != nil {
+		return err
+	}
+	e.see(now)
 	return nil
 }
 
@@ -189,14 +224,25 @@ func (l *Ledger) SeeMetrics(m service.Metrics, orders, completed int) error {
 	return nil
 }
 
+// original are the statuses that metrics always have. The others are there while an order has them.
+var original = []string{"Pending", "Processing", "Completed"}
+
 // checkSums looks at metrics by themselves.
 func checkSums(m service.Metrics) error {
 	sum, least := 0, 0
-	for _, status := range statuses {
-		sum += m.StatusCounts[status]
-		least = min(least, m.StatusCounts[status])
+	for status, n := range m.StatusCounts {
+		sum += n
+		least = min(least, n)
+		if rankOf(status) < 0 || n == 0 && !slices.Contains(original, status) {
+			least = -1
+		}
 	}
-	if len(m.StatusCounts) != len(statuses) || sum != m.TotalOrders || least < 0 || m.AvgProcessTime < 0 {
+	for _, status := range original {
+		if _, ok := m.StatusCounts[status]; !ok {
+			least = -1
+		}
+	}
+	if sum != m.TotalOrders || least < 0 || m.AvgProcessTime < 0 {
 		return Broken(AddsUp, "they do not: %+v", m)
 	}
 	return nil

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,13 +26,35 @@ func orderAt(d Draft, id, status string) service.Order {
 		TotalAmount: d.TotalAmount, Status: status, CreatedAt: created,
 	}
 	if d.Status == "Completed" {
+		o.Version = 3
 		return o
 	}
+	o.Status, o.Version = "Pending", 1
 	if status != "Pending" {
-		o.StartedAt = created
+		o = after(o, "start", created, "")
 	}
 	if status == "Completed" {
-		o.CompletedAt = created.Add(processingTime)
+		o = after(o, "complete", created.Add(processingTime), "")
+	}
+	return o
+}
+
+// after is the order after a transition.
+func after(o service.Order, transition string, at time.Time, reason string) service.Order {
+	o.History = append(slices.Clone(o.History), service.Event{Transition: transition, At: at, Reason: reason})
+	o.Status, _ = next(o.Status, transition)
+	o.Version++
+	switch transition {
+	case "start", "restart":
+		o.StartedAt, o.Attempt = at, o.Attempt+1
+	case "complete":
+		o.CompletedAt = at
+	case "fail":
+		o.FailedAt, o.Reason = at, reason
+	case "retry":
+		o.StartedAt, o.FailedAt, o.Attempt = time.Time{}, time.Time{}, 0
+	case "cancel":
+		o.CancelledAt, o.Reason = at, reason
 	}
 	return o
 }
@@ -56,7 +79,7 @@ func metricsOf(pending, processing, completed int) service.Metrics {
 
 func TestLedgerHasNothingAgainstAnHonestService(t *testing.T) {
 	l, e := acknowledgedOrder(t)
-	for _, status := range statuses {
+	for _, status := range []string{"Pending", "Processing", "Completed"} {
 		before := l.Before(e)
 		o := orderAt(draft, "A", status)
 		if err := errors.Join(l.See(before, &o), l.SeeStatus(e, before, status)); err != nil {
@@ -106,6 +129,7 @@ func TestLedgerFindsEveryBrokenPromise(t *testing.T) {
 	list := func(ids ...string) func(*Ledger, *Entry) error {
 		return func(l *Ledger, _ *Entry) error { return errors.Join(l.SeeList(ids)...) }
 	}
+	pending := orderAt(draft, "A", "Pending")
 	early := metricsOf(0, 0, 1)
 	early.AvgProcessTime = -1
 	tests := map[string]struct {
@@ -121,8 +145,8 @@ func TestLedgerFindsEveryBrokenPromise(t *testing.T) {
 		"a replay without a key":             {OneOrder, other(Draft{Status: "Pending"}, service.Created{OrderID: "B", Status: "Pending", Replayed: true})},
 		"a status that was not asked for":    {OneOrder, other(draft, service.Created{OrderID: "B", Status: "Completed"})},
 		"a replay with another status":       {OneOrder, acknowledge(service.Created{OrderID: "A", Status: "Processing", Replayed: true})},
-		"a start that is repeated":           {OnceOnly, read(func(o *service.Order) { o.StartedAt = o.StartedAt.Add(1) })},
-		"a status that goes back":            {Forward, read(func(o *service.Order) { o.Status, o.StartedAt = "Pending", time.Time{} })},
+		"a start that is repeated":           {OnceOnly, read(func(o *service.Order) { *o = after(pending, "start", created.Add(1), "") })},
+		"a status that goes back":            {Forward, read(func(o *service.Order) { *o = pending })},
 		"a status by itself that goes back": {Forward, func(l *Ledger, e *Entry) error {
 			return errors.Join(l.SeeStatus(e, l.Before(e), "Completed"), l.SeeStatus(e, l.Before(e), "Processing"))
 		}},
@@ -134,10 +158,17 @@ func TestLedgerFindsEveryBrokenPromise(t *testing.T) {
 			return l.See(Sighting{}, &o)
 		}},
 		"a completion too early": {TakesTime, read(func(o *service.Order) {
-			o.Status, o.CompletedAt = "Completed", o.StartedAt.Add(processingTime-time.Millisecond)
+			*o = after(*o, "complete", o.StartedAt.Add(processingTime-time.Millisecond), "")
 		})},
-		"a completion without its time":        {InOrder, read(func(o *service.Order) { o.Status = "Completed" })},
-		"a start before the creation":          {InOrder, read(func(o *service.Order) { o.StartedAt = o.CreatedAt.Add(-1) })},
+		"a completion without its time": {InOrder, read(func(o *service.Order) {
+			*o = after(*o, "complete", created.Add(processingTime), "")
+			o.CompletedAt = time.Time{}
+		})},
+		"a status without its transition":      {InOrder, read(func(o *service.Order) { o.Status = "Cancelled" })},
+		"a version without its transition":     {InOrder, read(func(o *service.Order) { o.Version++ })},
+		"a transition that the table has not":  {OnceOnly, read(func(o *service.Order) { *o = after(*o, "start", created, ""); o.Status = "Processing" })},
+		"a transition that nobody asked for":   {TellsTruth, read(func(o *service.Order) { *o = after(*o, "cancel", created, "changed my mind") })},
+		"a start before the creation":          {InOrder, read(func(o *service.Order) { *o = after(pending, "start", created.Add(-1), "") })},
 		"metrics that have lost an order":      {AddsUp, metrics(metricsOf(0, 0, 0))},
 		"metrics with an order too many":       {AddsUp, metrics(metricsOf(0, 1, 1))},
 		"metrics with less Completed":          {AddsUp, metrics(metricsOf(0, 1, 0))},
@@ -155,6 +186,56 @@ func TestLedgerFindsEveryBrokenPromise(t *testing.T) {
 			err := test.then(acknowledgedOrder(t))
 			if v, ok := errors.AsType[*Violation](err); !ok || v.Promise != test.want {
 				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// I4 to I6: calls, as a service tells the truth about them, and as it does not.
+func TestLedgerHoldsAServiceToItsResponsesToCalls(t *testing.T) {
+	conflict := func(status string, version int) *service.Conflict {
+		return &service.Conflict{Status: status, Version: version}
+	}
+	started := orderAt(draft, "A", "Processing")
+	failed := after(started, "fail", created.Add(1), "fail, call 1")
+	for name, tt := range map[string]struct {
+		want     Promise // "" for none
+		call     string
+		version  int
+		conflict *service.Conflict
+		lost     bool
+		then     service.Order
+	}{
+		"a call that is made":                    {"", "fail", 2, nil, false, failed},
+		"a call whose response is lost":          {"", "fail", 2, nil, true, failed},
+		"a call that is lost":                    {"", "fail", 2, nil, true, orderAt(draft, "A", "Completed")},
+		"a call that is refused":                 {"", "fail", 2, conflict("Completed", 3), false, orderAt(draft, "A", "Completed")},
+		"a call that is retried":                 {"", "retry", 3, nil, false, after(failed, "retry", created.Add(2), "retry, call 1")},
+		"an acknowledged cancel that is lost":    {Forward, "cancel", 0, nil, false, started},
+		"an acknowledged call that is lost":      {Forward, "fail", 2, nil, false, started},
+		"another transition than the one called": {TellsTruth, "fail", 2, nil, false, orderAt(draft, "A", "Completed")},
+		"a refused call that is made":            {TellsTruth, "fail", 2, conflict("Processing", 3), false, failed},
+		"a refusal without a reason":             {TellsTruth, "fail", 2, conflict("Processing", 2), false, started},
+		"a refusal with a status of before":      {Forward, "fail", 2, conflict("Pending", 1), false, started},
+		"a call that is made twice": {OnceOnly, "fail", 2, nil, false,
+			after(after(after(failed, "retry", created.Add(2), "retry, call 1"), "start", created.Add(3), ""), "fail", created.Add(4), "fail, call 1")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, e := acknowledgedOrder(t)
+			err := l.See(l.Before(e), &started)
+			before := l.Before(e)
+			c := l.Ask(e, tt.call, tt.version)
+			if tt.call == "retry" || tt.want == OnceOnly {
+				other := l.Ask(e, map[bool]string{true: "retry", false: "fail"}[tt.call == "fail"], 0)
+				other.Reason = other.Transition + ", call 1"
+			}
+			if !tt.lost {
+				err = errors.Join(err, l.Answer(e, before, c, tt.conflict))
+			}
+			err = errors.Join(err, l.See(l.Before(e), &tt.then))
+			v, broken := errors.AsType[*Violation](err)
+			if broken != (tt.want != "") || broken && v.Promise != tt.want {
+				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
 	}

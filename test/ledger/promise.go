@@ -18,10 +18,10 @@ type Promise string
 const (
 	Durable        Promise = "I1 an acknowledged order is readable ever after"
 	OneOrder       Promise = "I3 one order per idempotency key"
-	Completes      Promise = "I4 every accepted order becomes Completed"
+	Completes      Promise = "I4 every accepted order becomes Completed or Cancelled, or is Failed and waits"
 	OnceOnly       Promise = "I5 each transition takes effect once"
-	Forward        Promise = "I6 no reader sees a status go backwards"
-	TakesTime      Promise = "I7 completed_at - started_at >= the processing time"
+	Forward        Promise = "I6 no reader sees a version go backwards"
+	TakesTime      Promise = "I7 an order waits for the processing time, or for the worker's"
 	InOrder        Promise = "I8 created <= started <= completed"
 	AddsUp         Promise = "I9 metrics equal a recount of all orders"
 	ListsAll       Promise = "I12 pages joined = all ids, none twice"
@@ -30,6 +30,7 @@ const (
 	Recovers       Promise = "kill -9 at any moment is survived"
 	InTime         Promise = "an order is Completed soon after its processing time"
 	NoStrangers    Promise = "every order was asked for, once"
+	TellsTruth     Promise = "a call is answered with what it did"
 )
 
 // A Violation is a promise that does not hold.

@@ -128,7 +128,7 @@ func (c *Client) Create(ctx context.Context, body []byte, key string) (created C
 	return created, nil
 }
 
-// An Order is a whole order. Its times are zero, and its reference is "", where the API says null.
+// An Order is a whole order. Its times are zero, and its texts are "", where the API says null.
 type Order struct {
 	OrderID         string    `json:"order_id"`
 	ClientReference string    `json:"client_reference"`
@@ -139,6 +139,20 @@ type Order struct {
 	CreatedAt       time.Time `json:"created_at"`
 	StartedAt       time.Time `json:"started_at"`
 	CompletedAt     time.Time `json:"completed_at"`
+	Version         int       `json:"version"`
+	Attempt         int       `json:"attempt"`
+	FailedAt        time.Time `json:"failed_at"`
+	CancelledAt     time.Time `json:"cancelled_at"`
+	Reason          string    `json:"reason"`
+	History         []Event   `json:"history"`
+}
+
+// An Event is a transition in the history of an order.
+type Event struct {
+	Transition string    `json:"transition"`
+	At         time.Time `json:"at"`
+	By         string    `json:"by"`
+	Reason     string    `json:"reason"`
 }
 
 // Order reads a whole order.
@@ -160,6 +174,45 @@ func (c *Client) Status(ctx context.Context, id string) (string, error) {
 	return short.Status, err
 }
 
+// A Conflict is the refusal of a transition, with the order as it is.
+type Conflict struct {
+	Status  string `json:"order_status"`
+	Version int    `json:"order_version"`
+}
+
+// Transition asks for a transition of an order: complete, fail, retry or cancel. A version of 0 is
+// none. The conflict is nil unless the response is 409.
+func (c *Client) Transition(ctx context.Context, id, name string, version int, reason string) (*Conflict, error) {
+	fields := map[string]any{"reason": reason}
+	if version != 0 {
+		fields["version"] = version
+	}
+	body, err := json.Marshal(fields)
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.Send(ctx, http.MethodPost, "/api/orders/"+id+"/"+name+"/", body)
+	if err != nil {
+		return nil, err
+	}
+	var conflict Conflict
+	var done Created
+	switch r.StatusCode {
+	case http.StatusConflict:
+		if json.Unmarshal(r.Content, &conflict) != nil || conflict.Status == "" || conflict.Version == 0 {
+			return nil, r.Errorf("not a conflict: %s", r.Content)
+		}
+		return &conflict, nil
+	case http.StatusOK:
+		if err := r.Decode(&done); err != nil || done.OrderID != id {
+			return nil, r.Errorf("another order: %s", r.Content)
+		}
+		return nil, nil
+	default:
+		return nil, r.Errorf("want 200 or 409: %s", r.Content)
+	}
+}
+
 // Metrics are the numbers over all orders.
 type Metrics struct {
 	TotalOrders    int            `json:"total_orders"`
@@ -167,8 +220,8 @@ type Metrics struct {
 	StatusCounts   map[string]int `json:"status_counts"`
 }
 
-// Unfinished is the number of orders that are not Completed.
-func (m Metrics) Unfinished() int { return m.TotalOrders - m.StatusCounts["Completed"] }
+// Unfinished is the number of orders that are Pending or Processing.
+func (m Metrics) Unfinished() int { return m.StatusCounts["Pending"] + m.StatusCounts["Processing"] }
 
 // Metrics reads the metrics.
 func (c *Client) Metrics(ctx context.Context) (m Metrics, err error) {

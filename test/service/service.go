@@ -38,9 +38,10 @@ func Build(ctx context.Context, folder, pkg string, flags ...string) (string, er
 	return program, nil
 }
 
-// Orders is the command `orders serve` on a database file and any free port.
-func Orders(ctx context.Context, program, db string, processingTime time.Duration) *exec.Cmd {
-	return exec.CommandContext(ctx, program, "serve", "--addr", "127.0.0.1:0", "--db", db, "--processing-time", processingTime.String())
+// Orders is the command `orders serve` on a database file and any free port, with more flags.
+func Orders(ctx context.Context, program, db string, processingTime time.Duration, flags ...string) *exec.Cmd {
+	args := []string{"serve", "--addr", "127.0.0.1:0", "--db", db, "--processing-time", processingTime.String()}
+	return exec.CommandContext(ctx, program, append(args, flags...)...)
 }
 
 // Check runs `orders check`, which reads the whole file of a service that has stopped or crashed.

@@ -261,12 +261,13 @@ func days() map[string]day {
 			within{"LateStarts": 20, "LateCompletions": 80, "QueueBehind": 110, "OverdueOrders": 120}},
 		"the processor has stopped": {shop{orders: every(1, 600), capacity: -1}, within{"QueueBehind": 12, "OverdueOrders": 40}},
 		"messages are lost":         {shop{orders: every(1, 600), loses: 10}, within{"OverdueOrders": 40}},
+		"orders have failed":        {shop{orders: every(1, 600), fails: 1}, within{"FailedOrders": 12}},
 		"the check has stopped":     {shop{orders: every(1, 600), checkStops: true}, within{"CheckStopped": 90}},
 		"requests are slow":         {shop{orders: every(1, 600), slow: true}, within{"ApiLatency": 5}},
 		"a dead letter":             {shop{orders: every(1, 600), deadLetter: true}, within{"DeadLetters": 2, "DeadLetteredMessages": 2}},
 	}
 	for name, most := range map[string]int{
-		"Create": 3, "Status": 3, "Ids": 3, "Metrics": 3, "Fallback": 3, "Relay": 3, "Tally": 3, "Processor": 3, "Check": 30,
+		"Create": 3, "Status": 3, "Ids": 3, "Metrics": 3, "Transition": 3, "Fallback": 3, "Relay": 3, "Tally": 3, "Processor": 3, "Check": 30,
 	} {
 		for _, metric := range []string{"Errors", "Throttles"} {
 			reported := fmt.Sprintf("%s of %sFunction", metric, name)
@@ -297,6 +298,20 @@ func TestAlarmsGoOffForTheirFaultsAndNoOthers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// With workers a message waits for the end of an attempt, and not for the processing time.
+func TestAMessageThatWaitsForTheEndOfAnAttemptIsNoBacklog(t *testing.T) {
+	s := parse(t, readTemplate(t))
+	s.setTo("Fulfilment", "external")
+	s.setTo("ProcessingTimeSeconds", "50")
+	for timeout, want := range map[string]int{"900": 0, "50": 1} {
+		s.setTo("AttemptTimeoutSeconds", timeout)
+		raised := on(t, s.alarms(), shop{orders: every(1, 600), processingMinutes: 15}.record())
+		if _, behind := raised["QueueBehind"]; len(raised) != want || behind != (want > 0) {
+			t.Errorf("with attempts of %s s, the messages of 15 minutes raise %v", timeout, raised)
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ import (
 type recorder struct {
 	*httptest.Server
 	refuses bool
-	item    string // the item that a refusal returns, as JSON
+	item    string // what a read and a refusal return: a member with the order's item, "" if there is none
 
 	mu         sync.Mutex
 	operations map[string]bool
@@ -47,9 +47,12 @@ type recorder struct {
 // recorders returns one recorder for each path through the code: writes succeed; the order does not
 // exist; the order exists, and it is too early for its transition.
 func recorders(t testing.TB) []*recorder {
-	const early = `,"Item":{"pk":{"S":"ORDER#` + someID + `"},"sk":{"S":"ORDER"},"status":{"S":"Processing"},` +
-		`"created_at":{"S":"2999-01-01T00:00:00.000Z"},"started_at":{"S":"2999-01-01T00:00:00.000Z"}}`
-	all := []*recorder{{}, {refuses: true}, {refuses: true, item: early}}
+	since := func(year string) string {
+		return `"Item":{"pk":{"S":"ORDER#` + someID + `"},"sk":{"S":"ORDER"},"status":{"S":"Processing"},` +
+			`"created_at":{"S":"` + year + `-01-01T00:00:00.000Z"},"started_at":{"S":"` + year + `-01-01T00:00:00.000Z"},` +
+			`"user_id":{"S":"u"},"item_ids":{"L":[]},"total_amount":{"N":"1"},"fingerprint":{"B":"` + strings.Repeat("A", 43) + `="}}`
+	}
+	all := []*recorder{{item: since("2026")}, {refuses: true}, {refuses: true, item: since("2999")}}
 	for _, r := range all {
 		r.operations = map[string]bool{}
 		r.Server = httptest.NewServer(r)
@@ -91,7 +94,13 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		_ = json.MarshalWrite(w, map[string]any{"Successful": sent})
 	case write && r.refuses:
 		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprintf(w, `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"%s}`, r.item)
+		refusal := []string{`"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"`}
+		if r.item != "" {
+			refusal = append(refusal, r.item)
+		}
+		fmt.Fprintf(w, `{%s}`, strings.Join(refusal, ","))
+	case operation == "GetItem" && strings.HasPrefix(in.Key["pk"].S, "ORDER#"):
+		fmt.Fprintf(w, `{%s}`, r.item)
 	case in.IndexName != "":
 		fmt.Fprint(w, `{"Items":[{"pk":{"S":"ORDER#`+someID+`"},"sk":{"S":"ORDER"}}]}`)
 	default:
@@ -173,11 +182,11 @@ func (f function) calls(s *stack) []call {
 func (f function) drive(s *stack, r *recorder) {
 	s.t.Helper()
 	store := awstest.Must(dynamostore.New(dynamostore.Config{
-		Client: r.dynamodb(), Table: "OrdersTable", ProcessingTime: time.Minute, Now: time.Now, Random: rand.Reader, IndexBuckets: 64,
+		Client: r.dynamodb(), Table: "OrdersTable", Fulfilment: order.Timer(time.Minute), Now: time.Now, Random: rand.Reader, IndexBuckets: 64,
 	}))
 	switch f.folder {
 	case "functions/relay":
-		relay := dynamostream.Relay{Queue: r.queue(), ProcessingTime: time.Minute, Log: quiet}
+		relay := dynamostream.Relay{Queue: r.queue(), Fulfilment: order.Timer(time.Minute), Log: quiet}
 		send(s, "relay.json", relay.Handle)
 		send(s, "relay-bad.json", relay.Handle)
 	case "functions/tally":
@@ -186,15 +195,16 @@ func (f function) drive(s *stack, r *recorder) {
 		_, _ = tally.Handle(s.t.Context(), unreadableRecord)
 	case "functions/check":
 		send(s, "check.json", dynamostore.Check{
-			Client: r.dynamodb(), Metrics: store, Table: "OrdersTable", ProcessingTime: time.Minute, Limit: 1000, Now: time.Now, Log: quiet,
+			Client: r.dynamodb(), Metrics: store, Table: "OrdersTable", Fulfilment: order.Timer(time.Minute), Limit: 1000, Now: time.Now, Log: quiet,
 		}.Handle)
 	case "functions/processor":
 		processor := order.Processor{Orders: store, Queue: r.queue()}
 		receiver := sqsqueue.Receiver{Process: processor.Process, Now: time.Now, Log: quiet}
 		send(s, "processor.json", receiver.Handle)
 		send(s, "processor-bad.json", receiver.Handle)
-		late := order.Message{OrderID: someID, To: order.Completed}.Body()
-		_, _ = receiver.Handle(s.t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(late)}}})
+		for _, m := range []order.Message{{OrderID: someID, To: order.Completed}, {OrderID: someID, To: order.Completed, Version: 2}} {
+			_, _ = receiver.Handle(s.t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(m.Body())}}})
+		}
 	default:
 		handler := api.New(api.Config{Orders: store, Metrics: store, RequestID: rand.Text, Now: time.Now, Log: quiet})
 		for _, p := range f.paths() {
@@ -220,8 +230,11 @@ func (f function) request(s *stack, handler http.Handler, p string) {
 		if p != path {
 			continue
 		}
-		body := strings.NewReader(`{"user_id":"u","item_ids":["i"],"total_amount":1}`)
-		req := httptest.NewRequestWithContext(s.t.Context(), method, strings.ReplaceAll(p, "{order_id}", someID), body)
+		body := `{"user_id":"u","item_ids":["i"],"total_amount":1}`
+		if strings.Contains(p, "{order_id}") {
+			body = `{"version":2,"reason":"r"}`
+		}
+		req := httptest.NewRequestWithContext(s.t.Context(), method, strings.ReplaceAll(p, "{order_id}", someID), strings.NewReader(body))
 		req.Header.Set("Content-Type", "application/json")
 		handler.ServeHTTP(httptest.NewRecorder(), req)
 	}

@@ -19,7 +19,7 @@ const goldenFile = "test/template/testdata/template.golden"
 
 const goldenHeader = `# Every value of template.yaml, one a line, resolved for a stack on AWS that sets every parameter but
 # those of a restored table. The lines at the end say which values differ on an emulator, with all that
-# is optional left out, with a restored table, and with gradual deployments.
+# is optional left out, with a restored table, with gradual deployments, and with external workers.
 # Review a change of this file as a diff. To write it: go test ./test/template -update
 `
 
@@ -70,8 +70,8 @@ func TestGoldenFileShowsEveryChange(t *testing.T) {
 
 // golden returns the lines of the golden file. They show a stack on AWS with every parameter given,
 // and then how other stacks differ: one that uses an emulator, has no key of its own, notifies no
-// topic, is not traced and has no dashboard, one with a restored table, and one that deploys
-// gradually.
+// topic, is not traced and has no dashboard, one with a restored table, one that deploys gradually,
+// and one with external workers.
 func golden(t *testing.T, source string) []string {
 	t.Helper()
 	s := parse(t, source)
@@ -85,6 +85,7 @@ func golden(t *testing.T, source string) []string {
 		{"emulator", map[string]string{"KmsKeyArn": "", "EndpointUrl": "${EndpointUrl}", "AlarmTopicArn": "", "Dashboard": "false", "Tracing": "false"}},
 		{"restored", map[string]string{"ExistingTable": "${ExistingTable}", "ExistingStreamArn": "${ExistingStreamArn}"}},
 		{"gradual", map[string]string{"GradualDeployment": "true"}},
+		{"external", map[string]string{"Fulfilment": "external"}},
 	} {
 		s := parse(t, source)
 		s.set("KmsKeyArn")

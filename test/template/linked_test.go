@@ -28,7 +28,7 @@ func TestNoCallIsOverlooked(t *testing.T) {
 		names    []string
 		services []string
 	}{
-		{[]string{"create", "status", "ids", "metrics", "fallback"}, []string{"dynamodb"}},
+		{[]string{"create", "status", "transition", "ids", "metrics", "fallback"}, []string{"dynamodb"}},
 		{[]string{"relay"}, []string{"sqs"}},
 		{[]string{"tally"}, []string{"dynamodb"}},
 		{[]string{"processor"}, []string{"dynamodb", "sqs"}},

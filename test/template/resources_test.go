@@ -58,7 +58,7 @@ var resourceRules = []rule{
 		{"${Architecture} ", "${ThrottleRate} ", "CreateFunction: a change of ThrottleRate makes a version that does not differ"},
 	}},
 	{"the description of a version fits, whatever the parameters are", checkDescriptions, []edit{
-		{"MaxLength: 72", "MaxLength: 103", "FallbackFunction: the description of a version may have 257 characters"},
+		{"MaxLength: 72", "MaxLength: 82", "FallbackFunction: the description of a version may have 257 characters"},
 		{"    MaxLength: 20\n", "", "FallbackFunction: the description"},
 		{"${Tracing} ${ExistingTable}", "${Tracing} ${KmsKeyArn} ${ExistingTable}", "CreateFunction: the description"},
 	}},
@@ -250,7 +250,7 @@ func TestTheRunbookIsAURLOrAFileOfTheRepository(t *testing.T) {
 }
 
 // loggedMetrics are the metrics that functions log.
-var loggedMetrics = []string{"StartLateness", "CompleteLateness", "PendingOrders", "ProcessingOrders", "CompletedOrders", "OverdueOrders"}
+var loggedMetrics = []string{"StartLateness", "CompleteLateness", "PendingOrders", "ProcessingOrders", "CompletedOrders", "FailedOrders", "CancelledOrders", "OverdueOrders"}
 
 func checkDashboard(s *stack) {
 	dashboard, err := s.template.Resource("OrdersDashboard")

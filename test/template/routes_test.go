@@ -16,6 +16,7 @@ var routeRules = []rule{
 		{"Path: /api/orders/ids }", "Path: /api/orders }", "/api/orders leads to CreateFunction and IdsFunction"},
 		{"Default: { Type: HttpApi, Properties: { ApiId: !Ref OrdersApi } }", "Default: { Type: HttpApi, Properties: { ApiId: !Ref OrdersApi, Method: ANY, Path: /x } }", "nothing serves $default"},
 		{"CodeUri: functions/fallback/", "CodeUri: functions/create/", "/api/orders/{proxy+} leads to functions/create, not functions/fallback"},
+		{"CodeUri: functions/transition/", "CodeUri: functions/status/", "/api/orders/{order_id}/retry leads to functions/status, not functions/transition"},
 		{"CodeUri: functions/ids/", "CodeUri: functions/create/", "/api/orders/ids leads to functions/create, not functions/ids"},
 		{"Method: ANY, Path: /api/orders/create }", "Method: POST, Path: /api/orders/create }", "/api/orders/create: Method is POST"},
 		{"Path: /api/orders/create }", "Path: /api/orders/create, PayloadFormatVersion: \"1.0\" }", "/api/orders/create: unexpected PayloadFormatVersion"},
@@ -24,12 +25,16 @@ var routeRules = []rule{
 
 // functionOfPath says which function serves a path.
 var functionOfPath = map[string]string{
-	"/api/orders":                   "functions/create",
-	"/api/orders/create":            "functions/create",
-	"/api/orders/ids":               "functions/ids",
-	"/api/orders/{order_id}":        "functions/status",
-	"/api/orders/{order_id}/status": "functions/status",
-	"/api/metrics":                  "functions/metrics",
+	"/api/orders":                     "functions/create",
+	"/api/orders/create":              "functions/create",
+	"/api/orders/ids":                 "functions/ids",
+	"/api/orders/{order_id}":          "functions/status",
+	"/api/orders/{order_id}/status":   "functions/status",
+	"/api/orders/{order_id}/cancel":   "functions/transition",
+	"/api/orders/{order_id}/complete": "functions/transition",
+	"/api/orders/{order_id}/fail":     "functions/transition",
+	"/api/orders/{order_id}/retry":    "functions/transition",
+	"/api/metrics":                    "functions/metrics",
 }
 
 const (

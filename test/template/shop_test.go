@@ -17,6 +17,7 @@ type shop struct {
 	relayLags                                                    int    // minutes
 	tableDown                                                    int    // minutes
 	loses                                                        int    // messages, of the orders of one minute
+	fails                                                        int    // orders, for an hour
 }
 
 // every returns n orders in each minute that is a multiple of another number.
@@ -228,4 +229,7 @@ func (s *simulation) look(minute int) {
 	s.add("Invocations of CheckFunction", minute, 1)
 	s.add("Errors of CheckFunction", minute, 0)
 	s.add("OverdueOrders of OrdersTable", minute, float64(overdue))
+	if s.fails > 0 && faulty(minute, 60) {
+		s.add("FailedOrders of OrdersTable", minute, float64(s.fails))
+	}
 }

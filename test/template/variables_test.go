@@ -14,28 +14,32 @@ import (
 
 var variableRules = []rule{
 	{"a function gets the variables that it reads, and no other", checkVariables, []edit{
-		{"          PROCESSING_TIME: !Sub", "          OTHER: !Sub", "RelayFunction: PROCESSING_TIME is <nil>"},
+		{"          PROCESSING_TIME: !Sub", "          OTHER: !Sub", "TransitionFunction: PROCESSING_TIME is <nil>"},
+		{"          FULFILMENT: !Ref Fulfilment\n", "", "TransitionFunction: FULFILMENT is <nil>"},
 		{"          ORDERS_TABLE: !If", "          ORDERS_QUEUE_URL: !Ref OrdersQueue\n          ORDERS_TABLE: !If", "CreateFunction: unexpected ORDERS_QUEUE_URL: ${OrdersQueue}"},
 		{"AWS_ENDPOINT_URL: !Ref EndpointUrl", "AWS_ENDPOINT: !Ref EndpointUrl", "CreateFunction: AWS_ENDPOINT_URL is <nil>"},
 		{"AWS_ENDPOINT_URL: !Ref EndpointUrl", "AWS_ENDPOINT_URL: \"\"", "CreateFunction: AWS_ENDPOINT_URL is ,"},
 		{"ORDERS_TABLE: !If [OwnTable, !Ref OrdersTable,", "ORDERS_TABLE: !If [OwnTable, !Ref OrdersQueue,", "CreateFunction: ORDERS_TABLE is ${OrdersQueue}"},
 		{"DEAD_LETTER_QUEUE_URL: !Ref DeadLetterQueue", "DEAD_LETTER_QUEUE_URL: !Ref OrdersQueue", "RelayFunction: DEAD_LETTER_QUEUE_URL is ${OrdersQueue}"},
 		{"          INDEX_BUCKETS: !Ref IndexBuckets\n", "", "CreateFunction: INDEX_BUCKETS is <nil>"},
-		{`!Sub "${ProcessingTimeSeconds}s"`, `!Sub "${ProcessingTimeSeconds}m"`, "RelayFunction: PROCESSING_TIME"},
+		{`!Sub "${ProcessingTimeSeconds}s"`, `!Sub "${ProcessingTimeSeconds}m"`, "TransitionFunction: PROCESSING_TIME"},
+		{`ATTEMPT_TIMEOUT: !Sub "${AttemptTimeoutSeconds}s"`, `ATTEMPT_TIMEOUT: !Sub "${ProcessingTimeSeconds}s"`, "TransitionFunction: ATTEMPT_TIMEOUT"},
 	}},
 }
 
 // variables are what a function may read, and where each leads.
 var variables = map[string]any{
 	"ORDERS_TABLE": "${OrdersTable}", "ORDERS_QUEUE_URL": "${OrdersQueue}", "DEAD_LETTER_QUEUE_URL": "${DeadLetterQueue}",
-	"PROCESSING_TIME": "${ProcessingTimeSeconds}s", "INDEX_BUCKETS": "${IndexBuckets}", "AWS_ENDPOINT_URL": "${EndpointUrl}",
-	"CORS_ORIGINS": "${CorsOrigins}", "BASE_PATH": "${BasePath}",
+	"FULFILMENT": "${Fulfilment}", "PROCESSING_TIME": "${ProcessingTimeSeconds}s",
+	"ATTEMPT_TIMEOUT": "${AttemptTimeoutSeconds}s", "MAX_ATTEMPTS": "${MaxAttempts}",
+	"INDEX_BUCKETS": "${IndexBuckets}", "AWS_ENDPOINT_URL": "${EndpointUrl}", "CORS_ORIGINS": "${CorsOrigins}", "BASE_PATH": "${BasePath}",
 }
 
-// readers are the methods of awsclient.Env that read a variable. A test of awsclient holds that they do.
-var readers = map[string]string{
-	"Table": "ORDERS_TABLE", "QueueURL": "ORDERS_QUEUE_URL", "DeadLetterQueueURL": "DEAD_LETTER_QUEUE_URL",
-	"ProcessingTime": "PROCESSING_TIME", "IndexBuckets": "INDEX_BUCKETS", "New": "AWS_ENDPOINT_URL", "CORSOrigins": "CORS_ORIGINS", "BasePath": "BASE_PATH",
+// readers are the methods of awsclient.Env that read variables. A test of awsclient holds that they do.
+var readers = map[string][]string{
+	"Table": {"ORDERS_TABLE"}, "QueueURL": {"ORDERS_QUEUE_URL"}, "DeadLetterQueueURL": {"DEAD_LETTER_QUEUE_URL"},
+	"Fulfilment":   {"FULFILMENT", "PROCESSING_TIME", "ATTEMPT_TIMEOUT", "MAX_ATTEMPTS"},
+	"IndexBuckets": {"INDEX_BUCKETS"}, "New": {"AWS_ENDPOINT_URL"}, "CORSOrigins": {"CORS_ORIGINS"}, "BasePath": {"BASE_PATH"},
 }
 
 func checkVariables(s *stack) {
@@ -89,8 +93,8 @@ func variablesOf(source string) (names []string, err error) {
 			return true
 		}
 		switch of, _ := s.X.(*ast.Ident); {
-		case of != nil && (of.Name == "f" || of.Name == "function") && readers[s.Sel.Name] != "":
-			names = append(names, readers[s.Sel.Name])
+		case of != nil && (of.Name == "f" || of.Name == "function") && readers[s.Sel.Name] != nil:
+			names = append(names, readers[s.Sel.Name]...)
 		case of != nil && (of.Name == "os" || of.Name == "awsclient"):
 			err = fmt.Errorf("it may read the environment by %s.%s, and not by f := function.New()", of.Name, s.Sel.Name)
 		}
@@ -105,7 +109,8 @@ func variablesOf(source string) (names []string, err error) {
 func TestVariablesAreFoundByTheMethodsThatReadThem(t *testing.T) {
 	for _, tt := range []struct{ line, want, problem string }{
 		{"f := function.New()", "[AWS_ENDPOINT_URL]", ""},
-		{"f := function.New()\nf.Table(); f.Start(); f.ProcessingTime()", "[AWS_ENDPOINT_URL ORDERS_TABLE PROCESSING_TIME]", ""},
+		{"f := function.New()\nf.Table(); f.Start(); f.Fulfilment()",
+			"[AWS_ENDPOINT_URL ORDERS_TABLE FULFILMENT PROCESSING_TIME ATTEMPT_TIMEOUT MAX_ATTEMPTS]", ""},
 		{"f := function.New()\nregion := os.Getenv(\"REGION\")", "[AWS_ENDPOINT_URL]", "os.Getenv"},
 		{"f := function.New()\ne := awsclient.NewEnv(nil)", "[AWS_ENDPOINT_URL]", "awsclient.NewEnv"},
 		{"g := function.New()\ng.Table()", "[AWS_ENDPOINT_URL]", "not begin"},

@@ -80,10 +80,22 @@ func Get(path string) []byte {
 	return []byte("GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 }
 
-// CheckOK is the Check of a read.
+// Cancel makes the request that cancels an order.
+func Cancel(id []byte) []byte {
+	return fmt.Appendf(nil, "POST /api/orders/%s/cancel/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n", id)
+}
+
+// orderID returns the id in the response to a create, which CheckCreated has checked.
+func orderID(body []byte) []byte {
+	_, rest, _ := bytes.Cut(body, []byte(`"order_id":"`))
+	id, _, _ := bytes.Cut(rest, []byte(`"`))
+	return id
+}
+
+// CheckOK is the Check of a read and of a cancel.
 func CheckOK(status int, body []byte) error {
 	if status != http.StatusOK {
-		return fmt.Errorf("the response to a read is %d %q", status, body)
+		return fmt.Errorf("the response is %d %q", status, body)
 	}
 	return nil
 }

@@ -26,6 +26,9 @@ type Load struct {
 	WarmUp, Duration time.Duration
 	// Limit ends the load after so many creates, warm-up included; 0 is none.
 	Limit int64
+	// CancelEvery is among how many creates of a connection one is cancelled, a tenth as many creates
+	// later; 0 is none. Cancels are not measured.
+	CancelEvery int
 	// Observe, if it is set, is told of the latency of each response that is measured. It is called by
 	// many goroutines at once.
 	Observe func(latency time.Duration)
@@ -77,8 +80,8 @@ func (l Load) Run(ctx context.Context, addr string) (Result, error) {
 			_ = c.Close() // ends the load early
 		}
 	})()
-	for _, c := range conns {
-		g.Go(func() error { return r.work(c) })
+	for i, c := range conns {
+		g.Go(func() error { return r.work(c, i) })
 	}
 	err := g.Wait()
 	if err == nil && r.last.IsZero() {
@@ -96,14 +99,15 @@ func (r *loadRun) due(n int64) (at time.Time, ok bool) {
 	return at, at.Before(r.end) && (r.Limit == 0 || n < r.Limit)
 }
 
-// work sends creates on one connection.
-func (r *loadRun) work(c *Conn) error {
+// work sends creates on one connection, whose number spreads the cancels of all.
+func (r *loadRun) work(c *Conn, number int) error {
 	if err := c.SetDeadline(r.end.Add(responseTimeout)); err != nil {
 		return err
 	}
 	var request []byte
 	var responded time.Time
-	for {
+	var unwanted []byte // the id of the order to cancel
+	for turn := number; ; turn++ {
 		n := r.next.Add(1) - 1
 		due, ok := r.due(n)
 		if !ok {
@@ -114,13 +118,21 @@ func (r *loadRun) work(c *Conn) error {
 		if err := c.Do(request, CheckCreated); err != nil {
 			return err
 		}
-		if due.Before(r.counted) {
-			continue
+		if !due.Before(r.counted) {
+			responded = time.Now()
+			r.latencies.Record(responded.Sub(due))
+			if r.Observe != nil {
+				r.Observe(responded.Sub(due))
+			}
 		}
-		responded = time.Now()
-		r.latencies.Record(responded.Sub(due))
-		if r.Observe != nil {
-			r.Observe(responded.Sub(due))
+		switch {
+		case r.CancelEvery == 0:
+		case turn%r.CancelEvery == 0:
+			unwanted = append(unwanted[:0], orderID(c.body)...)
+		case turn%r.CancelEvery == r.CancelEvery/10 && len(unwanted) > 0:
+			if err := c.Do(Cancel(unwanted), CheckOK); err != nil {
+				return err
+			}
 		}
 	}
 	r.mu.Lock()

@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -96,5 +97,32 @@ func TestALoadFailsOnASingleBadResponse(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("err = %v, want %s", err, name)
 		}
+	}
+}
+
+func TestOneInSoManyCreatesIsCancelledOnce(t *testing.T) {
+	const creates, every = 40 * Connections, 20
+	var next, missing atomic.Int64
+	var cancelled sync.Map
+	addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		id, isCancel := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/api/orders/"), "/cancel/")
+		if !isCancel {
+			w.WriteHeader(http.StatusCreated)
+			_, _ = fmt.Fprintf(w, `{"order_id":"ORD%d","status":"Pending"}`, next.Add(1))
+			return
+		}
+		if _, twice := cancelled.LoadOrStore(id, true); twice || !strings.HasPrefix(id, "ORD") {
+			missing.Add(1)
+		}
+		_, _ = io.WriteString(w, `{"order_id":"ORD","status":"Cancelled"}`)
+	})
+	l := Load{Duration: time.Minute, Limit: creates, CancelEvery: every}
+	if _, err := l.Run(t.Context(), addr); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	cancelled.Range(func(any, any) bool { n++; return true })
+	if missing.Load() > 0 || n < creates/every-Connections || n > creates/every+Connections {
+		t.Errorf("%d orders of %d were cancelled, want about %d; %d cancels named no order, or one again", n, creates, creates/every, missing.Load())
 	}
 }

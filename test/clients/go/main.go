@@ -23,6 +23,7 @@ func main() {
 	for _, amount := range []string{"1650.78", "99999999.99", "0.01"} {
 		check(life(ctx, client, amount))
 	}
+	check(transitions(ctx, client))
 }
 
 func check(err error) {
@@ -56,7 +57,7 @@ func life(ctx context.Context, client *generated.ClientWithResponses, amount str
 		if status.JSON200 == nil {
 			return fmt.Errorf("status of %s: %s", id, status.Body)
 		}
-		if status.JSON200.Status == generated.Completed {
+		if status.JSON200.Status == generated.StatusCompleted {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -87,6 +88,51 @@ func listed(ctx context.Context, client *generated.ClientWithResponses, id strin
 	}
 	if m := metrics.JSON200; m == nil || m.StatusCounts.Completed < 1 || m.AvgProcessTime < 1 {
 		return fmt.Errorf("metrics: %s", metrics.Body)
+	}
+	return nil
+}
+
+// transitions calls the four operations that change an order.
+func transitions(ctx context.Context, client *generated.ClientWithResponses) error {
+	status := generated.InitialStatusProcessing
+	draft := generated.OrderDraft{UserId: "645", ItemIds: []string{"890"}, TotalAmount: "9.90", Status: &status}
+	created, err := client.CreateOrderWithResponse(ctx, nil, draft)
+	if err != nil {
+		return err
+	}
+	if created.JSON201 == nil {
+		return fmt.Errorf("created %s", created.Body)
+	}
+	id, version := created.JSON201.OrderId, generated.ExpectedVersion(2)
+	early, err := client.CompleteOrderWithResponse(ctx, id, nil, generated.OrderTransition{Version: &version})
+	if err != nil {
+		return err
+	}
+	if p := early.ApplicationproblemJSON409; p == nil || p.OrderStatus == nil || *p.OrderStatus != generated.StatusProcessing {
+		return fmt.Errorf("completed early: %s", early.Body)
+	}
+	failed, err := client.FailOrderWithResponse(ctx, id, nil, generated.OrderFailure{Reason: "out of stock", Version: &version})
+	if err != nil {
+		return err
+	}
+	retried, err := client.RetryOrderWithResponse(ctx, id, nil, generated.OrderRetry{Version: 3})
+	if err != nil {
+		return err
+	}
+	reason := generated.Reason("changed my mind")
+	cancelled, err := client.CancelOrderWithResponse(ctx, id, nil, generated.OrderTransition{Reason: &reason})
+	if err != nil {
+		return err
+	}
+	if failed.JSON200 == nil || retried.JSON200 == nil || cancelled.JSON200 == nil || cancelled.JSON200.Status != generated.StatusCancelled {
+		return fmt.Errorf("failed %s, retried %s, cancelled %s", failed.Body, retried.Body, cancelled.Body)
+	}
+	order, err := client.GetOrderWithResponse(ctx, id, nil)
+	if err != nil {
+		return err
+	}
+	if o := order.JSON200; o == nil || o.Reason == nil || *o.Reason != "changed my mind" || len(o.History) < 4 || o.CancelledAt == nil {
+		return fmt.Errorf("cancelled order: %s", order.Body)
 	}
 	return nil
 }

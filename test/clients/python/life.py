@@ -7,8 +7,28 @@ from decimal import Decimal
 
 from orders_api_client import Client
 from orders_api_client.api.operation import get_metrics
-from orders_api_client.api.orders import create_order, get_order, get_order_status, list_order_ids
-from orders_api_client.models import Metrics, Order, OrderDraft, OrderStatus, Status
+from orders_api_client.api.orders import (
+    cancel_order,
+    complete_order,
+    create_order,
+    fail_order,
+    get_order,
+    get_order_status,
+    list_order_ids,
+    retry_order,
+)
+from orders_api_client.models import (
+    InitialStatus,
+    Metrics,
+    Order,
+    OrderDraft,
+    OrderFailure,
+    OrderRetry,
+    OrderStatus,
+    OrderTransition,
+    Problem,
+    Status,
+)
 
 client = Client(base_url=os.environ["ORDERS_URL"], raise_on_unexpected_status=True)
 deadline = time.monotonic() + 60
@@ -39,3 +59,17 @@ for amount in ("1650.78", "99999999.99", "0.01"):
     assert isinstance(page, list) and [entry.order_id for entry in page] == [created.order_id], page
     metrics = get_metrics.sync(client=client)
     assert isinstance(metrics, Metrics) and metrics.status_counts.completed > 0, metrics
+
+draft = OrderDraft(user_id="645", item_ids=["890"], total_amount="9.90", status=InitialStatus.PROCESSING)
+created = create_order.sync(client=client, body=draft)
+assert isinstance(created, OrderStatus), created
+early = complete_order.sync(created.order_id, client=client, body=OrderTransition(version=2))
+assert isinstance(early, Problem) and early.order_status == Status.PROCESSING, early
+failed = fail_order.sync(created.order_id, client=client, body=OrderFailure(reason="out of stock", version=2))
+assert isinstance(failed, OrderStatus) and failed.status == Status.FAILED, failed
+retried = retry_order.sync(created.order_id, client=client, body=OrderRetry(version=3))
+assert isinstance(retried, OrderStatus) and retried.status == Status.PENDING, retried
+cancelled = cancel_order.sync(created.order_id, client=client, body=OrderTransition(reason="changed my mind"))
+assert isinstance(cancelled, OrderStatus) and cancelled.status == Status.CANCELLED, cancelled
+order = get_order.sync(created.order_id, client=client)
+assert isinstance(order, Order) and order.reason == "changed my mind" and len(order.history) >= 4, order

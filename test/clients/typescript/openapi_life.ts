@@ -39,8 +39,24 @@ async function life(total_amount: string) {
   assert(metrics && metrics.status_counts.Completed > 0);
 }
 
+async function transitions() {
+  const body = { user_id: "645", item_ids: ["890"], total_amount: "9.90", status: "Processing" as const };
+  const { data: created } = await client.POST("/api/orders/create/", { body });
+  assert(created);
+  const params = { path: { order_id: created.order_id } };
+  const early = await client.POST("/api/orders/{order_id}/complete/", { params, body: { version: 2 } });
+  assert.equal(early.error?.order_status, "Processing");
+  const failed = await client.POST("/api/orders/{order_id}/fail/", { params, body: { reason: "out of stock", version: 2 } });
+  assert.equal(failed.data?.status, "Failed");
+  const retried = await client.POST("/api/orders/{order_id}/retry/", { params, body: { version: 3 } });
+  assert.equal(retried.data?.status, "Pending");
+  const cancelled = await client.POST("/api/orders/{order_id}/cancel/", { params });
+  assert.equal(cancelled.data?.status, "Cancelled");
+}
+
 async function main() {
   for (const amount of ["1650.78", "99999999.99", "0.01"]) await life(amount);
+  await transitions();
 }
 
 void main();
