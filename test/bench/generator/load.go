@@ -119,11 +119,7 @@ func (r *loadRun) work(c *Conn, number int) error {
 			return err
 		}
 		if !due.Before(r.counted) {
-			responded = time.Now()
-			r.latencies.Record(responded.Sub(due))
-			if r.Observe != nil {
-				r.Observe(responded.Sub(due))
-			}
+			responded = r.record(due)
 		}
 		switch {
 		case r.CancelEvery == 0:
@@ -141,4 +137,14 @@ func (r *loadRun) work(c *Conn, number int) error {
 		r.last = responded
 	}
 	return nil
+}
+
+// record notes that the response to a create has come.
+func (r *loadRun) record(due time.Time) (now time.Time) {
+	now = time.Now()
+	r.latencies.Record(now.Sub(due))
+	if r.Observe != nil {
+		r.Observe(now.Sub(due))
+	}
+	return now
 }
