@@ -34,6 +34,12 @@ def whole(order_id: str, draft: Draft = DRAFT, **changed: Any) -> dict[str, Any]
         "created_at": "2026-03-14T09:26:53.589Z",
         "started_at": None if imported else "2026-03-14T09:26:53.590Z",
         "completed_at": None if imported else "2026-03-14T09:26:54.590Z",
+        "failed_at": None,
+        "cancelled_at": None,
+        "version": 3,
+        "attempt": 0 if imported else 1,
+        "reason": None,
+        "history": [],
     } | changed
 
 
