@@ -141,6 +141,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s)
 .PHONY: crash
 crash: ## Kill the service ROUNDS (1000) times, and KILLS (100) backups and restores; find lost orders
 	go run ./test/crash -rounds $(ROUNDS)
+	go run ./test/crash -rounds $(ROUNDS) -fulfilment external
 	go test -count=1 -timeout 20m -run Killed ./cmd/orders -kills $(KILLS)
 
 .PHONY: chaos

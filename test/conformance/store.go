@@ -163,6 +163,10 @@ var readTests = []test{
 		if _, err := t.Store.List(ctx, 1, ""); err == nil {
 			t.Error("List: no error")
 		}
+		cancelled := order.TransitionRequest{Transition: order.Cancel}
+		if _, err := t.Store.Transition(ctx, order.KeyedID("", "k"), cancelled); err == nil || errors.Is(err, order.ErrNotFound) {
+			t.Errorf("Transition: error %v", err)
+		}
 	}},
 }
 
