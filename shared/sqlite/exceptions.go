@@ -146,10 +146,10 @@ func (t *tx) advanceUnfinished(r seqRange, now time.Time) error {
 }
 
 // open moves the orders that have waited long for a worker to open_orders, so that they do not hold
-// the checkpoint "finished".
+// the checkpoint "finished". A range may have a message that comes before its order is Processing.
 func (t *tx) open() error {
 	for _, r := range t.w.queue.toOpen(t.openBefore) {
-		err := execute(t.conn, `INSERT INTO open_orders (seq) SELECT seq FROM orders WHERE seq BETWEEN ? AND ? AND status < 2
+		err := execute(t.conn, `INSERT INTO open_orders (seq) SELECT seq FROM orders WHERE seq BETWEEN ? AND ? AND status = 1
 			ON CONFLICT DO NOTHING`, r.first, r.last)
 		if err != nil {
 			return err
