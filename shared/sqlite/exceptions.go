@@ -146,11 +146,13 @@ func (t *tx) advanceUnfinished(r seqRange, now time.Time) error {
 }
 
 // open moves the orders that have waited long for a worker to open_orders, so that they do not hold
-// the checkpoint "finished". A range may have a message that comes before its order is Processing.
+// the checkpoint "finished". A message that comes early, for a version that its order will have, moves
+// nothing.
 func (t *tx) open() error {
 	for _, r := range t.w.queue.toOpen(t.openBefore) {
-		err := execute(t.conn, `INSERT INTO open_orders (seq) SELECT seq FROM orders WHERE seq BETWEEN ? AND ? AND status = 1
-			ON CONFLICT DO NOTHING`, r.first, r.last)
+		err := execute(t.conn, `INSERT INTO open_orders (seq) SELECT orders.seq FROM orders LEFT JOIN exceptions USING (seq)
+			WHERE orders.seq BETWEEN ? AND ? AND orders.status = 1 AND coalesce(version, 2) = ?
+			ON CONFLICT DO NOTHING`, r.first, r.last, int64(r.version))
 		if err != nil {
 			return err
 		}

@@ -315,10 +315,14 @@ func TestOnlyRangesThatHaveWaitedLongForAWorkerAreOpened(t *testing.T) {
 	} {
 		one := r
 		tt.change(&one)
-		q := queue{waiting: rangeHeap{one}}
+		q := queue{waiting: rangeHeap{one}, fulfilment: workers}
 		if got := len(q.toOpen(tt.before)); got != tt.want {
 			t.Errorf("a range that waits %s: %d are opened, not %d", name, got, tt.want)
 		}
+	}
+	q := queue{waiting: rangeHeap{r}, fulfilment: order.Timer(time.Minute)}
+	if got := len(q.toOpen(epoch.Add(1))); got != 0 {
+		t.Errorf("%d ranges are opened by a service with a timer", got)
 	}
 }
 

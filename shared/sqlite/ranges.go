@@ -119,13 +119,13 @@ func (q *queue) appendWithoutLeft(ranges []seqRange, r seqRange) []seqRange {
 const openAfter = time.Minute
 
 // toOpen returns the ranges that were queued before that time and whose orders must be moved to
-// open_orders; the zero time is before all. Orders on the main path under a timer hold the checkpoint
-// instead, for the processing time at most.
+// open_orders; the zero time is before all. Under a timer, orders on the main path hold the checkpoint
+// instead, for the processing time at most, and others are in open_orders already.
 func (q *queue) toOpen(before time.Time) (ranges []*seqRange) {
+	if before.IsZero() || !q.fulfilment.External {
+		return nil
+	}
 	for i := range q.waiting {
-		if before.IsZero() {
-			break
-		}
 		if r := &q.waiting[i]; r.version != 0 && !r.open && r.failures == 0 && r.queuedAt.Before(before) {
 			ranges = append(ranges, r)
 		}
