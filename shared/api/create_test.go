@@ -32,6 +32,19 @@ func TestAViolationPointsAtItsPlace(t *testing.T) {
 	}
 }
 
+// accepted reports whether a body has no violations. Then it is JSON; otherwise each violation has a
+// text, and there are not too many.
+func accepted(t *testing.T, body []byte, all violations) bool {
+	t.Helper()
+	if len(all) == 0 && !jsontext.Value(body).IsValid() {
+		t.Fatalf("accepted, but not JSON: %q", body)
+	}
+	if len(all) > 0 && (all.Error() == "" || len(all) > maxViolations) {
+		t.Fatalf("%d violations", len(all))
+	}
+	return len(all) == 0
+}
+
 // FuzzCreateBody checks properties of any body. An accepted body is JSON and obeys every rule of the
 // domain, and its draft is the same after it was encoded and parsed again.
 func FuzzCreateBody(f *testing.F) {
@@ -46,14 +59,8 @@ func FuzzCreateBody(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		draft, all := parseBody(body)
-		if len(all) > 0 {
-			if all.Error() == "" || len(all) > maxViolations {
-				t.Fatalf("%d violations", len(all))
-			}
+		if !accepted(t, body, all) {
 			return
-		}
-		if !jsontext.Value(body).IsValid() {
-			t.Fatalf("accepted, but not JSON: %q", body)
 		}
 		for _, text := range append([]string{draft.UserID}, draft.ItemIDs...) {
 			if err := order.CheckText(text); err != nil {
@@ -85,14 +92,8 @@ func FuzzTransitionBody(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r, all := parseTransition(body)
-		if len(all) > 0 {
-			if all.Error() == "" || len(all) > maxViolations {
-				t.Fatalf("%d violations", len(all))
-			}
+		if !accepted(t, body, all) {
 			return
-		}
-		if !jsontext.Value(body).IsValid() {
-			t.Fatalf("accepted, but not JSON: %q", body)
 		}
 		members := map[string]any{}
 		if r.Reason != "" {
